@@ -1,0 +1,275 @@
+#include "base/file.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/random.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "base/str.h"
+
+/* errno of a failed open, as the code that tells a person most. */
+static enum mu_code code_of_errno(int e)
+{
+    return e == ENOENT || e == ENOTDIR ? MU_E_NOT_FOUND : e == EEXIST ? MU_E_EXISTS : MU_E_IO;
+}
+
+static int read_all(int fd, const char *path, size_t limit, struct mu_buf *ret,
+                    struct mu_error *err)
+{
+    for (;;) {
+        char *end = mu_buf_reserve(ret, 16384);
+        if (end == NULL)
+            return mu_fail_nomem(err);
+        ssize_t n = read(fd, end, 16384);
+        if (n < 0 && errno == EINTR)
+            continue;
+        if (n < 0)
+            return mu_fail_errno(err, errno == EISDIR ? MU_E_WRONG_KIND : MU_E_IO,
+                                 errno == EISDIR ? "%s is a directory, not a file"
+                                                 : "cannot read %s",
+                                 path);
+        if (n == 0)
+            return 0;
+        ret->len += (size_t)n;
+        ret->data[ret->len] = '\0';
+        if (ret->len > limit)
+            return mu_fail(err, MU_E_TOO_LARGE, "%s is larger than %zu bytes, too large for its kind",
+                           path, limit);
+    }
+}
+
+int mu_file_read(const char *path, size_t limit, struct mu_buf *ret, struct mu_error *err)
+{
+    if (mu_str_equal(path, "-"))
+        return read_all(STDIN_FILENO, "standard input", limit, ret, err);
+    int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY);
+    if (fd < 0)
+        return mu_fail_errno(err, code_of_errno(errno), "cannot read %s", path);
+    int result = read_all(fd, path, limit, ret, err);
+    close(fd);
+    return result;
+}
+
+/*
+ * A file in waiting. With O_TMPFILE it has no name until it is linked in, so a process that is killed
+ * leaves nothing behind; filesystems without it get a hidden name beside the target.
+ */
+struct mu_staged {
+    struct mu_staged *next;
+    char *path;
+    char *temp_path; /* NULL while the file has no name */
+    int fd;
+    bool in_place;
+    bool replaced_nothing;
+};
+
+/* A hidden name beside the target that nobody else uses. */
+static char *temp_path_for(const char *path)
+{
+    unsigned char random[6];
+    char hex[2 * sizeof random + sizeof random + 1];
+    if (getrandom(random, sizeof random, 0) != sizeof random)
+        return NULL;
+    const char *slash = strrchr(path, '/');
+    size_t dir_len = slash == NULL ? 0 : (size_t)(slash - path) + 1;
+    char *temp = NULL;
+    /* The target's own name may be as long as a name can be, so it is not part of this one. */
+    if (asprintf(&temp, "%.*s.mutual-%s.tmp", (int)dir_len, path,
+                 mu_str_hex(random, sizeof random, '\0', hex)) < 0)
+        return NULL;
+    return temp;
+}
+
+static int open_dir_of(const char *path, int flags, mode_t mode)
+{
+    const char *slash = strrchr(path, '/');
+    char *dir = slash == NULL   ? strdup(".")
+                : slash == path ? strdup("/")
+                                : strndup(path, (size_t)(slash - path));
+    if (dir == NULL)
+        return -1;
+    int fd = open(dir, flags | O_CLOEXEC, mode);
+    int saved = errno;
+    free(dir);
+    errno = saved;
+    return fd;
+}
+
+static int open_staged(struct mu_staged *file)
+{
+    /* The file gets its name through /proc later, so without /proc (a bare chroot) it needs one now. */
+    if (access("/proc/self/fd", X_OK) == 0)
+        file->fd = open_dir_of(file->path, O_TMPFILE | O_WRONLY, 0600);
+    else
+        errno = EOPNOTSUPP;
+    if (file->fd >= 0 || (errno != EOPNOTSUPP && errno != EISDIR && errno != EINVAL))
+        return file->fd;
+    file->temp_path = temp_path_for(file->path);
+    if (file->temp_path == NULL)
+        return -1;
+    file->fd = open(file->temp_path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
+    return file->fd;
+}
+
+static int write_all(int fd, const char *data, size_t len)
+{
+    while (len > 0) {
+        ssize_t n = write(fd, data, len);
+        if (n < 0 && errno == EINTR)
+            continue;
+        if (n < 0)
+            return -1;
+        data += n;
+        len -= (size_t)n;
+    }
+    return 0;
+}
+
+int mu_stage_add(struct mu_stage *stage, const char *path, const void *data, size_t len,
+                 mode_t mode, struct mu_error *err)
+{
+    struct stat there;
+    if (lstat(path, &there) == 0) {
+        if (S_ISDIR(there.st_mode))
+            return mu_fail(err, MU_E_WRONG_KIND, "cannot write %s: it is a directory", path);
+        if (!stage->replace)
+            return mu_fail(err, MU_E_EXISTS, "%s exists already and is left as it is", path);
+    }
+    struct mu_staged *file = calloc(1, sizeof *file);
+    if (file == NULL)
+        return mu_fail_nomem(err);
+    file->fd = -1;
+    struct mu_staged **last = &stage->first;
+    while (*last != NULL)
+        last = &(*last)->next;
+    *last = file; /* from here on mu_stage_clear() cleans up */
+    file->path = strdup(path);
+    if (file->path == NULL)
+        return mu_fail_nomem(err);
+    if (open_staged(file) < 0)
+        return mu_fail_errno(err, code_of_errno(errno), "cannot write %s", path);
+    if (write_all(file->fd, data, len) != 0 || fchmod(file->fd, mode) != 0 ||
+        fsync(file->fd) != 0)
+        return mu_fail_errno(err, MU_E_IO, "cannot write %s", path);
+    return 0;
+}
+
+/* Give a file without a name the name `name`. */
+static int link_in(const struct mu_staged *file, const char *name)
+{
+    char self[64];
+    snprintf(self, sizeof self, "/proc/self/fd/%d", file->fd);
+    return linkat(AT_FDCWD, self, AT_FDCWD, name, AT_SYMLINK_FOLLOW);
+}
+
+/* Move into place where nothing may be there: link(2) fails with EEXIST by itself, without a race. */
+static int place_new(struct mu_staged *file)
+{
+    if (file->temp_path == NULL)
+        return link_in(file, file->path);
+    if (link(file->temp_path, file->path) != 0)
+        return -1;
+    unlink(file->temp_path);
+    return 0;
+}
+
+static int place_over(struct mu_staged *file)
+{
+    if (file->temp_path == NULL) {
+        file->temp_path = temp_path_for(file->path);
+        if (file->temp_path == NULL || link_in(file, file->temp_path) != 0)
+            return -1;
+    }
+    return rename(file->temp_path, file->path);
+}
+
+static int place(struct mu_staged *file, bool replace)
+{
+    /* Try the careful way first, even with --force: then a failure later can be taken back. */
+    if (place_new(file) == 0) {
+        file->replaced_nothing = true;
+    } else if (errno != EEXIST || !replace || place_over(file) != 0) {
+        return -1;
+    }
+    file->in_place = true;
+    int dir = open_dir_of(file->path, O_RDONLY | O_DIRECTORY, 0);
+    if (dir >= 0) {
+        fsync(dir); /* the name, too, should survive a power cut; not every filesystem can */
+        close(dir);
+    }
+    return 0;
+}
+
+int mu_stage_commit(struct mu_stage *stage, struct mu_error *err)
+{
+    for (struct mu_staged *file = stage->first; file != NULL; file = file->next) {
+        if (place(file, stage->replace) == 0)
+            continue;
+        mu_fail_errno(err, code_of_errno(errno), "cannot put %s in place", file->path);
+        for (struct mu_staged *done = stage->first; done != file; done = done->next)
+            if (done->replaced_nothing)
+                unlink(done->path);
+        return -1;
+    }
+    return 0;
+}
+
+void mu_stage_clear(struct mu_stage *stage)
+{
+    while (stage->first != NULL) {
+        struct mu_staged *file = stage->first;
+        stage->first = file->next;
+        if (file->fd >= 0)
+            close(file->fd);
+        if (file->temp_path != NULL && !file->in_place)
+            unlink(file->temp_path);
+        free(file->temp_path);
+        free(file->path);
+        free(file);
+    }
+}
+
+int mu_file_write(const char *path, const void *data, size_t len, mode_t mode, bool replace,
+                  struct mu_error *err)
+{
+    MU_AUTO_CLEAR(mu_stage) stage = {.replace = replace};
+    if (mu_stage_add(&stage, path, data, len, mode, err) != 0)
+        return -1;
+    return mu_stage_commit(&stage, err);
+}
+
+int mu_dir_make(const char *path, mode_t mode, struct mu_error *err)
+{
+    char partial[MU_PATH_LEN];
+    if (!mu_str_copy(partial, sizeof partial, path))
+        return mu_fail(err, MU_E_USAGE, "the path of the directory is longer than %d bytes",
+                       MU_PATH_LEN - 1);
+    for (char *p = partial + 1;; p++) {
+        if (*p != '/' && *p != '\0')
+            continue;
+        char kept = *p;
+        *p = '\0';
+        struct stat there;
+        if (mkdir(partial, mode) != 0 && (errno != EEXIST || stat(partial, &there) != 0 ||
+                                          !S_ISDIR(there.st_mode))) {
+            if (errno == EEXIST)
+                errno = ENOTDIR;
+            return mu_fail_errno(err, MU_E_IO, "cannot make the directory %s", partial);
+        }
+        *p = kept;
+        if (kept == '\0')
+            return 0;
+    }
+}
+
+int mu_path_join(const char *dir, const char *name, char ret[MU_PATH_LEN], struct mu_error *err)
+{
+    int len = snprintf(ret, MU_PATH_LEN, "%s/%s", dir, name);
+    if (len < 0 || len >= MU_PATH_LEN)
+        return mu_fail(err, MU_E_USAGE, "the path %.200s.../%.100s is too long", dir, name);
+    return 0;
+}

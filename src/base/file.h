@@ -1,0 +1,60 @@
+#ifndef MU_BASE_FILE_H
+#define MU_BASE_FILE_H
+
+/* Files as a whole: read one within a bound, and put several in place so that none is ever half there. */
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <sys/types.h>
+
+#include "base/buf.h"
+#include "base/error.h"
+
+/* No certificate, key, request or list that people hand us is larger than this. */
+#define MU_FILE_LIMIT ((size_t)16 * 1024 * 1024)
+
+/*
+ * Read all of `path` ("-" is standard input) into `ret`, which should be secret if the file may hold a
+ * key. Pipes and sockets work; a directory does not. Fails with MU_E_NOT_FOUND, MU_E_IO,
+ * MU_E_WRONG_KIND (a directory), MU_E_TOO_LARGE (more than `limit` bytes), MU_E_NOMEM. An empty file
+ * is read without complaint.
+ */
+MU_CHECK int mu_file_read(const char *path, size_t limit, struct mu_buf *ret, struct mu_error *err);
+
+/*
+ * Files that belong together (a key and its certificate). Each is written whole to a temporary file
+ * beside its target and synced when it is added; mu_stage_commit() then moves them to their names, in
+ * the order in which they were added. Until commit, nothing is visible, and mu_stage_clear() leaves no
+ * trace; a process killed before commit leaves none either where the filesystem has O_TMPFILE.
+ * If one cannot be moved, those before it are taken back where they replaced nothing.
+ */
+struct mu_stage {
+    struct mu_staged *first;
+    bool replace; /* existing files may be replaced (--force) */
+};
+
+#define MU_STAGE_INIT {.first = NULL}
+
+/* `mode` is the file's whole mode, whatever the umask says: 0600 for what holds a key, 0644 for what
+ * anybody may read. Fails with MU_E_EXISTS (checked early, to say so before a key is made for nothing),
+ * MU_E_NOT_FOUND (no such directory), MU_E_IO. */
+MU_CHECK int mu_stage_add(struct mu_stage *stage, const char *path, const void *data, size_t len,
+                          mode_t mode, struct mu_error *err);
+MU_CHECK int mu_stage_commit(struct mu_stage *stage, struct mu_error *err);
+void mu_stage_clear(struct mu_stage *stage);
+
+MU_AUTO_DEFINE_CLEAR(mu_stage, mu_stage_clear)
+
+/* One file, the same way. */
+MU_CHECK int mu_file_write(const char *path, const void *data, size_t len, mode_t mode,
+                           bool replace, struct mu_error *err);
+
+/* Make a directory and its missing parents with this mode. One that is there already is fine. */
+MU_CHECK int mu_dir_make(const char *path, mode_t mode, struct mu_error *err);
+
+/* "dir/name" in `ret`. Fails with MU_E_USAGE when it does not fit. */
+#define MU_PATH_LEN 4096
+MU_CHECK int mu_path_join(const char *dir, const char *name, char ret[MU_PATH_LEN],
+                          struct mu_error *err);
+
+#endif

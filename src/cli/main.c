@@ -1,0 +1,354 @@
+/* From the command line to one command's run(), and from its result to an exit status. */
+
+#include <getopt.h>
+#include <signal.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/buf.h"
+#include "base/str.h"
+#include "cli/cmd.h"
+#include "cli/commands.h" /* made by meson.build: MU_COMMANDS(X), MU_VERSION */
+#include "cli/print.h"
+
+#define X(name) extern const struct mu_cmd mu_cmd_##name;
+MU_COMMANDS(X)
+#undef X
+
+static const struct mu_cmd *const commands[] = {
+#define X(name) &mu_cmd_##name,
+    MU_COMMANDS(X)
+#undef X
+};
+
+/* These stand before or after the command's name. */
+static const struct mu_opt global_opts[] = {
+    {"home", 0, "DIR", "the CA's directory (also: MUTUAL_HOME)", NULL, false},
+    {"json", 0, NULL, "print facts and errors as JSON", NULL, false},
+    {"help", 'h', NULL, "show this help", NULL, false},
+    {0},
+};
+
+struct given {
+    const struct mu_opt *opt;
+    const char *value;
+};
+
+struct mu_args {
+    const struct mu_cmd *cmd;
+    const char **words;
+    int word_count;
+    struct given *given;
+    int given_count;
+    char home[4096];
+};
+
+int mu_args_count(const struct mu_args *args)
+{
+    return args->word_count;
+}
+
+const char *mu_args_at(const struct mu_args *args, int i)
+{
+    return i < args->word_count ? args->words[i] : NULL;
+}
+
+static const struct mu_opt *find_opt(const struct mu_opt *opts, const char *name)
+{
+    for (const struct mu_opt *opt = opts; opt != NULL && opt->name != NULL; opt++)
+        if (mu_str_equal(opt->name, name))
+            return opt;
+    return NULL;
+}
+
+const char *mu_args_value(const struct mu_args *args, const char *name)
+{
+    for (int i = args->given_count - 1; i >= 0; i--)
+        if (mu_str_equal(args->given[i].opt->name, name))
+            return args->given[i].value;
+    const struct mu_opt *opt = args->cmd == NULL ? NULL : find_opt(args->cmd->opts, name);
+    return opt == NULL ? NULL : opt->fallback;
+}
+
+bool mu_args_given(const struct mu_args *args, const char *name)
+{
+    return mu_args_nth(args, name, 0) != NULL;
+}
+
+const char *mu_args_nth(const struct mu_args *args, const char *name, int n)
+{
+    for (int i = 0; i < args->given_count; i++)
+        if (mu_str_equal(args->given[i].opt->name, name) && n-- == 0)
+            return args->given[i].value;
+    return NULL;
+}
+
+int mu_args_number(const struct mu_args *args, const char *name, long low, long high, long *ret,
+                   struct mu_error *err)
+{
+    const char *text = mu_args_value(args, name);
+    char *end = NULL;
+    long n = text == NULL ? 0 : strtol(text, &end, 10);
+    if (text == NULL || end == text || *end != '\0' || n < low || n > high)
+        return mu_usage(err, args, "--%s takes a whole number from %ld to %ld, not \"%s\"", name,
+                        low, high, text == NULL ? "" : text);
+    *ret = n;
+    return 0;
+}
+
+bool mu_args_json(const struct mu_args *args)
+{
+    return mu_args_given(args, "json");
+}
+
+const char *mu_args_home(const struct mu_args *args)
+{
+    return args->home;
+}
+
+int mu_usage(struct mu_error *err, const struct mu_args *args, const char *format, ...)
+{
+    va_list list;
+    char what[MU_ERROR_WHAT_LEN];
+    va_start(list, format);
+    vsnprintf(what, sizeof what, format, list);
+    va_end(list);
+    mu_fail(err, MU_E_USAGE, "%s", what);
+    return args->cmd == NULL ? mu_hint(err, "see: mutual --help")
+                             : mu_hint(err, "see: mutual %s --help", args->cmd->name);
+}
+
+/* The first of the places where a home can be named. A relative path in XDG_DATA_HOME is to be ignored.
+ * [XDG Base Directory Specification] */
+static void find_home(struct mu_args *args)
+{
+    const char *home = mu_args_value(args, "home");
+    const char *data = getenv("XDG_DATA_HOME");
+    const char *user = getenv("HOME");
+    if (home == NULL || *home == '\0')
+        home = getenv("MUTUAL_HOME");
+    if (home != NULL && *home != '\0')
+        snprintf(args->home, sizeof args->home, "%s", home);
+    else if (data != NULL && *data == '/')
+        snprintf(args->home, sizeof args->home, "%s/mutual", data);
+    else
+        snprintf(args->home, sizeof args->home, "%s/.local/share/mutual",
+                 user == NULL || *user == '\0' ? "" : user);
+}
+
+static void print_opts(const struct mu_opt *opts)
+{
+    for (const struct mu_opt *opt = opts; opt != NULL && opt->name != NULL; opt++) {
+        char left[64], letter[8] = "    ";
+        if (opt->letter != 0)
+            snprintf(letter, sizeof letter, "-%c, ", opt->letter);
+        snprintf(left, sizeof left, "%s--%s%s%s", letter, opt->name, opt->value != NULL ? " " : "",
+                 opt->value != NULL ? opt->value : "");
+        printf("  %-30s %s", left, opt->help);
+        if (opt->fallback != NULL)
+            printf(" [%s]", opt->fallback);
+        if (opt->many)
+            printf(" (repeatable)");
+        printf("\n");
+    }
+}
+
+static void print_indented(const char *text)
+{
+    for (const char *line = text; line != NULL && *line != '\0';) {
+        const char *end = strchrnul(line, '\n');
+        printf("  %.*s\n", (int)(end - line), line);
+        line = *end == '\0' ? end : end + 1;
+    }
+}
+
+static void print_command_help(const struct mu_cmd *cmd)
+{
+    printf("mutual %s: %s\n\nUsage:\n  mutual %s%s%s [OPTION]...\n", cmd->name, cmd->summary,
+           cmd->name, *cmd->args == '\0' ? "" : " ", cmd->args);
+    if (cmd->details != NULL)
+        printf("\n%s\n", cmd->details);
+    printf("\nOptions:\n");
+    print_opts(cmd->opts);
+    print_opts(global_opts);
+    printf("\nExample:\n");
+    print_indented(cmd->example);
+}
+
+static void print_help(void)
+{
+    printf("mutual: mutual TLS from start to finish\n\n"
+           "Usage:\n  mutual COMMAND [ARGUMENT]... [OPTION]...\n\nCommands:\n");
+    for (size_t i = 0; i < MU_COUNT(commands); i++)
+        printf("  %-10s %s\n", commands[i]->name, commands[i]->summary);
+    printf("\nOptions:\n");
+    print_opts(global_opts);
+    printf("      --version                  show the version\n"
+           "\nA private CA, a server that admits only its clients, and a client, in a minute:\n"
+           "  mutual init\n"
+           "  mutual issue client my-client\n"
+           "  mutual serve &\n"
+           "  mutual get --as my-client https://localhost:3000\n"
+           "\nmutual COMMAND --help tells about one command; mutual demo shows all of it at work.\n"
+           "Exit status: 0 done, 1 refused or failed, 2 used wrongly.\n");
+}
+
+static const struct mu_cmd *find_command(const char *name)
+{
+    for (size_t i = 0; i < MU_COUNT(commands); i++)
+        if (mu_str_equal(commands[i]->name, name))
+            return commands[i];
+    return NULL;
+}
+
+/* getopt_long's tables, made from the command's options and the global ones. A long option returns
+ * its place in `all` plus FIRST_LONG; a short one returns its letter. */
+enum { FIRST_LONG = 256, MAX_OPTS = 64 };
+
+struct opt_table {
+    const struct mu_opt *all[MAX_OPTS];
+    struct option longs[MAX_OPTS + 1];
+    char shorts[2 * MAX_OPTS + 3];
+    int count;
+};
+
+static void table_add(struct opt_table *table, const struct mu_opt *opts)
+{
+    for (const struct mu_opt *opt = opts; opt != NULL && opt->name != NULL; opt++) {
+        int i = table->count++;
+        size_t len = strlen(table->shorts);
+        table->all[i] = opt;
+        table->longs[i] = (struct option){opt->name, opt->value != NULL ? required_argument : no_argument,
+                                          NULL, FIRST_LONG + i};
+        if (opt->letter != 0)
+            snprintf(table->shorts + len, sizeof table->shorts - len, "%c%s", opt->letter,
+                     opt->value != NULL ? ":" : "");
+    }
+}
+
+static const struct mu_opt *table_find(const struct opt_table *table, int c)
+{
+    if (c >= FIRST_LONG)
+        return table->all[c - FIRST_LONG];
+    for (int i = 0; i < table->count; i++)
+        if (table->all[i]->letter == c)
+            return table->all[i];
+    return NULL;
+}
+
+/*
+ * Read options into `args`, and the words between them unless `stop_at_word`. Returns the index of the
+ * first word not read.
+ */
+static int parse(struct mu_args *args, int argc, char **argv, bool stop_at_word,
+                 struct mu_error *err)
+{
+    /* '-' hands us each word in its place; '+' stops at the first; ':' tells a missing value apart. */
+    struct opt_table table = {.shorts = ""};
+    snprintf(table.shorts, sizeof table.shorts, "%s", stop_at_word ? "+:" : "-:");
+    if (args->cmd != NULL)
+        table_add(&table, args->cmd->opts);
+    table_add(&table, global_opts);
+
+    opterr = 0;
+    optind = 0; /* glibc: start afresh */
+    for (int c; (c = getopt_long(argc, argv, table.shorts, table.longs, NULL)) != -1;) {
+        if (c == 1) {
+            args->words[args->word_count++] = optarg;
+            continue;
+        }
+        if (c == ':')
+            return mu_usage(err, args, "%s needs a value", argv[optind - 1]);
+        const struct mu_opt *opt = c == '?' ? NULL : table_find(&table, c);
+        if (opt == NULL) {
+            if (optopt >= FIRST_LONG)
+                return mu_usage(err, args, "%s does not take a value", argv[optind - 1]);
+            if (optopt != 0)
+                return mu_usage(err, args, "there is no option -%c", optopt);
+            return mu_usage(err, args, "there is no option %s", argv[optind - 1]);
+        }
+        if (!opt->many && opt->value != NULL && mu_args_given(args, opt->name))
+            return mu_usage(err, args, "--%s is given twice", opt->name);
+        args->given[args->given_count++] =
+            (struct given){opt, opt->value != NULL ? optarg : ""};
+    }
+    return optind;
+}
+
+static int run_command(struct mu_args *args, int argc, char **argv, struct mu_error *err)
+{
+    int rest = parse(args, argc, argv, false, err);
+    if (rest < 0)
+        return -1;
+    for (; rest < argc; rest++) /* after "--" */
+        args->words[args->word_count++] = argv[rest];
+    if (mu_args_given(args, "help")) {
+        print_command_help(args->cmd);
+        return 0;
+    }
+    if (args->word_count < args->cmd->min_args)
+        return mu_usage(err, args, "mutual %s needs %s", args->cmd->name, args->cmd->args);
+    if (args->cmd->max_args >= 0 && args->word_count > args->cmd->max_args)
+        return mu_usage(err, args, "mutual %s does not know what to do with \"%s\"",
+                        args->cmd->name, args->words[args->cmd->max_args]);
+    find_home(args);
+    return args->cmd->run(args, err);
+}
+
+static int dispatch(struct mu_args *args, int argc, char **argv, struct mu_error *err)
+{
+    if (argc >= 2 && (mu_str_equal(argv[1], "--version") || mu_str_equal(argv[1], "version"))) {
+        printf("mutual %s\n", MU_VERSION);
+        return 0;
+    }
+    int first = parse(args, argc, argv, true, err);
+    if (first < 0)
+        return -1;
+    if (first == argc && mu_args_given(args, "help")) {
+        print_help();
+        return 0;
+    }
+    if (first == argc)
+        return mu_usage(err, args, "say what to do: mutual COMMAND");
+    const char *name = argv[first];
+    if (mu_str_equal(name, "help")) {
+        args->cmd = first + 1 < argc ? find_command(argv[first + 1]) : NULL;
+        args->cmd != NULL ? print_command_help(args->cmd) : print_help();
+        return 0;
+    }
+    args->cmd = find_command(name);
+    if (args->cmd == NULL)
+        return mu_usage(err, args, "there is no command \"%s\"", name);
+    return run_command(args, argc - first, argv + first, err);
+}
+
+int main(int argc, char **argv)
+{
+    /* A closed pipe is told by write()'s result, where it can be handled, not by a silent death. */
+    signal(SIGPIPE, SIG_IGN);
+
+    struct mu_error err = MU_ERROR_INIT;
+    struct mu_args args = {0};
+    args.words = calloc((size_t)argc + 1, sizeof *args.words);
+    args.given = calloc((size_t)argc + 1, sizeof *args.given);
+    int result = -1;
+    if (args.words == NULL || args.given == NULL)
+        mu_fail_nomem(&err);
+    else
+        result = dispatch(&args, argc, argv, &err);
+
+    bool json = mu_args_json(&args);
+    if (result < 0) {
+        mu_print_error(&err, json);
+        result = mu_code_exit(err.code);
+    }
+    if (mu_print_finish(&err) != 0) {
+        mu_print_error(&err, false);
+        result = 1;
+    }
+    free(args.words);
+    free(args.given);
+    return result;
+}

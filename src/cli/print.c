@@ -1,0 +1,114 @@
+#include "cli/print.h"
+
+#include <errno.h>
+#include <stdarg.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+static bool has_colour(FILE *to)
+{
+    const char *no_color = getenv("NO_COLOR");
+    const char *term = getenv("TERM");
+    return (no_color == NULL || *no_color == '\0') && term != NULL && strcmp(term, "dumb") != 0 &&
+           isatty(fileno(to));
+}
+
+const char *mu_style_on(FILE *to, enum mu_style style)
+{
+    static const char *const sequences[] = {
+        [MU_PLAIN] = "",          [MU_BOLD] = "\033[1m",  [MU_DIM] = "\033[2m",
+        [MU_GOOD] = "\033[32m", [MU_WARN] = "\033[33m", [MU_BAD] = "\033[31m",
+    };
+    return has_colour(to) ? sequences[style] : "";
+}
+
+const char *mu_style_off(FILE *to, enum mu_style style)
+{
+    return style != MU_PLAIN && has_colour(to) ? "\033[0m" : "";
+}
+
+void mu_say(enum mu_style style, const char *format, ...)
+{
+    va_list args;
+    va_start(args, format);
+    fputs(mu_style_on(stdout, style), stdout);
+    vprintf(format, args);
+    fputs(mu_style_off(stdout, style), stdout);
+    va_end(args);
+}
+
+void mu_fact(const char *label, const char *format, ...)
+{
+    char *text = NULL;
+    va_list args;
+    va_start(args, format);
+    int len = vasprintf(&text, format, args);
+    va_end(args);
+    if (len < 0)
+        return;
+    printf("  %s%-12s%s ", mu_style_on(stdout, MU_DIM), label, mu_style_off(stdout, MU_DIM));
+    for (const char *p = text; *p != '\0'; p++) {
+        putchar(*p);
+        if (*p == '\n')
+            printf("  %-12s ", "");
+    }
+    putchar('\n');
+    free(text);
+}
+
+static void remark(const char *word, enum mu_style style, const char *format, va_list args)
+{
+    fflush(stdout); /* keep the order in which things were said */
+    fprintf(stderr, "mutual: %s%s%s", mu_style_on(stderr, style), word, mu_style_off(stderr, style));
+    vfprintf(stderr, format, args);
+    fputc('\n', stderr);
+}
+
+void mu_note(const char *format, ...)
+{
+    va_list args;
+    va_start(args, format);
+    remark("", MU_PLAIN, format, args);
+    va_end(args);
+}
+
+void mu_warn(const char *format, ...)
+{
+    va_list args;
+    va_start(args, format);
+    remark("warning: ", MU_WARN, format, args);
+    va_end(args);
+}
+
+void mu_print_error(const struct mu_error *err, bool json)
+{
+    if (json) {
+        mu_print_json(json_pack("{s:{s:s, s:s, s:s, s:s}}", "error", "id", mu_code_id(err->code),
+                                "what", err->what, "cause", err->cause, "hint", err->hint));
+        return;
+    }
+    fflush(stdout);
+    fprintf(stderr, "mutual: %s%s%s", mu_style_on(stderr, MU_BAD), err->what,
+            mu_style_off(stderr, MU_BAD));
+    if (err->cause[0] != '\0')
+        fprintf(stderr, ": %s", err->cause);
+    fprintf(stderr, "\n  hint: %s\n", err->hint);
+}
+
+void mu_print_json(json_t *value)
+{
+    char *text = value == NULL ? NULL : json_dumps(value, JSON_INDENT(2) | JSON_ENCODE_ANY);
+    /* jansson refuses text that is not UTF-8; what we print has passed mu_str_printable, so only a
+     * lack of memory remains. */
+    puts(text == NULL ? "{\"error\": {\"id\": \"out-of-memory\"}}" : text);
+    free(text);
+    json_decref(value);
+}
+
+int mu_print_finish(struct mu_error *err)
+{
+    if (fflush(stdout) == 0 && !ferror(stdout))
+        return 0;
+    return mu_fail_errno(err, MU_E_IO, "cannot write to standard output");
+}

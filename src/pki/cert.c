@@ -1,0 +1,191 @@
+#include "pki/cert.h"
+
+#include <openssl/pem.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/str.h"
+#include "pki/object.h"
+#include "pki/ossl.h"
+
+/*
+ * X509 counts its own references and is immutable once parsed, so a struct mu_cert is an X509 under a name
+ * that the rooms above may know: the pointer is converted, never followed. Keys, requests and CRLs do the
+ * same with EVP_PKEY, X509_REQ and X509_CRL.
+ */
+X509 *mu_cert_x509(const struct mu_cert *cert)
+{
+    return (X509 *)cert;
+}
+
+int mu_cert_wrap(X509 *x, struct mu_cert **ret, struct mu_error *err)
+{
+    if (x == NULL)
+        return mu_fail_nomem(err);
+    *ret = (struct mu_cert *)x;
+    return 0;
+}
+
+struct mu_cert *mu_cert_ref(struct mu_cert *cert)
+{
+    X509_up_ref(mu_cert_x509(cert));
+    return cert;
+}
+
+void mu_cert_free(struct mu_cert *cert)
+{
+    X509_free(mu_cert_x509(cert));
+}
+
+int mu_certs_add(struct mu_certs *list, struct mu_cert *cert, struct mu_error *err)
+{
+    struct mu_cert **at = realloc(list->at, (list->count + 1) * sizeof(*at));
+    if (at == NULL) {
+        mu_cert_free(cert);
+        return mu_fail_nomem(err);
+    }
+    list->at = at;
+    list->at[list->count++] = cert;
+    return 0;
+}
+
+void mu_certs_clear(struct mu_certs *list)
+{
+    for (size_t i = 0; i < list->count; i++)
+        mu_cert_free(list->at[i]);
+    free(list->at);
+    *list = (struct mu_certs){0};
+}
+
+int mu_certs_load(const char *path, const struct mu_passphrase_source *source,
+                  struct mu_certs *ret, struct mu_error *err)
+{
+    MU_AUTO_CLEAR(mu_objects) objects = {0};
+    if (mu_objects_load(path, &objects, err) != 0)
+        return -1;
+    for (size_t i = 0; i < objects.count; i++)
+        if (objects.at[i].kind == MU_OBJECT_PKCS12 &&
+            mu_object_decrypt(path, &objects, i, source, err) != 0)
+            return -1;
+
+    size_t before = ret->count;
+    for (size_t i = 0; i < objects.count; i++)
+        if (objects.at[i].cert != NULL &&
+            mu_certs_add(ret, mu_cert_ref(objects.at[i].cert), err) != 0)
+            return -1;
+    if (ret->count == before)
+        return mu_fail(err, MU_E_WRONG_KIND, "%s holds %s, not a certificate", path,
+                       mu_object_kind_name(objects.at[0].kind));
+    return 0;
+}
+
+int mu_cert_load(const char *path, struct mu_cert **ret, struct mu_error *err)
+{
+    MU_AUTO_CLEAR(mu_certs) certs = {0};
+    if (mu_certs_load(path, NULL, &certs, err) != 0)
+        return -1;
+    *ret = mu_cert_ref(certs.at[0]);
+    return 0;
+}
+
+void mu_cert_to_pem(const struct mu_cert *cert, struct mu_buf *ret)
+{
+    MU_AUTO(BIO) bio = BIO_new(BIO_s_mem());
+    char *pem = NULL;
+    if (bio == NULL || PEM_write_bio_X509(bio, mu_cert_x509(cert)) == 0) {
+        ret->failed = true;
+        return;
+    }
+    long len = BIO_get_mem_data(bio, &pem);
+    mu_buf_add(ret, pem, (size_t)len);
+}
+
+static time_t time_of(const ASN1_TIME *t)
+{
+    struct tm tm;
+    if (t == NULL || ASN1_TIME_to_tm(t, &tm) != 1)
+        return 0; /* no date that can be read is one long past */
+    return timegm(&tm);
+}
+
+time_t mu_cert_not_before(const struct mu_cert *cert)
+{
+    return time_of(X509_get0_notBefore(mu_cert_x509(cert)));
+}
+
+time_t mu_cert_not_after(const struct mu_cert *cert)
+{
+    return time_of(X509_get0_notAfter(mu_cert_x509(cert)));
+}
+
+bool mu_cert_is_ca(const struct mu_cert *cert)
+{
+    /* 1: basicConstraints say so; 3: a self-signed v1 certificate, which OpenSSL takes for a root. Its
+     * other answers are guesses from keyUsage and Netscape's extensions. */
+    int ca = X509_check_ca(mu_cert_x509(cert));
+    return ca == 1 || ca == 3;
+}
+
+void mu_cert_sha256(const struct mu_cert *cert, unsigned char ret[32])
+{
+    if (X509_digest(mu_cert_x509(cert), EVP_sha256(), ret, NULL) == 0)
+        memset(ret, 0, 32);
+}
+
+/* The last CN: the most specific one. */
+static bool label_from_cn(X509 *x, char *ret)
+{
+    const X509_NAME *subject = X509_get_subject_name(x);
+    int i = -1;
+    for (int next; (next = X509_NAME_get_index_by_NID(subject, NID_commonName, i)) >= 0;)
+        i = next;
+    if (i < 0)
+        return false;
+    unsigned char *text = NULL;
+    int len = ASN1_STRING_to_UTF8(&text,
+                                  X509_NAME_ENTRY_get_data(X509_NAME_get_entry(subject, i)));
+    if (len > 0)
+        mu_str_printable(text, (size_t)len, ret, MU_CERT_LABEL_LEN);
+    OPENSSL_free(text);
+    return len > 0;
+}
+
+static bool label_from_san(X509 *x, char *ret)
+{
+    MU_AUTO(GENERAL_NAMES) names = X509_get_ext_d2i(x, NID_subject_alt_name, NULL, NULL);
+    for (int i = 0; names != NULL && i < sk_GENERAL_NAME_num(names); i++) {
+        int kind;
+        const ASN1_STRING *text = GENERAL_NAME_get0_value(sk_GENERAL_NAME_value(names, i), &kind);
+        if (kind != GEN_DNS && kind != GEN_URI && kind != GEN_EMAIL)
+            continue;
+        mu_str_printable(ASN1_STRING_get0_data(text), (size_t)ASN1_STRING_length(text), ret,
+                         MU_CERT_LABEL_LEN);
+        return true;
+    }
+    return false;
+}
+
+char *mu_cert_label(const struct mu_cert *cert, char ret[MU_CERT_LABEL_LEN])
+{
+    X509 *x = mu_cert_x509(cert);
+    if (label_from_cn(x, ret) || label_from_san(x, ret))
+        return ret;
+    char line[MU_CERT_LABEL_LEN] = "";
+    X509_NAME_oneline(X509_get_subject_name(x), line, sizeof line);
+    mu_str_printable(line, strlen(line), ret, MU_CERT_LABEL_LEN);
+    if (*ret == '\0')
+        mu_str_copy(ret, MU_CERT_LABEL_LEN, "(no name)");
+    return ret;
+}
+
+int mu_cert_match_key(const struct mu_cert *cert, const struct mu_key *key, const char *cert_path,
+                      const char *key_path, struct mu_error *err)
+{
+    char label[MU_CERT_LABEL_LEN], kind[MU_KEY_DESCRIPTION_LEN];
+    EVP_PKEY *public = X509_get0_pubkey(mu_cert_x509(cert));
+    if (public != NULL && EVP_PKEY_eq(public, mu_key_evp(key)) == 1)
+        return 0;
+    return mu_fail(err, MU_E_KEY_MISMATCH,
+                   "the key in %s (%s) does not belong to the certificate in %s (\"%s\")", key_path,
+                   mu_key_describe(key, kind), cert_path, mu_cert_label(cert, label));
+}

@@ -1,0 +1,65 @@
+#ifndef MU_PKI_CERT_H
+#define MU_PKI_CERT_H
+
+/* Certificates, and lists of them: a chain is a list with the leaf first. [RFC 5280] */
+
+#include <openssl/types.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <time.h>
+
+#include "base/buf.h"
+#include "base/error.h"
+#include "base/secret.h"
+#include "pki/key.h"
+
+struct mu_cert; /* immutable; shared by counting */
+
+struct mu_cert *mu_cert_ref(struct mu_cert *cert);
+void mu_cert_free(struct mu_cert *cert);
+MU_AUTO_DEFINE_STRUCT(mu_cert, mu_cert_free)
+
+/* All zero is an empty list. The list holds a count on each. */
+struct mu_certs {
+    struct mu_cert **at;
+    size_t count;
+};
+
+/* Takes `cert`, even on failure. Fails with MU_E_NOMEM. */
+MU_CHECK int mu_certs_add(struct mu_certs *list, struct mu_cert *cert, struct mu_error *err);
+void mu_certs_clear(struct mu_certs *list);
+MU_AUTO_DEFINE_CLEAR(mu_certs, mu_certs_clear)
+
+/*
+ * Add every certificate in `path` ("-": standard input) to `ret`, in the file's order: PEM, DER or
+ * PKCS#12 (for which `source` may be asked for a passphrase; NULL: none). Other things in the file are
+ * passed over. Fails as mu_key_load() does; MU_E_WRONG_KIND when there is no certificate in it.
+ */
+MU_CHECK int mu_certs_load(const char *path, const struct mu_passphrase_source *source,
+                           struct mu_certs *ret, struct mu_error *err);
+
+/* The first certificate of a file, alone. */
+MU_CHECK int mu_cert_load(const char *path, struct mu_cert **ret, struct mu_error *err);
+
+/* Append it as PEM. Failure shows in mu_buf_failed(). */
+void mu_cert_to_pem(const struct mu_cert *cert, struct mu_buf *ret);
+
+/* What other code asks most; mu_cert_info (info.h) has all the rest. */
+time_t mu_cert_not_before(const struct mu_cert *cert);
+time_t mu_cert_not_after(const struct mu_cert *cert);
+bool mu_cert_is_ca(const struct mu_cert *cert); /* basicConstraints says CA:TRUE, or a v1 root */
+void mu_cert_sha256(const struct mu_cert *cert, unsigned char ret[32]);
+
+/* The subject as people name it: CN, else the first SAN, else the whole subject; printable. Returns `ret`. */
+#define MU_CERT_LABEL_LEN 256
+char *mu_cert_label(const struct mu_cert *cert, char ret[MU_CERT_LABEL_LEN]);
+
+/* Fails with MU_E_KEY_MISMATCH, naming both, unless `key` is the private half of `cert`'s key. */
+MU_CHECK int mu_cert_match_key(const struct mu_cert *cert, const struct mu_key *key,
+                               const char *cert_path, const char *key_path, struct mu_error *err);
+
+/* For pki and tls: wrap (takes `x`, even on failure), and look inside (borrowed). */
+MU_CHECK int mu_cert_wrap(X509 *x, struct mu_cert **ret, struct mu_error *err);
+X509 *mu_cert_x509(const struct mu_cert *cert);
+
+#endif

@@ -1,0 +1,47 @@
+#ifndef MU_PKI_INFO_H
+#define MU_PKI_INFO_H
+
+/* Everything about one certificate that a person or a policy asks for, as plain fields of printable text. */
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <time.h>
+
+#include "base/str.h"
+#include "pki/cert.h"
+
+#define MU_SERIAL_TEXT_LEN 128
+
+struct mu_cert_info {
+    int version; /* 1 or 3 */
+    char subject[512], issuer[512]; /* RFC 2253 order reversed, as "CN=api, O=Example" */
+    char cn[MU_CERT_LABEL_LEN];     /* "" when there is none */
+    char serial[MU_SERIAL_TEXT_LEN]; /* upper-case hexadecimal, as openssl prints it */
+    time_t not_before, not_after;
+    bool self_issued, self_signed; /* subject equals issuer; and its own key verifies it */
+    bool is_ca, has_basic_constraints, basic_constraints_critical;
+    int path_length; /* -1: none given */
+    bool server_auth, client_auth, any_purpose, has_eku;
+    struct mu_strs purposes;  /* extKeyUsage: "TLS server", "TLS client", "code signing", or an OID */
+    struct mu_strs key_usage; /* "digital signature", "certificate signing" ... */
+    struct mu_strs san;       /* "DNS:localhost", "IP:127.0.0.1", "URI:...", "email:..." */
+    char key[MU_KEY_DESCRIPTION_LEN]; /* "EC P-256" */
+    char signature[64];       /* "ecdsa-with-SHA256" */
+    char sha256[96], sha1[64]; /* fingerprints: AB:CD:... */
+    char key_sha256[96];      /* of the SubjectPublicKeyInfo */
+    char subject_key_id[96], authority_key_id[96]; /* AB:CD:..., or "" */
+    struct mu_strs crl_urls, ocsp_urls;
+    struct mu_strs problems;  /* what is wrong with it, as sentences, worst first */
+    struct mu_strs problem_ids; /* the same, as stable ids: "server_no_san", "cert_is_v1", ... */
+};
+
+/* `now` judges dates. Clear `ret` afterwards, even on failure. Fails with MU_E_NOMEM. */
+MU_CHECK int mu_cert_info_read(const struct mu_cert *cert, time_t now, struct mu_cert_info *ret,
+                               struct mu_error *err);
+void mu_cert_info_clear(struct mu_cert_info *info);
+MU_AUTO_DEFINE_CLEAR(mu_cert_info, mu_cert_info_clear)
+
+/* The full form of `openssl x509 -text`, appended. Not only printable: it is OpenSSL's own rendering. */
+void mu_cert_text(const struct mu_cert *cert, struct mu_buf *ret);
+
+#endif

@@ -1,0 +1,45 @@
+#ifndef MU_PKI_ISSUE_H
+#define MU_PKI_ISSUE_H
+
+/* Building and signing certificates. Pure: no file, no clock, no store; the serial is an argument. */
+
+#include <stdint.h>
+#include <time.h>
+
+#include "base/error.h"
+#include "pki/cert.h"
+#include "pki/key.h"
+#include "pki/name.h"
+#include "pki/profile.h"
+
+/* notBefore lies this far back, for clocks that are a little slow. */
+#define MU_BACKDATE_S INT64_C(300)
+
+/* 18 octets: the first 0x01-0x7f, the rest random. Positive, and never longer than 20. [RFC 5280 4.1.2.2] */
+#define MU_SERIAL_LEN 18
+MU_CHECK int mu_serial_make(unsigned char ret[MU_SERIAL_LEN], struct mu_error *err);
+
+struct mu_issue {
+    enum mu_profile profile;
+    const struct mu_key *key;     /* the subject's public key, borrowed */
+    const struct mu_names *names; /* borrowed */
+    unsigned char serial[MU_SERIAL_LEN];
+    time_t now;
+    int64_t lifetime_s; /* from `now`; cut to the issuer's own end */
+};
+
+/* A self-signed CA named `name`, path length 0: it issues leaves, not further CAs. */
+MU_CHECK int mu_issue_ca(const struct mu_key *key, const char *name, const unsigned char *serial,
+                         time_t now, int64_t lifetime_s, struct mu_cert **ret,
+                         struct mu_error *err);
+
+/*
+ * A leaf certificate, signed and checked against its profile.
+ * Fails with MU_E_CA_EXPIRED, MU_E_CA_UNFIT (`ca` is no CA, or may not sign certificates), MU_E_KEY_MISMATCH
+ * (`ca_key` is not `ca`'s), MU_E_PROFILE (the names do not fit the profile, the key is too weak), MU_E_CRYPTO.
+ */
+MU_CHECK int mu_issue_leaf(const struct mu_cert *ca, const struct mu_key *ca_key,
+                           const struct mu_issue *issue, struct mu_cert **ret,
+                           struct mu_error *err);
+
+#endif

@@ -1,0 +1,60 @@
+#ifndef MU_PKI_KEY_H
+#define MU_PKI_KEY_H
+
+/* A private key, or a public one alone. Its private half leaves only through mu_key_to_pem(). */
+
+#include <openssl/types.h>
+#include <stdbool.h>
+#include <stddef.h>
+
+#include "base/buf.h"
+#include "base/error.h"
+#include "base/secret.h"
+
+struct mu_key;
+
+void mu_key_free(struct mu_key *key);
+MU_AUTO_DEFINE_STRUCT(mu_key, mu_key_free)
+
+/* The names of key types that mu_key_generate() knows, for --help: "p256, p384, ...". */
+extern const char mu_key_types[];
+
+/*
+ * Make a key: "p256" (the default), "p384", "p521", "rsa2048", "rsa3072", "rsa4096", "ed25519"; upper
+ * case, and openssl's spellings ("prime256v1", "P-256", "rsa:2048"), are understood too.
+ * Fails with MU_E_UNSUPPORTED (an unknown type: the hint lists what there is), MU_E_CRYPTO.
+ */
+MU_CHECK int mu_key_generate(const char *type, struct mu_key **ret, struct mu_error *err);
+
+/* 0 if mu_key_generate() would know this type; else fails as it does. For checking before work is done. */
+MU_CHECK int mu_key_type_check(const char *type, struct mu_error *err);
+
+/* PKCS#8 PEM, encrypted (PBES2, AES-256-CBC, scrypt or PBKDF2) when `passphrase` is not NULL. `ret` must
+ * be a secret buffer. [RFC 5958, RFC 8018] */
+MU_CHECK int mu_key_to_pem(const struct mu_key *key, const struct mu_secret *passphrase,
+                           struct mu_buf *ret, struct mu_error *err);
+
+/*
+ * The one private key in `path`: PEM or DER; PKCS#8, PKCS#1 or SEC1, encrypted or not; or the key in a
+ * PKCS#12. `source` is asked for a passphrase only if one is needed; it may be NULL.
+ * Fails with MU_E_NOT_FOUND, MU_E_IO, MU_E_EMPTY, MU_E_DAMAGED, MU_E_WRONG_KIND (names what is in the file
+ * instead), MU_E_PASSPHRASE_NEEDED, MU_E_PASSPHRASE_WRONG, MU_E_UNSUPPORTED.
+ */
+MU_CHECK int mu_key_load(const char *path, const struct mu_passphrase_source *source,
+                         struct mu_key **ret, struct mu_error *err);
+
+/* "EC P-256", "RSA 2048", "Ed25519": for people. Returns `ret`. */
+#define MU_KEY_DESCRIPTION_LEN 48
+char *mu_key_describe(const struct mu_key *key, char ret[MU_KEY_DESCRIPTION_LEN]);
+
+/* SHA-256 of the SubjectPublicKeyInfo: what "pins" and key comparisons use. [RFC 7469 2.4] */
+MU_CHECK int mu_key_pin(const struct mu_key *key, unsigned char ret[32], struct mu_error *err);
+
+/* Do both have the same public half? */
+bool mu_key_same_public(const struct mu_key *a, const struct mu_key *b);
+
+/* For pki and tls: wrap a key (takes `evp`, even on failure), and look inside (borrowed). */
+MU_CHECK int mu_key_wrap(EVP_PKEY *evp, struct mu_key **ret, struct mu_error *err);
+EVP_PKEY *mu_key_evp(const struct mu_key *key);
+
+#endif

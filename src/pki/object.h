@@ -1,0 +1,75 @@
+#ifndef MU_PKI_OBJECT_H
+#define MU_PKI_OBJECT_H
+
+/*
+ * What is in these bytes? Recognises, by content and never by file name, everything that people keep in
+ * certificate files: PEM (several blocks, text around them) and DER. The one door through which foreign
+ * bytes become certificates, keys, requests and CRLs, so the one that is fuzzed hardest. [RFC 7468]
+ */
+
+#include <stdbool.h>
+#include <stddef.h>
+
+#include "base/error.h"
+#include "base/secret.h"
+#include "pki/cert.h"
+#include "pki/crl.h"
+#include "pki/csr.h"
+#include "pki/key.h"
+
+enum mu_object_kind {
+    MU_OBJECT_CERT,
+    MU_OBJECT_CSR,
+    MU_OBJECT_KEY,           /* a private key, readable */
+    MU_OBJECT_ENCRYPTED_KEY, /* a private key that a passphrase protects: see mu_object_decrypt() */
+    MU_OBJECT_PUBLIC_KEY,
+    MU_OBJECT_CRL,
+    MU_OBJECT_PKCS12, /* opened by mu_object_decrypt() too */
+    MU_OBJECT_OTHER,  /* a PEM block of another kind; `label` says which */
+};
+
+struct mu_object {
+    enum mu_object_kind kind;
+    bool pem;           /* else DER */
+    char label[64];     /* the PEM label, printable; "" for DER */
+    int line;           /* where the PEM block begins, from 1; 0 for DER */
+    struct mu_cert *cert; /* the one that fits the kind; the others are NULL */
+    struct mu_csr *csr;
+    struct mu_key *key; /* KEY: with its private half; PUBLIC_KEY: without */
+    struct mu_crl *crl;
+    unsigned char *raw; /* ENCRYPTED_KEY and PKCS12: what mu_object_decrypt() works on */
+    size_t raw_len;
+};
+
+struct mu_objects {
+    struct mu_object *at;
+    size_t count;
+};
+void mu_objects_clear(struct mu_objects *objects);
+MU_AUTO_DEFINE_CLEAR(mu_objects, mu_objects_clear)
+
+/* "a certificate", "a certificate request", "an encrypted private key" ... */
+const char *mu_object_kind_name(enum mu_object_kind kind);
+
+/*
+ * Recognise everything in `data`. `name` (a path) is for errors. Adds to `ret`, which keeps what was
+ * understood even on failure. Fails with MU_E_EMPTY, MU_E_DAMAGED (a block is cut off or does not decode:
+ * says which and where), MU_E_WRONG_KIND (nothing in it is of any kind known here; the sentence says what
+ * it looks like instead: text, HTML, UTF-16, a Java keystore, an SSH key, ...), MU_E_NOMEM.
+ */
+MU_CHECK int mu_objects_parse(const char *name, const void *data, size_t len,
+                              struct mu_objects *ret, struct mu_error *err);
+
+/* The same for a file, "-" being standard input. Fails with MU_E_NOT_FOUND, MU_E_IO, MU_E_TOO_LARGE too. */
+MU_CHECK int mu_objects_load(const char *path, struct mu_objects *ret, struct mu_error *err);
+
+/*
+ * Open an ENCRYPTED_KEY or PKCS12 with a passphrase from `source`: an empty one is tried first for
+ * PKCS#12. The first turns into a KEY; from the second, its key and certificates are added behind it in
+ * `objects` (index `i` stays what it was). Fails with MU_E_PASSPHRASE_NEEDED, MU_E_PASSPHRASE_WRONG,
+ * MU_E_DAMAGED, MU_E_UNSUPPORTED (an algorithm of old: RC2, 3DES; says how to convert the file).
+ */
+MU_CHECK int mu_object_decrypt(const char *name, struct mu_objects *objects, size_t i,
+                               const struct mu_passphrase_source *source, struct mu_error *err);
+
+#endif

@@ -1,0 +1,39 @@
+#ifndef MU_PKI_OSSL_H
+#define MU_PKI_OSSL_H
+
+/* OpenSSL's types under MU_AUTO, and its error queue as our error. For pki and tls only. */
+
+#include <openssl/bio.h>
+#include <openssl/evp.h>
+#include <openssl/pkcs12.h>
+#include <openssl/x509.h>
+#include <openssl/x509v3.h>
+
+#include "base/error.h"
+#include "base/macros.h"
+
+MU_AUTO_DEFINE(ASN1_INTEGER, ASN1_INTEGER_free)
+MU_AUTO_DEFINE(ASN1_TIME, ASN1_TIME_free)
+MU_AUTO_DEFINE(BIGNUM, BN_free)
+MU_AUTO_DEFINE(BIO, BIO_free_all)
+MU_AUTO_DEFINE(EVP_MD_CTX, EVP_MD_CTX_free)
+MU_AUTO_DEFINE(EVP_PKEY, EVP_PKEY_free)
+MU_AUTO_DEFINE(EVP_PKEY_CTX, EVP_PKEY_CTX_free)
+MU_AUTO_DEFINE(GENERAL_NAMES, GENERAL_NAMES_free)
+MU_AUTO_DEFINE(PKCS12, PKCS12_free)
+MU_AUTO_DEFINE(X509, X509_free)
+MU_AUTO_DEFINE(X509_CRL, X509_CRL_free)
+MU_AUTO_DEFINE(X509_EXTENSION, X509_EXTENSION_free)
+MU_AUTO_DEFINE(X509_NAME, X509_NAME_free)
+MU_AUTO_DEFINE(X509_REQ, X509_REQ_free)
+MU_AUTO_DEFINE(X509_STORE, X509_STORE_free)
+MU_AUTO_DEFINE(X509_STORE_CTX, X509_STORE_CTX_free)
+
+/*
+ * mu_fail() with the oldest entry of this thread's OpenSSL error queue as the cause, in OpenSSL's own
+ * words; the queue is empty afterwards.
+ */
+int mu_fail_openssl(struct mu_error *err, enum mu_code code, const char *format, ...)
+    MU_PRINTF(3, 4);
+
+#endif

@@ -1,0 +1,34 @@
+#ifndef MU_PKI_PROFILE_H
+#define MU_PKI_PROFILE_H
+
+/* What kinds of certificates there are, and the rules each must keep. [RFC 5280 4.2] */
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "base/error.h"
+#include "pki/cert.h"
+
+enum mu_profile { MU_PROFILE_SERVER, MU_PROFILE_CLIENT, MU_PROFILE_PEER, MU_PROFILE_CA };
+
+struct mu_profile_rules {
+    const char *name;           /* "server" */
+    bool server_auth, client_auth; /* extKeyUsage */
+    bool free_text_name;        /* CN may be a person's name and there may be no SAN */
+    int64_t default_lifetime_s, longest_lifetime_s;
+};
+
+const struct mu_profile_rules *mu_profile_rules(enum mu_profile profile);
+
+/* "server", "client" or "peer". Fails with MU_E_USAGE. */
+MU_CHECK int mu_profile_parse(const char *name, enum mu_profile *ret, struct mu_error *err);
+
+/*
+ * Does this certificate keep the rules of its profile? The last look before a certificate leaves us, and
+ * written against the certificate's bytes, not against what the issuing code meant to do.
+ * Fails with MU_E_PROFILE, naming the rule.
+ */
+MU_CHECK int mu_profile_check(enum mu_profile profile, const struct mu_cert *cert,
+                              const struct mu_cert *issuer, struct mu_error *err);
+
+#endif

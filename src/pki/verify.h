@@ -1,0 +1,66 @@
+#ifndef MU_PKI_VERIFY_H
+#define MU_PKI_VERIFY_H
+
+/*
+ * Is this chain good, for this purpose, at this time? And if not: which certificate, why, and what to do,
+ * in words. The same judge sits behind `mutual verify`, the front door and the client. [RFC 5280 6]
+ */
+
+#include <openssl/x509.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <time.h>
+
+#include "base/error.h"
+#include "pki/cert.h"
+#include "pki/crl.h"
+
+/* Why not. The ids in faults.def are stable; "untrusted" becomes "client-cert-untrusted" at a front door. */
+enum mu_fault {
+    MU_FAULT_NONE = 0,
+#define MU_FAULT(code, id, cause, sentence, hint) MU_FAULT_##code,
+#include "pki/faults.def"
+#undef MU_FAULT
+    MU_FAULT_COUNT
+};
+
+enum mu_purpose { MU_PURPOSE_ANY, MU_PURPOSE_SERVER, MU_PURPOSE_CLIENT };
+
+struct mu_verdict {
+    enum mu_fault fault;   /* MU_FAULT_NONE: it is good */
+    int depth;             /* which certificate: 0 the leaf, 1 its issuer, ... */
+    char subject[MU_CERT_LABEL_LEN]; /* that certificate's label */
+    char sentence[MU_ERROR_WHAT_LEN]; /* the reason, with names and dates */
+    char hint[MU_ERROR_HINT_LEN];
+    char cause[MU_ERROR_CAUSE_LEN]; /* OpenSSL's own words */
+};
+
+struct mu_verify {
+    const struct mu_certs *anchors;   /* what is trusted; each must be self-signed, as openssl and nginx have it */
+    const struct mu_certs *untrusted; /* may help to build the chain; NULL: none */
+    struct mu_crl *const *crls;       /* if any, every certificate but the root is checked against them */
+    size_t crl_count;
+    enum mu_purpose purpose;
+    const char *host; /* a DNS name or an IP address the leaf must have; NULL: not asked */
+    time_t at;
+};
+
+/*
+ * Judge `leaf`. A bad certificate is not an error: the return value is 0 and `ret` says what is wrong.
+ * `ret_chain`, unless NULL, gets the chain as built, leaf first (as far as it could be built).
+ * Fails with MU_E_NOMEM, MU_E_CRYPTO.
+ */
+MU_CHECK int mu_verify(const struct mu_cert *leaf, const struct mu_verify *how,
+                       struct mu_verdict *ret, struct mu_certs *ret_chain, struct mu_error *err);
+
+/* "untrusted", "expired", ...: the stable id of a fault. */
+const char *mu_fault_id(enum mu_fault fault);
+
+/*
+ * For tls: the words for what X509_verify_cert() found. `error`, `depth` and the certificate are those of
+ * the first fault; `at` is the time by which it was judged; `host` as above.
+ */
+void mu_verdict_set(struct mu_verdict *ret, int error, int depth, X509 *cert, time_t at,
+                    const char *host);
+
+#endif
