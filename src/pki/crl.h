@@ -19,8 +19,8 @@ MU_AUTO_DEFINE_STRUCT(mu_crl, mu_crl_free)
 /* What a person wants to know of one. Text is printable. */
 struct mu_crl_info {
     char issuer[512];
-    char number[64];     /* hexadecimal without 0x, or "" */
-    char signature[64];  /* "ecdsa-with-SHA256" */
+    char number[64];                 /* hexadecimal without 0x, or "" */
+    char signature[64];              /* "ecdsa-with-SHA256" */
     time_t this_update, next_update; /* next_update is 0 when there is none */
     size_t revoked;
     bool delta;

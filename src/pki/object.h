@@ -30,9 +30,9 @@ enum mu_object_kind {
 
 struct mu_object {
     enum mu_object_kind kind;
-    bool pem;           /* else DER */
-    char label[64];     /* the PEM label, printable; "" for DER */
-    int line;           /* where the PEM block begins, from 1; 0 for DER */
+    bool pem;             /* else DER */
+    char label[64];       /* the PEM label, printable; "" for DER */
+    int line;             /* where the PEM block begins, from 1; 0 for DER */
     struct mu_cert *cert; /* the one that fits the kind; the others are NULL */
     struct mu_csr *csr;
     struct mu_key *key; /* KEY: with its private half; PUBLIC_KEY: without */
@@ -47,6 +47,10 @@ struct mu_objects {
 };
 void mu_objects_clear(struct mu_objects *objects);
 MU_AUTO_DEFINE_CLEAR(mu_objects, mu_objects_clear)
+
+/* Takes what `object` points to, even on failure. Fails with MU_E_NOMEM. */
+MU_CHECK int mu_objects_add(struct mu_objects *objects, const struct mu_object *object,
+                            struct mu_error *err);
 
 /* "a certificate", "a certificate request", "an encrypted private key" ... */
 const char *mu_object_kind_name(enum mu_object_kind kind);
