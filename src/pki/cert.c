@@ -57,8 +57,8 @@ void mu_certs_clear(struct mu_certs *list)
     *list = (struct mu_certs){0};
 }
 
-int mu_certs_load(const char *path, const struct mu_passphrase_source *source,
-                  struct mu_certs *ret, struct mu_error *err)
+int mu_certs_load(const char *path, const struct mu_passphrase_source *source, struct mu_certs *ret,
+                  struct mu_error *err)
 {
     MU_AUTO_CLEAR(mu_objects) objects = {0};
     if (mu_objects_load(path, &objects, err) != 0)
@@ -100,22 +100,14 @@ void mu_cert_to_pem(const struct mu_cert *cert, struct mu_buf *ret)
     mu_buf_add(ret, pem, (size_t)len);
 }
 
-static time_t time_of(const ASN1_TIME *t)
-{
-    struct tm tm;
-    if (t == NULL || ASN1_TIME_to_tm(t, &tm) != 1)
-        return 0; /* no date that can be read is one long past */
-    return timegm(&tm);
-}
-
 time_t mu_cert_not_before(const struct mu_cert *cert)
 {
-    return time_of(X509_get0_notBefore(mu_cert_x509(cert)));
+    return mu_time_from_asn1(X509_get0_notBefore(mu_cert_x509(cert)));
 }
 
 time_t mu_cert_not_after(const struct mu_cert *cert)
 {
-    return time_of(X509_get0_notAfter(mu_cert_x509(cert)));
+    return mu_time_from_asn1(X509_get0_notAfter(mu_cert_x509(cert)));
 }
 
 bool mu_cert_is_ca(const struct mu_cert *cert)
@@ -133,21 +125,35 @@ void mu_cert_sha256(const struct mu_cert *cert, unsigned char ret[32])
 }
 
 /* The last CN: the most specific one. */
-static bool label_from_cn(X509 *x, char *ret)
+bool mu_name_cn(const X509_NAME *name, char ret[MU_CERT_LABEL_LEN])
 {
-    const X509_NAME *subject = X509_get_subject_name(x);
     int i = -1;
-    for (int next; (next = X509_NAME_get_index_by_NID(subject, NID_commonName, i)) >= 0;)
+    for (int next; (next = X509_NAME_get_index_by_NID(name, NID_commonName, i)) >= 0;)
         i = next;
     if (i < 0)
         return false;
     unsigned char *text = NULL;
-    int len = ASN1_STRING_to_UTF8(&text,
-                                  X509_NAME_ENTRY_get_data(X509_NAME_get_entry(subject, i)));
+    int len = ASN1_STRING_to_UTF8(&text, X509_NAME_ENTRY_get_data(X509_NAME_get_entry(name, i)));
     if (len > 0)
         mu_str_printable(text, (size_t)len, ret, MU_CERT_LABEL_LEN);
     OPENSSL_free(text);
     return len > 0;
+}
+
+static void label_from_whole(const X509_NAME *name, char *ret)
+{
+    char line[MU_CERT_LABEL_LEN] = "";
+    X509_NAME_oneline(name, line, sizeof line);
+    mu_str_printable(line, strlen(line), ret, MU_CERT_LABEL_LEN);
+    if (*ret == '\0')
+        mu_str_copy(ret, MU_CERT_LABEL_LEN, "(no name)");
+}
+
+char *mu_name_label(const X509_NAME *name, char ret[MU_CERT_LABEL_LEN])
+{
+    if (!mu_name_cn(name, ret))
+        label_from_whole(name, ret);
+    return ret;
 }
 
 static bool label_from_san(X509 *x, char *ret)
@@ -168,13 +174,9 @@ static bool label_from_san(X509 *x, char *ret)
 char *mu_cert_label(const struct mu_cert *cert, char ret[MU_CERT_LABEL_LEN])
 {
     X509 *x = mu_cert_x509(cert);
-    if (label_from_cn(x, ret) || label_from_san(x, ret))
-        return ret;
-    char line[MU_CERT_LABEL_LEN] = "";
-    X509_NAME_oneline(X509_get_subject_name(x), line, sizeof line);
-    mu_str_printable(line, strlen(line), ret, MU_CERT_LABEL_LEN);
-    if (*ret == '\0')
-        mu_str_copy(ret, MU_CERT_LABEL_LEN, "(no name)");
+    const X509_NAME *subject = X509_get_subject_name(x);
+    if (!mu_name_cn(subject, ret) && !label_from_san(x, ret))
+        label_from_whole(subject, ret);
     return ret;
 }
 

@@ -54,6 +54,10 @@ void mu_cert_sha256(const struct mu_cert *cert, unsigned char ret[32]);
 #define MU_CERT_LABEL_LEN 256
 char *mu_cert_label(const struct mu_cert *cert, char ret[MU_CERT_LABEL_LEN]);
 
+/* For pki: the same for a name alone, such as an issuer's; and its CN, false when it has none. */
+char *mu_name_label(const X509_NAME *name, char ret[MU_CERT_LABEL_LEN]);
+bool mu_name_cn(const X509_NAME *name, char ret[MU_CERT_LABEL_LEN]);
+
 /* Fails with MU_E_KEY_MISMATCH, naming both, unless `key` is the private half of `cert`'s key. */
 MU_CHECK int mu_cert_match_key(const struct mu_cert *cert, const struct mu_key *key,
                                const char *cert_path, const char *key_path, struct mu_error *err);

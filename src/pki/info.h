@@ -14,7 +14,7 @@
 
 struct mu_cert_info {
     int version; /* 1 or 3 */
-    char subject[512], issuer[512]; /* RFC 2253 order reversed, as "CN=api, O=Example" */
+    char subject[512], issuer[512]; /* the most specific part first: "CN=api, O=Example" */
     char cn[MU_CERT_LABEL_LEN];     /* "" when there is none */
     char serial[MU_SERIAL_TEXT_LEN]; /* upper-case hexadecimal, as openssl prints it */
     time_t not_before, not_after;
@@ -43,5 +43,15 @@ MU_AUTO_DEFINE_CLEAR(mu_cert_info, mu_cert_info_clear)
 
 /* The full form of `openssl x509 -text`, appended. Not only printable: it is OpenSSL's own rendering. */
 void mu_cert_text(const struct mu_cert *cert, struct mu_buf *ret);
+
+/* For pki: the part of mu_cert_info_read() that judges what it has read. Returns 0, or -1 without memory. */
+MU_CHECK int mu_cert_find_problems(const struct mu_cert *cert, time_t now,
+                                   struct mu_cert_info *info);
+
+/* For pki: printable text of OpenSSL's types. A name is "CN=api, O=Example"; a number is upper-case
+ * hexadecimal, "" for NULL; `nid` of a signature is NID_undef where OpenSSL does not know it. */
+void mu_name_text(const X509_NAME *name, char *ret, size_t cap);
+void mu_integer_text(const ASN1_INTEGER *number, char *ret, size_t cap);
+void mu_signature_text(int nid, const X509_ALGOR *algorithm, char *ret, size_t cap);
 
 #endif

@@ -24,3 +24,9 @@ int mu_fail_openssl(struct mu_error *err, enum mu_code code, const char *format,
     ERR_clear_error();
     return -1;
 }
+
+time_t mu_time_from_asn1(const ASN1_TIME *t)
+{
+    struct tm tm;
+    return t != NULL && ASN1_TIME_to_tm(t, &tm) == 1 ? timegm(&tm) : 0;
+}

@@ -8,6 +8,7 @@
 #include <openssl/pkcs12.h>
 #include <openssl/x509.h>
 #include <openssl/x509v3.h>
+#include <time.h>
 
 #include "base/error.h"
 #include "base/macros.h"
@@ -35,5 +36,8 @@ MU_AUTO_DEFINE(X509_STORE_CTX, X509_STORE_CTX_free)
  */
 int mu_fail_openssl(struct mu_error *err, enum mu_code code, const char *format, ...)
     MU_PRINTF(3, 4);
+
+/* UTC seconds; 0 for NULL and for what cannot be read, so that it counts as long past. */
+time_t mu_time_from_asn1(const ASN1_TIME *t);
 
 #endif

@@ -1,0 +1,341 @@
+#include "pki/info.h"
+
+#include <arpa/inet.h>
+#include <ctype.h>
+#include <openssl/err.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "base/time.h"
+#include "pki/ossl.h"
+
+/* --- Text of OpenSSL's types --- */
+
+/* What OpenSSL prints into a memory BIO, made printable. */
+static void printable_from_bio(BIO *bio, char *ret, size_t cap)
+{
+    char *text = NULL;
+    long len = BIO_get_mem_data(bio, &text);
+    mu_str_printable(text, len < 0 ? 0 : (size_t)len, ret, cap);
+}
+
+void mu_name_text(const X509_NAME *name, char *ret, size_t cap)
+{
+    /* Most specific part first, as RFC 2253 has it; UTF-8 is left as it is. */
+    const unsigned long style =
+        (XN_FLAG_RFC2253 & ~(unsigned long)(XN_FLAG_SEP_MASK | ASN1_STRFLGS_ESC_MSB)) |
+        XN_FLAG_SEP_CPLUS_SPC;
+    MU_AUTO(BIO) bio = BIO_new(BIO_s_mem());
+    *ret = '\0';
+    if (bio != NULL && X509_NAME_print_ex(bio, name, 0, style) >= 0)
+        printable_from_bio(bio, ret, cap);
+}
+
+/* "AB:CD:EF", as fingerprints are shown. */
+static void colon_hex(const unsigned char *data, size_t len, char *ret, size_t cap)
+{
+    if (3 * len + 1 > cap)
+        len = (cap - 1) / 3;
+    mu_str_hex(data, len, ':', ret);
+    for (char *p = ret; *p != '\0'; p++)
+        *p = (char)toupper((unsigned char)*p);
+}
+
+void mu_integer_text(const ASN1_INTEGER *number, char *ret, size_t cap)
+{
+    MU_AUTO(BIGNUM) bn = number == NULL ? NULL : ASN1_INTEGER_to_BN(number, NULL);
+    char *hex = bn == NULL ? NULL : BN_bn2hex(bn);
+    mu_str_copy(ret, cap, hex == NULL ? "" : hex);
+    OPENSSL_free(hex);
+}
+
+/* A long or short name that OpenSSL knows, else the dotted numbers. */
+static void object_text(const ASN1_OBJECT *object, char *ret, size_t cap)
+{
+    char text[128] = "";
+    OBJ_obj2txt(text, sizeof text, object, 0);
+    mu_str_printable(text, strlen(text), ret, cap);
+}
+
+void mu_signature_text(int nid, const X509_ALGOR *algorithm, char *ret, size_t cap)
+{
+    const ASN1_OBJECT *object = NULL;
+    X509_ALGOR_get0(&object, NULL, NULL, algorithm);
+    const char *name = nid == NID_undef ? NULL : OBJ_nid2ln(nid);
+    if (name != NULL)
+        mu_str_copy(ret, cap, name);
+    else
+        object_text(object, ret, cap);
+}
+
+/* --- Alternative names --- */
+
+static int add_text(struct mu_strs *list, const char *kind, const ASN1_STRING *text)
+{
+    char value[1024], whole[1100];
+    mu_str_printable(ASN1_STRING_get0_data(text), (size_t)ASN1_STRING_length(text), value,
+                     sizeof value);
+    snprintf(whole, sizeof whole, "%s:%s", kind, value);
+    return mu_strs_add(list, whole);
+}
+
+static int add_ip(struct mu_strs *list, const ASN1_OCTET_STRING *ip)
+{
+    char value[INET6_ADDRSTRLEN] = "", whole[64];
+    int len = ASN1_STRING_length(ip);
+    if (len != 4 && len != 16) {
+        snprintf(whole, sizeof whole, "IP:(%d bytes)", len);
+        return mu_strs_add(list, whole);
+    }
+    inet_ntop(len == 4 ? AF_INET : AF_INET6, ASN1_STRING_get0_data(ip), value, sizeof value);
+    snprintf(whole, sizeof whole, "IP:%s", value);
+    return mu_strs_add(list, whole);
+}
+
+/* Names of other kinds: as OpenSSL prints them, "DirName:CN = alice" or "othername: UPN::alice@example". */
+static int add_other(struct mu_strs *list, GENERAL_NAME *name)
+{
+    char text[1024] = "";
+    MU_AUTO(BIO) bio = BIO_new(BIO_s_mem());
+    if (bio == NULL || GENERAL_NAME_print(bio, name) != 1)
+        return mu_strs_add(list, "other name");
+    printable_from_bio(bio, text, sizeof text);
+    return mu_strs_add(list, text);
+}
+
+static int add_name(struct mu_strs *list, GENERAL_NAME *name)
+{
+    switch (name->type) {
+    case GEN_DNS: return add_text(list, "DNS", name->d.dNSName);
+    case GEN_EMAIL: return add_text(list, "email", name->d.rfc822Name);
+    case GEN_URI: return add_text(list, "URI", name->d.uniformResourceIdentifier);
+    case GEN_IPADD: return add_ip(list, name->d.iPAddress);
+    default: return add_other(list, name);
+    }
+}
+
+static int read_san(X509 *x, struct mu_cert_info *ret)
+{
+    MU_AUTO(GENERAL_NAMES) names = X509_get_ext_d2i(x, NID_subject_alt_name, NULL, NULL);
+    for (int i = 0; i < sk_GENERAL_NAME_num(names); i++)
+        if (add_name(&ret->san, sk_GENERAL_NAME_value(names, i)) != 0)
+            return -1;
+    return 0;
+}
+
+/* --- Purposes --- */
+
+static const struct purpose_name {
+    int nid;
+    const char *name;
+} purpose_names[] = {
+    {NID_server_auth, "TLS server"},          {NID_client_auth, "TLS client"},
+    {NID_code_sign, "code signing"},          {NID_email_protect, "e-mail protection"},
+    {NID_time_stamp, "time stamping"},        {NID_OCSP_sign, "OCSP signing"},
+    {NID_anyExtendedKeyUsage, "any purpose"},
+};
+
+static int add_purpose(struct mu_strs *list, const ASN1_OBJECT *object)
+{
+    char text[128];
+    for (size_t i = 0; i < MU_COUNT(purpose_names); i++)
+        if (purpose_names[i].nid == OBJ_obj2nid(object))
+            return mu_strs_add(list, purpose_names[i].name);
+    object_text(object, text, sizeof text);
+    return mu_strs_add(list, text);
+}
+
+MU_AUTO_DEFINE(EXTENDED_KEY_USAGE, EXTENDED_KEY_USAGE_free)
+
+static int read_purposes(X509 *x, struct mu_cert_info *ret)
+{
+    MU_AUTO(EXTENDED_KEY_USAGE) usages = X509_get_ext_d2i(x, NID_ext_key_usage, NULL, NULL);
+    ret->has_eku = usages != NULL;
+    for (int i = 0; i < sk_ASN1_OBJECT_num(usages); i++) {
+        const ASN1_OBJECT *usage = sk_ASN1_OBJECT_value(usages, i);
+        int nid = OBJ_obj2nid(usage);
+        ret->server_auth = ret->server_auth || nid == NID_server_auth;
+        ret->client_auth = ret->client_auth || nid == NID_client_auth;
+        ret->any_purpose = ret->any_purpose || nid == NID_anyExtendedKeyUsage;
+        if (add_purpose(&ret->purposes, usage) != 0)
+            return -1;
+    }
+    return 0;
+}
+
+static int read_key_usage(X509 *x, struct mu_cert_info *ret)
+{
+    static const struct {
+        uint32_t bit;
+        const char *name;
+    } usages[] = {
+        {KU_DIGITAL_SIGNATURE, "digital signature"},
+        {KU_NON_REPUDIATION, "non-repudiation"},
+        {KU_KEY_ENCIPHERMENT, "key encipherment"},
+        {KU_DATA_ENCIPHERMENT, "data encipherment"},
+        {KU_KEY_AGREEMENT, "key agreement"},
+        {KU_KEY_CERT_SIGN, "certificate signing"},
+        {KU_CRL_SIGN, "CRL signing"},
+        {KU_ENCIPHER_ONLY, "encipher only"},
+        {KU_DECIPHER_ONLY, "decipher only"},
+    };
+    if ((X509_get_extension_flags(x) & EXFLAG_KUSAGE) == 0)
+        return 0;
+    uint32_t given = X509_get_key_usage(x);
+    for (size_t i = 0; i < MU_COUNT(usages); i++)
+        if ((given & usages[i].bit) != 0 && mu_strs_add(&ret->key_usage, usages[i].name) != 0)
+            return -1;
+    return 0;
+}
+
+/* --- Where to ask about revocation --- */
+
+static int add_uris(struct mu_strs *list, const GENERAL_NAMES *names)
+{
+    char text[1024];
+    for (int i = 0; i < sk_GENERAL_NAME_num(names); i++) {
+        const GENERAL_NAME *name = sk_GENERAL_NAME_value(names, i);
+        if (name->type != GEN_URI)
+            continue;
+        const ASN1_STRING *uri = name->d.uniformResourceIdentifier;
+        mu_str_printable(ASN1_STRING_get0_data(uri), (size_t)ASN1_STRING_length(uri), text,
+                         sizeof text);
+        if (mu_strs_add(list, text) != 0)
+            return -1;
+    }
+    return 0;
+}
+
+MU_AUTO_DEFINE(CRL_DIST_POINTS, CRL_DIST_POINTS_free)
+
+static int read_crl_urls(X509 *x, struct mu_cert_info *ret)
+{
+    MU_AUTO(CRL_DIST_POINTS) points = X509_get_ext_d2i(x, NID_crl_distribution_points, NULL, NULL);
+    for (int i = 0; i < sk_DIST_POINT_num(points); i++) {
+        const DIST_POINT_NAME *point = sk_DIST_POINT_value(points, i)->distpoint;
+        if (point != NULL && point->type == 0 && add_uris(&ret->crl_urls, point->name.fullname) != 0)
+            return -1;
+    }
+    return 0;
+}
+
+static int read_ocsp_urls(X509 *x, struct mu_cert_info *ret)
+{
+    char text[1024];
+    STACK_OF(OPENSSL_STRING) *urls = X509_get1_ocsp(x);
+    int result = 0;
+    for (int i = 0; result == 0 && i < sk_OPENSSL_STRING_num(urls); i++) {
+        const char *url = sk_OPENSSL_STRING_value(urls, i);
+        mu_str_printable(url, strlen(url), text, sizeof text);
+        result = mu_strs_add(&ret->ocsp_urls, text);
+    }
+    X509_email_free(urls);
+    return result;
+}
+
+/* --- The plain fields --- */
+
+static void read_key(X509 *x, struct mu_cert_info *ret)
+{
+    MU_AUTO_STRUCT(mu_key) key = NULL;
+    struct mu_error ignored = MU_ERROR_INIT;
+    ASN1_OBJECT *algorithm = NULL;
+    EVP_PKEY *evp = X509_get_pubkey(x);
+    if (evp != NULL && mu_key_wrap(evp, &key, &ignored) == 0)
+        mu_key_describe(key, ret->key);
+    else if (X509_PUBKEY_get0_param(&algorithm, NULL, NULL, NULL, X509_get_X509_PUBKEY(x)) == 1)
+        object_text(algorithm, ret->key, sizeof ret->key);
+}
+
+static void read_fingerprints(X509 *x, struct mu_cert_info *ret)
+{
+    unsigned char digest[EVP_MAX_MD_SIZE], *spki = NULL;
+    unsigned len = 0;
+    if (X509_digest(x, EVP_sha256(), digest, &len) == 1)
+        colon_hex(digest, len, ret->sha256, sizeof ret->sha256);
+    if (X509_digest(x, EVP_sha1(), digest, &len) == 1)
+        colon_hex(digest, len, ret->sha1, sizeof ret->sha1);
+    int spki_len = i2d_X509_PUBKEY(X509_get_X509_PUBKEY(x), &spki);
+    if (spki_len > 0 && EVP_Digest(spki, (size_t)spki_len, digest, &len, EVP_sha256(), NULL) == 1)
+        colon_hex(digest, len, ret->key_sha256, sizeof ret->key_sha256);
+    OPENSSL_free(spki);
+}
+
+static void read_key_ids(X509 *x, struct mu_cert_info *ret)
+{
+    const ASN1_OCTET_STRING *subject = X509_get0_subject_key_id(x);
+    const ASN1_OCTET_STRING *authority = X509_get0_authority_key_id(x);
+    if (subject != NULL)
+        colon_hex(ASN1_STRING_get0_data(subject), (size_t)ASN1_STRING_length(subject),
+                  ret->subject_key_id, sizeof ret->subject_key_id);
+    if (authority != NULL)
+        colon_hex(ASN1_STRING_get0_data(authority), (size_t)ASN1_STRING_length(authority),
+                  ret->authority_key_id, sizeof ret->authority_key_id);
+}
+
+static void read_constraints(X509 *x, const struct mu_cert *cert, struct mu_cert_info *ret)
+{
+    uint32_t flags = X509_get_extension_flags(x);
+    ret->is_ca = mu_cert_is_ca(cert);
+    ret->has_basic_constraints = (flags & EXFLAG_BCONS) != 0;
+    ret->basic_constraints_critical = (flags & EXFLAG_BCONS_CRITICAL) != 0;
+    ret->path_length = (int)X509_get_pathlen(x);
+    ret->self_issued = (flags & EXFLAG_SI) != 0;
+    ret->self_signed = ret->self_issued && X509_self_signed(x, 1) == 1;
+}
+
+static int read_fields(const struct mu_cert *cert, struct mu_cert_info *ret)
+{
+    X509 *x = mu_cert_x509(cert);
+    ret->version = (int)X509_get_version(x) + 1;
+    mu_name_text(X509_get_subject_name(x), ret->subject, sizeof ret->subject);
+    mu_name_text(X509_get_issuer_name(x), ret->issuer, sizeof ret->issuer);
+    if (!mu_name_cn(X509_get_subject_name(x), ret->cn))
+        ret->cn[0] = '\0';
+    mu_integer_text(X509_get0_serialNumber(x), ret->serial, sizeof ret->serial);
+    ret->not_before = mu_cert_not_before(cert);
+    ret->not_after = mu_cert_not_after(cert);
+    read_constraints(x, cert, ret);
+    read_key(x, ret);
+    mu_signature_text(X509_get_signature_nid(x), X509_get0_tbs_sigalg(x), ret->signature,
+                      sizeof ret->signature);
+    read_fingerprints(x, ret);
+    read_key_ids(x, ret);
+    return read_san(x, ret) != 0 || read_purposes(x, ret) != 0 || read_key_usage(x, ret) != 0 ||
+                   read_crl_urls(x, ret) != 0 || read_ocsp_urls(x, ret) != 0
+               ? -1
+               : 0;
+}
+
+int mu_cert_info_read(const struct mu_cert *cert, time_t now, struct mu_cert_info *ret,
+                      struct mu_error *err)
+{
+    *ret = (struct mu_cert_info){.path_length = -1};
+    ERR_set_mark();
+    int result = read_fields(cert, ret) != 0 || mu_cert_find_problems(cert, now, ret) != 0 ? -1 : 0;
+    ERR_pop_to_mark(); /* what could not be decoded shows as a problem */
+    return result == 0 ? 0 : mu_fail_nomem(err);
+}
+
+void mu_cert_info_clear(struct mu_cert_info *info)
+{
+    mu_strs_clear(&info->purposes);
+    mu_strs_clear(&info->key_usage);
+    mu_strs_clear(&info->san);
+    mu_strs_clear(&info->crl_urls);
+    mu_strs_clear(&info->ocsp_urls);
+    mu_strs_clear(&info->problems);
+    mu_strs_clear(&info->problem_ids);
+}
+
+void mu_cert_text(const struct mu_cert *cert, struct mu_buf *ret)
+{
+    MU_AUTO(BIO) bio = BIO_new(BIO_s_mem());
+    char *text = NULL;
+    if (bio == NULL || X509_print_ex(bio, mu_cert_x509(cert), XN_FLAG_ONELINE, 0) != 1) {
+        ret->failed = true;
+        return;
+    }
+    long len = BIO_get_mem_data(bio, &text);
+    mu_buf_add(ret, text, (size_t)len);
+}
