@@ -28,6 +28,7 @@ enum mu_purpose { MU_PURPOSE_ANY, MU_PURPOSE_SERVER, MU_PURPOSE_CLIENT };
 
 struct mu_verdict {
     enum mu_fault fault;   /* MU_FAULT_NONE: it is good */
+    int openssl_error;     /* the same as an X509_V_ERR_*, which chooses a TLS alert; X509_V_OK: it is good */
     int depth;             /* which certificate: 0 the leaf, 1 its issuer, ... */
     char subject[MU_CERT_LABEL_LEN]; /* that certificate's label */
     char sentence[MU_ERROR_WHAT_LEN]; /* the reason, with names and dates */
@@ -56,11 +57,20 @@ MU_CHECK int mu_verify(const struct mu_cert *leaf, const struct mu_verify *how,
 /* "untrusted", "expired", ...: the stable id of a fault. */
 const char *mu_fault_id(enum mu_fault fault);
 
+/* What is really wrong, as a stable id: "client_cert_expired". `side` is what the leaf is used as; with
+ * MU_PURPOSE_ANY it counts as a server's. Returns `ret`. */
+#define MU_CAUSE_LEN 64
+char *mu_fault_cause(enum mu_fault fault, enum mu_purpose side, char ret[MU_CAUSE_LEN]);
+
 /*
  * For tls: the words for what X509_verify_cert() found. `error`, `depth` and the certificate are those of
- * the first fault; `at` is the time by which it was judged; `host` as above.
+ * the first fault; `at` is the time by which it was judged; `host` as above. `cert` may be NULL.
  */
 void mu_verdict_set(struct mu_verdict *ret, int error, int depth, X509 *cert, time_t at,
                     const char *host);
+
+/* The same inside a verify callback, where more can be told: that the trusted CA of this name has another key,
+ * when and why a certificate was revoked. */
+void mu_verdict_from_ctx(struct mu_verdict *ret, X509_STORE_CTX *ctx, time_t at, const char *host);
 
 #endif
