@@ -266,6 +266,16 @@ static enum mu_fault expired_fault(const struct mu_cert_info *info, int depth)
                                : MU_FAULT_INTERMEDIATE_EXPIRED;
 }
 
+static enum mu_fault no_ca_fault(X509 *cert, const struct mu_cert_info *info)
+{
+    /* OpenSSL takes a CA that may not sign certificates for no CA. */
+    bool says_ca = (X509_get_extension_flags(cert) & EXFLAG_CA) != 0;
+    bool may_sign = (X509_get_key_usage(cert) & KU_KEY_CERT_SIGN) != 0;
+    return says_ca && !may_sign ? MU_FAULT_CA_KEY_USAGE
+           : info->version < 3  ? MU_FAULT_CA_VERSION
+                                : MU_FAULT_CA_INVALID;
+}
+
 /* The chain ends in the trust file, at a certificate that is not its own issuer. */
 static enum mu_fault no_root_fault(int depth)
 {
@@ -321,8 +331,7 @@ static enum mu_fault fault_of(int error, int depth, const struct matter *matter)
     case X509_V_ERR_KEYUSAGE_NO_DIGITAL_SIGNATURE: return MU_FAULT_KEY_USAGE;
 
     case X509_V_ERR_INVALID_CA:
-    case X509_V_ERR_INVALID_NON_CA:
-        return info->version < 3 ? MU_FAULT_CA_VERSION : MU_FAULT_CA_INVALID;
+    case X509_V_ERR_INVALID_NON_CA: return no_ca_fault(matter->cert, info);
     case X509_V_ERR_KEYUSAGE_NO_CERTSIGN: return MU_FAULT_CA_KEY_USAGE;
     case X509_V_ERR_PATH_LENGTH_EXCEEDED:
     case X509_V_ERR_PROXY_PATH_LENGTH_EXCEEDED: return MU_FAULT_PATH_LENGTH;
@@ -436,6 +445,14 @@ static X509 *find_unfit_issuer(X509 *cert, STACK_OF(X509) * among)
     return NULL;
 }
 
+static bool holds(STACK_OF(X509) * among, X509 *cert)
+{
+    for (int i = 0; i < sk_X509_num(among); i++)
+        if (X509_cmp(sk_X509_value(among, i), cert) == 0)
+            return true;
+    return false;
+}
+
 static bool is_about_the_issuer(int error)
 {
     return error == X509_V_ERR_UNABLE_TO_GET_ISSUER_CERT_LOCALLY ||
@@ -445,10 +462,36 @@ static bool is_about_the_issuer(int error)
            error == X509_V_ERR_CERT_SIGNATURE_FAILURE;
 }
 
+/*
+ * Look among the trusted CAs for what says more than "the issuer was not found": returns the error whose words
+ * fit the case, and may find the fault in another certificate.
+ */
+static int look_closer(int error, int depth, X509_STORE_CTX *ctx, STACK_OF(X509) * trusted,
+                       struct matter *matter)
+{
+    X509 *unfit = find_unfit_issuer(matter->cert, trusted);
+    if (unfit == NULL)
+        unfit = find_unfit_issuer(matter->cert, X509_STORE_CTX_get0_untrusted(ctx));
+    if (unfit != NULL) {
+        matter->cert = unfit;
+        return X509_V_ERR_KEYUSAGE_NO_CERTSIGN;
+    }
+    matter->rekeyed = has_namesake(matter->cert, trusted);
+    if (depth == 0 && holds(trusted, matter->cert))
+        return X509_V_ERR_UNABLE_TO_GET_ISSUER_CERT;
+    if (error == X509_V_ERR_SELF_SIGNED_CERT_IN_CHAIN && depth > 0) {
+        /* A root that came along: people know the certificate that it issued better. */
+        matter->cert = sk_X509_value(X509_STORE_CTX_get0_chain(ctx), depth - 1);
+        return X509_V_ERR_UNABLE_TO_GET_ISSUER_CERT_LOCALLY;
+    }
+    return error;
+}
+
 void mu_verdict_from_ctx(struct mu_verdict *ret, X509_STORE_CTX *ctx, time_t at, const char *host)
 {
     int error = X509_STORE_CTX_get_error(ctx);
     int depth = X509_STORE_CTX_get_error_depth(ctx);
+    int words_for = error;
     struct matter matter = {
         .cert = X509_STORE_CTX_get_current_cert(ctx),
         .crl = X509_STORE_CTX_get0_current_crl(ctx),
@@ -457,22 +500,8 @@ void mu_verdict_from_ctx(struct mu_verdict *ret, X509_STORE_CTX *ctx, time_t at,
     };
     ERR_set_mark();
     STACK_OF(X509) *trusted = X509_STORE_get1_all_certs(X509_STORE_CTX_get0_store(ctx));
-    int words_for = error;
-    if (is_about_the_issuer(error) && matter.cert != NULL) {
-        X509 *unfit = find_unfit_issuer(matter.cert, trusted);
-        if (unfit == NULL)
-            unfit = find_unfit_issuer(matter.cert, X509_STORE_CTX_get0_untrusted(ctx));
-        matter.rekeyed = unfit == NULL && has_namesake(matter.cert, trusted);
-        if (unfit != NULL) {
-            matter.cert = unfit;
-            words_for = X509_V_ERR_KEYUSAGE_NO_CERTSIGN;
-        }
-    }
-    /* A root that came along and is not trusted: people know the certificate that it issued. */
-    if (words_for == X509_V_ERR_SELF_SIGNED_CERT_IN_CHAIN && depth > 0) {
-        matter.cert = sk_X509_value(X509_STORE_CTX_get0_chain(ctx), depth - 1);
-        words_for = X509_V_ERR_UNABLE_TO_GET_ISSUER_CERT_LOCALLY;
-    }
+    if (is_about_the_issuer(error) && matter.cert != NULL)
+        words_for = look_closer(error, depth, ctx, trusted, &matter);
     judge(ret, words_for, depth, &matter);
     ret->openssl_error = error;
     mu_str_copy(ret->cause, sizeof ret->cause, X509_verify_cert_error_string(error));

@@ -51,40 +51,43 @@ static STACK_OF(X509) * stack_of(const struct mu_certs *certs)
     return stack;
 }
 
-/* An IP address is looked for among the iPAddress names, all else among the DNS names. [RFC 9525 6] */
-static int set_host(X509_VERIFY_PARAM *param, const char *host)
+/*
+ * An IP address is looked for among the iPAddress names, all else among the DNS names. [RFC 9525 6] Brackets
+ * and the root's dot stand in URLs, never in certificates.
+ */
+static int set_host(X509_VERIFY_PARAM *param, const char *host, struct mu_error *err)
 {
     char bare[256];
     if (!mu_str_copy(bare, sizeof bare, host[0] == '[' ? host + 1 : host))
-        return X509_VERIFY_PARAM_set1_host(param, host, 0); /* too long for a name: fits none */
+        return mu_fail(err, MU_E_NAME, "the host name is longer than any can be");
     size_t len = strlen(bare);
-    if (host[0] == '[' && len > 0 && bare[len - 1] == ']')
+    if (len > 0 && (bare[len - 1] == '.' || (host[0] == '[' && bare[len - 1] == ']')))
         bare[--len] = '\0';
+    if (len == 0) /* which OpenSSL would take for "any name will do" */
+        return mu_fail(err, MU_E_NAME, "the host name is empty");
+
     ERR_set_mark();
     int is_ip = X509_VERIFY_PARAM_set1_ip_asc(param, bare);
     ERR_pop_to_mark();
-    if (is_ip == 1)
-        return 1;
-    if (len > 0 && bare[len - 1] == '.') /* the root's dot stands in URLs, never in certificates */
-        bare[--len] = '\0';
     X509_VERIFY_PARAM_set_hostflags(param, X509_CHECK_FLAG_NO_PARTIAL_WILDCARDS);
-    return X509_VERIFY_PARAM_set1_host(param, bare, len);
+    if (is_ip != 1 && X509_VERIFY_PARAM_set1_host(param, bare, len) != 1)
+        return mu_fail_nomem(err);
+    return 0;
 }
 
-static int set_param(X509_STORE_CTX *ctx, const struct mu_verify *how)
+static int set_param(X509_STORE_CTX *ctx, const struct mu_verify *how, struct mu_error *err)
 {
     X509_VERIFY_PARAM *param = X509_STORE_CTX_get0_param(ctx);
+    const char *rules = how->purpose == MU_PURPOSE_CLIENT ? "ssl_client" : "ssl_server";
     unsigned long flags = X509_V_FLAG_TRUSTED_FIRST;
     if (how->crl_count > 0)
         flags |= X509_V_FLAG_CRL_CHECK | X509_V_FLAG_CRL_CHECK_ALL;
-    if (how->purpose != MU_PURPOSE_ANY &&
-        X509_STORE_CTX_set_default(ctx, how->purpose == MU_PURPOSE_CLIENT ? "ssl_client"
-                                                                          : "ssl_server") != 1)
-        return 0;
+    if ((how->purpose != MU_PURPOSE_ANY && X509_STORE_CTX_set_default(ctx, rules) != 1) ||
+        X509_VERIFY_PARAM_set_flags(param, flags) != 1)
+        return mu_fail_openssl(err, MU_E_CRYPTO, "the verification could not be set up");
     X509_VERIFY_PARAM_set_time(param, how->at);
     X509_VERIFY_PARAM_set_auth_level(param, AUTH_LEVEL);
-    return X509_VERIFY_PARAM_set_flags(param, flags) == 1 &&
-           (how->host == NULL || set_host(param, how->host) == 1);
+    return how->host == NULL ? 0 : set_host(param, how->host, err);
 }
 
 static int copy_chain(X509_STORE_CTX *ctx, struct mu_certs *ret, struct mu_error *err)
@@ -103,8 +106,10 @@ static int verify_with(X509_STORE *store, STACK_OF(X509) * untrusted, const stru
     MU_AUTO(X509_STORE_CTX) ctx = X509_STORE_CTX_new();
     struct job job = {.how = how, .verdict = ret};
     if (ctx == NULL || X509_STORE_CTX_init(ctx, store, mu_cert_x509(leaf), untrusted) != 1 ||
-        set_param(ctx, how) != 1 || X509_STORE_CTX_set_app_data(ctx, &job) != 1)
+        X509_STORE_CTX_set_app_data(ctx, &job) != 1)
         return mu_fail_openssl(err, MU_E_CRYPTO, "the verification could not be set up");
+    if (set_param(ctx, how, err) != 0)
+        return -1;
     X509_STORE_CTX_set_verify_cb(ctx, on_fault);
 
     mu_verdict_set(ret, X509_V_OK, 0, mu_cert_x509(leaf), how->at, how->host);

@@ -27,19 +27,20 @@ enum mu_fault {
 enum mu_purpose { MU_PURPOSE_ANY, MU_PURPOSE_SERVER, MU_PURPOSE_CLIENT };
 
 struct mu_verdict {
-    enum mu_fault fault;   /* MU_FAULT_NONE: it is good */
-    int openssl_error;     /* the same as an X509_V_ERR_*, which chooses a TLS alert; X509_V_OK: it is good */
-    int depth;             /* which certificate: 0 the leaf, 1 its issuer, ... */
-    char subject[MU_CERT_LABEL_LEN]; /* that certificate's label */
+    enum mu_fault fault; /* MU_FAULT_NONE: it is good */
+    int openssl_error; /* the same as an X509_V_ERR_*, which chooses a TLS alert; X509_V_OK: it is good */
+    int depth;         /* which certificate: 0 the leaf, 1 its issuer, ... */
+    char subject[MU_CERT_LABEL_LEN];  /* that certificate's label */
     char sentence[MU_ERROR_WHAT_LEN]; /* the reason, with names and dates */
     char hint[MU_ERROR_HINT_LEN];
     char cause[MU_ERROR_CAUSE_LEN]; /* OpenSSL's own words */
 };
 
 struct mu_verify {
-    const struct mu_certs *anchors;   /* what is trusted; each must be self-signed, as openssl and nginx have it */
+    const struct mu_certs
+        *anchors; /* what is trusted; each must be self-signed, as openssl and nginx have it */
     const struct mu_certs *untrusted; /* may help to build the chain; NULL: none */
-    struct mu_crl *const *crls;       /* if any, every certificate but the root is checked against them */
+    struct mu_crl *const *crls; /* if any, every certificate but the root is checked against them */
     size_t crl_count;
     enum mu_purpose purpose;
     const char *host; /* a DNS name or an IP address the leaf must have; NULL: not asked */
@@ -49,7 +50,7 @@ struct mu_verify {
 /*
  * Judge `leaf`. A bad certificate is not an error: the return value is 0 and `ret` says what is wrong.
  * `ret_chain`, unless NULL, gets the chain as built, leaf first (as far as it could be built).
- * Fails with MU_E_NOMEM, MU_E_CRYPTO.
+ * Fails with MU_E_NAME (`host` is empty or too long to be a name), MU_E_NOMEM, MU_E_CRYPTO.
  */
 MU_CHECK int mu_verify(const struct mu_cert *leaf, const struct mu_verify *how,
                        struct mu_verdict *ret, struct mu_certs *ret_chain, struct mu_error *err);
