@@ -18,7 +18,8 @@ static const struct code_info codes[MU_CODE_COUNT] = {
 #undef MU_E
 };
 
-static void fill(struct mu_error *err, enum mu_code code, const char *format, va_list args)
+static void MU_PRINTF(3, 0)
+    fill(struct mu_error *err, enum mu_code code, const char *format, va_list args)
 {
     err->code = code;
     err->cause[0] = '\0';

@@ -115,8 +115,9 @@ static int open_staged(struct mu_staged *file)
     return file->fd;
 }
 
-static int write_all(int fd, const char *data, size_t len)
+static int write_all(int fd, const void *from, size_t len)
 {
+    const char *data = from;
     while (len > 0) {
         ssize_t n = write(fd, data, len);
         if (n < 0 && errno == EINTR)
@@ -129,16 +130,23 @@ static int write_all(int fd, const char *data, size_t len)
     return 0;
 }
 
-int mu_stage_add(struct mu_stage *stage, const char *path, const void *data, size_t len,
-                 mode_t mode, struct mu_error *err)
+int mu_stage_check(const struct mu_stage *stage, const char *path, struct mu_error *err)
 {
     struct stat there;
-    if (lstat(path, &there) == 0) {
-        if (S_ISDIR(there.st_mode))
-            return mu_fail(err, MU_E_WRONG_KIND, "cannot write %s: it is a directory", path);
-        if (!stage->replace)
-            return mu_fail(err, MU_E_EXISTS, "%s exists already and is left as it is", path);
-    }
+    if (lstat(path, &there) != 0)
+        return 0;
+    if (S_ISDIR(there.st_mode))
+        return mu_fail(err, MU_E_WRONG_KIND, "cannot write %s: it is a directory", path);
+    if (!stage->replace)
+        return mu_fail(err, MU_E_EXISTS, "%s exists already and is left as it is", path);
+    return 0;
+}
+
+int mu_stage_open(struct mu_stage *stage, const char *path, mode_t mode, int *ret_fd,
+                  struct mu_error *err)
+{
+    if (mu_stage_check(stage, path, err) != 0)
+        return -1;
     struct mu_staged *file = calloc(1, sizeof *file);
     if (file == NULL)
         return mu_fail_nomem(err);
@@ -152,8 +160,19 @@ int mu_stage_add(struct mu_stage *stage, const char *path, const void *data, siz
         return mu_fail_nomem(err);
     if (open_staged(file) < 0)
         return mu_fail_errno(err, code_of_errno(errno), "cannot write %s", path);
-    if (write_all(file->fd, data, len) != 0 || fchmod(file->fd, mode) != 0 ||
-        fsync(file->fd) != 0)
+    if (fchmod(file->fd, mode) != 0)
+        return mu_fail_errno(err, MU_E_IO, "cannot write %s", path);
+    *ret_fd = file->fd;
+    return 0;
+}
+
+int mu_stage_add(struct mu_stage *stage, const char *path, const void *data, size_t len,
+                 mode_t mode, struct mu_error *err)
+{
+    int fd;
+    if (mu_stage_open(stage, path, mode, &fd, err) != 0)
+        return -1;
+    if (write_all(fd, data, len) != 0)
         return mu_fail_errno(err, MU_E_IO, "cannot write %s", path);
     return 0;
 }
@@ -206,6 +225,10 @@ static int place(struct mu_staged *file, bool replace)
 
 int mu_stage_commit(struct mu_stage *stage, struct mu_error *err)
 {
+    /* All of them are on the disk before the first one gets its name. */
+    for (struct mu_staged *file = stage->first; file != NULL; file = file->next)
+        if (fsync(file->fd) != 0)
+            return mu_fail_errno(err, MU_E_IO, "cannot write %s", file->path);
     for (struct mu_staged *file = stage->first; file != NULL; file = file->next) {
         if (place(file, stage->replace) == 0)
             continue;

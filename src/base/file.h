@@ -22,9 +22,9 @@
 MU_CHECK int mu_file_read(const char *path, size_t limit, struct mu_buf *ret, struct mu_error *err);
 
 /*
- * Files that belong together (a key and its certificate). Each is written whole to a temporary file
- * beside its target and synced when it is added; mu_stage_commit() then moves them to their names, in
- * the order in which they were added. Until commit, nothing is visible, and mu_stage_clear() leaves no
+ * Files that belong together (a key and its certificate). Each is written to a temporary file beside its
+ * target; mu_stage_commit() syncs them all and then moves them to their names, in the order in which they
+ * were added. Until commit, nothing is visible, and mu_stage_clear() leaves no
  * trace; a process killed before commit leaves none either where the filesystem has O_TMPFILE.
  * If one cannot be moved, those before it are taken back where they replaced nothing.
  */
@@ -36,10 +36,15 @@ struct mu_stage {
 #define MU_STAGE_INIT {.first = NULL}
 
 /* `mode` is the file's whole mode, whatever the umask says: 0600 for what holds a key, 0644 for what
- * anybody may read. Fails with MU_E_EXISTS (checked early, to say so before a key is made for nothing),
+ * anybody may read. Fails with MU_E_EXISTS (at commit, too, if it has come up since),
  * MU_E_NOT_FOUND (no such directory), MU_E_IO. */
 MU_CHECK int mu_stage_add(struct mu_stage *stage, const char *path, const void *data, size_t len,
                           mode_t mode, struct mu_error *err);
+/* Would mu_stage_add() take this path? Fails with MU_E_EXISTS and MU_E_WRONG_KIND as it would. */
+MU_CHECK int mu_stage_check(const struct mu_stage *stage, const char *path, struct mu_error *err);
+/* mu_stage_add() for what comes in pieces: write it to `ret_fd`, which is borrowed. */
+MU_CHECK int mu_stage_open(struct mu_stage *stage, const char *path, mode_t mode, int *ret_fd,
+                           struct mu_error *err);
 MU_CHECK int mu_stage_commit(struct mu_stage *stage, struct mu_error *err);
 void mu_stage_clear(struct mu_stage *stage);
 
