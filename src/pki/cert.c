@@ -88,6 +88,17 @@ int mu_cert_load(const char *path, struct mu_cert **ret, struct mu_error *err)
     return 0;
 }
 
+void mu_cert_to_der(const struct mu_cert *cert, struct mu_buf *ret)
+{
+    unsigned char *der = NULL;
+    int len = i2d_X509(mu_cert_x509(cert), &der);
+    if (len > 0)
+        mu_buf_add(ret, der, (size_t)len);
+    else
+        ret->failed = true;
+    OPENSSL_free(der);
+}
+
 void mu_cert_to_pem(const struct mu_cert *cert, struct mu_buf *ret)
 {
     MU_AUTO(BIO) bio = BIO_new(BIO_s_mem());
@@ -178,6 +189,16 @@ char *mu_cert_label(const struct mu_cert *cert, char ret[MU_CERT_LABEL_LEN])
     if (!mu_name_cn(subject, ret) && !label_from_san(x, ret))
         label_from_whole(subject, ret);
     return ret;
+}
+
+int mu_cert_key(const struct mu_cert *cert, struct mu_key **ret, struct mu_error *err)
+{
+    char label[MU_CERT_LABEL_LEN];
+    EVP_PKEY *key = X509_get_pubkey(mu_cert_x509(cert));
+    if (key == NULL)
+        return mu_fail_openssl(err, MU_E_DAMAGED, "the public key of \"%s\" cannot be read",
+                               mu_cert_label(cert, label));
+    return mu_key_wrap(key, ret, err);
 }
 
 int mu_cert_match_key(const struct mu_cert *cert, const struct mu_key *key, const char *cert_path,

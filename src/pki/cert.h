@@ -41,14 +41,18 @@ MU_CHECK int mu_certs_load(const char *path, const struct mu_passphrase_source *
 /* The first certificate of a file, alone. */
 MU_CHECK int mu_cert_load(const char *path, struct mu_cert **ret, struct mu_error *err);
 
-/* Append it as PEM. Failure shows in mu_buf_failed(). */
+/* Append it as PEM, as DER. Failure shows in mu_buf_failed(). */
 void mu_cert_to_pem(const struct mu_cert *cert, struct mu_buf *ret);
+void mu_cert_to_der(const struct mu_cert *cert, struct mu_buf *ret);
 
 /* What other code asks most; mu_cert_info (info.h) has all the rest. */
 time_t mu_cert_not_before(const struct mu_cert *cert);
 time_t mu_cert_not_after(const struct mu_cert *cert);
 bool mu_cert_is_ca(const struct mu_cert *cert); /* basicConstraints says CA:TRUE, or a v1 root */
 void mu_cert_sha256(const struct mu_cert *cert, unsigned char ret[32]);
+
+/* Its public key, given. Fails with MU_E_DAMAGED when there is none that can be read. */
+MU_CHECK int mu_cert_key(const struct mu_cert *cert, struct mu_key **ret, struct mu_error *err);
 
 /* The subject as people name it: CN, else the first SAN, else the whole subject; printable. Returns `ret`. */
 #define MU_CERT_LABEL_LEN 256

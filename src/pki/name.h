@@ -52,6 +52,9 @@ MU_CHECK int mu_names_add(struct mu_names *names, const char *text, struct mu_er
 MU_CHECK int mu_names_set_main(struct mu_names *names, const char *text, bool free_text,
                                struct mu_error *err);
 
+/* Free text as the CN, and nothing else: a CA's name, a person's. Fails with MU_E_NAME. */
+MU_CHECK int mu_names_set_cn(struct mu_names *names, const char *text, struct mu_error *err);
+
 /* "localhost" brings 127.0.0.1 and ::1 along. */
 MU_CHECK int mu_names_add_loopback(struct mu_names *names, struct mu_error *err);
 

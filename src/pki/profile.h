@@ -15,7 +15,7 @@ struct mu_profile_rules {
     const char *name;           /* "server" */
     bool server_auth, client_auth; /* extKeyUsage */
     bool free_text_name;        /* CN may be a person's name and there may be no SAN */
-    int64_t default_lifetime_s, longest_lifetime_s;
+    int64_t default_lifetime_s;
 };
 
 const struct mu_profile_rules *mu_profile_rules(enum mu_profile profile);

@@ -1,0 +1,106 @@
+#include "pki/csr.h"
+
+#include <openssl/pem.h>
+
+#include "pki/object.h"
+#include "pki/ossl.h"
+
+/* An X509_REQ by another name: see cert.c. */
+X509_REQ *mu_csr_x509(const struct mu_csr *csr)
+{
+    return (X509_REQ *)csr;
+}
+
+int mu_csr_wrap(X509_REQ *req, struct mu_csr **ret, struct mu_error *err)
+{
+    if (req == NULL)
+        return mu_fail_nomem(err);
+    *ret = (struct mu_csr *)req;
+    return 0;
+}
+
+void mu_csr_free(struct mu_csr *csr)
+{
+    X509_REQ_free(mu_csr_x509(csr));
+}
+
+static int add_san(X509_REQ *req, const GENERAL_NAMES *san)
+{
+    STACK_OF(X509_EXTENSION) *extensions = NULL;
+    if (san == NULL)
+        return 1;
+    int ok = X509V3_add1_i2d(&extensions, NID_subject_alt_name, (void *)san, 0,
+                             X509V3_ADD_DEFAULT) == 1 &&
+             X509_REQ_add_extensions(req, extensions) == 1;
+    sk_X509_EXTENSION_pop_free(extensions, X509_EXTENSION_free);
+    return ok;
+}
+
+int mu_csr_make(const struct mu_key *key, const struct mu_names *names, struct mu_csr **ret,
+                struct mu_error *err)
+{
+    MU_AUTO(X509_NAME) subject = NULL;
+    MU_AUTO(GENERAL_NAMES) san = NULL;
+    if (mu_names_to_x509(names, &subject, &san, err) != 0)
+        return -1;
+    MU_AUTO(X509_REQ) req = X509_REQ_new();
+    if (req == NULL || X509_REQ_set_version(req, X509_REQ_VERSION_1) != 1 ||
+        X509_REQ_set_subject_name(req, subject) != 1 || !add_san(req, san) ||
+        X509_REQ_set_pubkey(req, mu_key_evp(key)) != 1 ||
+        X509_REQ_sign(req, mu_key_evp(key), mu_digest_for(key)) == 0)
+        return mu_fail_openssl(err, MU_E_CRYPTO, "the request could not be made");
+    return mu_csr_wrap(mu_take(&req), ret, err);
+}
+
+int mu_csr_load(const char *path, struct mu_csr **ret, struct mu_error *err)
+{
+    MU_AUTO_CLEAR(mu_objects) objects = {0};
+    if (mu_objects_load(path, &objects, err) != 0)
+        return -1;
+    for (size_t i = 0; i < objects.count; i++)
+        if (objects.at[i].csr != NULL) {
+            *ret = objects.at[i].csr;
+            objects.at[i].csr = NULL;
+            return 0;
+        }
+    mu_fail(err, MU_E_WRONG_KIND, "%s holds %s, not a certificate request", path,
+            mu_object_kind_name(objects.at[0].kind));
+    return mu_hint(err, "make a request with: mutual request NAME");
+}
+
+int mu_csr_verify(const struct mu_csr *csr, struct mu_error *err)
+{
+    EVP_PKEY *key = X509_REQ_get0_pubkey(mu_csr_x509(csr));
+    if (key != NULL && X509_REQ_verify(mu_csr_x509(csr), key) == 1)
+        return 0;
+    return mu_fail_openssl(err, MU_E_CSR_SIGNATURE,
+                           "the request is not signed by the key that it carries");
+}
+
+int mu_csr_names(const struct mu_csr *csr, struct mu_names *ret, struct mu_error *err)
+{
+    STACK_OF(X509_EXTENSION) *extensions = X509_REQ_get_extensions(mu_csr_x509(csr));
+    MU_AUTO(GENERAL_NAMES) san = X509V3_get_d2i(extensions, NID_subject_alt_name, NULL, NULL);
+    sk_X509_EXTENSION_pop_free(extensions, X509_EXTENSION_free);
+    return mu_names_from_x509(X509_REQ_get_subject_name(mu_csr_x509(csr)), san, ret, err);
+}
+
+int mu_csr_key(const struct mu_csr *csr, struct mu_key **ret, struct mu_error *err)
+{
+    EVP_PKEY *key = X509_REQ_get_pubkey(mu_csr_x509(csr));
+    if (key == NULL)
+        return mu_fail_openssl(err, MU_E_DAMAGED, "the request's public key cannot be read");
+    return mu_key_wrap(key, ret, err);
+}
+
+void mu_csr_to_pem(const struct mu_csr *csr, struct mu_buf *ret)
+{
+    MU_AUTO(BIO) bio = BIO_new(BIO_s_mem());
+    char *pem = NULL;
+    if (bio == NULL || PEM_write_bio_X509_REQ(bio, mu_csr_x509(csr)) == 0) {
+        ret->failed = true;
+        return;
+    }
+    long len = BIO_get_mem_data(bio, &pem);
+    mu_buf_add(ret, pem, (size_t)len);
+}

@@ -1,0 +1,223 @@
+#include "pki/issue.h"
+
+#include <openssl/rand.h>
+#include <string.h>
+
+#include "base/time.h"
+#include "pki/ossl.h"
+
+enum { RSA_BITS_MIN = 2048, SECURITY_BITS_MIN = 112 };
+
+int mu_serial_make(unsigned char ret[MU_SERIAL_LEN], struct mu_error *err)
+{
+    if (RAND_bytes(ret, MU_SERIAL_LEN) != 1)
+        return mu_fail_openssl(err, MU_E_CRYPTO, "there are no random numbers");
+    ret[0] &= 0x7f; /* a set top bit would make it negative, or a DER octet longer */
+    if (ret[0] == 0)
+        ret[0] = 0x01;
+    return 0;
+}
+
+/* --- The parts of a certificate --- */
+
+static int set_serial(X509 *x, const unsigned char *serial)
+{
+    MU_AUTO(BIGNUM) number = BN_bin2bn(serial, MU_SERIAL_LEN, NULL);
+    return number != NULL && BN_to_ASN1_INTEGER(number, X509_get_serialNumber(x)) != NULL;
+}
+
+/* ASN1_TIME_set writes UTCTime up to 2049 and GeneralizedTime from 2050 on. [RFC 5280 4.1.2.5] */
+static int set_dates(X509 *x, time_t not_before, time_t not_after)
+{
+    return ASN1_TIME_set(X509_getm_notBefore(x), not_before) != NULL &&
+           ASN1_TIME_set(X509_getm_notAfter(x), not_after) != NULL;
+}
+
+static int add_basic_constraints(X509 *x, bool is_ca)
+{
+    BASIC_CONSTRAINTS *constraints = BASIC_CONSTRAINTS_new();
+    int ok = constraints != NULL;
+    if (ok && is_ca) {
+        constraints->ca = 0xff;
+        constraints->pathlen = ASN1_INTEGER_new();
+        ok = constraints->pathlen != NULL && ASN1_INTEGER_set(constraints->pathlen, 0) == 1;
+    }
+    ok = ok && X509_add1_ext_i2d(x, NID_basic_constraints, constraints, 1, X509V3_ADD_DEFAULT) == 1;
+    BASIC_CONSTRAINTS_free(constraints);
+    return ok;
+}
+
+/* An extension from OpenSSL's own text form; `ctx` knows both certificates. */
+static int add_text(X509 *x, X509V3_CTX *ctx, int nid, const char *text)
+{
+    MU_AUTO(X509_EXTENSION) extension = X509V3_EXT_nconf_nid(NULL, ctx, nid, text);
+    return extension != NULL && X509_add_ext(x, extension, -1) == 1;
+}
+
+static int add_usages(X509 *x, X509V3_CTX *ctx, enum mu_profile profile, bool rsa)
+{
+    const struct mu_profile_rules *rules = mu_profile_rules(profile);
+    if (profile == MU_PROFILE_CA)
+        return add_text(x, ctx, NID_key_usage, "critical,keyCertSign,cRLSign");
+    const char *purposes = !rules->client_auth   ? "serverAuth"
+                           : !rules->server_auth ? "clientAuth"
+                                                 : "serverAuth,clientAuth";
+    return add_text(x, ctx, NID_key_usage,
+                    rsa ? "critical,digitalSignature,keyEncipherment" : "critical,digitalSignature") &&
+           add_text(x, ctx, NID_ext_key_usage, purposes);
+}
+
+/* A key identifier for an issuer made without one (the hand-made recipe's v1 CA, say): RFC 5280's method 1
+ * over its public key, which is what a verifier would compare. */
+static int add_issuer_key_id(X509 *x, X509 *issuer)
+{
+    unsigned char digest[EVP_MAX_MD_SIZE];
+    unsigned len = 0;
+    AUTHORITY_KEYID *id = AUTHORITY_KEYID_new();
+    int ok = id != NULL && X509_pubkey_digest(issuer, EVP_sha1(), digest, &len) == 1 &&
+             (id->keyid = ASN1_OCTET_STRING_new()) != NULL &&
+             ASN1_OCTET_STRING_set(id->keyid, digest, (int)len) == 1 &&
+             X509_add1_ext_i2d(x, NID_authority_key_identifier, id, 0, X509V3_ADD_DEFAULT) == 1;
+    AUTHORITY_KEYID_free(id);
+    return ok;
+}
+
+static int add_extensions(X509 *x, X509 *issuer, enum mu_profile profile, const GENERAL_NAMES *san)
+{
+    X509V3_CTX ctx;
+    X509V3_set_ctx(&ctx, issuer, x, NULL, NULL, 0);
+    bool rsa = EVP_PKEY_is_a(X509_get0_pubkey(x), "RSA") == 1;
+    bool subject_is_empty = X509_NAME_entry_count(X509_get_subject_name(x)) == 0;
+    return add_basic_constraints(x, profile == MU_PROFILE_CA) && add_usages(x, &ctx, profile, rsa) &&
+           (san == NULL || X509_add1_ext_i2d(x, NID_subject_alt_name, (void *)san, subject_is_empty,
+                                             X509V3_ADD_DEFAULT) == 1) &&
+           add_text(x, &ctx, NID_subject_key_identifier, "hash") &&
+           (X509_get_ext_by_NID(issuer, NID_subject_key_identifier, -1) >= 0
+                ? add_text(x, &ctx, NID_authority_key_identifier, "keyid:always")
+                : add_issuer_key_id(x, issuer));
+}
+
+/* --- Rules that hold before anything is made --- */
+
+static int check_subject_key(const struct mu_key *key, struct mu_error *err)
+{
+    char kind[MU_KEY_DESCRIPTION_LEN];
+    EVP_PKEY *evp = mu_key_evp(key);
+    bool weak_rsa = EVP_PKEY_is_a(evp, "RSA") && EVP_PKEY_get_bits(evp) < RSA_BITS_MIN;
+    if (!weak_rsa && EVP_PKEY_get_security_bits(evp) >= SECURITY_BITS_MIN)
+        return 0;
+    mu_fail(err, MU_E_PROFILE, "the key (%s) is too weak to be certified",
+            mu_key_describe(key, kind));
+    return mu_hint(err, "make one of: %s", mu_key_types);
+}
+
+static int check_ca(const struct mu_cert *ca, const struct mu_key *ca_key, time_t now,
+                    struct mu_error *err)
+{
+    char label[MU_CERT_LABEL_LEN], date[MU_DATE_LEN];
+    X509 *x = mu_cert_x509(ca);
+    mu_cert_label(ca, label);
+    if (!mu_cert_is_ca(ca))
+        return mu_fail(err, MU_E_CA_UNFIT, "\"%s\" is not a CA: its certificate does not say CA:TRUE",
+                       label);
+    if ((X509_get_extension_flags(x) & EXFLAG_KUSAGE) != 0 &&
+        (X509_get_key_usage(x) & KU_KEY_CERT_SIGN) == 0)
+        return mu_fail(err, MU_E_CA_UNFIT, "the CA \"%s\" may not sign certificates: its keyUsage "
+                                           "lacks keyCertSign",
+                       label);
+    if (now > mu_cert_not_after(ca))
+        return mu_fail(err, MU_E_CA_EXPIRED, "the CA \"%s\" expired on %s", label,
+                       mu_date(mu_cert_not_after(ca), date));
+    if (now < mu_cert_not_before(ca))
+        return mu_fail(err, MU_E_CLOCK, "the CA \"%s\" is valid from %s only, which is in the future",
+                       label, mu_date(mu_cert_not_before(ca), date));
+    return mu_cert_match_key(ca, ca_key, "the CA's file", "the CA's key file", err);
+}
+
+static int check_names(const struct mu_issue *issue, struct mu_error *err)
+{
+    const struct mu_profile_rules *rules = mu_profile_rules(issue->profile);
+    if (issue->names->count > 0 || (rules->free_text_name && issue->names->cn != NULL))
+        return 0;
+    mu_fail(err, MU_E_PROFILE, "a %s certificate needs at least one DNS name or IP address",
+            rules->name);
+    return mu_hint(err, "add one with --san NAME");
+}
+
+/* --- Issuing --- */
+
+/* What leaves is what the bytes say, not what the object in memory remembers of being built. */
+static int finish(X509 *built, enum mu_profile profile, const struct mu_cert *issuer,
+                  struct mu_cert **ret, struct mu_error *err)
+{
+    unsigned char *der = NULL;
+    MU_AUTO_STRUCT(mu_cert) cert = NULL;
+    int len = i2d_X509(built, &der);
+    const unsigned char *p = der;
+    X509 *parsed = len > 0 ? d2i_X509(NULL, &p, len) : NULL;
+    OPENSSL_free(der);
+    if (parsed == NULL)
+        return mu_fail_openssl(err, MU_E_CRYPTO, "the certificate that was made cannot be read");
+    if (mu_cert_wrap(parsed, &cert, err) != 0 ||
+        mu_profile_check(profile, cert, issuer == NULL ? cert : issuer, err) != 0)
+        return -1;
+    *ret = mu_take(&cert);
+    return 0;
+}
+
+static time_t earlier(time_t a, time_t b)
+{
+    return a < b ? a : b;
+}
+
+static time_t later(time_t a, time_t b)
+{
+    return a > b ? a : b;
+}
+
+int mu_issue_ca(const struct mu_key *key, const char *name, const unsigned char *serial, time_t now,
+                int64_t lifetime_s, struct mu_cert **ret, struct mu_error *err)
+{
+    MU_AUTO_CLEAR(mu_names) names = {0};
+    MU_AUTO(X509_NAME) subject = NULL;
+    MU_AUTO(GENERAL_NAMES) no_san = NULL;
+    /* A CA's name is free text in its CN; it is no one's host, and so has no SAN. */
+    if (mu_names_set_cn(&names, name, err) != 0 ||
+        mu_names_to_x509(&names, &subject, &no_san, err) != 0 || check_subject_key(key, err) != 0)
+        return -1;
+
+    MU_AUTO(X509) x = X509_new();
+    if (x == NULL || X509_set_version(x, X509_VERSION_3) != 1 || !set_serial(x, serial) ||
+        X509_set_subject_name(x, subject) != 1 || X509_set_issuer_name(x, subject) != 1 ||
+        !set_dates(x, now - MU_BACKDATE_S, now + lifetime_s) ||
+        X509_set_pubkey(x, mu_key_evp(key)) != 1 || !add_extensions(x, x, MU_PROFILE_CA, NULL) ||
+        X509_sign(x, mu_key_evp(key), mu_digest_for(key)) == 0)
+        return mu_fail_openssl(err, MU_E_CRYPTO, "the CA \"%s\" could not be made", name);
+    return finish(x, MU_PROFILE_CA, NULL, ret, err);
+}
+
+int mu_issue_leaf(const struct mu_cert *ca, const struct mu_key *ca_key,
+                  const struct mu_issue *issue, struct mu_cert **ret, struct mu_error *err)
+{
+    char label[MU_CERT_LABEL_LEN];
+    X509 *issuer = mu_cert_x509(ca);
+    MU_AUTO(X509_NAME) subject = NULL;
+    MU_AUTO(GENERAL_NAMES) san = NULL;
+    if (check_ca(ca, ca_key, issue->now, err) != 0 || check_subject_key(issue->key, err) != 0 ||
+        check_names(issue, err) != 0 || mu_names_to_x509(issue->names, &subject, &san, err) != 0)
+        return -1;
+
+    time_t not_before = later(issue->now - MU_BACKDATE_S, mu_cert_not_before(ca));
+    time_t not_after = earlier(issue->now + issue->lifetime_s, mu_cert_not_after(ca));
+    MU_AUTO(X509) x = X509_new();
+    if (x == NULL || X509_set_version(x, X509_VERSION_3) != 1 || !set_serial(x, issue->serial) ||
+        X509_set_subject_name(x, subject) != 1 ||
+        X509_set_issuer_name(x, X509_get_subject_name(issuer)) != 1 ||
+        !set_dates(x, not_before, not_after) ||
+        X509_set_pubkey(x, mu_key_evp(issue->key)) != 1 ||
+        !add_extensions(x, issuer, issue->profile, san) ||
+        X509_sign(x, mu_key_evp(ca_key), mu_digest_for(ca_key)) == 0)
+        return mu_fail_openssl(err, MU_E_CRYPTO, "the CA \"%s\" could not sign",
+                               mu_cert_label(ca, label));
+    return finish(x, issue->profile, ca, ret, err);
+}

@@ -1,0 +1,183 @@
+#include "pki/key.h"
+
+#include <ctype.h>
+#include <openssl/evp.h>
+#include <openssl/pem.h>
+#include <openssl/rsa.h>
+#include <stdio.h>
+#include <string.h>
+#include <strings.h>
+
+#include "base/str.h"
+#include "pki/object.h"
+#include "pki/ossl.h"
+
+const char mu_key_types[] = "p256, p384, p521, rsa2048, rsa3072, rsa4096, ed25519";
+
+/* The types that are made here, by our name and by those that people know from elsewhere. */
+static const struct key_type {
+    const char *name;
+    const char *aliases[3];
+    const char *algorithm, *group; /* group: NULL unless EC */
+    unsigned bits;                 /* RSA */
+} key_types[] = {
+    {"p256", {"p-256", "prime256v1", "secp256r1"}, "EC", "P-256", 0},
+    {"p384", {"p-384", "secp384r1"}, "EC", "P-384", 0},
+    {"p521", {"p-521", "secp521r1"}, "EC", "P-521", 0},
+    {"rsa2048", {"rsa:2048", "rsa-2048", "rsa"}, "RSA", NULL, 2048},
+    {"rsa3072", {"rsa:3072", "rsa-3072"}, "RSA", NULL, 3072},
+    {"rsa4096", {"rsa:4096", "rsa-4096"}, "RSA", NULL, 4096},
+    {"ed25519", {"ed-25519"}, "ED25519", NULL, 0},
+};
+
+/* An EVP_PKEY by another name: see cert.c. */
+EVP_PKEY *mu_key_evp(const struct mu_key *key)
+{
+    return (EVP_PKEY *)key;
+}
+
+int mu_key_wrap(EVP_PKEY *evp, struct mu_key **ret, struct mu_error *err)
+{
+    if (evp == NULL)
+        return mu_fail_nomem(err);
+    *ret = (struct mu_key *)evp;
+    return 0;
+}
+
+void mu_key_free(struct mu_key *key)
+{
+    EVP_PKEY_free(mu_key_evp(key));
+}
+
+static int find_type(const char *name, const struct key_type **ret, struct mu_error *err)
+{
+    for (size_t i = 0; i < MU_COUNT(key_types); i++) {
+        const struct key_type *type = &key_types[i];
+        bool known = strcasecmp(type->name, name) == 0;
+        for (size_t a = 0; !known && a < MU_COUNT(type->aliases); a++)
+            known = type->aliases[a] != NULL && strcasecmp(type->aliases[a], name) == 0;
+        if (known) {
+            *ret = type;
+            return 0;
+        }
+    }
+    mu_fail(err, MU_E_UNSUPPORTED, "\"%s\" is not a key type known here", name);
+    return mu_hint(err, "choose one of: %s", mu_key_types);
+}
+
+int mu_key_type_check(const char *type, struct mu_error *err)
+{
+    const struct key_type *found;
+    return find_type(type, &found, err);
+}
+
+int mu_key_generate(const char *name, struct mu_key **ret, struct mu_error *err)
+{
+    const struct key_type *type;
+    EVP_PKEY *evp;
+    if (find_type(name, &type, err) != 0)
+        return -1;
+    if (type->group != NULL)
+        evp = EVP_PKEY_Q_keygen(NULL, NULL, type->algorithm, type->group);
+    else if (type->bits != 0)
+        evp = EVP_PKEY_Q_keygen(NULL, NULL, type->algorithm, (size_t)type->bits);
+    else
+        evp = EVP_PKEY_Q_keygen(NULL, NULL, type->algorithm);
+    if (evp == NULL)
+        return mu_fail_openssl(err, MU_E_CRYPTO, "a key of type %s could not be made", type->name);
+    return mu_key_wrap(evp, ret, err);
+}
+
+int mu_key_to_pem(const struct mu_key *key, const struct mu_secret *passphrase, struct mu_buf *ret,
+                  struct mu_error *err)
+{
+    /* Secure memory would be better still; BIO_s_secmem() needs an arena that the program has set up, and
+     * wipes what it frees just the same without one. */
+    MU_AUTO(BIO) bio = BIO_new(BIO_s_secmem());
+    bool encrypted = passphrase != NULL && passphrase->data != NULL;
+    char *pem = NULL;
+    if (bio == NULL ||
+        PEM_write_bio_PKCS8PrivateKey(bio, mu_key_evp(key), encrypted ? EVP_aes_256_cbc() : NULL,
+                                      encrypted ? passphrase->data : NULL,
+                                      encrypted ? (int)passphrase->len : 0, NULL, NULL) != 1)
+        return mu_fail_openssl(err, MU_E_CRYPTO, "the key could not be written");
+    long len = BIO_get_mem_data(bio, &pem);
+    mu_buf_add(ret, pem, (size_t)len);
+    return mu_buf_failed(ret) ? mu_fail_nomem(err) : 0;
+}
+
+/* The first private key among what a file holds; protected ones and PKCS#12 are opened on the way. */
+static int pick_key(const char *path, struct mu_objects *objects,
+                    const struct mu_passphrase_source *source, struct mu_key **ret,
+                    struct mu_error *err)
+{
+    for (size_t i = 0; i < objects->count; i++) {
+        enum mu_object_kind kind = objects->at[i].kind;
+        if ((kind == MU_OBJECT_ENCRYPTED_KEY || kind == MU_OBJECT_PKCS12) &&
+            mu_object_decrypt(path, objects, i, source, err) != 0)
+            return -1;
+    }
+    for (size_t i = 0; i < objects->count; i++) {
+        struct mu_object *object = &objects->at[i];
+        if (object->kind != MU_OBJECT_KEY)
+            continue;
+        *ret = object->key;
+        object->key = NULL;
+        return 0;
+    }
+    mu_fail(err, MU_E_WRONG_KIND, "%s holds %s, not a private key", path,
+            mu_object_kind_name(objects->at[0].kind));
+    return -1;
+}
+
+int mu_key_load(const char *path, const struct mu_passphrase_source *source, struct mu_key **ret,
+                struct mu_error *err)
+{
+    MU_AUTO_CLEAR(mu_objects) objects = {0};
+    if (mu_objects_load(path, &objects, err) != 0)
+        return -1;
+    return pick_key(path, &objects, source, ret, err);
+}
+
+char *mu_key_describe(const struct mu_key *key, char ret[MU_KEY_DESCRIPTION_LEN])
+{
+    EVP_PKEY *evp = mu_key_evp(key);
+    char group[32] = "";
+    const char *type = EVP_PKEY_get0_type_name(evp);
+    if (type == NULL)
+        type = "unknown";
+    if (EVP_PKEY_is_a(evp, "EC") && EVP_PKEY_get_group_name(evp, group, sizeof group, NULL) == 1) {
+        const char *nist = EC_curve_nid2nist(OBJ_sn2nid(group));
+        snprintf(ret, MU_KEY_DESCRIPTION_LEN, "EC %.40s", nist == NULL ? group : nist);
+    } else if (EVP_PKEY_is_a(evp, "ED25519") || EVP_PKEY_is_a(evp, "ED448")) {
+        snprintf(ret, MU_KEY_DESCRIPTION_LEN, "%c%c%.20s", type[0], tolower((unsigned char)type[1]),
+                 type + 2);
+    } else {
+        snprintf(ret, MU_KEY_DESCRIPTION_LEN, "%.30s %d", type, EVP_PKEY_get_bits(evp));
+    }
+    return ret;
+}
+
+int mu_key_pin(const struct mu_key *key, unsigned char ret[32], struct mu_error *err)
+{
+    unsigned char *der = NULL;
+    int len = i2d_PUBKEY(mu_key_evp(key), &der);
+    bool good = len > 0 && EVP_Digest(der, (size_t)len, ret, NULL, EVP_sha256(), NULL) == 1;
+    OPENSSL_free(der);
+    return good ? 0 : mu_fail_openssl(err, MU_E_CRYPTO, "the public key cannot be written out");
+}
+
+bool mu_key_same_public(const struct mu_key *a, const struct mu_key *b)
+{
+    return EVP_PKEY_eq(mu_key_evp(a), mu_key_evp(b)) == 1;
+}
+
+const EVP_MD *mu_digest_for(const struct mu_key *key)
+{
+    EVP_PKEY *evp = mu_key_evp(key);
+    if (EVP_PKEY_is_a(evp, "ED25519") || EVP_PKEY_is_a(evp, "ED448"))
+        return NULL;
+    /* A digest as strong as the curve; what is stronger than the key adds nothing. */
+    int bits = EVP_PKEY_is_a(evp, "EC") ? EVP_PKEY_get_bits(evp) : 0;
+    return bits > 384 ? EVP_sha512() : bits > 256 ? EVP_sha384() : EVP_sha256();
+}

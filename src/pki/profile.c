@@ -1,0 +1,132 @@
+#include "pki/profile.h"
+
+#include <string.h>
+
+#include "base/str.h"
+#include "base/time.h"
+#include "pki/ossl.h"
+
+static const struct mu_profile_rules rules[] = {
+    [MU_PROFILE_SERVER] = {"server", true, false, false, 90 * MU_DAY_S},
+    [MU_PROFILE_CLIENT] = {"client", false, true, true, 90 * MU_DAY_S},
+    [MU_PROFILE_PEER] = {"peer", true, true, false, 90 * MU_DAY_S},
+    [MU_PROFILE_CA] = {"ca", false, false, true, 3650 * MU_DAY_S},
+};
+
+const struct mu_profile_rules *mu_profile_rules(enum mu_profile profile)
+{
+    return &rules[profile];
+}
+
+int mu_profile_parse(const char *name, enum mu_profile *ret, struct mu_error *err)
+{
+    for (size_t i = 0; i < MU_PROFILE_CA; i++)
+        if (mu_str_equal(rules[i].name, name)) {
+            *ret = (enum mu_profile)i;
+            return 0;
+        }
+    mu_fail(err, MU_E_USAGE, "\"%s\" is not a kind of certificate", name);
+    return mu_hint(err, "it is server, client or peer (both)");
+}
+
+/* --- The last look --- */
+
+static int broken(struct mu_error *err, const char *rule)
+{
+    mu_fail(err, MU_E_PROFILE, "the certificate was made, but breaks a rule, and is thrown away: %s",
+            rule);
+    return mu_hint(err, "this is a fault of mutual: please report it with the command that you gave");
+}
+
+static bool extension_is_critical(X509 *x, int nid)
+{
+    int at = X509_get_ext_by_NID(x, nid, -1);
+    return at >= 0 && X509_EXTENSION_get_critical(X509_get_ext(x, at)) == 1;
+}
+
+static bool extension_is_there(X509 *x, int nid)
+{
+    return X509_get_ext_by_NID(x, nid, -1) >= 0;
+}
+
+/* Positive, and 17 or 18 octets of which at least 16 are random. [RFC 5280 4.1.2.2] */
+static bool serial_is_good(X509 *x)
+{
+    const ASN1_INTEGER *serial = X509_get0_serialNumber(x);
+    return (ASN1_STRING_type(serial) & V_ASN1_NEG) == 0 && ASN1_STRING_length(serial) >= 17 &&
+           ASN1_STRING_length(serial) <= 20;
+}
+
+static const char *key_usage_fault(X509 *x, enum mu_profile profile)
+{
+    uint32_t usage = X509_get_key_usage(x);
+    bool rsa = EVP_PKEY_is_a(X509_get0_pubkey(x), "RSA") == 1;
+    uint32_t leaf = KU_DIGITAL_SIGNATURE | (rsa ? KU_KEY_ENCIPHERMENT : 0);
+    uint32_t wanted = profile == MU_PROFILE_CA ? KU_KEY_CERT_SIGN | KU_CRL_SIGN : leaf;
+    if (!extension_is_critical(x, NID_key_usage))
+        return "keyUsage is there and critical";
+    return usage == wanted ? NULL : "keyUsage is what the profile says, and no more";
+}
+
+static const char *purpose_fault(X509 *x, const struct mu_profile_rules *rule)
+{
+    bool has_eku = extension_is_there(x, NID_ext_key_usage);
+    uint32_t wanted =
+        (rule->server_auth ? XKU_SSL_SERVER : 0u) | (rule->client_auth ? XKU_SSL_CLIENT : 0u);
+    if (has_eku != (wanted != 0))
+        return "extKeyUsage is there exactly for leaves";
+    return !has_eku || X509_get_extended_key_usage(x) == wanted
+               ? NULL
+               : "extKeyUsage is what the profile says, and no more";
+}
+
+static const char *names_fault(X509 *x, const struct mu_profile_rules *rule)
+{
+    bool has_san = extension_is_there(x, NID_subject_alt_name);
+    bool has_subject = X509_NAME_entry_count(X509_get_subject_name(x)) > 0;
+    if (!has_san && !rule->free_text_name)
+        return "there is a subjectAltName";
+    if (!has_san && !has_subject)
+        return "there is a name";
+    return has_subject || extension_is_critical(x, NID_subject_alt_name)
+               ? NULL
+               : "subjectAltName is critical where the subject is empty";
+}
+
+static const char *basic_fault(X509 *x, enum mu_profile profile)
+{
+    bool is_ca = X509_check_ca(x) == 1;
+    if (X509_get_version(x) != X509_VERSION_3)
+        return "it is X.509 version 3";
+    if (!serial_is_good(x))
+        return "the serial number is positive and random";
+    if (!extension_is_critical(x, NID_basic_constraints) || is_ca != (profile == MU_PROFILE_CA))
+        return "basicConstraints is critical, and CA:TRUE exactly for a CA";
+    if (is_ca && X509_get_pathlen(x) < 0)
+        return "a CA has an explicit path length";
+    if (X509_get0_subject_key_id(x) == NULL || X509_get0_authority_key_id(x) == NULL)
+        return "subject and authority key identifiers are there";
+    return NULL;
+}
+
+int mu_profile_check(enum mu_profile profile, const struct mu_cert *cert,
+                     const struct mu_cert *issuer, struct mu_error *err)
+{
+    X509 *x = mu_cert_x509(cert);
+    EVP_PKEY *issuer_key = X509_get0_pubkey(mu_cert_x509(issuer));
+    const char *fault = basic_fault(x, profile);
+    if (fault == NULL)
+        fault = key_usage_fault(x, profile);
+    if (fault == NULL)
+        fault = purpose_fault(x, &rules[profile]);
+    if (fault == NULL)
+        fault = names_fault(x, &rules[profile]);
+    if (fault == NULL && mu_cert_not_after(cert) > mu_cert_not_after(issuer))
+        fault = "it does not outlive its issuer";
+    if (fault == NULL && X509_NAME_cmp(X509_get_issuer_name(x),
+                                       X509_get_subject_name(mu_cert_x509(issuer))) != 0)
+        fault = "it names its issuer";
+    if (fault == NULL && (issuer_key == NULL || X509_verify(x, issuer_key) != 1))
+        fault = "its issuer's key verifies it";
+    return fault == NULL ? 0 : broken(err, fault);
+}
