@@ -1,0 +1,71 @@
+#ifndef MU_AUTHORITY_AUTHORITY_H
+#define MU_AUTHORITY_AUTHORITY_H
+
+/*
+ * A certificate authority in a directory: ca.crt, ca.key (0600) and mutual.db, its records. `now` is always
+ * an argument.
+ */
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <time.h>
+
+#include "base/error.h"
+#include "base/file.h"
+#include "base/secret.h"
+#include "pki/cert.h"
+#include "pki/key.h"
+#include "pki/name.h"
+#include "pki/profile.h"
+#include "store/store.h"
+
+/* The files of the authority at `home`. Fails with MU_E_USAGE when the path is too long. */
+struct mu_home {
+    char cert[MU_PATH_LEN], key[MU_PATH_LEN], db[MU_PATH_LEN];
+};
+MU_CHECK int mu_home_paths(const char *home, struct mu_home *ret, struct mu_error *err);
+
+struct mu_authority_init {
+    const char *home, *name, *key_type;
+    int64_t lifetime_s;
+    const struct mu_secret *passphrase; /* protects ca.key; NULL or empty: it is not protected */
+    bool force; /* an authority that is there already is moved into old-<date>/, never lost */
+    time_t now;
+};
+
+/*
+ * Make an authority. `ret_cert` is given. `ret_old` is where an authority that was there has been moved, or "".
+ * Fails with MU_E_EXISTS (there is one, and no `force`), MU_E_NAME, MU_E_UNSUPPORTED, MU_E_IO, MU_E_STORE.
+ */
+MU_CHECK int mu_authority_init(const struct mu_authority_init *init, struct mu_cert **ret_cert,
+                               char ret_old[MU_PATH_LEN], struct mu_error *err);
+
+struct mu_authority;
+
+/* Fails with MU_E_NO_CA, MU_E_PASSPHRASE_NEEDED, MU_E_KEY_MISMATCH, MU_E_STORE and as the loaders do. */
+MU_CHECK int mu_authority_open(const char *home, const struct mu_passphrase_source *source,
+                               struct mu_authority **ret, struct mu_error *err);
+void mu_authority_free(struct mu_authority *authority);
+MU_AUTO_DEFINE_STRUCT(mu_authority, mu_authority_free)
+
+const struct mu_cert *mu_authority_cert(const struct mu_authority *authority);
+
+struct mu_order {
+    enum mu_profile profile;
+    const struct mu_key *key; /* the subject's public key */
+    const struct mu_names *names;
+    const char *name; /* what to list it under */
+    time_t now;
+    int64_t lifetime_s;
+};
+
+/* Issue, and record what was issued before it is given. Fails as mu_issue_leaf() does, and MU_E_STORE. */
+MU_CHECK int mu_authority_issue(struct mu_authority *authority, const struct mu_order *order,
+                                struct mu_cert **ret, struct mu_error *err);
+
+/* The same by a CA that has no home: nothing is recorded, the serial number is random. */
+MU_CHECK int mu_issue_by(const struct mu_cert *ca, const struct mu_key *ca_key,
+                         const struct mu_order *order, struct mu_cert **ret,
+                         struct mu_error *err);
+
+#endif
