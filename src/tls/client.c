@@ -1,0 +1,103 @@
+#include "tls/client.h"
+
+#include <openssl/ssl.h>
+#include <time.h>
+
+#include "base/str.h"
+#include "pki/ossl.h"
+
+static struct mu_tls_client *client_of(const SSL *ssl)
+{
+    return SSL_CTX_get_app_data(SSL_get_SSL_CTX(ssl));
+}
+
+static void on_info(const SSL *ssl, int where, int value)
+{
+    struct mu_tls_client *client = client_of(ssl);
+    const int fatal = 2;
+    if ((where & SSL_CB_READ_ALERT) == SSL_CB_READ_ALERT && value >> 8 == fatal)
+        client->alert = value & 0xff;
+    if ((where & SSL_CB_HANDSHAKE_DONE) != 0) {
+        client->finished = true;
+        mu_str_copy(client->version, sizeof client->version, SSL_get_version(ssl));
+    }
+}
+
+/* libssl calls this when the server has asked for a certificate, before ours is sent. */
+static int on_asked(SSL *ssl, void *arg)
+{
+    struct mu_tls_client *client = arg;
+    (void)ssl;
+    client->asked = true;
+    return 1;
+}
+
+static int keep_presented(struct mu_tls_client *client, X509_STORE_CTX *store_ctx)
+{
+    struct mu_error ignored = MU_ERROR_INIT;
+    STACK_OF(X509) *sent = X509_STORE_CTX_get0_untrusted(store_ctx);
+    mu_certs_clear(&client->presented);
+    for (int i = 0; i < sk_X509_num(sent); i++) {
+        struct mu_cert *cert = mu_cert_ref((struct mu_cert *)sk_X509_value(sent, i));
+        if (mu_certs_add(&client->presented, cert, &ignored) != 0)
+            return -1;
+    }
+    return client->presented.count > 0 ? 0 : -1;
+}
+
+/* In place of libssl's own verification: the same judge as everywhere else in this program. */
+static int on_server_chain(X509_STORE_CTX *store_ctx, void *arg)
+{
+    struct mu_tls_client *client = arg;
+    struct mu_error ignored = MU_ERROR_INIT;
+    struct mu_verify how = {
+        .anchors = client->anchors,
+        .untrusted = &client->presented,
+        .purpose = MU_PURPOSE_SERVER,
+        .host = client->host,
+        .at = time(NULL),
+    };
+    if (keep_presented(client, store_ctx) != 0 ||
+        mu_verify(client->presented.at[0], &how, &client->verdict, NULL, &ignored) != 0) {
+        X509_STORE_CTX_set_error(store_ctx, X509_V_ERR_OUT_OF_MEM);
+        return 0;
+    }
+    /* The error chooses the alert that the server gets, and what libcurl asks for afterwards. */
+    X509_STORE_CTX_set_error(store_ctx,
+                             client->only_look ? X509_V_OK : client->verdict.openssl_error);
+    return client->only_look || client->verdict.fault == MU_FAULT_NONE;
+}
+
+static int use_certificate(struct mu_tls_client *client, SSL_CTX *ctx, struct mu_error *err)
+{
+    char label[MU_CERT_LABEL_LEN];
+    if (SSL_CTX_use_certificate(ctx, mu_cert_x509(client->chain->at[0])) != 1 ||
+        SSL_CTX_use_PrivateKey(ctx, mu_key_evp(client->key)) != 1) {
+        mu_fail_openssl(err, MU_E_TLS, "TLS cannot use the client certificate \"%s\"",
+                        mu_cert_label(client->chain->at[0], label));
+        return mu_hint(err, "use a key of at least P-256 or RSA 2048, and a certificate signed "
+                            "with SHA-256 or better");
+    }
+    for (size_t i = 1; i < client->chain->count; i++)
+        if (SSL_CTX_add1_chain_cert(ctx, mu_cert_x509(client->chain->at[i])) != 1)
+            return mu_fail_openssl(err, MU_E_TLS, "TLS cannot use the client's chain");
+    SSL_CTX_set_mode(ctx, SSL_MODE_NO_AUTO_CHAIN); /* send what the file holds, no more */
+    return 0;
+}
+
+int mu_tls_client_attach(struct mu_tls_client *client, void *ssl_ctx, struct mu_error *err)
+{
+    SSL_CTX *ctx = ssl_ctx;
+    SSL_CTX_set_app_data(ctx, client);
+    SSL_CTX_set_info_callback(ctx, on_info);
+    SSL_CTX_set_cert_cb(ctx, on_asked, client);
+    SSL_CTX_set_cert_verify_callback(ctx, on_server_chain, client);
+    if (SSL_CTX_set_min_proto_version(ctx, TLS1_2_VERSION) != 1)
+        return mu_fail_openssl(err, MU_E_TLS, "TLS could not be set up");
+    return client->chain == NULL ? 0 : use_certificate(client, ctx, err);
+}
+
+void mu_tls_client_clear(struct mu_tls_client *client)
+{
+    mu_certs_clear(&client->presented);
+}

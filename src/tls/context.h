@@ -1,0 +1,28 @@
+#ifndef MU_TLS_CONTEXT_H
+#define MU_TLS_CONTEXT_H
+
+/* What a door offers and demands in TLS, the same for all of its connections. */
+
+#include "base/error.h"
+#include "pki/cert.h"
+#include "pki/key.h"
+
+struct mu_tls_context;
+
+struct mu_tls_door {
+    const struct mu_certs *chain;   /* what the door presents: leaf first, exactly these */
+    const struct mu_key *key;       /* the leaf's */
+    const struct mu_certs *anchors; /* whose clients may come in; also the list that clients are sent */
+};
+
+/*
+ * A context for one worker thread: contexts are not shared, so that no two threads touch one counter.
+ * Everything in `door` is borrowed until this returns. TLS 1.2 and 1.3 only; a client certificate is
+ * always required and verified. Fails with MU_E_TLS, MU_E_KEY_MISMATCH.
+ */
+MU_CHECK int mu_tls_context_new(const struct mu_tls_door *door, struct mu_tls_context **ret,
+                                struct mu_error *err);
+void mu_tls_context_free(struct mu_tls_context *context);
+MU_AUTO_DEFINE_STRUCT(mu_tls_context, mu_tls_context_free)
+
+#endif

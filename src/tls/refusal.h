@@ -1,0 +1,32 @@
+#ifndef MU_TLS_REFUSAL_H
+#define MU_TLS_REFUSAL_H
+
+/* A connection that was turned away: one line for the log, which a person understands. */
+
+#include "base/error.h"
+#include "pki/verify.h"
+
+enum mu_refusal_code {
+    MU_REFUSAL_NONE,
+#define MU_REFUSAL(code, id, sentence, hint) MU_REFUSAL_##code,
+#include "tls/refusal.def"
+#undef MU_REFUSAL
+    MU_REFUSAL_CERT, /* a fault from pki/faults.def */
+    MU_REFUSAL_COUNT
+};
+
+struct mu_refusal {
+    enum mu_refusal_code code;
+    char id[64];
+    char sentence[MU_ERROR_WHAT_LEN];
+    char hint[MU_ERROR_HINT_LEN];
+    char cause[MU_ERROR_CAUSE_LEN]; /* libssl's own words, or "" */
+};
+
+void mu_refusal_set(struct mu_refusal *ret, enum mu_refusal_code code);
+void mu_refusal_from_verdict(struct mu_refusal *ret, const struct mu_verdict *verdict);
+
+/* From the oldest entry of this thread's OpenSSL error queue after a failed handshake; empties the queue. */
+void mu_refusal_from_openssl(struct mu_refusal *ret);
+
+#endif

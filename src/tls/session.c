@@ -1,0 +1,325 @@
+#include "tls/session.h"
+
+#include <errno.h>
+#include <openssl/bio.h>
+#include <openssl/err.h>
+#include <openssl/ssl.h>
+#include <pthread.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/buf.h"
+#include "tls/internal.h"
+
+/* From this many gathered bytes on, libssl is told to wait until some have left. */
+enum { GATHER_LIMIT = 64 * 1024 };
+/* A write of this size is worth a system call of its own, and not worth a copy. */
+enum { DIRECT_WRITE = 4096 };
+
+struct mu_tls {
+    SSL *ssl;
+    struct mu_transport transport;
+    struct mu_buf out; /* written by libssl, not yet by us */
+    bool broken;       /* the transport failed: nothing more goes out */
+    bool failed;       /* libssl failed: it has said its alert, and must not be asked to say goodbye */
+    unsigned char first[8];
+    size_t first_len;
+    struct mu_refusal refusal;
+};
+
+/* --- The BIO through which libssl reaches the transport --- */
+
+static int bio_read(BIO *bio, char *ret, size_t cap, size_t *ret_len)
+{
+    struct mu_tls *tls = BIO_get_data(bio);
+    BIO_clear_retry_flags(bio);
+    ssize_t n = tls->transport.read(tls->transport.arg, ret, cap);
+    if (n < 0) {
+        if (errno == EAGAIN || errno == EWOULDBLOCK)
+            BIO_set_retry_read(bio);
+        return 0;
+    }
+    if (n == 0) {
+        BIO_set_flags(bio, BIO_FLAGS_IN_EOF);
+        return 0;
+    }
+    for (ssize_t i = 0; i < n && tls->first_len < sizeof tls->first; i++)
+        tls->first[tls->first_len++] = (unsigned char)ret[i];
+    *ret_len = (size_t)n;
+    return 1;
+}
+
+/* Write what has gathered. True when nothing is left. */
+static bool push(struct mu_tls *tls)
+{
+    while (tls->out.len > 0 && !tls->broken) {
+        ssize_t n = tls->transport.write(tls->transport.arg, tls->out.data, tls->out.len);
+        if (n < 0 && (errno == EAGAIN || errno == EWOULDBLOCK))
+            return false;
+        if (n < 0)
+            tls->broken = true;
+        else
+            mu_buf_consume(&tls->out, (size_t)n);
+    }
+    return true;
+}
+
+static int bio_write(BIO *bio, const char *data, size_t len, size_t *ret_len)
+{
+    struct mu_tls *tls = BIO_get_data(bio);
+    BIO_clear_retry_flags(bio);
+    if (tls->out.len >= GATHER_LIMIT && !push(tls)) {
+        BIO_set_retry_write(bio);
+        return 0;
+    }
+    size_t direct = 0;
+    if (len >= DIRECT_WRITE && push(tls) && !tls->broken) {
+        ssize_t n = tls->transport.write(tls->transport.arg, data, len);
+        if (n < 0 && errno != EAGAIN && errno != EWOULDBLOCK)
+            tls->broken = true;
+        direct = n > 0 ? (size_t)n : 0;
+    }
+    if (tls->broken)
+        return 0;
+    mu_buf_add(&tls->out, data + direct, len - direct);
+    *ret_len = len;
+    return !mu_buf_failed(&tls->out);
+}
+
+static long bio_ctrl(BIO *bio, int command, long number, void *pointer)
+{
+    (void)number;
+    (void)pointer;
+    if (command == BIO_CTRL_EOF)
+        return BIO_test_flags(bio, BIO_FLAGS_IN_EOF) != 0;
+    return command == BIO_CTRL_FLUSH; /* gathered, and so as good as flushed */
+}
+
+static BIO_METHOD *bio_method;
+
+static void make_bio_method(void)
+{
+    bio_method = BIO_meth_new(BIO_get_new_index() | BIO_TYPE_SOURCE_SINK, "mutual transport");
+    if (bio_method == NULL)
+        return;
+    BIO_meth_set_read_ex(bio_method, bio_read);
+    BIO_meth_set_write_ex(bio_method, bio_write);
+    BIO_meth_set_ctrl(bio_method, bio_ctrl);
+}
+
+/* --- Life --- */
+
+struct mu_tls *mu_tls_new(struct mu_tls_context *context, struct mu_transport transport)
+{
+    static pthread_once_t once = PTHREAD_ONCE_INIT;
+    pthread_once(&once, make_bio_method);
+
+    struct mu_tls *tls = calloc(1, sizeof *tls);
+    if (tls == NULL || bio_method == NULL)
+        goto fail;
+    tls->transport = transport;
+    tls->ssl = SSL_new((SSL_CTX *)context);
+    BIO *bio = tls->ssl == NULL ? NULL : BIO_new(bio_method);
+    if (bio == NULL)
+        goto fail;
+    BIO_set_data(bio, tls);
+    BIO_set_init(bio, 1);
+    SSL_set_bio(tls->ssl, bio, bio);
+    SSL_set_app_data(tls->ssl, tls);
+    SSL_set_accept_state(tls->ssl);
+    return tls;
+
+fail:
+    mu_tls_free(tls);
+    return NULL;
+}
+
+void mu_tls_free(struct mu_tls *tls)
+{
+    if (tls == NULL)
+        return;
+    SSL_free(tls->ssl);
+    mu_buf_clear(&tls->out);
+    free(tls);
+}
+
+/* --- Handshake --- */
+
+int mu_tls_on_client_cert(int ok, X509_STORE_CTX *store_ctx)
+{
+    if (ok)
+        return 1;
+    SSL *ssl = X509_STORE_CTX_get_ex_data(store_ctx, SSL_get_ex_data_X509_STORE_CTX_idx());
+    struct mu_tls *tls = SSL_get_app_data(ssl);
+    struct mu_verdict verdict;
+    mu_verdict_set(&verdict, X509_STORE_CTX_get_error(store_ctx),
+                   X509_STORE_CTX_get_error_depth(store_ctx),
+                   X509_STORE_CTX_get_current_cert(store_ctx), time(NULL), NULL);
+    mu_refusal_from_verdict(&tls->refusal, &verdict);
+    return 0;
+}
+
+/* Does this look like the start of an HTTP request? libssl itself knows four methods only. */
+static bool looks_like_http(const struct mu_tls *tls)
+{
+    static const char *const starts[] = {"GET ",  "HEAD ",   "POST ",  "PUT ",  "DELETE ",
+                                         "TRACE ", "OPTIONS", "CONNECT", "PATCH ", "PRI * "};
+    for (size_t i = 0; i < MU_COUNT(starts); i++) {
+        size_t len = strlen(starts[i]);
+        if (tls->first_len >= len && memcmp(tls->first, starts[i], len) == 0)
+            return true;
+    }
+    return false;
+}
+
+static void note_failure(struct mu_tls *tls, int ssl_error)
+{
+    if (tls->refusal.code != MU_REFUSAL_NONE) { /* the verify callback knows more than the queue */
+        ERR_clear_error();
+        return;
+    }
+    const unsigned char handshake_record = 22, alert_record = 21, sslv2_header = 0x80;
+    bool tls_record = tls->first_len == 0 || tls->first[0] == handshake_record ||
+                      tls->first[0] == alert_record || (tls->first[0] & sslv2_header) != 0;
+    if (looks_like_http(tls)) {
+        ERR_clear_error();
+        mu_refusal_set(&tls->refusal, MU_REFUSAL_PLAIN_HTTP);
+    } else if (!tls_record) {
+        ERR_clear_error();
+        mu_refusal_set(&tls->refusal, MU_REFUSAL_NOT_TLS);
+    } else if (ssl_error == SSL_ERROR_SYSCALL && ERR_peek_error() == 0) {
+        mu_refusal_set(&tls->refusal, tls->broken ? MU_REFUSAL_TRANSPORT : MU_REFUSAL_CLOSED);
+    } else {
+        mu_refusal_from_openssl(&tls->refusal);
+    }
+}
+
+enum mu_io mu_tls_handshake(struct mu_tls *tls)
+{
+    ERR_clear_error();
+    int result = SSL_do_handshake(tls->ssl);
+    if (result == 1)
+        return MU_IO_DONE;
+    int ssl_error = SSL_get_error(tls->ssl, result);
+    if (ssl_error == SSL_ERROR_WANT_READ)
+        return MU_IO_WANT_READ;
+    if (ssl_error == SSL_ERROR_WANT_WRITE)
+        return MU_IO_WANT_WRITE;
+    tls->failed = true;
+    note_failure(tls, ssl_error);
+    return MU_IO_FAILED;
+}
+
+/* A session remembers a client whom we verified earlier. Today decides, not the day of that handshake. */
+static bool rejudge(struct mu_tls *tls)
+{
+    X509 *leaf = SSL_get0_peer_certificate(tls->ssl);
+    X509_STORE *store = SSL_CTX_get_cert_store(SSL_get_SSL_CTX(tls->ssl));
+    X509_STORE_CTX *judge = X509_STORE_CTX_new();
+    bool good = judge != NULL &&
+                X509_STORE_CTX_init(judge, store, leaf, SSL_get_peer_cert_chain(tls->ssl)) == 1 &&
+                X509_STORE_CTX_set_default(judge, "ssl_client") == 1 &&
+                X509_STORE_CTX_set_ex_data(judge, SSL_get_ex_data_X509_STORE_CTX_idx(),
+                                           tls->ssl) == 1;
+    if (good) {
+        X509_STORE_CTX_set_verify_cb(judge, mu_tls_on_client_cert);
+        good = X509_verify_cert(judge) == 1;
+    }
+    X509_STORE_CTX_free(judge);
+    if (!good && tls->refusal.code == MU_REFUSAL_NONE)
+        mu_refusal_from_openssl(&tls->refusal);
+    ERR_clear_error();
+    return good;
+}
+
+bool mu_tls_admit(struct mu_tls *tls)
+{
+    if (SSL_get0_peer_certificate(tls->ssl) == NULL ||
+        SSL_get_verify_result(tls->ssl) != X509_V_OK) {
+        mu_refusal_set(&tls->refusal, MU_REFUSAL_CERT_MISSING);
+        return false;
+    }
+    if (!SSL_session_reused(tls->ssl) || rejudge(tls))
+        return true;
+    SSL_CTX_remove_session(SSL_get_SSL_CTX(tls->ssl), SSL_get_session(tls->ssl));
+    return false;
+}
+
+const struct mu_refusal *mu_tls_refusal(const struct mu_tls *tls)
+{
+    return &tls->refusal;
+}
+
+/* --- Data --- */
+
+static enum mu_io io_of(struct mu_tls *tls, int result)
+{
+    switch (SSL_get_error(tls->ssl, result)) {
+    case SSL_ERROR_NONE:
+        return MU_IO_DONE;
+    case SSL_ERROR_WANT_READ:
+        return MU_IO_WANT_READ;
+    case SSL_ERROR_WANT_WRITE:
+        return MU_IO_WANT_WRITE;
+    case SSL_ERROR_ZERO_RETURN:
+        return MU_IO_END;
+    default:
+        tls->failed = true;
+        ERR_clear_error();
+        return MU_IO_FAILED;
+    }
+}
+
+enum mu_io mu_tls_read(struct mu_tls *tls, void *ret, size_t cap, size_t *ret_len)
+{
+    *ret_len = 0;
+    return io_of(tls, SSL_read_ex(tls->ssl, ret, cap, ret_len));
+}
+
+enum mu_io mu_tls_write(struct mu_tls *tls, const void *data, size_t len, size_t *ret_len)
+{
+    *ret_len = 0;
+    return io_of(tls, SSL_write_ex(tls->ssl, data, len, ret_len));
+}
+
+void mu_tls_close(struct mu_tls *tls)
+{
+    if (!tls->failed && SSL_is_init_finished(tls->ssl))
+        SSL_shutdown(tls->ssl);
+    ERR_clear_error();
+}
+
+enum mu_io mu_tls_flush(struct mu_tls *tls)
+{
+    if (!push(tls))
+        return MU_IO_WANT_WRITE;
+    if (tls->broken)
+        return MU_IO_FAILED;
+    mu_buf_clear(&tls->out); /* an idle connection should hold no memory that it does not use */
+    return MU_IO_DONE;
+}
+
+bool mu_tls_has_output(const struct mu_tls *tls)
+{
+    return tls->out.len > 0 && !tls->broken;
+}
+
+void mu_tls_discard_output(struct mu_tls *tls)
+{
+    mu_buf_clear(&tls->out);
+}
+
+struct mu_cert *mu_tls_peer_cert(const struct mu_tls *tls)
+{
+    return (struct mu_cert *)SSL_get1_peer_certificate(tls->ssl);
+}
+
+bool mu_tls_resumed(const struct mu_tls *tls)
+{
+    return SSL_session_reused(tls->ssl) == 1;
+}
+
+const char *mu_tls_version(const struct mu_tls *tls)
+{
+    return SSL_get_version(tls->ssl);
+}

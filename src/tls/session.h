@@ -1,0 +1,67 @@
+#ifndef MU_TLS_SESSION_H
+#define MU_TLS_SESSION_H
+
+/*
+ * The server's side of one TLS connection. Nothing here blocks and nothing here knows a socket: it reads
+ * and writes through the transport that it was handed. What it writes is gathered until
+ * mu_tls_flush(), so that a handshake's flight, or several small answers, leave in one write.
+ */
+
+#include <stdbool.h>
+#include <stddef.h>
+
+#include "base/error.h"
+#include "pki/cert.h"
+#include "tls/context.h"
+#include "tls/refusal.h"
+#include "tls/transport.h"
+
+struct mu_tls;
+
+enum mu_io {
+    MU_IO_DONE,       /* it went through */
+    MU_IO_WANT_READ,  /* not yet: call again when the peer has sent something */
+    MU_IO_WANT_WRITE, /* not yet: call again when what is gathered has left */
+    MU_IO_END,        /* the peer will send no more */
+    MU_IO_FAILED,     /* the connection is of no use any more */
+};
+
+/* `context` is borrowed and must outlive the session. NULL without memory. */
+struct mu_tls *mu_tls_new(struct mu_tls_context *context, struct mu_transport transport);
+void mu_tls_free(struct mu_tls *tls);
+
+/*
+ * Shake hands, as far as it goes. After MU_IO_FAILED, mu_tls_refusal() says why, and the alert for the
+ * peer waits to be flushed. MU_IO_DONE does not yet mean that the client may come in: see mu_tls_admit().
+ */
+enum mu_io mu_tls_handshake(struct mu_tls *tls);
+
+/*
+ * The client's certificate has been verified for this connection, today: in the handshake just done, or,
+ * when a session was resumed, by judging its certificate again now. False: mu_tls_refusal() says why.
+ */
+bool mu_tls_admit(struct mu_tls *tls);
+
+const struct mu_refusal *mu_tls_refusal(const struct mu_tls *tls);
+
+enum mu_io mu_tls_read(struct mu_tls *tls, void *ret, size_t cap, size_t *ret_len);
+
+/* May take less than all: `ret_len` says how much. */
+enum mu_io mu_tls_write(struct mu_tls *tls, const void *data, size_t len, size_t *ret_len);
+
+/* Say close_notify. [RFC 8446 6.1] */
+void mu_tls_close(struct mu_tls *tls);
+
+/* Send what is gathered. MU_IO_WANT_WRITE: some is left. */
+enum mu_io mu_tls_flush(struct mu_tls *tls);
+bool mu_tls_has_output(const struct mu_tls *tls);
+
+/* Forget what is gathered: it is not to be sent. */
+void mu_tls_discard_output(struct mu_tls *tls);
+
+/* The client's certificate, given; NULL before the handshake is done. */
+struct mu_cert *mu_tls_peer_cert(const struct mu_tls *tls);
+bool mu_tls_resumed(const struct mu_tls *tls);
+const char *mu_tls_version(const struct mu_tls *tls); /* "TLSv1.3" */
+
+#endif
