@@ -1,0 +1,114 @@
+#include "net/address.h"
+
+#include <arpa/inet.h>
+#include <netdb.h>
+#include <netinet/in.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/str.h"
+
+unsigned mu_address_port(const struct mu_address *address)
+{
+    if (address->sa.ss_family == AF_INET)
+        return ntohs(((const struct sockaddr_in *)&address->sa)->sin_port);
+    if (address->sa.ss_family == AF_INET6)
+        return ntohs(((const struct sockaddr_in6 *)&address->sa)->sin6_port);
+    return 0;
+}
+
+void mu_address_set_port(struct mu_address *address, unsigned port)
+{
+    if (address->sa.ss_family == AF_INET)
+        ((struct sockaddr_in *)&address->sa)->sin_port = htons((unsigned short)port);
+    else if (address->sa.ss_family == AF_INET6)
+        ((struct sockaddr_in6 *)&address->sa)->sin6_port = htons((unsigned short)port);
+}
+
+char *mu_address_text(const struct mu_address *address, char ret[MU_ADDRESS_LEN])
+{
+    char host[INET6_ADDRSTRLEN] = "?";
+    if (address->sa.ss_family == AF_INET) {
+        inet_ntop(AF_INET, &((const struct sockaddr_in *)&address->sa)->sin_addr, host,
+                  sizeof host);
+        snprintf(ret, MU_ADDRESS_LEN, "%s:%u", host, mu_address_port(address));
+    } else {
+        inet_ntop(AF_INET6, &((const struct sockaddr_in6 *)&address->sa)->sin6_addr, host,
+                  sizeof host);
+        snprintf(ret, MU_ADDRESS_LEN, "[%s]:%u", host, mu_address_port(address));
+    }
+    return ret;
+}
+
+/* Split at the last colon outside brackets. A bare number is a port on the loopback addresses. */
+static bool split(const char *text, char *host, size_t cap, const char **ret_port)
+{
+    const char *colon = strrchr(text, ':');
+    if (colon == NULL) {
+        *host = '\0';
+        *ret_port = text;
+        return true;
+    }
+    *ret_port = colon + 1;
+    size_t len = (size_t)(colon - text);
+    if (len >= 2 && text[0] == '[' && text[len - 1] == ']') {
+        text++;
+        len -= 2;
+    } else if (memchr(text, ':', len) != NULL) {
+        return false; /* an IPv6 address without brackets: which colon is which? */
+    }
+    if (len >= cap)
+        return false;
+    memcpy(host, text, len);
+    host[len] = '\0';
+    return true;
+}
+
+static int resolve(const char *host, const char *port, int flags, struct mu_address *ret,
+                   size_t cap, size_t *ret_count)
+{
+    struct addrinfo hints = {.ai_family = AF_UNSPEC,
+                             .ai_socktype = SOCK_STREAM,
+                             .ai_flags = AI_NUMERICSERV | flags};
+    struct addrinfo *found = NULL;
+    int result = getaddrinfo(host, port, &hints, &found);
+    if (result != 0)
+        return result;
+    for (struct addrinfo *a = found; a != NULL && *ret_count < cap; a = a->ai_next) {
+        struct mu_address *address = &ret[(*ret_count)++];
+        memcpy(&address->sa, a->ai_addr, a->ai_addrlen);
+        address->len = a->ai_addrlen;
+        address->optional = *ret_count > 1;
+    }
+    freeaddrinfo(found);
+    return 0;
+}
+
+int mu_address_parse(const char *text, struct mu_address *ret, size_t cap, size_t *ret_count,
+                     struct mu_error *err)
+{
+    char host[256], *end;
+    const char *port;
+    *ret_count = 0;
+    if (!split(text, host, sizeof host, &port))
+        return mu_fail(err, MU_E_ADDRESS, "\"%s\" is not an address to listen on", text);
+    unsigned long number = strtoul(port, &end, 10);
+    if (*port == '\0' || *port == '-' || *port == '+' || *end != '\0' || number > 65535)
+        return mu_fail(err, MU_E_ADDRESS, "\"%s\" has no port between 0 and 65535", text);
+
+    int result;
+    if (*host == '\0' || mu_str_equal(host, "localhost")) {
+        /* Not by way of /etc/hosts: loopback is loopback, on a machine without a resolver too. */
+        result = resolve("127.0.0.1", port, AI_NUMERICHOST, ret, cap, ret_count);
+        if (result == 0)
+            result = resolve("::1", port, AI_NUMERICHOST, ret, cap, ret_count);
+    } else {
+        result = resolve(mu_str_equal(host, "*") ? NULL : host, port, AI_PASSIVE, ret, cap,
+                         ret_count);
+    }
+    if (result == 0)
+        return 0;
+    mu_fail(err, MU_E_ADDRESS, "the host \"%s\" cannot be found", host);
+    return mu_cause(err, "%s", gai_strerror(result));
+}

@@ -1,0 +1,34 @@
+#ifndef MU_NET_ADDRESS_H
+#define MU_NET_ADDRESS_H
+
+/* Where to listen, and who is at the other end. */
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <sys/socket.h>
+
+#include "base/error.h"
+
+struct mu_address {
+    struct sockaddr_storage sa;
+    socklen_t len;
+    bool optional; /* one of several that a name stands for: fine if this machine lacks its family */
+};
+
+/* "[::1]:3000", "127.0.0.1:54321". Returns `ret`. */
+#define MU_ADDRESS_LEN 64
+char *mu_address_text(const struct mu_address *address, char ret[MU_ADDRESS_LEN]);
+
+/* The port, in host order; 0 for what has none. */
+unsigned mu_address_port(const struct mu_address *address);
+void mu_address_set_port(struct mu_address *address, unsigned port);
+
+/*
+ * HOST:PORT, [IPV6]:PORT, :PORT or PORT (both: loopback) as the addresses to listen on: "localhost" and an
+ * empty host are 127.0.0.1 and ::1, "*" is every address of this machine. Writes at most `cap`.
+ * Fails with MU_E_ADDRESS.
+ */
+MU_CHECK int mu_address_parse(const char *text, struct mu_address *ret, size_t cap,
+                              size_t *ret_count, struct mu_error *err);
+
+#endif

@@ -1,0 +1,340 @@
+#include "net/conn.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "net/internal.h"
+
+/* Named for what we wait for, in the order of a life. */
+enum conn_state {
+    CONN_HANDSHAKE, /* TLS and the client's certificate                       [RFC 8446 4.4.2] */
+    CONN_IDENTIFY,  /* may this client come in?                                                */
+    CONN_SERVE,     /* the protocol has the word, until it is done                             */
+    CONN_DRAIN,     /* our last bytes: an answer, an alert, close_notify      [RFC 8446 6.1]   */
+    CONN_LINGER,    /* the client's last bytes, so that ours are not lost to a reset           */
+    CONN_CLOSED,
+};
+
+/* A client that goes on sending after our goodbye is heard out only so far. */
+enum { DISCARD_LIMIT = 1024 * 1024 };
+
+/* --- The transport: TLS reads and writes the socket directly --- */
+
+static ssize_t socket_read(void *arg, void *ret, size_t cap)
+{
+    struct mu_conn *c = arg;
+    ssize_t n;
+    do
+        n = recv(c->fd, ret, cap, 0);
+    while (n < 0 && errno == EINTR);
+    return n;
+}
+
+static ssize_t socket_write(void *arg, const void *data, size_t len)
+{
+    struct mu_conn *c = arg;
+    ssize_t n;
+    do
+        n = send(c->fd, data, len, MSG_NOSIGNAL);
+    while (n < 0 && errno == EINTR);
+    return n;
+}
+
+/* --- For protocols --- */
+
+enum mu_io mu_conn_read(struct mu_conn *c, void *ret, size_t cap, size_t *ret_len)
+{
+    return mu_tls_read(c->tls, ret, cap, ret_len);
+}
+
+enum mu_io mu_conn_write(struct mu_conn *c, const void *data, size_t len, size_t *ret_len)
+{
+    return mu_tls_write(c->tls, data, len, ret_len);
+}
+
+struct mu_worker *mu_conn_worker(const struct mu_conn *c)
+{
+    return c->worker;
+}
+
+const struct mu_address *mu_conn_peer(const struct mu_conn *c)
+{
+    return &c->peer;
+}
+
+const struct mu_cert *mu_conn_client(const struct mu_conn *c)
+{
+    return c->client;
+}
+
+static void on_timer(uv_timer_t *timer);
+
+/*
+ * Deadlines are set far more often than they pass (with each request on a connection that is kept), so
+ * a later deadline only notes its time; the timer finds out when it fires early, and sets itself anew.
+ */
+void mu_conn_set_deadline(struct mu_conn *c, unsigned deadline_ms)
+{
+    uint64_t now_ms = uv_now(&c->worker->loop);
+    c->deadline_ms = now_ms + deadline_ms;
+    if (!uv_is_active((uv_handle_t *)&c->timer) || uv_timer_get_due_in(&c->timer) > deadline_ms)
+        uv_timer_start(&c->timer, on_timer, deadline_ms, 0);
+}
+
+/* --- A life, in order --- */
+
+static void refuse(struct mu_conn *c, const struct mu_refusal *refusal)
+{
+    const struct mu_server_events *events = &c->worker->config->events;
+    if (events->refused != NULL)
+        events->refused(events->arg, &c->peer, refusal);
+}
+
+/* Whoever speaks plain HTTP is answered in plain HTTP, once, without a byte from behind the door. */
+static void answer_plainly(struct mu_conn *c)
+{
+    const char *answer = c->worker->config->plain_http_answer;
+    if (answer != NULL)
+        (void)socket_write(c, answer, strlen(answer)); /* if it does not fit at once, so be it */
+}
+
+static enum conn_state finish(struct mu_conn *c)
+{
+    mu_tls_close(c->tls);
+    return CONN_DRAIN;
+}
+
+static enum conn_state handshake(struct mu_conn *c)
+{
+    struct mu_refusal timeout;
+    if (c->expired) {
+        mu_refusal_set(&timeout, MU_REFUSAL_TIMEOUT);
+        refuse(c, &timeout);
+        return CONN_CLOSED;
+    }
+    switch (mu_tls_handshake(c->tls)) {
+    case MU_IO_WANT_READ:
+    case MU_IO_WANT_WRITE:
+        return CONN_HANDSHAKE;
+    case MU_IO_DONE:
+        return CONN_IDENTIFY;
+    default:
+        refuse(c, mu_tls_refusal(c->tls));
+        if (mu_tls_refusal(c->tls)->code == MU_REFUSAL_PLAIN_HTTP) {
+            answer_plainly(c);
+            mu_tls_discard_output(c->tls); /* libssl's alert would be noise behind that answer */
+        }
+        return finish(c);
+    }
+}
+
+static enum conn_state identify(struct mu_conn *c)
+{
+    const struct mu_server_config *config = c->worker->config;
+    if (!mu_tls_admit(c->tls)) {
+        refuse(c, mu_tls_refusal(c->tls));
+        return finish(c);
+    }
+    c->client = mu_tls_peer_cert(c->tls);
+    if (config->events.admitted != NULL)
+        config->events.admitted(config->events.arg, &c->peer, c->client);
+    c->session = config->protocol->open(config->protocol_arg, c);
+    c->wants = MU_SERVE_READ;
+    return c->session == NULL ? CONN_CLOSED : CONN_SERVE;
+}
+
+static enum conn_state serve(struct mu_conn *c)
+{
+    const struct mu_protocol *protocol = c->worker->config->protocol;
+    if (c->expired)
+        c->wants = protocol->expire(c->session);
+    else if (c->stopping && !c->told)
+        c->wants = protocol->stop(c->session);
+    else
+        c->wants = protocol->serve(c->session);
+    c->told = c->stopping;
+    if (c->wants == MU_SERVE_ABORT)
+        return CONN_CLOSED;
+    return c->wants == MU_SERVE_CLOSE ? finish(c) : CONN_SERVE;
+}
+
+static enum conn_state drain(struct mu_conn *c)
+{
+    if (c->expired)
+        return CONN_CLOSED;
+    switch (mu_tls_flush(c->tls)) {
+    case MU_IO_WANT_WRITE:
+        return CONN_DRAIN;
+    case MU_IO_DONE:
+        shutdown(c->fd, SHUT_WR);
+        return CONN_LINGER;
+    default:
+        return CONN_CLOSED;
+    }
+}
+
+/*
+ * Closing a socket with unread bytes sends a reset, and a reset makes the client's kernel throw away what
+ * it had received and not yet read: our alert, the one thing that tells the client why. In TLS 1.3 a client
+ * that is refused has sent its request already, so this is the common case. [RFC 9112 9.6]
+ */
+static enum conn_state linger(struct mu_conn *c)
+{
+    char scrap[4096];
+    while (!c->expired && c->discarded < DISCARD_LIMIT) {
+        ssize_t n = socket_read(c, scrap, sizeof scrap);
+        if (n < 0 && (errno == EAGAIN || errno == EWOULDBLOCK))
+            return CONN_LINGER;
+        if (n <= 0)
+            break;
+        c->discarded += (size_t)n;
+    }
+    return CONN_CLOSED;
+}
+
+/* One connection's table of contents. A function that returns its own state is saying "not yet". */
+static enum conn_state step(struct mu_conn *c)
+{
+    switch ((enum conn_state)c->state) {
+    case CONN_HANDSHAKE:
+        return handshake(c);
+    case CONN_IDENTIFY:
+        return identify(c);
+    case CONN_SERVE:
+        return serve(c);
+    case CONN_DRAIN:
+        return drain(c);
+    case CONN_LINGER:
+        return linger(c);
+    case CONN_CLOSED:
+        break;
+    }
+    return CONN_CLOSED;
+}
+
+static void on_handle_closed(uv_handle_t *handle)
+{
+    struct mu_conn *c = handle->data;
+    if (--c->open_handles == 0)
+        free(c);
+}
+
+static void close_handles(struct mu_conn *c)
+{
+    if (c->session != NULL)
+        c->worker->config->protocol->close(c->session);
+    uv_close((uv_handle_t *)&c->poll, on_handle_closed);
+    uv_close((uv_handle_t *)&c->timer, on_handle_closed);
+    mu_tls_free(c->tls);
+    mu_cert_free(c->client);
+    close(c->fd);
+    mu_worker_remove(c->worker, c);
+}
+
+static void on_poll(uv_poll_t *poll, int status, int events);
+
+/* Watch for what this state waits for, and for nothing else: libuv's polls fire for as long as it holds. */
+static void watch(struct mu_conn *c)
+{
+    bool reads = c->state == CONN_HANDSHAKE || c->state == CONN_LINGER ||
+                 (c->state == CONN_SERVE && c->wants == MU_SERVE_READ);
+    bool writes = c->state == CONN_DRAIN || mu_tls_has_output(c->tls) ||
+                  (c->state == CONN_SERVE && c->wants == MU_SERVE_WRITE);
+    int events = (reads ? UV_READABLE : 0) | (writes ? UV_WRITABLE : 0);
+    if (events == c->events)
+        return;
+    c->events = events;
+    uv_poll_start(&c->poll, events, on_poll);
+}
+
+static void enter(struct mu_conn *c, enum conn_state state)
+{
+    const struct mu_deadlines *deadlines = &c->worker->config->deadlines;
+    c->state = state;
+    c->expired = false;
+    if (state == CONN_HANDSHAKE)
+        mu_conn_set_deadline(c, deadlines->handshake_ms);
+    else if (state == CONN_DRAIN)
+        mu_conn_set_deadline(c, deadlines->drain_ms);
+}
+
+/* The only place where a state changes. */
+static void advance(struct mu_conn *c)
+{
+    if (c->state == CONN_CLOSED)
+        return; /* a late callback */
+    for (enum conn_state next = step(c); (int)next != c->state; next = step(c))
+        enter(c, next);
+    if (c->state == CONN_SERVE || c->state == CONN_HANDSHAKE)
+        if (mu_tls_flush(c->tls) == MU_IO_FAILED)
+            enter(c, CONN_CLOSED);
+    if (c->state == CONN_CLOSED)
+        close_handles(c);
+    else
+        watch(c);
+}
+
+static void on_poll(uv_poll_t *poll, int status, int events)
+{
+    struct mu_conn *c = poll->data;
+    (void)events;
+    advance(c);
+    /* The socket has failed, and libuv watches it no more. What had arrived before has been read above. */
+    if (status < 0)
+        mu_conn_abort(c);
+}
+
+static void on_timer(uv_timer_t *timer)
+{
+    struct mu_conn *c = timer->data;
+    uint64_t now_ms = uv_now(&c->worker->loop);
+    if (now_ms < c->deadline_ms) {
+        uv_timer_start(&c->timer, on_timer, c->deadline_ms - now_ms, 0);
+        return;
+    }
+    c->expired = true;
+    advance(c);
+    c->expired = false;
+}
+
+void mu_conn_start(struct mu_worker *worker, int fd, const struct mu_address *peer)
+{
+    struct mu_conn *c = calloc(1, sizeof *c);
+    if (c == NULL || uv_poll_init(&worker->loop, &c->poll, fd) != 0) {
+        free(c);
+        close(fd);
+        return;
+    }
+    uv_timer_init(&worker->loop, &c->timer);
+    c->poll.data = c->timer.data = c;
+    c->open_handles = 2;
+    c->fd = fd;
+    c->peer = *peer;
+    c->worker = worker;
+    mu_worker_add(worker, c);
+    c->tls = mu_tls_new(worker->tls,
+                        (struct mu_transport){.read = socket_read, .write = socket_write, .arg = c});
+    enter(c, c->tls == NULL ? CONN_CLOSED : CONN_HANDSHAKE);
+    if (c->tls == NULL)
+        close_handles(c);
+    else
+        advance(c); /* the client's first bytes are often here already */
+}
+
+void mu_conn_stop(struct mu_conn *c)
+{
+    c->stopping = true;
+    if (c->state == CONN_SERVE)
+        advance(c);
+}
+
+void mu_conn_abort(struct mu_conn *c)
+{
+    if (c->state == CONN_CLOSED)
+        return;
+    enter(c, CONN_CLOSED);
+    close_handles(c);
+}

@@ -1,0 +1,54 @@
+#ifndef MU_NET_CONN_H
+#define MU_NET_CONN_H
+
+/*
+ * One connection, first byte to last. A protocol (HTTP, later TCP forwarding) is called back only between
+ * the moment its client's certificate has been verified and the moment the connection ends.
+ */
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "net/address.h"
+#include "tls/session.h"
+
+struct mu_conn;
+struct mu_worker;
+
+/* What a protocol says when it has done what it can for now. */
+enum mu_serve {
+    MU_SERVE_READ,  /* call me when there is something to read */
+    MU_SERVE_WRITE, /* call me when what I wrote has left; do not read meanwhile */
+    MU_SERVE_CLOSE, /* I am done: send what is left and close */
+    MU_SERVE_ABORT, /* close without more words */
+};
+
+struct mu_protocol {
+    /* The client has been admitted. NULL ends the connection. */
+    void *(*open)(void *arg, struct mu_conn *conn);
+    /* Something may be read or written. Also called once right after open. */
+    enum mu_serve (*serve)(void *session);
+    /* The deadline set by mu_conn_set_deadline() has passed. Answer with CLOSE or ABORT. */
+    enum mu_serve (*expire)(void *session);
+    /* The server is stopping: finish what is under way, start nothing new. */
+    enum mu_serve (*stop)(void *session);
+    void (*close)(void *session);
+};
+
+/* For protocols. Reading and writing never block; see tls/session.h. */
+enum mu_io mu_conn_read(struct mu_conn *conn, void *ret, size_t cap, size_t *ret_len);
+enum mu_io mu_conn_write(struct mu_conn *conn, const void *data, size_t len, size_t *ret_len);
+void mu_conn_set_deadline(struct mu_conn *conn, unsigned deadline_ms);
+
+struct mu_worker *mu_conn_worker(const struct mu_conn *conn);
+const struct mu_address *mu_conn_peer(const struct mu_conn *conn);
+/* The client's certificate: borrowed, there for as long as the protocol's session. */
+const struct mu_cert *mu_conn_client(const struct mu_conn *conn);
+
+/* For the worker: take over a connected, non-blocking socket; speed up the end; end now. */
+void mu_conn_start(struct mu_worker *worker, int fd, const struct mu_address *peer);
+void mu_conn_stop(struct mu_conn *conn);
+void mu_conn_abort(struct mu_conn *conn);
+
+#endif

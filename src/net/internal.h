@@ -1,0 +1,74 @@
+#ifndef MU_NET_INTERNAL_H
+#define MU_NET_INTERNAL_H
+
+/* What a worker and its connections know of each other. For this room only. */
+
+#include <uv.h>
+
+#include "net/worker.h"
+
+/* What the main thread has asked of the workers; each looks when it is woken. */
+enum stop { STOP_NOT, STOP_GENTLY, STOP_NOW };
+
+struct mu_listener {
+    uv_poll_t poll;
+    struct mu_worker *worker;
+    int fd;
+};
+
+struct mu_worker {
+    const struct mu_server_config *config;
+    const _Atomic int *stop; /* enum stop, the server's */
+    struct mu_tls_context *tls;
+    uv_loop_t loop;
+    uv_thread_t thread;
+    uv_async_t wake;
+    uv_timer_t patience; /* runs out some time after a request to stop */
+    uv_timer_t retry;    /* accepting is paused until then */
+    struct mu_listener *listeners;
+    size_t listener_count;
+    struct mu_conn *connections; /* a list, newest first */
+    unsigned connection_count, connection_limit;
+    bool has_loop;
+    bool accepting;
+    bool stopping;
+    uint64_t trouble_told_ms; /* so that trouble is told, but does not flood the log */
+};
+
+/* listener.c: may we have this address? The port that the kernel chose for port 0 is written back. Fails
+ * with MU_E_LISTEN, and errno tells. */
+MU_CHECK int mu_listener_claim(struct mu_address *address, struct mu_error *err);
+/* Bind and listen, beside the other workers' sockets on the same address. Fails with MU_E_LISTEN. */
+MU_CHECK int mu_listener_open(const struct mu_address *address, int *ret_fd, struct mu_error *err);
+/* Begin (again) and cease to accept on all of a worker's listeners. */
+void mu_listeners_start(struct mu_worker *worker);
+void mu_listeners_stop(struct mu_worker *worker);
+
+/* worker.c: a connection has begun or ended. */
+void mu_worker_add(struct mu_worker *worker, struct mu_conn *conn);
+void mu_worker_remove(struct mu_worker *worker, struct mu_conn *conn);
+void mu_worker_trouble(struct mu_worker *worker, const char *id, const char *sentence,
+                       const char *hint);
+
+struct mu_conn {
+    struct mu_worker *worker;
+    struct mu_conn *next, *previous; /* in the worker's list */
+    int state;  /* enum conn_state: conn.c */
+    int fd;
+    int events; /* what the poll handle watches for now */
+    int open_handles;
+    enum mu_serve wants;
+    bool expired;  /* the deadline of this state has passed */
+    bool stopping; /* the server is stopping; the protocol is told once */
+    bool told;
+    uint64_t deadline_ms; /* in loop time */
+    size_t discarded;
+    uv_poll_t poll;
+    uv_timer_t timer;
+    struct mu_tls *tls;
+    struct mu_cert *client;
+    void *session; /* the protocol's */
+    struct mu_address peer;
+};
+
+#endif

@@ -1,0 +1,322 @@
+#include "net/worker.h"
+
+#include <errno.h>
+#include <signal.h>
+#include <stdatomic.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "net/internal.h"
+
+enum { TROUBLE_EVERY_MS = 10000 };
+
+struct mu_server {
+    const struct mu_server_config *config;
+    struct mu_worker *workers;
+    unsigned worker_count, thread_count;
+    struct mu_address *addresses;
+    size_t address_count;
+    uv_loop_t loop; /* the main thread's, for signals only */
+    uv_signal_t signals[2];
+    bool has_loop;
+    _Atomic int stop;
+};
+
+/* --- Within a worker's thread --- */
+
+void mu_worker_trouble(struct mu_worker *worker, const char *id, const char *sentence,
+                       const char *hint)
+{
+    const struct mu_server_events *events = &worker->config->events;
+    uint64_t now_ms = uv_now(&worker->loop);
+    if (worker->trouble_told_ms != 0 && now_ms - worker->trouble_told_ms < TROUBLE_EVERY_MS)
+        return;
+    worker->trouble_told_ms = now_ms;
+    if (events->trouble != NULL)
+        events->trouble(events->arg, id, sentence, hint);
+}
+
+void mu_worker_add(struct mu_worker *worker, struct mu_conn *conn)
+{
+    conn->next = worker->connections;
+    if (conn->next != NULL)
+        conn->next->previous = conn;
+    worker->connections = conn;
+    if (++worker->connection_count < worker->connection_limit)
+        return;
+    mu_listeners_stop(worker);
+    mu_worker_trouble(worker, "connections-full",
+                      "as many connections are open as may be; new ones wait",
+                      "raise --max-connections, or look for clients that do not let go");
+}
+
+static void end_when_empty(struct mu_worker *worker)
+{
+    if (!worker->stopping || worker->connection_count > 0)
+        return;
+    uv_timer_stop(&worker->patience);
+    uv_stop(&worker->loop);
+}
+
+void mu_worker_remove(struct mu_worker *worker, struct mu_conn *conn)
+{
+    if (conn->next != NULL)
+        conn->next->previous = conn->previous;
+    if (conn->previous != NULL)
+        conn->previous->next = conn->next;
+    else
+        worker->connections = conn->next;
+    worker->connection_count--;
+    mu_listeners_start(worker);
+    end_when_empty(worker);
+}
+
+static void each_connection(struct mu_worker *worker, void (*act)(struct mu_conn *conn))
+{
+    for (struct mu_conn *conn = worker->connections, *next; conn != NULL; conn = next) {
+        next = conn->next; /* acting may end the connection */
+        act(conn);
+    }
+}
+
+static void on_out_of_patience(uv_timer_t *timer)
+{
+    each_connection(timer->data, mu_conn_abort);
+}
+
+static void on_wake(uv_async_t *wake)
+{
+    struct mu_worker *worker = wake->data;
+    int stop = atomic_load(worker->stop);
+    if (stop != STOP_NOT && !worker->stopping) {
+        worker->stopping = true;
+        mu_listeners_stop(worker);
+        uv_timer_stop(&worker->retry);
+        for (size_t i = 0; i < worker->listener_count; i++) {
+            close(worker->listeners[i].fd); /* whoever comes now is refused by the kernel */
+            worker->listeners[i].fd = -1;
+        }
+        uv_timer_start(&worker->patience, on_out_of_patience, worker->config->deadlines.stop_ms,
+                       0);
+        each_connection(worker, mu_conn_stop);
+    }
+    if (stop == STOP_NOW)
+        each_connection(worker, mu_conn_abort);
+    end_when_empty(worker);
+}
+
+static void run_worker(void *arg)
+{
+    struct mu_worker *worker = arg;
+    mu_listeners_start(worker);
+    uv_run(&worker->loop, UV_RUN_DEFAULT);
+}
+
+/* --- Setting up --- */
+
+unsigned mu_server_cores(void)
+{
+    return uv_available_parallelism();
+}
+
+static int open_listeners(struct mu_server *server, struct mu_worker *worker,
+                          struct mu_error *err)
+{
+    worker->listeners = calloc(server->address_count, sizeof *worker->listeners);
+    if (worker->listeners == NULL)
+        return mu_fail_nomem(err);
+    for (size_t i = 0; i < server->address_count; i++) {
+        struct mu_listener *listener = &worker->listeners[i];
+        if (mu_listener_open(&server->addresses[i], &listener->fd, err) != 0)
+            return -1;
+        listener->worker = worker;
+        uv_poll_init(&worker->loop, &listener->poll, listener->fd);
+        listener->poll.data = listener;
+        worker->listener_count++;
+    }
+    return 0;
+}
+
+static int make_worker(struct mu_server *server, struct mu_worker *worker, struct mu_error *err)
+{
+    const struct mu_server_config *config = server->config;
+    worker->config = config;
+    worker->stop = &server->stop;
+    worker->connection_limit = config->max_connections / config->workers;
+    if (worker->connection_limit == 0)
+        worker->connection_limit = 1;
+    if (uv_loop_init(&worker->loop) != 0)
+        return mu_fail_errno(err, MU_E_SYSTEM, "cannot make an event loop");
+    worker->has_loop = true;
+    uv_async_init(&worker->loop, &worker->wake, on_wake);
+    uv_timer_init(&worker->loop, &worker->patience);
+    uv_timer_init(&worker->loop, &worker->retry);
+    worker->wake.data = worker->patience.data = worker->retry.data = worker;
+    if (mu_tls_context_new(config->door, &worker->tls, err) != 0)
+        return -1;
+    return open_listeners(server, worker, err);
+}
+
+/*
+ * Find out which addresses there are before any worker listens: one that a name brought along (::1 for
+ * localhost) may be missing here, and addresses of one name without a port get the same port.
+ */
+static int settle_addresses(struct mu_server *server, struct mu_error *err)
+{
+    const struct mu_server_config *config = server->config;
+    server->addresses = calloc(config->listen_count, sizeof *server->addresses);
+    if (server->addresses == NULL)
+        return mu_fail_nomem(err);
+    for (size_t i = 0; i < config->listen_count; i++) {
+        struct mu_address address = config->listen[i];
+        if (address.optional && server->address_count > 0 && mu_address_port(&address) == 0)
+            mu_address_set_port(&address,
+                                mu_address_port(&server->addresses[server->address_count - 1]));
+        if (mu_listener_claim(&address, err) == 0)
+            server->addresses[server->address_count++] = address;
+        else if (!address.optional || (errno != EADDRNOTAVAIL && errno != EAFNOSUPPORT))
+            return -1;
+    }
+    return 0;
+}
+
+int mu_server_new(const struct mu_server_config *config, struct mu_server **ret,
+                  struct mu_error *err)
+{
+    MU_AUTO_STRUCT(mu_server) server = calloc(1, sizeof *server);
+    if (server == NULL)
+        return mu_fail_nomem(err);
+    server->config = config;
+    if (settle_addresses(server, err) != 0)
+        return -1;
+    server->workers = calloc(config->workers, sizeof *server->workers);
+    if (server->workers == NULL)
+        return mu_fail_nomem(err);
+    for (; server->worker_count < config->workers; server->worker_count++)
+        if (make_worker(server, &server->workers[server->worker_count], err) != 0) {
+            server->worker_count++; /* what was made of it is taken down with the rest */
+            return -1;
+        }
+    *ret = mu_take(&server);
+    return 0;
+}
+
+size_t mu_server_address_count(const struct mu_server *server)
+{
+    return server->address_count;
+}
+
+const struct mu_address *mu_server_address(const struct mu_server *server, size_t i)
+{
+    return &server->addresses[i];
+}
+
+/* --- Running --- */
+
+static void ask_to_stop(struct mu_server *server, enum stop how)
+{
+    atomic_store(&server->stop, how);
+    for (unsigned i = 0; i < server->worker_count; i++)
+        uv_async_send(&server->workers[i].wake);
+}
+
+static void join_threads(struct mu_server *server)
+{
+    for (; server->thread_count > 0; server->thread_count--)
+        uv_thread_join(&server->workers[server->thread_count - 1].thread);
+}
+
+static int start_threads(struct mu_server *server, struct mu_error *err)
+{
+    for (; server->thread_count < server->worker_count; server->thread_count++) {
+        struct mu_worker *worker = &server->workers[server->thread_count];
+        if (uv_thread_create(&worker->thread, run_worker, worker) == 0)
+            continue;
+        mu_fail_errno(err, MU_E_SYSTEM, "cannot start a worker thread");
+        ask_to_stop(server, STOP_NOW);
+        join_threads(server);
+        return -1;
+    }
+    return 0;
+}
+
+static void on_signal(uv_signal_t *signal, int number)
+{
+    struct mu_server *server = signal->data;
+    (void)number;
+    ask_to_stop(server, atomic_load(&server->stop) == STOP_NOT ? STOP_GENTLY : STOP_NOW);
+}
+
+/* In a thread of libuv's pool, so that a second signal can hurry the workers while this one waits. */
+static void wait_for_workers(uv_work_t *work)
+{
+    join_threads(work->data);
+}
+
+static void on_workers_done(uv_work_t *work, int status)
+{
+    struct mu_server *server = work->data;
+    (void)status;
+    uv_stop(&server->loop);
+}
+
+int mu_server_run(struct mu_server *server, void (*ready)(void *arg), void *ready_arg,
+                  struct mu_error *err)
+{
+    const int numbers[] = {SIGTERM, SIGINT};
+    uv_work_t work = {.data = server};
+    if (uv_loop_init(&server->loop) != 0)
+        return mu_fail_errno(err, MU_E_SYSTEM, "cannot make an event loop");
+    server->has_loop = true;
+    for (size_t i = 0; i < MU_COUNT(numbers); i++) {
+        uv_signal_init(&server->loop, &server->signals[i]);
+        server->signals[i].data = server;
+        uv_signal_start(&server->signals[i], on_signal, numbers[i]);
+    }
+    if (start_threads(server, err) != 0)
+        return -1;
+    if (ready != NULL)
+        ready(ready_arg);
+    uv_queue_work(&server->loop, &work, wait_for_workers, on_workers_done);
+    uv_run(&server->loop, UV_RUN_DEFAULT);
+    return 0;
+}
+
+/* --- Taking down --- */
+
+static void close_handle(uv_handle_t *handle, void *arg)
+{
+    (void)arg;
+    if (!uv_is_closing(handle))
+        uv_close(handle, NULL);
+}
+
+/* Close what is left in a loop and let it see its handles go. */
+static void take_down_loop(uv_loop_t *loop)
+{
+    uv_walk(loop, close_handle, NULL);
+    uv_run(loop, UV_RUN_DEFAULT);
+    uv_loop_close(loop);
+}
+
+void mu_server_free(struct mu_server *server)
+{
+    if (server == NULL)
+        return;
+    for (unsigned i = 0; i < server->worker_count; i++) {
+        struct mu_worker *worker = &server->workers[i];
+        if (worker->has_loop)
+            take_down_loop(&worker->loop);
+        for (size_t j = 0; j < worker->listener_count; j++)
+            if (worker->listeners[j].fd >= 0)
+                close(worker->listeners[j].fd);
+        free(worker->listeners);
+        mu_tls_context_free(worker->tls);
+    }
+    if (server->has_loop)
+        take_down_loop(&server->loop);
+    free(server->workers);
+    free(server->addresses);
+    free(server);
+}

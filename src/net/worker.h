@@ -1,0 +1,72 @@
+#ifndef MU_NET_WORKER_H
+#define MU_NET_WORKER_H
+
+/*
+ * Worker threads, each with its own loop, listeners, TLS context and connections; and the thread that
+ * started them, which waits for signals.
+ */
+
+#include <stdbool.h>
+#include <stddef.h>
+
+#include "base/error.h"
+#include "net/address.h"
+#include "net/conn.h"
+#include "tls/context.h"
+
+struct mu_server;
+
+/* How many processor cores this process may use: a good number of workers. */
+unsigned mu_server_cores(void);
+
+struct mu_deadlines { /* milliseconds */
+    unsigned handshake_ms;
+    unsigned drain_ms;  /* for our last bytes and the client's, at the end of a connection */
+    unsigned stop_ms;   /* for connections that are open when the server is told to stop */
+};
+
+/* Called from worker threads, several at once. */
+struct mu_server_events {
+    void *arg;
+    void (*refused)(void *arg, const struct mu_address *peer, const struct mu_refusal *refusal);
+    /* Admitted, before the protocol hears of it. */
+    void (*admitted)(void *arg, const struct mu_address *peer, const struct mu_cert *client);
+    /* Something that is not about one connection; told at most every ten seconds by each worker. */
+    void (*trouble)(void *arg, const char *id, const char *sentence, const char *hint);
+};
+
+struct mu_server_config {
+    const struct mu_tls_door *door;
+    const struct mu_address *listen;
+    size_t listen_count;
+    unsigned workers;
+    unsigned max_connections; /* in all */
+    struct mu_deadlines deadlines;
+    const struct mu_protocol *protocol;
+    void *protocol_arg;
+    const char *plain_http_answer; /* sent as it is to whoever speaks plain HTTP to the TLS port; or NULL */
+    struct mu_server_events events;
+};
+
+/*
+ * Bind and listen, and make the workers; none runs yet. The config is borrowed for the server's life, but
+ * for `door` and `listen`, which are borrowed until this returns. Fails with MU_E_LISTEN, MU_E_TLS,
+ * MU_E_SYSTEM.
+ */
+MU_CHECK int mu_server_new(const struct mu_server_config *config, struct mu_server **ret,
+                           struct mu_error *err);
+
+/* The addresses it listens on, with the ports that the kernel chose. */
+size_t mu_server_address_count(const struct mu_server *server);
+const struct mu_address *mu_server_address(const struct mu_server *server, size_t i);
+
+/*
+ * Serve until SIGTERM or SIGINT: then stop listening, let connections finish within stop_ms, and return. A
+ * second signal ends them at once. `ready` is called when connections are being accepted.
+ */
+MU_CHECK int mu_server_run(struct mu_server *server, void (*ready)(void *arg), void *ready_arg,
+                           struct mu_error *err);
+void mu_server_free(struct mu_server *server);
+MU_AUTO_DEFINE_STRUCT(mu_server, mu_server_free)
+
+#endif
