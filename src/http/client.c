@@ -1,0 +1,270 @@
+#include "http/client.h"
+
+#include <curl/curl.h>
+#include <pthread.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "tls/alert.h"
+
+enum { CONNECT_TIMEOUT_S = 15 };
+
+struct transfer {
+    const struct mu_http_call *call;
+    struct mu_error *err;
+    bool attach_failed; /* `err` says why */
+    bool stopped;       /* a callback said so */
+    bool answered;      /* a header has come */
+};
+
+MU_AUTO_DEFINE(CURL, curl_easy_cleanup)
+MU_AUTO_DEFINE(CURLU, curl_url_cleanup)
+
+static void init_curl(void)
+{
+    curl_global_init(CURL_GLOBAL_DEFAULT);
+}
+
+static CURL *new_curl(void)
+{
+    static pthread_once_t once = PTHREAD_ONCE_INIT;
+    pthread_once(&once, init_curl);
+    return curl_easy_init();
+}
+
+int mu_url_host(const char *url, char *ret, size_t cap, struct mu_error *err)
+{
+    MU_AUTO(CURLU) parsed = curl_url();
+    char *scheme = NULL, *host = NULL;
+    bool good = parsed != NULL && curl_url_set(parsed, CURLUPART_URL, url, 0) == CURLUE_OK &&
+                curl_url_get(parsed, CURLUPART_SCHEME, &scheme, 0) == CURLUE_OK &&
+                (strcmp(scheme, "https") == 0 || strcmp(scheme, "http") == 0) &&
+                curl_url_get(parsed, CURLUPART_HOST, &host, 0) == CURLUE_OK;
+    if (good) {
+        size_t len = strlen(host);
+        bool bracketed = len >= 2 && host[0] == '[';
+        host[len - (bracketed ? 1 : 0)] = '\0';
+        good = mu_str_copy(ret, cap, host + (bracketed ? 1 : 0));
+    }
+    curl_free(scheme);
+    curl_free(host);
+    if (good)
+        return 0;
+    mu_fail(err, MU_E_USAGE, "\"%s\" is not a URL that can be fetched", url);
+    return mu_hint(err, "write it as https://HOST:PORT/PATH");
+}
+
+/* --- What libcurl asks --- */
+
+static CURLcode on_ssl_ctx(CURL *curl, void *ssl_ctx, void *arg)
+{
+    struct transfer *transfer = arg;
+    (void)curl;
+    if (mu_tls_client_attach(transfer->call->tls, ssl_ctx, transfer->err) == 0)
+        return CURLE_OK;
+    transfer->attach_failed = true;
+    return CURLE_ABORTED_BY_CALLBACK;
+}
+
+static size_t on_header(char *line, size_t size, size_t count, void *arg)
+{
+    struct transfer *transfer = arg;
+    const struct mu_http_call *call = transfer->call;
+    transfer->answered = true;
+    if (call->on_header == NULL || call->on_header(call->arg, line, size * count))
+        return size * count;
+    transfer->stopped = true;
+    return 0;
+}
+
+static size_t on_body(char *data, size_t size, size_t count, void *arg)
+{
+    struct transfer *transfer = arg;
+    const struct mu_http_call *call = transfer->call;
+    if (call->on_body == NULL || call->on_body(call->arg, data, size * count))
+        return size * count;
+    transfer->stopped = true;
+    return 0;
+}
+
+/* --- Setting up --- */
+
+static struct curl_slist *header_list(const struct mu_strs *headers)
+{
+    struct curl_slist *list = NULL;
+    for (size_t i = 0; headers != NULL && i < headers->count; i++) {
+        struct curl_slist *longer = curl_slist_append(list, headers->at[i]);
+        if (longer == NULL)
+            break;
+        list = longer;
+    }
+    return list;
+}
+
+static void set_common(CURL *curl, struct transfer *transfer, char words[CURL_ERROR_SIZE])
+{
+    curl_easy_setopt(curl, CURLOPT_URL, transfer->call->url);
+    curl_easy_setopt(curl, CURLOPT_PROTOCOLS_STR, "http,https");
+    curl_easy_setopt(curl, CURLOPT_ERRORBUFFER, words);
+    curl_easy_setopt(curl, CURLOPT_NOSIGNAL, 1L);
+    curl_easy_setopt(curl, CURLOPT_CONNECTTIMEOUT, (long)CONNECT_TIMEOUT_S);
+    curl_easy_setopt(curl, CURLOPT_TIMEOUT, transfer->call->timeout_s);
+    /* Trust is ours to judge, in the callback that mu_tls_client_attach() sets: curl is to load none. */
+    curl_easy_setopt(curl, CURLOPT_CAINFO, NULL);
+    curl_easy_setopt(curl, CURLOPT_CAPATH, NULL);
+    curl_easy_setopt(curl, CURLOPT_SSLVERSION, (long)CURL_SSLVERSION_TLSv1_2);
+    curl_easy_setopt(curl, CURLOPT_SSL_CTX_FUNCTION, on_ssl_ctx);
+    curl_easy_setopt(curl, CURLOPT_SSL_CTX_DATA, transfer);
+}
+
+static void set_request(CURL *curl, const struct mu_http_call *call, struct curl_slist *headers)
+{
+    curl_easy_setopt(curl, CURLOPT_HTTP_VERSION, (long)CURL_HTTP_VERSION_2TLS);
+    curl_easy_setopt(curl, CURLOPT_USERAGENT, "mutual");
+    curl_easy_setopt(curl, CURLOPT_HTTPHEADER, headers);
+    if (call->body != NULL) {
+        curl_easy_setopt(curl, CURLOPT_POSTFIELDSIZE_LARGE, (curl_off_t)call->body_len);
+        curl_easy_setopt(curl, CURLOPT_POSTFIELDS, call->body);
+    }
+    if (call->method != NULL && strcmp(call->method, "HEAD") == 0)
+        curl_easy_setopt(curl, CURLOPT_NOBODY, 1L);
+    else if (call->method != NULL)
+        curl_easy_setopt(curl, CURLOPT_CUSTOMREQUEST, call->method);
+}
+
+/* --- What went wrong --- */
+
+static int fail_refused(const struct mu_tls_client *tls, const char *url, struct mu_error *err)
+{
+    char label[MU_CERT_LABEL_LEN];
+    const struct mu_alert *alert = mu_alert_find(tls->alert);
+    const char *when = tls->finished ? "after the handshake" : "during the handshake";
+    if (tls->chain == NULL)
+        mu_fail(err, MU_E_REFUSED, "the server at %s refused this client, which came without a certificate: %s",
+                url, alert->sentence);
+    else
+        mu_fail(err, MU_E_REFUSED, "the server at %s refused the certificate \"%s\": %s", url,
+                mu_cert_label(tls->chain->at[0], label), alert->sentence);
+    mu_cause(err, "TLS alert %d \"%s\" from the server, %s", tls->alert, alert->name, when);
+    return mu_hint(err, "%s", alert->hint);
+}
+
+/* The server hung up without an alert where a client without a welcome certificate is refused. */
+static int fail_hung_up(const struct mu_tls_client *tls, const char *url, const char *words,
+                        struct mu_error *err)
+{
+    if (tls->chain == NULL)
+        mu_fail(err, MU_E_REFUSED,
+                "the server at %s asked for a client certificate, got none, and closed the connection",
+                url);
+    else
+        mu_fail(err, MU_E_REFUSED,
+                "the server at %s closed the connection right after it saw this client's certificate",
+                url);
+    mu_cause(err, "%s", words);
+    return tls->chain == NULL
+               ? mu_hint(err, "present one: --as NAME, or --cert FILE and --key FILE")
+               : mu_hint(err, "as a rule this means that it did not accept the certificate: ask "
+                              "the server's operator what its log says");
+}
+
+static int fail_transfer(const struct transfer *transfer, CURLcode code, const char *words)
+{
+    const struct mu_http_call *call = transfer->call;
+    const struct mu_tls_client *tls = call->tls;
+    struct mu_error *err = transfer->err;
+
+    if (transfer->attach_failed)
+        return -1;
+    if (transfer->stopped)
+        return mu_fail(err, MU_E_IO, "the answer could not be written");
+    if (tls->verdict.fault != MU_FAULT_NONE && !tls->only_look) {
+        mu_fail(err, MU_E_SERVER_CERT, "the certificate of the server at %s is not accepted: %s",
+                call->url, tls->verdict.sentence);
+        mu_cause(err, "%s", tls->verdict.cause);
+        return mu_hint(err, "%s", tls->verdict.hint);
+    }
+    if (tls->alert >= 0 && (tls->asked || tls->alert != 40))
+        return fail_refused(tls, call->url, err);
+    if (tls->asked && !transfer->answered &&
+        (code == CURLE_RECV_ERROR || code == CURLE_SEND_ERROR || code == CURLE_GOT_NOTHING ||
+         code == CURLE_SSL_CONNECT_ERROR))
+        return fail_hung_up(tls, call->url, words, err);
+
+    enum mu_code kind = MU_E_HTTP;
+    if (code == CURLE_COULDNT_RESOLVE_HOST || code == CURLE_COULDNT_CONNECT)
+        kind = MU_E_CONNECT;
+    else if (code == CURLE_OPERATION_TIMEDOUT)
+        kind = MU_E_TIMEOUT;
+    else if (code == CURLE_URL_MALFORMAT || code == CURLE_UNSUPPORTED_PROTOCOL)
+        kind = MU_E_USAGE;
+    else if (code == CURLE_SSL_CONNECT_ERROR || code == CURLE_PEER_FAILED_VERIFICATION)
+        kind = MU_E_TLS;
+    mu_fail(err, kind, "cannot fetch %s", call->url);
+    mu_cause(err, "%s", words);
+    if (kind == MU_E_TLS && strstr(words, "wrong version number") != NULL)
+        mu_hint(err, "the server does not speak TLS on this port: try http://, or another port");
+    return -1;
+}
+
+/* Run one transfer that has been set up. */
+static int perform(CURL *curl, struct transfer *transfer, char words[CURL_ERROR_SIZE])
+{
+    CURLcode code = curl_easy_perform(curl);
+    if (code == CURLE_OK)
+        return 0;
+    return fail_transfer(transfer, code, *words != '\0' ? words : curl_easy_strerror(code));
+}
+
+int mu_http_call(const struct mu_http_call *call, long *ret_status, struct mu_error *err)
+{
+    char words[CURL_ERROR_SIZE] = "", host[256];
+    struct transfer transfer = {.call = call, .err = err};
+    if (mu_url_host(call->url, host, sizeof host, err) != 0)
+        return -1;
+    MU_AUTO(CURL) curl = new_curl();
+    if (curl == NULL)
+        return mu_fail_nomem(err);
+
+    struct curl_slist *headers = header_list(call->headers);
+    set_common(curl, &transfer, words);
+    set_request(curl, call, headers);
+    curl_easy_setopt(curl, CURLOPT_HEADERFUNCTION, on_header);
+    curl_easy_setopt(curl, CURLOPT_HEADERDATA, &transfer);
+    curl_easy_setopt(curl, CURLOPT_WRITEFUNCTION, on_body);
+    curl_easy_setopt(curl, CURLOPT_WRITEDATA, &transfer);
+    int result = perform(curl, &transfer, words);
+    if (result == 0)
+        curl_easy_getinfo(curl, CURLINFO_RESPONSE_CODE, ret_status);
+    curl_slist_free_all(headers);
+    return result;
+}
+
+int mu_fetch_chain(const char *url, struct mu_certs *ret, struct mu_error *err)
+{
+    char words[CURL_ERROR_SIZE] = "", host[256];
+    const struct mu_certs no_anchors = {0};
+    MU_AUTO_CLEAR(mu_tls_client) tls = MU_TLS_CLIENT_INIT;
+    struct mu_http_call call = {.url = url, .tls = &tls, .timeout_s = CONNECT_TIMEOUT_S};
+    struct transfer transfer = {.call = &call, .err = err};
+    if (mu_url_host(url, host, sizeof host, err) != 0)
+        return -1;
+    tls.anchors = &no_anchors;
+    tls.only_look = true;
+
+    MU_AUTO(CURL) curl = new_curl();
+    if (curl == NULL)
+        return mu_fail_nomem(err);
+    set_common(curl, &transfer, words);
+    curl_easy_setopt(curl, CURLOPT_CONNECT_ONLY, 1L);
+    curl_easy_setopt(curl, CURLOPT_SSL_VERIFYHOST, 0L); /* to look is not to trust */
+    int result = perform(curl, &transfer, words);
+
+    /* A server that turned us away for want of a certificate has shown its own before. */
+    if (tls.presented.count == 0)
+        return result != 0 ? result
+                           : mu_fail(err, MU_E_TLS, "the server at %s presented no certificate", url);
+    *ret = tls.presented;
+    tls.presented = (struct mu_certs){0};
+    return 0;
+}

@@ -1,0 +1,42 @@
+#ifndef MU_HTTP_CLIENT_H
+#define MU_HTTP_CLIENT_H
+
+/* One HTTP request, over libcurl: HTTP/1.1 and HTTP/2, TLS 1.3 and 1.2. */
+
+#include <stdbool.h>
+#include <stddef.h>
+
+#include "base/error.h"
+#include "base/str.h"
+#include "tls/client.h"
+
+struct mu_http_call {
+    const char *url;             /* https:// or http:// */
+    const char *method;          /* NULL: GET, or POST with a body */
+    const struct mu_strs *headers; /* "Name: value" lines */
+    const void *body;            /* NULL: none */
+    size_t body_len;
+    long timeout_s;              /* for the whole of it; 0: none */
+    struct mu_tls_client *tls;   /* for https */
+    void *arg;
+    /* Each header line with its CRLF, and each piece of the body. False ends the transfer. */
+    bool (*on_header)(void *arg, const char *line, size_t len);
+    bool (*on_body)(void *arg, const void *data, size_t len);
+};
+
+/*
+ * Fails with MU_E_USAGE (a URL that is none, or of another scheme), MU_E_CONNECT, MU_E_TIMEOUT,
+ * MU_E_SERVER_CERT (we refused the server: call->tls->verdict), MU_E_REFUSED (the server refused us, in the
+ * handshake or, as TLS 1.3 has it, just after it), MU_E_TLS, MU_E_HTTP, MU_E_IO (a callback said stop).
+ */
+MU_CHECK int mu_http_call(const struct mu_http_call *call, long *ret_status,
+                          struct mu_error *err);
+
+/* The host of an https:// or http:// URL, without brackets. Fails with MU_E_USAGE. */
+MU_CHECK int mu_url_host(const char *url, char *ret, size_t cap, struct mu_error *err);
+
+/* The chain that the server at this https:// URL presents, leaf first, trusted or not: nothing is sent to
+ * it beyond the handshake. Fails with MU_E_USAGE, MU_E_CONNECT, MU_E_TIMEOUT, MU_E_TLS. */
+MU_CHECK int mu_fetch_chain(const char *url, struct mu_certs *ret, struct mu_error *err);
+
+#endif

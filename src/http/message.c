@@ -1,0 +1,93 @@
+#include "http/message.h"
+
+#include <stdio.h>
+#include <string.h>
+#include <strings.h>
+#include <unistd.h>
+
+const char *mu_request_header(const struct mu_request *request, const char *name)
+{
+    for (size_t i = 0; i < request->header_count; i++)
+        if (strcasecmp(request->headers[i].name, name) == 0)
+            return request->headers[i].value;
+    return NULL;
+}
+
+bool mu_request_is(const struct mu_request *request, const char *method)
+{
+    return strcmp(request->method, method) == 0; /* methods are case-sensitive [RFC 9110 9.1] */
+}
+
+void mu_response_clear(struct mu_response *response)
+{
+    mu_buf_clear(&response->headers);
+    mu_buf_clear(&response->text);
+    if (response->fd >= 0)
+        close(response->fd);
+    *response = (struct mu_response)MU_RESPONSE_INIT;
+}
+
+const char *mu_http_reason(int status)
+{
+    switch (status) {
+    case 100: return "Continue";
+    case 200: return "OK";
+    case 204: return "No Content";
+    case 206: return "Partial Content";
+    case 301: return "Moved Permanently";
+    case 304: return "Not Modified";
+    case 400: return "Bad Request";
+    case 403: return "Forbidden";
+    case 404: return "Not Found";
+    case 405: return "Method Not Allowed";
+    case 408: return "Request Timeout";
+    case 412: return "Precondition Failed";
+    case 413: return "Content Too Large";
+    case 414: return "URI Too Long";
+    case 416: return "Range Not Satisfiable";
+    case 417: return "Expectation Failed";
+    case 431: return "Request Header Fields Too Large";
+    case 500: return "Internal Server Error";
+    case 501: return "Not Implemented";
+    case 503: return "Service Unavailable";
+    case 505: return "HTTP Version Not Supported";
+    default: return "Unknown";
+    }
+}
+
+char *mu_http_date(time_t t, char ret[MU_HTTP_DATE_LEN])
+{
+    /* Not strftime's %a and %b: those follow the locale, and HTTP does not. */
+    static const char days[] = "SunMonTueWedThuFriSat";
+    static const char months[] = "JanFebMarAprMayJunJulAugSepOctNovDec";
+    struct tm tm;
+    gmtime_r(&t, &tm);
+    snprintf(ret, MU_HTTP_DATE_LEN, "%.3s, %02d %.3s %04d %02d:%02d:%02d GMT",
+             days + 3 * tm.tm_wday, tm.tm_mday, months + 3 * tm.tm_mon, tm.tm_year + 1900,
+             tm.tm_hour, tm.tm_min, tm.tm_sec);
+    return ret;
+}
+
+bool mu_http_date_parse(const char *text, time_t *ret)
+{
+    /* IMF-fixdate, RFC 850's and asctime's. The program never calls setlocale, so these are English. */
+    static const char *const formats[] = {"%a, %d %b %Y %H:%M:%S GMT", "%A, %d-%b-%y %H:%M:%S GMT",
+                                          "%a %b %e %H:%M:%S %Y"};
+    for (size_t i = 0; i < MU_COUNT(formats); i++) {
+        struct tm tm = {0};
+        const char *end = strptime(text, formats[i], &tm);
+        if (end != NULL && *end == '\0') {
+            *ret = timegm(&tm);
+            return true;
+        }
+    }
+    return false;
+}
+
+void mu_response_sentence(struct mu_response *response, int status, const char *sentence)
+{
+    response->status = status;
+    response->content_type = "text/plain; charset=utf-8";
+    mu_buf_reset(&response->text);
+    mu_buf_addf(&response->text, "%d %s: %s\n", status, mu_http_reason(status), sentence);
+}

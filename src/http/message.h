@@ -1,0 +1,57 @@
+#ifndef MU_HTTP_MESSAGE_H
+#define MU_HTTP_MESSAGE_H
+
+/* Requests and responses, whatever version of HTTP carries them. [RFC 9110] */
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/types.h>
+#include <time.h>
+
+#include "base/buf.h"
+
+struct mu_header {
+    const char *name, *value; /* value without white space around it */
+};
+
+/* Borrowed by a handler while it is called. Text is foreign: it has passed the parser, and no more. */
+struct mu_request {
+    const char *method; /* "GET" */
+    const char *target; /* as it was sent: "/a%20b?c=d", "*", "http://host/path" */
+    const struct mu_header *headers;
+    size_t header_count;
+};
+
+/* The value of the first header of this name, in any case; NULL when there is none. */
+const char *mu_request_header(const struct mu_request *request, const char *name);
+bool mu_request_is(const struct mu_request *request, const char *method);
+
+/* All zero, with fd -1, is to be filled in. */
+struct mu_response {
+    int status;
+    const char *content_type; /* NULL: none */
+    struct mu_buf headers;    /* further header lines, each ended by CRLF */
+    const char *body;         /* static text, or NULL */
+    struct mu_buf text;       /* a body made for this response, if `body` is NULL */
+    int fd;                   /* a file to send `length` bytes of, from `offset`; given; -1: none */
+    off_t offset;
+    uint64_t length;
+};
+
+#define MU_RESPONSE_INIT {.fd = -1}
+void mu_response_clear(struct mu_response *response);
+
+/* "Not Found". */
+const char *mu_http_reason(int status);
+
+/* "Tue, 24 Nov 2026 02:00:00 GMT" [RFC 9110 5.6.7]. Returns `ret`. */
+#define MU_HTTP_DATE_LEN 40
+char *mu_http_date(time_t t, char ret[MU_HTTP_DATE_LEN]);
+/* Any of the three forms that a recipient must accept. False: it is none of them. */
+bool mu_http_date_parse(const char *text, time_t *ret);
+
+/* A plain-text answer: "404 Not Found: <sentence>". */
+void mu_response_sentence(struct mu_response *response, int status, const char *sentence);
+
+#endif
