@@ -1,0 +1,47 @@
+#ifndef MU_FRONT_SERVE_H
+#define MU_FRONT_SERVE_H
+
+/* The mutual-TLS server: HTTP for clients whose certificate has been verified, and nothing for anyone else. */
+
+#include "base/error.h"
+#include "front/site.h"
+#include "net/worker.h"
+
+/* Who a client is, for a log: printable. */
+struct mu_who {
+    char subject[512]; /* "CN=alice, O=Example" */
+    char san[256];     /* its first SAN, "DNS:alice.example"; "" when there is none */
+};
+
+struct mu_request_event {
+    const struct mu_address *peer;
+    const struct mu_who *who;
+    const char *method; /* NULL when the request could not be read */
+    const char *target; /* as it was sent: foreign text */
+    int status;
+};
+
+struct mu_front_config {
+    struct mu_tls_door door;
+    const struct mu_address *listen;
+    size_t listen_count;
+    unsigned workers, max_connections;
+    const struct mu_files *files; /* NULL: the greeting */
+    struct mu_server_events events;
+    /* Each answered request; called from worker threads. NULL: not wanted. */
+    void (*requested)(void *arg, const struct mu_request_event *event);
+    void *requested_arg;
+};
+
+struct mu_front;
+
+/* Everything in `config` is borrowed for the front's life. Fails as mu_server_new() does. */
+MU_CHECK int mu_front_new(const struct mu_front_config *config, struct mu_front **ret,
+                          struct mu_error *err);
+void mu_front_free(struct mu_front *front);
+MU_AUTO_DEFINE_STRUCT(mu_front, mu_front_free)
+
+/* The server within, for its addresses and for mu_server_run(). Borrowed. */
+struct mu_server *mu_front_server(struct mu_front *front);
+
+#endif
