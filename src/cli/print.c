@@ -6,6 +6,8 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "base/str.h"
+
 static bool has_colour(FILE *to)
 {
     const char *no_color = getenv("NO_COLOR");
@@ -83,27 +85,42 @@ void mu_warn(const char *format, ...)
 
 void mu_print_error(const struct mu_error *err, bool json)
 {
+    /* Errors quote foreign text: file names, host names, a peer's words. */
+    char what[2 * MU_ERROR_WHAT_LEN], cause[2 * MU_ERROR_CAUSE_LEN], hint[2 * MU_ERROR_HINT_LEN];
+    mu_str_printable(err->what, strlen(err->what), what, sizeof what);
+    mu_str_printable(err->cause, strlen(err->cause), cause, sizeof cause);
+    mu_str_printable(err->hint, strlen(err->hint), hint, sizeof hint);
     if (json) {
         mu_print_json(json_pack("{s:{s:s, s:s, s:s, s:s}}", "error", "id", mu_code_id(err->code),
-                                "what", err->what, "cause", err->cause, "hint", err->hint));
+                                "what", what, "cause", cause, "hint", hint));
         return;
     }
     fflush(stdout);
-    fprintf(stderr, "mutual: %s%s%s", mu_style_on(stderr, MU_BAD), err->what,
+    fprintf(stderr, "mutual: %s%s%s", mu_style_on(stderr, MU_BAD), what,
             mu_style_off(stderr, MU_BAD));
-    if (err->cause[0] != '\0')
-        fprintf(stderr, ": %s", err->cause);
-    fprintf(stderr, "\n  hint: %s\n", err->hint);
+    if (*cause != '\0')
+        fprintf(stderr, ": %s", cause);
+    fprintf(stderr, "\n  hint: %s\n", hint);
 }
 
-void mu_print_json(json_t *value)
+static void dump(json_t *value, size_t flags)
 {
-    char *text = value == NULL ? NULL : json_dumps(value, JSON_INDENT(2) | JSON_ENCODE_ANY);
+    char *text = value == NULL ? NULL : json_dumps(value, flags | JSON_ENCODE_ANY);
     /* jansson refuses text that is not UTF-8; what we print has passed mu_str_printable, so only a
      * lack of memory remains. */
     puts(text == NULL ? "{\"error\": {\"id\": \"out-of-memory\"}}" : text);
     free(text);
     json_decref(value);
+}
+
+void mu_print_json(json_t *value)
+{
+    dump(value, JSON_INDENT(2));
+}
+
+void mu_print_json_line(json_t *value)
+{
+    dump(value, JSON_COMPACT);
 }
 
 int mu_print_finish(struct mu_error *err)

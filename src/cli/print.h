@@ -35,6 +35,9 @@ void mu_print_error(const struct mu_error *err, bool json);
 /* Print `value` indented, with a newline, and release it (takes). */
 void mu_print_json(json_t *value);
 
+/* The same on one line, for programs that read line by line. */
+void mu_print_json_line(json_t *value);
+
 /* Push out what is still buffered. Fails with MU_E_IO if standard output could not take all of it. */
 MU_CHECK int mu_print_finish(struct mu_error *err);
 

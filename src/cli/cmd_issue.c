@@ -1,0 +1,108 @@
+#include <stdio.h>
+#include <time.h>
+
+#include "authority/authority.h"
+#include "base/str.h"
+#include "cli/cmd.h"
+#include "cli/issuing.h"
+#include "cli/passphrase.h"
+
+/* The key is on the disk before anything is issued, so that a name that is taken or a directory that cannot
+ * be written costs no certificate. */
+static int issue(const struct mu_args *args, enum mu_profile profile, int64_t lifetime_s,
+                 const char *cert_path, const char *key_path, struct mu_cert **ret,
+                 struct mu_error *err)
+{
+    struct mu_passphrase_source source = mu_passphrase_source(args);
+    MU_AUTO_CLEAR(mu_names) names = {0};
+    MU_AUTO_CLEAR(mu_stage) stage = {.replace = mu_args_given(args, "force")};
+    MU_AUTO_STRUCT(mu_authority) authority = NULL;
+    MU_AUTO_STRUCT(mu_key) key = NULL;
+    MU_AUTO_CLEAR(mu_buf) key_pem = MU_BUF_INIT_SECRET;
+    MU_AUTO_CLEAR(mu_buf) cert_pem = MU_BUF_INIT;
+    MU_AUTO_CLEAR(mu_secret) passphrase = MU_SECRET_INIT;
+    MU_AUTO_STRUCT(mu_cert) cert = NULL;
+    time_t now = time(NULL);
+
+    if (mu_names_from_args(args, 1, mu_profile_rules(profile)->free_text_name, &names, err) != 0 ||
+        mu_key_type_check(mu_args_value(args, "key-type"), err) != 0 ||
+        mu_authority_open(mu_args_home(args), &source, &authority, err) != 0 ||
+        (mu_args_given(args, "encrypt-key") &&
+         mu_passphrase_for_new_key(args, &passphrase, err) != 0) ||
+        mu_key_generate(mu_args_value(args, "key-type"), &key, err) != 0 ||
+        mu_key_to_pem(key, &passphrase, &key_pem, err) != 0 ||
+        mu_stage_add(&stage, key_path, key_pem.data, key_pem.len, 0600, err) != 0 ||
+        mu_stage_check(&stage, cert_path, err) != 0)
+        return -1;
+    struct mu_order order = {
+        .profile = profile,
+        .key = key,
+        .names = &names,
+        .name = mu_args_at(args, 1),
+        .now = now,
+        .lifetime_s = lifetime_s,
+    };
+    if (mu_authority_issue(authority, &order, &cert, err) != 0)
+        return -1;
+    mu_cert_to_pem(cert, &cert_pem);
+    if (mu_buf_failed(&cert_pem))
+        return mu_fail_nomem(err);
+    if (mu_stage_add(&stage, cert_path, cert_pem.data, cert_pem.len, 0644, err) != 0 ||
+        mu_stage_commit(&stage, err) != 0)
+        return -1;
+    mu_note_if_cut(cert, now, lifetime_s);
+    *ret = mu_take(&cert);
+    return 0;
+}
+
+static int run(const struct mu_args *args, struct mu_error *err)
+{
+    char cert_path[MU_PATH_LEN], key_path[MU_PATH_LEN], next[2 * MU_PATH_LEN + 64] = "mutual serve";
+    enum mu_profile profile;
+    int64_t lifetime_s;
+    const char *name = mu_args_at(args, 1);
+    MU_AUTO_STRUCT(mu_cert) cert = NULL;
+    if (mu_profile_parse(mu_args_at(args, 0), &profile, err) != 0 ||
+        mu_lifetime(args, mu_profile_rules(profile)->default_lifetime_s, &lifetime_s, err) != 0 ||
+        mu_output_path(args, name, ".crt", cert_path, err) != 0 ||
+        mu_output_path(args, name, ".key", key_path, err) != 0 ||
+        issue(args, profile, lifetime_s, cert_path, key_path, &cert, err) != 0)
+        return -1;
+    if (profile == MU_PROFILE_CLIENT)
+        snprintf(next, sizeof next, "mutual get --cert %s --key %s https://localhost:3000",
+                 cert_path, key_path);
+    else if (!mu_str_equal(name, "localhost"))
+        snprintf(next, sizeof next, "mutual serve --cert %s --key %s", cert_path, key_path);
+    return mu_show_issued(args, cert, mu_profile_rules(profile)->name, cert_path, key_path, next,
+                          err);
+}
+
+static const struct mu_opt opts[] = {
+    {"san", 0, "NAME", "a further name: DNS, IP address, URI or e-mail", NULL, true},
+    MU_LIFETIME_OPTS,
+    {"key-type", 't', "TYPE", "p256, p384, p521, rsa2048, rsa3072, rsa4096, ed25519", "p256", false},
+    {"out", 'o', "PREFIX", "write PREFIX.crt and PREFIX.key [the name]", NULL, false},
+    {"force", 0, NULL, "replace files that are there", NULL, false},
+    {"encrypt-key", 0, NULL, "protect the new key, too, with the passphrase of --passphrase-file", NULL,
+     false},
+    MU_PASSPHRASE_OPT,
+    {0},
+};
+
+const struct mu_cmd mu_cmd_issue = {
+    .name = "issue",
+    .args = "server|client|peer NAME...",
+    .summary = "issue a key and a certificate from your private CA",
+    .details =
+        "NAME.crt and NAME.key appear in the current directory. The first NAME is the main one, all are names\n"
+        "that the certificate is for; what kind each is (DNS, IP, URI, e-mail) is guessed, or said: DNS:x, IP:x,\n"
+        "URI:x, email:x. localhost brings 127.0.0.1 and ::1 along. A client may be a person: \"Alice Example\".\n"
+        "server is for TLS servers, client for TLS clients, peer for programs that are both.",
+    .example = "mutual issue server localhost\n"
+               "mutual issue client my-client --lifetime 36h\n"
+               "mutual issue peer node1.internal 10.0.0.1 --out node1",
+    .opts = opts,
+    .min_args = 2,
+    .max_args = -1,
+    .run = run,
+};

@@ -1,0 +1,103 @@
+#include <stdio.h>
+#include <time.h>
+
+#include "authority/authority.h"
+#include "base/str.h"
+#include "base/time.h"
+#include "cli/cmd.h"
+#include "cli/print.h"
+
+struct listing {
+    time_t now;
+    json_t *json; /* NULL: for people */
+    size_t count;
+};
+
+static const char *state_of(const struct mu_record *record, time_t now)
+{
+    return now > record->not_after ? "expired" : "valid";
+}
+
+static bool show_text(void *arg, const struct mu_record *record)
+{
+    struct listing *listing = arg;
+    char when[MU_SPAN_LEN], date[MU_DATE_LEN];
+    const char *state = state_of(record, listing->now);
+    if (listing->count++ == 0)
+        mu_say(MU_BOLD, "%-28s %-7s %-8s %-26s %-40s\n", "NAME", "KIND", "STATE", "EXPIRES", "SERIAL");
+    mu_relative(record->not_after, listing->now, when);
+    printf("%-28s %-7s ", record->name, record->profile);
+    mu_say(mu_str_equal(state, "valid") ? MU_GOOD : MU_BAD, "%-8s", state);
+    printf(" %.10s %-15s %s\n", mu_date(record->not_after, date), when, record->serial);
+    return !ferror(stdout);
+}
+
+static bool show_json(void *arg, const struct mu_record *record)
+{
+    struct listing *listing = arg;
+    char from[MU_DATE_LEN], until[MU_DATE_LEN], issued[MU_DATE_LEN];
+    json_array_append_new(
+        listing->json,
+        json_pack("{s:s, s:s, s:s, s:s, s:s, s:s, s:s, s:s, s:s, s:s}", "name", record->name, "kind",
+                  record->profile, "serial", record->serial, "state",
+                  state_of(record, listing->now), "subject", record->subject, "san", record->san,
+                  "not_before", mu_date_rfc3339(record->not_before, from), "not_after",
+                  mu_date_rfc3339(record->not_after, until), "issued_at",
+                  mu_date_rfc3339(record->issued_at, issued), "sha256", record->sha256));
+    listing->count++;
+    return true;
+}
+
+static int run(const struct mu_args *args, struct mu_error *err)
+{
+    struct mu_home paths;
+    struct listing listing = {.now = time(NULL)};
+    const char *expiring = mu_args_value(args, "expiring");
+    struct mu_store_filter filter = {.name_glob = mu_args_value(args, "name"), .now = listing.now};
+    MU_AUTO_STRUCT(mu_store) store = NULL;
+    if (expiring != NULL) {
+        int64_t within_s;
+        if (mu_duration_parse(expiring, &within_s, err) != 0)
+            return -1;
+        filter.expiring_before = listing.now + within_s;
+    }
+    if (mu_home_paths(mu_args_home(args), &paths, err) != 0)
+        return -1;
+    if (mu_store_open(paths.db, true, &store, err) != 0)
+        return err->code == MU_E_NOT_FOUND
+                   ? mu_fail(err, MU_E_NO_CA, "there is no CA in %s", mu_args_home(args))
+                   : -1;
+    if (!mu_args_json(args)) {
+        if (mu_store_each(store, &filter, show_text, &listing, err) != 0)
+            return -1;
+        if (listing.count == 0)
+            mu_note(filter.name_glob == NULL && expiring == NULL
+                        ? "nothing has been issued yet"
+                        : "nothing that was issued fits");
+        return 0;
+    }
+    listing.json = json_array();
+    int result = mu_store_each(store, &filter, show_json, &listing, err);
+    if (result == 0)
+        mu_print_json(listing.json);
+    else
+        json_decref(listing.json);
+    return result;
+}
+
+static const struct mu_opt opts[] = {
+    {"expiring", 0, "DURATION", "only those still valid that end within this time: 30d", NULL, false},
+    {"name", 0, "GLOB", "only names that fit: '*.internal'", NULL, false},
+    {0},
+};
+
+const struct mu_cmd mu_cmd_list = {
+    .name = "list",
+    .args = "",
+    .summary = "show what the CA has issued",
+    .example = "mutual list\n"
+               "mutual list --expiring 30d --name '*.internal'",
+    .opts = opts,
+    .max_args = 0,
+    .run = run,
+};

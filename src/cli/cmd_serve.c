@@ -1,0 +1,238 @@
+#include <stdio.h>
+#include <string.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "base/file.h"
+#include "base/str.h"
+#include "base/time.h"
+#include "cli/cmd.h"
+#include "cli/credentials.h"
+#include "cli/passphrase.h"
+#include "cli/print.h"
+#include "cli/serve_log.h"
+#include "front/serve.h"
+#include "pki/info.h"
+#include "pki/issue.h"
+
+enum { MAX_LISTEN = 32, MAX_WORKERS = 256, FRESH_LIFETIME_DAYS = 30 };
+
+/* Everything the server needs, loaded and checked before it binds anything. */
+struct door {
+    struct mu_certs anchors, chain;
+    struct mu_key *key;
+    struct mu_files *files;
+    struct mu_address listen[MAX_LISTEN];
+    size_t listen_count;
+    const char *ca_file; /* for the ready line */
+    char home_ca[MU_PATH_LEN];
+};
+
+static void door_clear(struct door *door)
+{
+    mu_certs_clear(&door->anchors);
+    mu_certs_clear(&door->chain);
+    mu_key_free(door->key);
+    mu_files_free(door->files);
+}
+MU_AUTO_DEFINE_CLEAR(door, door_clear)
+
+static int load_listen(const struct mu_args *args, struct door *door, struct mu_error *err)
+{
+    const char *text = mu_args_nth(args, "listen", 0);
+    for (int i = 0; i == 0 || text != NULL; text = mu_args_nth(args, "listen", ++i)) {
+        size_t count;
+        if (mu_address_parse(text == NULL ? "localhost:3000" : text,
+                             door->listen + door->listen_count, MAX_LISTEN - door->listen_count,
+                             &count, err) != 0)
+            return -1;
+        door->listen_count += count;
+    }
+    return 0;
+}
+
+/* No certificate at hand, but the home CA's key: one for localhost, which never touches the disk. */
+static int issue_fresh(const struct mu_args *args, struct door *door, struct mu_error *err)
+{
+    char ca_key_path[MU_PATH_LEN];
+    struct mu_passphrase_source source = mu_passphrase_source(args);
+    MU_AUTO_STRUCT(mu_cert) ca = NULL;
+    MU_AUTO_STRUCT(mu_key) ca_key = NULL;
+    MU_AUTO_CLEAR(mu_names) names = {0};
+    struct mu_cert *cert = NULL;
+    if (access(door->home_ca, F_OK) != 0) {
+        mu_fail(err, MU_E_NO_CA,
+                "there is no server certificate: neither localhost.crt with localhost.key in this "
+                "directory, nor a CA in %s to issue one",
+                mu_args_home(args));
+        return mu_hint(err, "make a CA with: mutual init, or give --cert FILE and --key FILE");
+    }
+    if (mu_path_join(mu_args_home(args), "ca.key", ca_key_path, err) != 0 ||
+        mu_cert_load(door->home_ca, &ca, err) != 0 ||
+        mu_key_load(ca_key_path, &source, &ca_key, err) != 0 ||
+        mu_key_generate("p256", &door->key, err) != 0 ||
+        mu_names_set_main(&names, "localhost", false, err) != 0 ||
+        mu_names_add_loopback(&names, err) != 0)
+        return -1;
+    struct mu_issue issue = {
+        .profile = MU_PROFILE_SERVER,
+        .key = door->key,
+        .names = &names,
+        .now = time(NULL),
+        .lifetime_s = FRESH_LIFETIME_DAYS * MU_DAY_S,
+    };
+    if (mu_serial_make(issue.serial, err) != 0 ||
+        mu_issue_leaf(ca, ca_key, &issue, &cert, err) != 0)
+        return -1;
+    return mu_certs_add(&door->chain, cert, err);
+}
+
+static int load_certificate(const struct mu_args *args, struct door *door, struct mu_error *err)
+{
+    const char *cert = mu_args_value(args, "cert");
+    const char *key = mu_args_value(args, "key");
+    if (cert == NULL && key != NULL)
+        return mu_usage(err, args, "--key needs --cert");
+    if (cert != NULL)
+        return mu_load_pair(args, cert, key, &door->chain, &door->key, err);
+    if (access("localhost.crt", F_OK) == 0 && access("localhost.key", F_OK) == 0)
+        return mu_load_pair(args, "localhost.crt", "localhost.key", &door->chain, &door->key, err);
+    return issue_fresh(args, door, err);
+}
+
+/* Works here, fails elsewhere. */
+static void warn_about_certificate(const struct door *door)
+{
+    struct mu_error err = MU_ERROR_INIT;
+    char label[MU_CERT_LABEL_LEN];
+    MU_AUTO_CLEAR(mu_cert_info) info = {0};
+    if (mu_cert_info_read(door->chain.at[0], time(NULL), &info, &err) != 0)
+        return;
+    for (size_t i = 0; i < info.problems.count; i++)
+        mu_warn("the server certificate \"%s\": %s", mu_cert_label(door->chain.at[0], label),
+                info.problems.at[i]);
+    if (info.has_eku && !info.server_auth && !info.any_purpose)
+        mu_warn("the certificate \"%s\" is not for servers: clients will refuse it", label);
+}
+
+static int load_door(const struct mu_args *args, struct door *door, struct mu_error *err)
+{
+    const char *files = mu_args_value(args, "files");
+    if (mu_path_join(mu_args_home(args), "ca.crt", door->home_ca, err) != 0 ||
+        load_listen(args, door, err) != 0 || load_certificate(args, door, err) != 0 ||
+        mu_load_anchors(args, &door->anchors, err) != 0)
+        return -1;
+    const char *ca_file = mu_args_nth(args, "cacert", 0);
+    door->ca_file = ca_file == NULL ? door->home_ca : ca_file;
+    return files == NULL ? 0 : mu_files_open(files, &door->files, err);
+}
+
+/* --- The line that says that it is ready --- */
+
+struct ready {
+    const struct mu_args *args;
+    const struct door *door;
+    struct mu_front *front;
+};
+
+/* A name to connect to: the first that the certificate has, else the address. */
+static void make_url(const struct ready *ready, char *ret, size_t cap)
+{
+    struct mu_error err = MU_ERROR_INIT;
+    const struct mu_address *address = mu_server_address(mu_front_server(ready->front), 0);
+    char text[MU_ADDRESS_LEN];
+    MU_AUTO_CLEAR(mu_cert_info) info = {0};
+    snprintf(ret, cap, "https://%s", mu_address_text(address, text));
+    if (mu_cert_info_read(ready->door->chain.at[0], time(NULL), &info, &err) != 0)
+        return;
+    for (size_t i = 0; i < info.san.count; i++)
+        if (mu_str_equal(info.san.at[i], "DNS:localhost"))
+            snprintf(ret, cap, "https://localhost:%u", mu_address_port(address));
+    if (info.san.count == 0 && mu_str_equal(info.cn, "localhost"))
+        snprintf(ret, cap, "https://localhost:%u", mu_address_port(address));
+}
+
+static void on_ready(void *arg)
+{
+    const struct ready *ready = arg;
+    char url[256], text[MU_ADDRESS_LEN];
+    struct mu_server *server = mu_front_server(ready->front);
+    make_url(ready, url, sizeof url);
+    if (mu_args_json(ready->args)) {
+        json_t *listen = json_array();
+        for (size_t i = 0; i < mu_server_address_count(server); i++)
+            json_array_append_new(
+                listen, json_string(mu_address_text(mu_server_address(server, i), text)));
+        mu_print_json_line(json_pack("{s:s, s:s, s:o, s:s}", "event", "ready", "url", url, "listen",
+                                     listen, "cacert", ready->door->ca_file));
+    } else {
+        printf("ready: %s, try: curl --cacert %s --cert CLIENT.crt --key CLIENT.key %s\n", url,
+               ready->door->ca_file, url);
+    }
+    fflush(stdout);
+}
+
+static int run(const struct mu_args *args, struct mu_error *err)
+{
+    MU_AUTO_CLEAR(door) door = {0};
+    MU_AUTO_STRUCT(mu_serve_log) log = NULL;
+    MU_AUTO_STRUCT(mu_front) front = NULL;
+    long workers = mu_server_cores(), max_connections = 0;
+    const char *log_what = mu_args_value(args, "log");
+
+    if (mu_args_given(args, "workers") &&
+        mu_args_number(args, "workers", 1, MAX_WORKERS, &workers, err) != 0)
+        return -1;
+    if (mu_args_number(args, "max-connections", 1, 10000000, &max_connections, err) != 0)
+        return -1;
+    if (log_what != NULL && !mu_str_equal(log_what, "requests") &&
+        !mu_str_equal(log_what, "refusals"))
+        return mu_usage(err, args, "--log takes \"refusals\" or \"requests\", not \"%s\"", log_what);
+    if (load_door(args, &door, err) != 0 ||
+        mu_serve_log_new(mu_args_json(args), &log, err) != 0)
+        return -1;
+    warn_about_certificate(&door);
+
+    struct mu_front_config config = {
+        .door = {.chain = &door.chain, .key = door.key, .anchors = &door.anchors},
+        .listen = door.listen,
+        .listen_count = door.listen_count,
+        .workers = (unsigned)workers,
+        .max_connections = (unsigned)max_connections,
+        .files = door.files,
+    };
+    mu_serve_log_attach(log, log_what != NULL && mu_str_equal(log_what, "requests"), &config);
+    if (mu_front_new(&config, &front, err) != 0)
+        return -1;
+    struct ready ready = {.args = args, .door = &door, .front = front};
+    return mu_server_run(mu_front_server(front), on_ready, &ready, err);
+}
+
+static const struct mu_opt opts[] = {
+    {"listen", 'l', "HOST:PORT", "listen here [localhost:3000]", NULL, true},
+    {"cert", 'E', "FILE", "the server's certificate, with its chain behind it", NULL, false},
+    {"key", 0, "FILE", "its key, if it is not in the same file", NULL, false},
+    {"cacert", 0, "FILE", "admit clients of this CA [the home CA]", NULL, true},
+    {"files", 0, "DIR", "serve the files below DIR instead of \"Hello World\"", NULL, false},
+    {"workers", 'w', "N", "worker threads [one a core]", NULL, false},
+    {"max-connections", 0, "N", "open connections, in all", "10000", false},
+    {"log", 0, "WHAT", "what to log on standard error: refusals, or requests too", "refusals", false},
+    MU_PASSPHRASE_OPT,
+    {0},
+};
+
+const struct mu_cmd mu_cmd_serve = {
+    .name = "serve",
+    .args = "",
+    .summary = "serve HTTPS to clients of your CA, and to nobody else",
+    .details =
+        "Without --cert, localhost.crt and localhost.key of the current directory are used; without those,\n"
+        "the home CA issues a certificate for localhost that lives in memory only.\n"
+        "Each refusal is one line on standard error: time, client, id, reason, hint.\n"
+        "SIGTERM or SIGINT (Ctrl-C) ends it when the answers under way are out; a second one at once.",
+    .example = "mutual serve\n"
+               "mutual serve --listen 127.0.0.1:8443 --files /srv/www --log requests",
+    .opts = opts,
+    .max_args = 0,
+    .run = run,
+};

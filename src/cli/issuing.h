@@ -1,0 +1,44 @@
+#ifndef MU_CLI_ISSUING_H
+#define MU_CLI_ISSUING_H
+
+/* What the commands that make certificates share: options, file names, and how a result is shown. */
+
+#include <stdint.h>
+#include <time.h>
+
+#include "base/error.h"
+#include "base/file.h"
+#include "cli/cmd.h"
+#include "pki/cert.h"
+#include "pki/name.h"
+#include "pki/profile.h"
+
+/* The options --days and --lifetime, for a command's table. */
+#define MU_LIFETIME_OPTS                                                                           \
+    {"days", 0, "N", "how long it is valid, in days [90]", NULL, false},                           \
+    {                                                                                              \
+        "lifetime", 0, "DURATION", "the same, as 36h, 90d, 1y", NULL, false                        \
+    }
+
+/* --days or --lifetime, else `fallback_s`. Fails with MU_E_USAGE when both are given, MU_E_LIFETIME. */
+MU_CHECK int mu_lifetime(const struct mu_args *args, int64_t fallback_s, int64_t *ret_s,
+                         struct mu_error *err);
+
+/* NAME... and each --san, as the names of one certificate; localhost brings the loopback addresses. */
+MU_CHECK int mu_names_from_args(const struct mu_args *args, int first_word, bool free_text,
+                                struct mu_names *ret, struct mu_error *err);
+
+/* --out PREFIX, else the name with what a file name cannot hold replaced: PREFIX + `ending`. */
+MU_CHECK int mu_output_path(const struct mu_args *args, const char *name, const char *ending,
+                            char ret[MU_PATH_LEN], struct mu_error *err);
+
+/* Show a certificate that has just been made, and warn of what is wrong with it. `key_path` may be NULL,
+ * `next` too. With --json: an object. */
+MU_CHECK int mu_show_issued(const struct mu_args *args, const struct mu_cert *cert,
+                            const char *profile, const char *cert_path, const char *key_path,
+                            const char *next, struct mu_error *err);
+
+/* Say so if the CA's own end cut the lifetime short. */
+void mu_note_if_cut(const struct mu_cert *cert, time_t now, int64_t lifetime_s);
+
+#endif

@@ -1,0 +1,156 @@
+#include "cli/serve_log.h"
+
+#include <jansson.h>
+#include <pthread.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "base/str.h"
+#include "base/time.h"
+#include "pki/info.h"
+
+/* Clients whose certificates have been looked over for faults; when full, it begins anew. */
+enum { SEEN_SLOTS = 4096 };
+
+struct mu_serve_log {
+    bool json;
+    pthread_mutex_t lock; /* on `seen` */
+    unsigned char seen[SEEN_SLOTS][32];
+};
+
+int mu_serve_log_new(bool json, struct mu_serve_log **ret, struct mu_error *err)
+{
+    struct mu_serve_log *log = calloc(1, sizeof *log);
+    if (log == NULL)
+        return mu_fail_nomem(err);
+    log->json = json;
+    pthread_mutex_init(&log->lock, NULL);
+    *ret = log;
+    return 0;
+}
+
+void mu_serve_log_free(struct mu_serve_log *log)
+{
+    if (log == NULL)
+        return;
+    pthread_mutex_destroy(&log->lock);
+    free(log);
+}
+
+/* One write, so that lines of several threads do not mix. A log that cannot be written is no reason to
+ * stop serving. */
+static void put(const char *line, size_t len)
+{
+    if (write(STDERR_FILENO, line, len) < 0)
+        return;
+}
+
+static void put_json(json_t *object)
+{
+    char *text = object == NULL ? NULL : json_dumps(object, JSON_COMPACT);
+    struct mu_buf line = MU_BUF_INIT;
+    if (text != NULL)
+        mu_buf_addf(&line, "%s\n", text);
+    put(mu_buf_str(&line), line.len);
+    mu_buf_clear(&line);
+    free(text);
+    json_decref(object);
+}
+
+/* The words that every event has: when, who, what, why, what to do. */
+static void tell(struct mu_serve_log *log, const char *event, const struct mu_address *peer,
+                 const char *id, const char *sentence, const char *hint, const char *cause)
+{
+    char when[MU_DATE_LEN], from[MU_ADDRESS_LEN] = "-";
+    mu_date_rfc3339(time(NULL), when);
+    if (peer != NULL)
+        mu_address_text(peer, from);
+    if (log->json) {
+        put_json(json_pack("{s:s, s:s, s:s, s:s, s:s, s:s, s:s}", "time", when, "event", event,
+                           "peer", from, "id", id, "sentence", sentence, "hint", hint, "cause",
+                           cause));
+        return;
+    }
+    MU_AUTO_CLEAR(mu_buf) line = MU_BUF_INIT;
+    mu_buf_addf(&line, "%s %s %s %s: %s%s%s%s; hint: %s\n", when, from, event, id, sentence,
+                *cause != '\0' ? " (" : "", cause, *cause != '\0' ? ")" : "", hint);
+    put(mu_buf_str(&line), line.len);
+}
+
+static void on_refused(void *arg, const struct mu_address *peer, const struct mu_refusal *refusal)
+{
+    tell(arg, "refused", peer, refusal->id, refusal->sentence, refusal->hint, refusal->cause);
+}
+
+static void on_trouble(void *arg, const char *id, const char *sentence, const char *hint)
+{
+    tell(arg, "trouble", NULL, id, sentence, hint, "");
+}
+
+static bool seen_before(struct mu_serve_log *log, const struct mu_cert *client)
+{
+    unsigned char sha256[32];
+    unsigned slot;
+    mu_cert_sha256(client, sha256);
+    memcpy(&slot, sha256, sizeof slot);
+    unsigned char *at = log->seen[slot % SEEN_SLOTS];
+    pthread_mutex_lock(&log->lock);
+    bool seen = memcmp(at, sha256, sizeof sha256) == 0;
+    if (!seen)
+        memcpy(at, sha256, sizeof sha256);
+    pthread_mutex_unlock(&log->lock);
+    return seen;
+}
+
+/* Certificates that work here and would not elsewhere (no SAN, X.509 v1, about to expire): said once for
+ * each, when it is first seen. */
+static void on_admitted(void *arg, const struct mu_address *peer, const struct mu_cert *client)
+{
+    struct mu_serve_log *log = arg;
+    struct mu_error err = MU_ERROR_INIT;
+    char label[MU_CERT_LABEL_LEN], sentence[MU_ERROR_WHAT_LEN];
+    if (seen_before(log, client))
+        return;
+    MU_AUTO_CLEAR(mu_cert_info) info = {0};
+    if (mu_cert_info_read(client, time(NULL), &info, &err) != 0)
+        return;
+    for (size_t i = 0; i < info.problems.count; i++) {
+        snprintf(sentence, sizeof sentence, "the client certificate \"%s\" is let in, but %s",
+                 mu_cert_label(client, label), info.problems.at[i]);
+        tell(log, "warning", peer, info.problem_ids.at[i], sentence,
+             "issue a new one: mutual issue client NAME", "");
+    }
+}
+
+static void on_requested(void *arg, const struct mu_request_event *event)
+{
+    struct mu_serve_log *log = arg;
+    char when[MU_DATE_LEN], from[MU_ADDRESS_LEN], target[1024] = "-";
+    const char *method = event->method == NULL ? "-" : event->method;
+    mu_date_rfc3339(time(NULL), when);
+    mu_address_text(event->peer, from);
+    if (event->target != NULL)
+        mu_str_printable(event->target, strlen(event->target), target, sizeof target);
+    if (log->json) {
+        put_json(json_pack("{s:s, s:s, s:s, s:s, s:s, s:s, s:s, s:i}", "time", when, "event",
+                           "request", "peer", from, "subject", event->who->subject, "san",
+                           event->who->san, "method", method, "path", target, "status",
+                           event->status));
+        return;
+    }
+    MU_AUTO_CLEAR(mu_buf) line = MU_BUF_INIT;
+    mu_buf_addf(&line, "%s %s request \"%s\" %s %s %s %d\n", when, from, event->who->subject,
+                event->who->san[0] == '\0' ? "-" : event->who->san, method, target, event->status);
+    put(mu_buf_str(&line), line.len);
+}
+
+void mu_serve_log_attach(struct mu_serve_log *log, bool requests, struct mu_front_config *config)
+{
+    config->events = (struct mu_server_events){
+        .arg = log, .refused = on_refused, .admitted = on_admitted, .trouble = on_trouble};
+    config->requested = requests ? on_requested : NULL;
+    config->requested_arg = log;
+}

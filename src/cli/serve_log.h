@@ -1,0 +1,23 @@
+#ifndef MU_CLI_SERVE_LOG_H
+#define MU_CLI_SERVE_LOG_H
+
+/*
+ * What `mutual serve` tells while it runs: one line an event, on standard error, whole even when several
+ * workers speak at once. Text for people, or with --json an object a line.
+ */
+
+#include <stdbool.h>
+
+#include "base/error.h"
+#include "front/serve.h"
+
+struct mu_serve_log;
+
+MU_CHECK int mu_serve_log_new(bool json, struct mu_serve_log **ret, struct mu_error *err);
+void mu_serve_log_free(struct mu_serve_log *log);
+MU_AUTO_DEFINE_STRUCT(mu_serve_log, mu_serve_log_free)
+
+/* Hang the log into a front's configuration; `requests`: each request, too. */
+void mu_serve_log_attach(struct mu_serve_log *log, bool requests, struct mu_front_config *config);
+
+#endif
