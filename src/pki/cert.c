@@ -79,6 +79,16 @@ int mu_certs_load(const char *path, const struct mu_passphrase_source *source, s
     return 0;
 }
 
+bool mu_certs_misordered(const struct mu_certs *list)
+{
+    if (list->count == 0 || !mu_cert_is_ca(list->at[0]))
+        return false;
+    for (size_t i = 1; i < list->count; i++)
+        if (!mu_cert_is_ca(list->at[i]))
+            return true;
+    return false;
+}
+
 int mu_cert_load(const char *path, struct mu_cert **ret, struct mu_error *err)
 {
     MU_AUTO_CLEAR(mu_certs) certs = {0};

@@ -38,6 +38,9 @@ MU_AUTO_DEFINE_CLEAR(mu_certs, mu_certs_clear)
 MU_CHECK int mu_certs_load(const char *path, const struct mu_passphrase_source *source,
                            struct mu_certs *ret, struct mu_error *err);
 
+/* Does a CA's certificate come first though a leaf follows? Programs take the first one for the leaf. */
+bool mu_certs_misordered(const struct mu_certs *list);
+
 /* The first certificate of a file, alone. */
 MU_CHECK int mu_cert_load(const char *path, struct mu_cert **ret, struct mu_error *err);
 

@@ -21,24 +21,25 @@ static void printable_from_bio(BIO *bio, char *ret, size_t cap)
 
 void mu_name_text(const X509_NAME *name, char *ret, size_t cap)
 {
-    /* Most specific part first, as RFC 2253 has it; UTF-8 is left as it is. */
-    const unsigned long style =
-        (XN_FLAG_RFC2253 & ~(unsigned long)(XN_FLAG_SEP_MASK | ASN1_STRFLGS_ESC_MSB)) |
-        XN_FLAG_SEP_CPLUS_SPC;
+    /* Escaped as RFC 2253 has it, but in the order of the encoding, as openssl shows names, and with UTF-8
+     * left as it is. */
+    const unsigned long style = (XN_FLAG_RFC2253 & ~(XN_FLAG_SEP_MASK | XN_FLAG_DN_REV |
+                                                     (unsigned long)ASN1_STRFLGS_ESC_MSB)) |
+                                XN_FLAG_SEP_CPLUS_SPC;
     MU_AUTO(BIO) bio = BIO_new(BIO_s_mem());
     *ret = '\0';
     if (bio != NULL && X509_NAME_print_ex(bio, name, 0, style) >= 0)
         printable_from_bio(bio, ret, cap);
 }
 
-/* "AB:CD:EF", as fingerprints are shown. */
-static void colon_hex(const unsigned char *data, size_t len, char *ret, size_t cap)
+char *mu_fingerprint_text(const unsigned char *data, size_t len, char *ret, size_t cap)
 {
-    if (3 * len + 1 > cap)
-        len = (cap - 1) / 3;
+    if (3 * len > cap)
+        len = cap / 3;
     mu_str_hex(data, len, ':', ret);
     for (char *p = ret; *p != '\0'; p++)
         *p = (char)toupper((unsigned char)*p);
+    return ret;
 }
 
 void mu_integer_text(const ASN1_INTEGER *number, char *ret, size_t cap)
@@ -252,12 +253,12 @@ static void read_fingerprints(X509 *x, struct mu_cert_info *ret)
     unsigned char digest[EVP_MAX_MD_SIZE], *spki = NULL;
     unsigned len = 0;
     if (X509_digest(x, EVP_sha256(), digest, &len) == 1)
-        colon_hex(digest, len, ret->sha256, sizeof ret->sha256);
+        mu_fingerprint_text(digest, len, ret->sha256, sizeof ret->sha256);
     if (X509_digest(x, EVP_sha1(), digest, &len) == 1)
-        colon_hex(digest, len, ret->sha1, sizeof ret->sha1);
+        mu_fingerprint_text(digest, len, ret->sha1, sizeof ret->sha1);
     int spki_len = i2d_X509_PUBKEY(X509_get_X509_PUBKEY(x), &spki);
     if (spki_len > 0 && EVP_Digest(spki, (size_t)spki_len, digest, &len, EVP_sha256(), NULL) == 1)
-        colon_hex(digest, len, ret->key_sha256, sizeof ret->key_sha256);
+        mu_fingerprint_text(digest, len, ret->key_sha256, sizeof ret->key_sha256);
     OPENSSL_free(spki);
 }
 
@@ -266,11 +267,11 @@ static void read_key_ids(X509 *x, struct mu_cert_info *ret)
     const ASN1_OCTET_STRING *subject = X509_get0_subject_key_id(x);
     const ASN1_OCTET_STRING *authority = X509_get0_authority_key_id(x);
     if (subject != NULL)
-        colon_hex(ASN1_STRING_get0_data(subject), (size_t)ASN1_STRING_length(subject),
-                  ret->subject_key_id, sizeof ret->subject_key_id);
+        mu_fingerprint_text(ASN1_STRING_get0_data(subject), (size_t)ASN1_STRING_length(subject),
+                            ret->subject_key_id, sizeof ret->subject_key_id);
     if (authority != NULL)
-        colon_hex(ASN1_STRING_get0_data(authority), (size_t)ASN1_STRING_length(authority),
-                  ret->authority_key_id, sizeof ret->authority_key_id);
+        mu_fingerprint_text(ASN1_STRING_get0_data(authority), (size_t)ASN1_STRING_length(authority),
+                            ret->authority_key_id, sizeof ret->authority_key_id);
 }
 
 static void read_constraints(X509 *x, const struct mu_cert *cert, struct mu_cert_info *ret)
@@ -326,16 +327,4 @@ void mu_cert_info_clear(struct mu_cert_info *info)
     mu_strs_clear(&info->ocsp_urls);
     mu_strs_clear(&info->problems);
     mu_strs_clear(&info->problem_ids);
-}
-
-void mu_cert_text(const struct mu_cert *cert, struct mu_buf *ret)
-{
-    MU_AUTO(BIO) bio = BIO_new(BIO_s_mem());
-    char *text = NULL;
-    if (bio == NULL || X509_print_ex(bio, mu_cert_x509(cert), XN_FLAG_ONELINE, 0) != 1) {
-        ret->failed = true;
-        return;
-    }
-    long len = BIO_get_mem_data(bio, &text);
-    mu_buf_add(ret, text, (size_t)len);
 }

@@ -14,7 +14,7 @@
 
 struct mu_cert_info {
     int version; /* 1 or 3 */
-    char subject[512], issuer[512]; /* the most specific part first: "CN=api, O=Example" */
+    char subject[512], issuer[512]; /* in the order of the encoding: "O=Example, CN=api" */
     char cn[MU_CERT_LABEL_LEN];     /* "" when there is none */
     char serial[MU_SERIAL_TEXT_LEN]; /* upper-case hexadecimal, as openssl prints it */
     time_t not_before, not_after;
@@ -41,14 +41,14 @@ MU_CHECK int mu_cert_info_read(const struct mu_cert *cert, time_t now, struct mu
 void mu_cert_info_clear(struct mu_cert_info *info);
 MU_AUTO_DEFINE_CLEAR(mu_cert_info, mu_cert_info_clear)
 
-/* The full form of `openssl x509 -text`, appended. Not only printable: it is OpenSSL's own rendering. */
-void mu_cert_text(const struct mu_cert *cert, struct mu_buf *ret);
+/* "AB:CD:EF" of as many octets as fit. Returns `ret`. */
+char *mu_fingerprint_text(const unsigned char *data, size_t len, char *ret, size_t cap);
 
 /* For pki: the part of mu_cert_info_read() that judges what it has read. Returns 0, or -1 without memory. */
 MU_CHECK int mu_cert_find_problems(const struct mu_cert *cert, time_t now,
                                    struct mu_cert_info *info);
 
-/* For pki: printable text of OpenSSL's types. A name is "CN=api, O=Example"; a number is upper-case
+/* For pki: printable text of OpenSSL's types. A name is "O=Example, CN=api"; a number is upper-case
  * hexadecimal, "" for NULL; `nid` of a signature is NID_undef where OpenSSL does not know it. */
 void mu_name_text(const X509_NAME *name, char *ret, size_t cap);
 void mu_integer_text(const ASN1_INTEGER *number, char *ret, size_t cap);

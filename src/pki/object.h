@@ -76,4 +76,10 @@ MU_CHECK int mu_objects_load(const char *path, struct mu_objects *ret, struct mu
 MU_CHECK int mu_object_decrypt(const char *name, struct mu_objects *objects, size_t i,
                                const struct mu_passphrase_source *source, struct mu_error *err);
 
+/*
+ * The full text that `openssl x509 -text` and its like print, appended: of a key only the public half, and
+ * nothing of what is still locked. Lines are OpenSSL's own; control characters in foreign names show as '?'.
+ */
+void mu_object_text(const struct mu_object *object, struct mu_buf *ret);
+
 #endif

@@ -228,7 +228,7 @@ static bool same_name_as_issuer(const struct subject *s, struct problem *ret)
 {
     return s->info->self_issued && !s->info->self_signed &&
            found(ret, "subject_equals_issuer",
-                 "it has the same name as the CA that issued it: OpenSSL, curl and Node take it for self-signed");
+                 "it has the same name as the CA that issued it: programs may take it for self-signed");
 }
 
 /* --- Purpose --- */
