@@ -1,0 +1,265 @@
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+#include "base/time.h"
+#include "cli/cmd.h"
+#include "cli/credentials.h"
+#include "cli/describe.h"
+#include "cli/passphrase.h"
+#include "cli/print.h"
+#include "pki/info.h"
+#include "pki/object.h"
+#include "pki/verify.h"
+
+/* Everything that a verdict rests on, and the verdict. */
+struct trial {
+    const char *path;
+    struct mu_certs given; /* CERT's file: the leaf, then what came along */
+    struct mu_certs anchors, untrusted;
+    struct mu_objects lists;
+    struct mu_crl **crls;
+    size_t crl_count;
+    enum mu_purpose purpose;
+    const char *host;
+    time_t at;
+
+    struct mu_verdict verdict;
+    struct mu_certs chain;      /* as built, leaf first */
+    struct mu_cert_info *infos; /* of each in `chain` */
+};
+
+static void trial_clear(struct trial *trial)
+{
+    for (size_t i = 0; trial->infos != NULL && i < trial->chain.count; i++)
+        mu_cert_info_clear(&trial->infos[i]);
+    free(trial->infos);
+    free(trial->crls);
+    mu_certs_clear(&trial->given);
+    mu_certs_clear(&trial->anchors);
+    mu_certs_clear(&trial->untrusted);
+    mu_certs_clear(&trial->chain);
+    mu_objects_clear(&trial->lists);
+}
+MU_AUTO_DEFINE_CLEAR(trial, trial_clear)
+
+/* --- Reading --- */
+
+static int load_untrusted(const struct mu_args *args, struct trial *trial, struct mu_error *err)
+{
+    for (size_t i = 1; i < trial->given.count; i++)
+        if (mu_certs_add(&trial->untrusted, mu_cert_ref(trial->given.at[i]), err) != 0)
+            return -1;
+    const char *path;
+    for (int i = 0; (path = mu_args_nth(args, "untrusted", i)) != NULL; i++)
+        if (mu_certs_load(path, NULL, &trial->untrusted, err) != 0)
+            return -1;
+    return 0;
+}
+
+static int load_list(const char *path, struct mu_objects *ret, struct mu_error *err)
+{
+    size_t first = ret->count;
+    if (mu_objects_load(path, ret, err) != 0)
+        return -1;
+    for (size_t i = first; i < ret->count; i++)
+        if (ret->at[i].crl != NULL)
+            return 0;
+    return mu_fail(err, MU_E_WRONG_KIND, "%s holds %s, not a certificate revocation list", path,
+                   mu_object_kind_name(ret->at[first].kind));
+}
+
+static int load_lists(const struct mu_args *args, struct trial *trial, struct mu_error *err)
+{
+    const char *path;
+    for (int i = 0; (path = mu_args_nth(args, "crl", i)) != NULL; i++)
+        if (load_list(path, &trial->lists, err) != 0)
+            return -1;
+    trial->crls = calloc(trial->lists.count + 1, sizeof *trial->crls);
+    if (trial->crls == NULL)
+        return mu_fail_nomem(err);
+    for (size_t i = 0; i < trial->lists.count; i++)
+        if (trial->lists.at[i].crl != NULL)
+            trial->crls[trial->crl_count++] = trial->lists.at[i].crl;
+    return 0;
+}
+
+static int read_purpose(const struct mu_args *args, struct trial *trial, struct mu_error *err)
+{
+    const char *purpose = mu_args_value(args, "purpose");
+    if (purpose == NULL) /* only servers are known by a host name */
+        trial->purpose = trial->host == NULL ? MU_PURPOSE_ANY : MU_PURPOSE_SERVER;
+    else if (mu_str_equal(purpose, "server"))
+        trial->purpose = MU_PURPOSE_SERVER;
+    else if (mu_str_equal(purpose, "client"))
+        trial->purpose = MU_PURPOSE_CLIENT;
+    else
+        return mu_usage(err, args, "--purpose is server or client, not \"%s\"", purpose);
+    return 0;
+}
+
+static int prepare(const struct mu_args *args, struct trial *trial, struct mu_error *err)
+{
+    struct mu_passphrase_source source = mu_passphrase_source(args);
+    const char *at = mu_args_value(args, "at");
+    trial->path = mu_args_at(args, 0);
+    trial->host = mu_args_value(args, "host");
+    trial->at = time(NULL);
+    if (read_purpose(args, trial, err) != 0 ||
+        (at != NULL && mu_date_parse(at, &trial->at, err) != 0) ||
+        mu_certs_load(trial->path, &source, &trial->given, err) != 0 ||
+        mu_load_anchors(args, &trial->anchors, err) != 0)
+        return -1;
+    return load_untrusted(args, trial, err) != 0 || load_lists(args, trial, err) != 0 ? -1 : 0;
+}
+
+/* --- Judging --- */
+
+static int judge(struct trial *trial, struct mu_error *err)
+{
+    struct mu_verify how = {
+        .anchors = &trial->anchors,
+        .untrusted = &trial->untrusted,
+        .crls = trial->crls,
+        .crl_count = trial->crl_count,
+        .purpose = trial->purpose,
+        .host = trial->host,
+        .at = trial->at,
+    };
+    if (mu_verify(trial->given.at[0], &how, &trial->verdict, &trial->chain, err) != 0)
+        return -1;
+    trial->infos = calloc(trial->chain.count + 1, sizeof *trial->infos);
+    if (trial->infos == NULL)
+        return mu_fail_nomem(err);
+    for (size_t i = 0; i < trial->chain.count; i++)
+        if (mu_cert_info_read(trial->chain.at[i], trial->at, &trial->infos[i], err) != 0)
+            return -1;
+    return 0;
+}
+
+/* Whose certificate it is, for the cause: as asked, else by what it says itself. */
+static enum mu_purpose side_of(const struct trial *trial)
+{
+    if (trial->purpose != MU_PURPOSE_ANY || trial->chain.count == 0)
+        return trial->purpose;
+    return trial->infos[0].client_auth && !trial->infos[0].server_auth ? MU_PURPOSE_CLIENT
+                                                                       : MU_PURPOSE_SERVER;
+}
+
+/* Is this finding about one certificate of the chain what the verdict has just said? */
+static bool is_the_verdict(const struct trial *trial, size_t depth, const char *id)
+{
+    char cause[MU_CAUSE_LEN];
+    return trial->verdict.fault != MU_FAULT_NONE && (size_t)trial->verdict.depth == depth &&
+           mu_str_equal(id, mu_fault_cause(trial->verdict.fault, side_of(trial), cause));
+}
+
+/* --- Printing --- */
+
+static const char *use_asked(enum mu_purpose purpose)
+{
+    return purpose == MU_PURPOSE_SERVER   ? " as a TLS server's"
+           : purpose == MU_PURPOSE_CLIENT ? " as a TLS client's"
+                                          : "";
+}
+
+static void print_good(const struct trial *trial)
+{
+    char root[MU_CERT_LABEL_LEN];
+    mu_cert_label(trial->chain.at[trial->chain.count - 1], root);
+    mu_say(MU_GOOD, "good");
+    printf(": \"%s\" is valid%s", trial->verdict.subject, use_asked(trial->purpose));
+    if (trial->host != NULL)
+        printf(" for %s", trial->host);
+    printf(", by the trusted CA \"%s\"%s\n", root, trial->crl_count > 0 ? ", and not revoked" : "");
+}
+
+static void print_refused(const struct trial *trial)
+{
+    char cause[MU_CAUSE_LEN];
+    mu_say(MU_BAD, "refused");
+    printf(": %s\n", trial->verdict.sentence);
+    mu_fact("hint", "%s", trial->verdict.hint);
+    mu_fact("cause", "%s (OpenSSL: %s)",
+            mu_fault_cause(trial->verdict.fault, side_of(trial), cause), trial->verdict.cause);
+}
+
+static void print_chain(const struct trial *trial)
+{
+    char line[MU_SUMMARY_LEN];
+    for (size_t i = 0; i < trial->chain.count; i++)
+        mu_fact(i == 0 ? "chain" : "", "%s", mu_summarise_cert(&trial->infos[i], trial->at, line));
+    for (size_t i = 0; i < trial->chain.count; i++)
+        for (size_t p = 0; p < trial->infos[i].problems.count; p++)
+            if (!is_the_verdict(trial, i, trial->infos[i].problem_ids.at[p])) {
+                char label[MU_CERT_LABEL_LEN];
+                snprintf(line, sizeof line, "\"%s\": %s", mu_cert_label(trial->chain.at[i], label),
+                         trial->infos[i].problems.at[p]);
+                mu_describe_problem(trial->infos[i].problem_ids.at[p], line);
+            }
+    if (mu_certs_misordered(&trial->given))
+        mu_describe_problem(MU_ORDER_ID, MU_ORDER_SENTENCE);
+}
+
+static void print_json(const struct trial *trial)
+{
+    char cause[MU_CAUSE_LEN];
+    const struct mu_verdict *verdict = &trial->verdict;
+    bool good = verdict->fault == MU_FAULT_NONE;
+    json_t *chain = json_array();
+    for (size_t i = 0; i < trial->chain.count; i++)
+        json_array_append_new(chain, mu_cert_json(&trial->infos[i]));
+    mu_print_json(json_pack("{s:b, s:s, s:s, s:i, s:s, s:s, s:s, s:s, s:o, s:b, s:o}", "good", good,
+                            "id", mu_fault_id(verdict->fault), "cause",
+                            mu_fault_cause(verdict->fault, side_of(trial), cause), "depth",
+                            verdict->depth, "subject", verdict->subject, "what", verdict->sentence,
+                            "hint", verdict->hint, "openssl", verdict->cause, "at",
+                            mu_time_json(trial->at), "misordered",
+                            mu_certs_misordered(&trial->given), "chain", chain));
+}
+
+static int run(const struct mu_args *args, struct mu_error *err)
+{
+    MU_AUTO_CLEAR(trial) trial = {0};
+    if (prepare(args, &trial, err) != 0 || judge(&trial, err) != 0)
+        return -1;
+    bool good = trial.verdict.fault == MU_FAULT_NONE;
+    if (mu_args_json(args)) {
+        print_json(&trial);
+    } else {
+        good ? print_good(&trial) : print_refused(&trial);
+        print_chain(&trial);
+    }
+    return good ? 0 : 1;
+}
+
+static const struct mu_opt opts[] = {
+    {"cacert", 0, "FILE", "a CA to trust, instead of the home CA", NULL, true},
+    {"untrusted", 0, "FILE", "certificates that may stand between CERT and the CA", NULL, true},
+    {"purpose", 'p', "USE", "server or client: what it is to be used as", NULL, false},
+    {"host", 0, "NAME", "the host name or IP address that a client connects to", NULL, false},
+    {"at", 0, "TIME", "judge as of then: 2031-01-01, 2031-01-01T12:00:00Z", NULL, false},
+    {"crl", 0, "FILE", "revocation lists: then every certificate must be on none", NULL, true},
+    MU_PASSPHRASE_OPT,
+    {0},
+};
+
+const struct mu_cmd mu_cmd_verify = {
+    .name = "verify",
+    .args = "CERT",
+    .summary = "judge a certificate: is it good, and if not, why not",
+    .details =
+        "CERT may hold a chain: the leaf first, then what stands between it and the CA. --host asks for a\n"
+        "server's certificate unless --purpose says otherwise.\n"
+        "\n"
+        "The verdict is what was asked for, so it goes to standard output, good or not. Standard error is for\n"
+        "what kept mutual from judging, such as a file that cannot be read.\n"
+        "Exit status: 0 good, 1 refused or not judged, 2 used wrongly.",
+    .example = "mutual verify my-client.crt --purpose client\n"
+               "mutual verify localhost.crt --host localhost",
+    .opts = opts,
+    .min_args = 1,
+    .max_args = 1,
+    .run = run,
+};
