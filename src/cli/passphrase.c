@@ -1,6 +1,7 @@
 #include "cli/passphrase.h"
 
 #include <fcntl.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -33,34 +34,57 @@ static int from_file(const char *path, struct mu_secret *ret, struct mu_error *e
     return mu_secret_set(ret, text.data, len, err);
 }
 
-/* Ask on the terminal itself, whatever standard input is, and without echo. */
-static int from_terminal(const char *what, struct mu_secret *ret, struct mu_error *err)
+static volatile sig_atomic_t interrupted_by;
+
+static void on_signal(int number)
 {
-    int tty = open("/dev/tty", O_RDWR | O_CLOEXEC | O_NOCTTY);
-    struct termios before, quiet;
-    if (tty < 0 || tcgetattr(tty, &before) != 0) {
-        if (tty >= 0)
-            close(tty);
-        return mu_fail(err, MU_E_PASSPHRASE_NEEDED, "%s is protected by a passphrase", what);
-    }
-    quiet = before;
+    interrupted_by = number;
+}
+
+/*
+ * One line from the terminal without echo. A signal (Ctrl-C) must not leave the terminal mute, so it ends the
+ * read, and is let through when the echo is back. Returns the length, -1 when there is no line.
+ */
+static ssize_t read_quietly(int tty, char *ret, size_t cap)
+{
+    static const int numbers[] = {SIGINT, SIGTERM, SIGHUP, SIGQUIT};
+    struct sigaction ours = {.sa_handler = on_signal}, before[MU_COUNT(numbers)];
+    struct termios loud, quiet;
+    if (tcgetattr(tty, &loud) != 0)
+        return -1;
+    interrupted_by = 0;
+    for (size_t i = 0; i < MU_COUNT(numbers); i++)
+        sigaction(numbers[i], &ours, &before[i]);
+    quiet = loud;
     quiet.c_lflag &= ~(tcflag_t)ECHO;
     tcsetattr(tty, TCSAFLUSH, &quiet);
-    dprintf(tty, "Passphrase for %s: ", what);
 
+    ssize_t len = read(tty, ret, cap);
+
+    tcsetattr(tty, TCSAFLUSH, &loud);
+    for (size_t i = 0; i < MU_COUNT(numbers); i++)
+        sigaction(numbers[i], &before[i], NULL);
+    if (interrupted_by != 0)
+        raise(interrupted_by);
+    return len;
+}
+
+/* Ask on the terminal itself, whatever standard input is. */
+static int from_terminal(const char *what, struct mu_secret *ret, struct mu_error *err)
+{
     char line[PASSPHRASE_LIMIT];
-    ssize_t len = read(tty, line, sizeof line - 1);
-    tcsetattr(tty, TCSAFLUSH, &before);
+    int tty = open("/dev/tty", O_RDWR | O_CLOEXEC | O_NOCTTY);
+    if (tty < 0)
+        return mu_fail(err, MU_E_PASSPHRASE_NEEDED, "%s is protected by a passphrase", what);
+    dprintf(tty, "Passphrase for %s: ", what);
+    ssize_t len = read_quietly(tty, line, sizeof line - 1);
     dprintf(tty, "\n");
     close(tty);
 
-    int result;
-    if (len <= 0) {
-        result = mu_fail(err, MU_E_PASSPHRASE_NEEDED, "no passphrase was given for %s", what);
-    } else {
-        line[len] = '\0';
-        result = mu_secret_set(ret, line, strcspn(line, "\r\n"), err);
-    }
+    if (len <= 0)
+        return mu_fail(err, MU_E_PASSPHRASE_NEEDED, "no passphrase was given for %s", what);
+    line[len] = '\0';
+    int result = mu_secret_set(ret, line, strcspn(line, "\r\n"), err);
     explicit_bzero(line, sizeof line);
     return result;
 }
