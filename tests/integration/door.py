@@ -1,0 +1,134 @@
+"""A running `mutual serve`, and clients made of Python's own ssl, for the scenarios."""
+import os
+import queue
+import re
+import signal
+import socket
+import ssl
+import subprocess
+import threading
+
+BINARY = os.environ.get("MUTUAL", "mutual")
+WAIT = 20  # seconds: how long anything may take before a test fails; nothing is asserted about time
+
+
+class Door:
+    """`mutual serve` on a port of the kernel's choice. Its log lines are read as they come."""
+
+    def __init__(self, cwd, *options, home=None, listen=("--listen", "127.0.0.1:0"), prefix=(), binary=BINARY):
+        env = dict(os.environ, NO_COLOR="1")
+        env.pop("MUTUAL_PASSPHRASE_FILE", None)
+        if home is not None:
+            env["MUTUAL_HOME"] = str(home)
+        self.process = subprocess.Popen(
+            [*prefix, binary, "serve", *listen, *map(str, options)], cwd=cwd, env=env, text=True,
+            stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+        self.lines = queue.Queue()
+        self.log = []
+        self._reader = threading.Thread(target=self._read, daemon=True)
+        self._reader.start()
+        self.ready = self.process.stdout.readline()
+        found = re.search(r"https://(\[[^\]]*\]|[^:/\s\"]+):(\d+)", self.ready)
+        if not found:
+            self.process.wait(WAIT)
+            self._reader.join(WAIT)
+            raise AssertionError(f"not ready: {self.ready!r} {''.join(self.log)}")
+        self.host, self.port = found.group(1).strip("[]"), int(found.group(2))
+        self.url = f"https://localhost:{self.port}"
+
+    def _read(self):
+        for line in self.process.stderr:
+            self.log.append(line)
+            self.lines.put(line)
+        self.lines.put(None)
+
+    def says(self, text):
+        """The next log line that has `text`; fails if none comes."""
+        while True:
+            line = self.lines.get(timeout=WAIT)
+            assert line is not None, f"the server ended without saying {text!r}: {''.join(self.log)}"
+            if text in line:
+                return line
+
+    def signal(self, number=signal.SIGTERM):
+        self.process.send_signal(number)
+
+    def stop(self):
+        """Ask it to end, and say how it did."""
+        if self.process.poll() is None:
+            self.signal()
+        code = self.process.wait(WAIT)
+        self._reader.join(WAIT)
+        return code
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        if self.process.poll() is None:
+            self.process.kill()
+        self.process.wait(WAIT)
+        self._reader.join(WAIT)
+        self.process.stdout.close()
+        self.process.stderr.close()
+
+
+def context(ca=None, cert=None, key=None, version=None):
+    """A client's TLS; without `ca` it trusts nobody and does not look."""
+    ctx = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    if ca is None:
+        ctx.check_hostname = False
+        ctx.verify_mode = ssl.CERT_NONE
+    else:
+        ctx.load_verify_locations(ca)
+    if cert is not None:
+        ctx.load_cert_chain(cert, key)
+    if version is not None:
+        ctx.minimum_version = ctx.maximum_version = version
+    return ctx
+
+
+def plain(door):
+    return socket.create_connection(("127.0.0.1", door.port), timeout=WAIT)
+
+
+def connect(door, ctx, name="localhost", session=None):
+    raw = plain(door)
+    try:
+        return ctx.wrap_socket(raw, server_hostname=name, session=session)
+    except BaseException:
+        raw.close()
+        raise
+
+
+def read_all(sock):
+    """Everything until the server closes; an alert or a reset ends it with what there was before."""
+    data = b""
+    try:
+        while piece := sock.recv(65536):
+            data += piece
+    except (ssl.SSLError, ConnectionError) as error:
+        return data, error
+    return data, None
+
+
+def read_answer(sock):
+    """One response with a Content-Length: (status, headers, body)."""
+    data = b""
+    while b"\r\n\r\n" not in data:
+        piece = sock.recv(65536)
+        assert piece, f"closed in the middle of a head: {data!r}"
+        data += piece
+    head, body = data.split(b"\r\n\r\n", 1)
+    lines = head.decode().split("\r\n")
+    headers = {k.lower(): v for k, v in (line.split(": ", 1) for line in lines[1:])}
+    while len(body) < int(headers.get("content-length", 0)):
+        piece = sock.recv(65536)
+        assert piece, "closed in the middle of a body"
+        body += piece
+    return int(lines[0].split()[1]), headers, body
+
+
+def ask(sock, request):
+    sock.sendall(request if isinstance(request, bytes) else request.encode())
+    return read_answer(sock)
