@@ -95,8 +95,9 @@ static int refuse_to_replace(const struct mu_home *paths, const char *home, stru
     if (!is_there(found))
         return 0;
     mu_fail(err, MU_E_EXISTS, "there is a CA in %s already: %s", home, found);
-    return mu_hint(err, "use it, name another directory with --home DIR, or say --force to begin anew "
-                        "(the old files are moved aside)");
+    return mu_hint(err,
+                   "use it, name another directory with --home DIR, or say --force to begin anew "
+                   "(the old files are moved aside)");
 }
 
 int mu_authority_init(const struct mu_authority_init *init, struct mu_cert **ret_cert,
@@ -166,8 +167,8 @@ const struct mu_cert *mu_authority_cert(const struct mu_authority *authority)
 
 /* --- Issuing --- */
 
-int mu_issue_by(const struct mu_cert *ca, const struct mu_key *ca_key,
-                const struct mu_order *order, struct mu_cert **ret, struct mu_error *err)
+int mu_issue_by(const struct mu_cert *ca, const struct mu_key *ca_key, const struct mu_order *order,
+                struct mu_cert **ret, struct mu_error *err)
 {
     struct mu_issue issue = {
         .profile = order->profile,

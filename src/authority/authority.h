@@ -65,7 +65,6 @@ MU_CHECK int mu_authority_issue(struct mu_authority *authority, const struct mu_
 
 /* The same by a CA that has no home: nothing is recorded, the serial number is random. */
 MU_CHECK int mu_issue_by(const struct mu_cert *ca, const struct mu_key *ca_key,
-                         const struct mu_order *order, struct mu_cert **ret,
-                         struct mu_error *err);
+                         const struct mu_order *order, struct mu_cert **ret, struct mu_error *err);
 
 #endif

@@ -27,7 +27,7 @@ struct mu_error {
     enum mu_code code;
     char what[MU_ERROR_WHAT_LEN];   /* one plain sentence with the names and dates of this case */
     char cause[MU_ERROR_CAUSE_LEN]; /* the lower layer's own words, or "" */
-    char hint[MU_ERROR_HINT_LEN];   /* what to do now: the code's default unless the place knew better */
+    char hint[MU_ERROR_HINT_LEN]; /* what to do now: the code's default unless the place knew better */
 };
 
 #define MU_ERROR_INIT {.code = MU_OK}
@@ -36,8 +36,7 @@ struct mu_error {
 int mu_fail(struct mu_error *err, enum mu_code code, const char *format, ...) MU_PRINTF(3, 4);
 
 /* The same, with errno's own words as the cause. `errno` is read first, and is left as it was. */
-int mu_fail_errno(struct mu_error *err, enum mu_code code, const char *format, ...)
-    MU_PRINTF(3, 4);
+int mu_fail_errno(struct mu_error *err, enum mu_code code, const char *format, ...) MU_PRINTF(3, 4);
 
 int mu_fail_nomem(struct mu_error *err);
 

@@ -17,8 +17,7 @@ static enum mu_code code_of_errno(int e)
     return e == ENOENT || e == ENOTDIR ? MU_E_NOT_FOUND : e == EEXIST ? MU_E_EXISTS : MU_E_IO;
 }
 
-static int read_all(int fd, const char *path, size_t limit, struct mu_buf *ret,
-                    struct mu_error *err)
+static int read_all(int fd, const char *path, size_t limit, struct mu_buf *ret, struct mu_error *err)
 {
     for (;;) {
         char *end = mu_buf_reserve(ret, 16384);
@@ -37,8 +36,8 @@ static int read_all(int fd, const char *path, size_t limit, struct mu_buf *ret,
         ret->len += (size_t)n;
         ret->data[ret->len] = '\0';
         if (ret->len > limit)
-            return mu_fail(err, MU_E_TOO_LARGE, "%s is larger than %zu bytes, too large for its kind",
-                           path, limit);
+            return mu_fail(err, MU_E_TOO_LARGE,
+                           "%s is larger than %zu bytes, too large for its kind", path, limit);
     }
 }
 
@@ -277,8 +276,8 @@ int mu_dir_make(const char *path, mode_t mode, struct mu_error *err)
         char kept = *p;
         *p = '\0';
         struct stat there;
-        if (mkdir(partial, mode) != 0 && (errno != EEXIST || stat(partial, &there) != 0 ||
-                                          !S_ISDIR(there.st_mode))) {
+        if (mkdir(partial, mode) != 0 &&
+            (errno != EEXIST || stat(partial, &there) != 0 || !S_ISDIR(there.st_mode))) {
             if (errno == EEXIST)
                 errno = ENOTDIR;
             return mu_fail_errno(err, MU_E_IO, "cannot make the directory %s", partial);

@@ -91,8 +91,7 @@ static int split(char *line, char *words[MAX_WORDS])
 }
 
 /* Show a command, run it, and hold its exit status against what it should be. */
-static void run_step(struct demo *demo, int expected, const char *format, ...)
-    MU_PRINTF(3, 4);
+static void run_step(struct demo *demo, int expected, const char *format, ...) MU_PRINTF(3, 4);
 static void run_step(struct demo *demo, int expected, const char *format, ...)
 {
     char line[512], why[64];
@@ -214,7 +213,7 @@ static void walk(struct demo *demo)
 {
     title("A private certificate authority");
     run_step(demo, 0, "mutual init demo-ca");
-    //run_step(demo, 0, "mutual inspect ca/ca.crt");
+    run_step(demo, 0, "mutual inspect ca/ca.crt");
 
     title("A certificate for the server, in one step");
     run_step(demo, 0, "mutual issue server localhost");
@@ -223,7 +222,7 @@ static void walk(struct demo *demo)
     run_step(demo, 0, "mutual key my-client.key");
     run_step(demo, 0, "mutual request my-client --key my-client.key");
     run_step(demo, 0, "mutual sign my-client.csr --profile client");
-    //run_step(demo, 0, "mutual verify my-client.crt --purpose client");
+    run_step(demo, 0, "mutual verify my-client.crt --purpose client");
     run_step(demo, 0, "mutual list");
 }
 
@@ -320,8 +319,7 @@ static int run(const struct mu_args *args, struct mu_error *err)
     if (interrupted)
         return mu_fail(err, MU_E_SYSTEM, "the demo was interrupted");
     printf("\n");
-    mu_say(demo.failures == 0 ? MU_GOOD : MU_BAD, "%d steps, %d failed", demo.steps,
-           demo.failures);
+    mu_say(demo.failures == 0 ? MU_GOOD : MU_BAD, "%d steps, %d failed", demo.steps, demo.failures);
     printf("\n");
     return demo.failures == 0 ? 0 : 1;
 }
@@ -332,8 +330,9 @@ const struct mu_cmd mu_cmd_demo = {
     .name = "demo",
     .args = "",
     .summary = "show all of it at work, in a temporary directory",
-    .details = "Makes a CA, certificates, a server and a client, shows each command before it runs, and then\n"
-               "tries what must be refused. Nothing is left behind.",
+    .details =
+        "Makes a CA, certificates, a server and a client, shows each command before it runs, and then\n"
+        "tries what must be refused. Nothing is left behind.",
     .example = "mutual demo",
     .opts = opts,
     .max_args = 0,

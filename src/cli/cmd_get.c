@@ -209,8 +209,9 @@ const struct mu_cmd mu_cmd_get = {
     .name = "get",
     .args = "URL",
     .summary = "fetch from a server that wants a client certificate",
-    .details = "Without --cacert, servers of the home CA are trusted; without a home CA, those that the\n"
-               "system trusts. Exit status 1 also when the server answers with a status of 400 or more.",
+    .details =
+        "Without --cacert, servers of the home CA are trusted; without a home CA, those that the\n"
+        "system trusts. Exit status 1 also when the server answers with a status of 400 or more.",
     .example = "mutual get --as my-client https://localhost:3000",
     .opts = opts,
     .min_args = 1,

@@ -83,8 +83,8 @@ static const struct mu_opt opts[] = {
     {"key-type", 't', "TYPE", "p256, p384, p521, rsa2048, rsa3072, rsa4096, ed25519", "p256", false},
     {"out", 'o', "PREFIX", "write PREFIX.crt and PREFIX.key [the name]", NULL, false},
     {"force", 0, NULL, "replace files that are there", NULL, false},
-    {"encrypt-key", 0, NULL, "protect the new key, too, with the passphrase of --passphrase-file", NULL,
-     false},
+    {"encrypt-key", 0, NULL, "protect the new key, too, with the passphrase of --passphrase-file",
+     NULL, false},
     MU_PASSPHRASE_OPT,
     {0},
 };

@@ -47,7 +47,8 @@ const struct mu_cmd mu_cmd_key = {
     .name = "key",
     .args = "FILE",
     .summary = "make a private key alone",
-    .details = "The file is PEM (PKCS#8), readable by its owner only; encrypted with --passphrase-file.",
+    .details =
+        "The file is PEM (PKCS#8), readable by its owner only; encrypted with --passphrase-file.",
     .example = "mutual key my-client.key --key-type p256",
     .opts = opts,
     .min_args = 1,

@@ -24,7 +24,8 @@ static bool show_text(void *arg, const struct mu_record *record)
     char when[MU_SPAN_LEN], date[MU_DATE_LEN];
     const char *state = state_of(record, listing->now);
     if (listing->count++ == 0)
-        mu_say(MU_BOLD, "%-28s %-7s %-8s %-26s %-40s\n", "NAME", "KIND", "STATE", "EXPIRES", "SERIAL");
+        mu_say(MU_BOLD, "%-28s %-7s %-8s %-26s %-40s\n", "NAME", "KIND", "STATE", "EXPIRES",
+               "SERIAL");
     mu_relative(record->not_after, listing->now, when);
     printf("%-28s %-7s ", record->name, record->profile);
     mu_say(mu_str_equal(state, "valid") ? MU_GOOD : MU_BAD, "%-8s", state);
@@ -36,14 +37,15 @@ static bool show_json(void *arg, const struct mu_record *record)
 {
     struct listing *listing = arg;
     char from[MU_DATE_LEN], until[MU_DATE_LEN], issued[MU_DATE_LEN];
-    json_array_append_new(
-        listing->json,
-        json_pack("{s:s, s:s, s:s, s:s, s:s, s:s, s:s, s:s, s:s, s:s}", "name", record->name, "kind",
-                  record->profile, "serial", record->serial, "state",
-                  state_of(record, listing->now), "subject", record->subject, "san", record->san,
-                  "not_before", mu_date_rfc3339(record->not_before, from), "not_after",
-                  mu_date_rfc3339(record->not_after, until), "issued_at",
-                  mu_date_rfc3339(record->issued_at, issued), "sha256", record->sha256));
+    json_array_append_new(listing->json,
+                          json_pack("{s:s, s:s, s:s, s:s, s:s, s:s, s:s, s:s, s:s, s:s}", "name",
+                                    record->name, "kind", record->profile, "serial", record->serial,
+                                    "state", state_of(record, listing->now), "subject",
+                                    record->subject, "san", record->san, "not_before",
+                                    mu_date_rfc3339(record->not_before, from), "not_after",
+                                    mu_date_rfc3339(record->not_after, until), "issued_at",
+                                    mu_date_rfc3339(record->issued_at, issued), "sha256",
+                                    record->sha256));
     listing->count++;
     return true;
 }
@@ -71,9 +73,8 @@ static int run(const struct mu_args *args, struct mu_error *err)
         if (mu_store_each(store, &filter, show_text, &listing, err) != 0)
             return -1;
         if (listing.count == 0)
-            mu_note(filter.name_glob == NULL && expiring == NULL
-                        ? "nothing has been issued yet"
-                        : "nothing that was issued fits");
+            mu_note(filter.name_glob == NULL && expiring == NULL ? "nothing has been issued yet"
+                                                                 : "nothing that was issued fits");
         return 0;
     }
     listing.json = json_array();
@@ -86,7 +87,8 @@ static int run(const struct mu_args *args, struct mu_error *err)
 }
 
 static const struct mu_opt opts[] = {
-    {"expiring", 0, "DURATION", "only those still valid that end within this time: 30d", NULL, false},
+    {"expiring", 0, "DURATION", "only those still valid that end within this time: 30d", NULL,
+     false},
     {"name", 0, "GLOB", "only names that fit: '*.internal'", NULL, false},
     {0},
 };

@@ -41,8 +41,7 @@ static int run(const struct mu_args *args, struct mu_error *err)
     if (mu_names_from_args(args, 0, true, &names, err) != 0 ||
         mu_output_path(args, mu_args_at(args, 0), ".csr", csr_path, err) != 0 ||
         mu_stage_check(&stage, csr_path, err) != 0 ||
-        get_key(args, &stage, key_path, &key, err) != 0 ||
-        mu_csr_make(key, &names, &csr, err) != 0)
+        get_key(args, &stage, key_path, &key, err) != 0 || mu_csr_make(key, &names, &csr, err) != 0)
         return -1;
     mu_csr_to_pem(csr, &pem);
     if (mu_buf_failed(&pem))
@@ -76,7 +75,8 @@ const struct mu_cmd mu_cmd_request = {
     .name = "request",
     .args = "NAME",
     .summary = "make a key and a signing request for a CA elsewhere",
-    .details = "The key stays here; only the request goes to the CA. Names are guessed as in mutual issue.",
+    .details =
+        "The key stays here; only the request goes to the CA. Names are guessed as in mutual issue.",
     .example = "mutual request my-client\n"
                "mutual request api.internal --san 10.0.0.1 --key api.key",
     .opts = opts,

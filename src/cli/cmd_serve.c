@@ -81,8 +81,7 @@ static int issue_fresh(const struct mu_args *args, struct door *door, struct mu_
         .now = time(NULL),
         .lifetime_s = FRESH_LIFETIME_DAYS * MU_DAY_S,
     };
-    if (mu_serial_make(issue.serial, err) != 0 ||
-        mu_issue_leaf(ca, ca_key, &issue, &cert, err) != 0)
+    if (mu_serial_make(issue.serial, err) != 0 || mu_issue_leaf(ca, ca_key, &issue, &cert, err) != 0)
         return -1;
     return mu_certs_add(&door->chain, cert, err);
 }
@@ -161,8 +160,8 @@ static void on_ready(void *arg)
     if (mu_args_json(ready->args)) {
         json_t *listen = json_array();
         for (size_t i = 0; i < mu_server_address_count(server); i++)
-            json_array_append_new(
-                listen, json_string(mu_address_text(mu_server_address(server, i), text)));
+            json_array_append_new(listen,
+                                  json_string(mu_address_text(mu_server_address(server, i), text)));
         mu_print_json_line(json_pack("{s:s, s:s, s:o, s:s}", "event", "ready", "url", url, "listen",
                                      listen, "cacert", ready->door->ca_file));
     } else {
@@ -188,8 +187,7 @@ static int run(const struct mu_args *args, struct mu_error *err)
     if (log_what != NULL && !mu_str_equal(log_what, "requests") &&
         !mu_str_equal(log_what, "refusals"))
         return mu_usage(err, args, "--log takes \"refusals\" or \"requests\", not \"%s\"", log_what);
-    if (load_door(args, &door, err) != 0 ||
-        mu_serve_log_new(mu_args_json(args), &log, err) != 0)
+    if (load_door(args, &door, err) != 0 || mu_serve_log_new(mu_args_json(args), &log, err) != 0)
         return -1;
     warn_about_certificate(&door);
 
@@ -216,7 +214,8 @@ static const struct mu_opt opts[] = {
     {"files", 0, "DIR", "serve the files below DIR instead of \"Hello World\"", NULL, false},
     {"workers", 'w', "N", "worker threads [one a core]", NULL, false},
     {"max-connections", 0, "N", "open connections, in all", "10000", false},
-    {"log", 0, "WHAT", "what to log on standard error: refusals, or requests too", "refusals", false},
+    {"log", 0, "WHAT", "what to log on standard error: refusals, or requests too", "refusals",
+     false},
     MU_PASSPHRASE_OPT,
     {0},
 };

@@ -56,7 +56,8 @@ static int settle_names(const struct mu_csr *csr, enum mu_profile profile, struc
     if (asked.count == 0) {
         if (mu_names_set_main(ret, asked.cn, free_text, err) == 0)
             return 0;
-        return mu_hint(err, "a %s needs a DNS name or an IP address; for a person, say --profile client",
+        return mu_hint(err,
+                       "a %s needs a DNS name or an IP address; for a person, say --profile client",
                        mu_profile_rules(profile)->name);
     }
     if (asked.cn != NULL && !free_text && !has_san(&asked, asked.cn)) {

@@ -11,12 +11,10 @@
 /* --cert FILE, or FILE that holds both: load chain and key, and check that they belong together. With
  * `key_path` NULL the key is looked for in the certificate's file. */
 MU_CHECK int mu_load_pair(const struct mu_args *args, const char *cert_path, const char *key_path,
-                          struct mu_certs *ret_chain, struct mu_key **ret_key,
-                          struct mu_error *err);
+                          struct mu_certs *ret_chain, struct mu_key **ret_key, struct mu_error *err);
 
 /* Every --cacert given; without one, the home CA's certificate. Fails with MU_E_NO_CA when there is neither,
  * and with MU_E_CA_UNFIT when a file holds no certificate that could be a CA's. */
-MU_CHECK int mu_load_anchors(const struct mu_args *args, struct mu_certs *ret,
-                             struct mu_error *err);
+MU_CHECK int mu_load_anchors(const struct mu_args *args, struct mu_certs *ret, struct mu_error *err);
 
 #endif

@@ -10,8 +10,7 @@
 
 enum { DAYS_MAX = 36500 };
 
-int mu_lifetime(const struct mu_args *args, int64_t fallback_s, int64_t *ret_s,
-                struct mu_error *err)
+int mu_lifetime(const struct mu_args *args, int64_t fallback_s, int64_t *ret_s, struct mu_error *err)
 {
     long days;
     const char *lifetime = mu_args_value(args, "lifetime");
@@ -93,12 +92,12 @@ static void show_json(const struct mu_cert_info *info, const char *profile, cons
         json_array_append_new(san, json_string(info->san.at[i]));
     for (size_t i = 0; i < info->problem_ids.count; i++)
         json_array_append_new(problems, json_string(info->problem_ids.at[i]));
-    mu_print_json(json_pack(
-        "{s:s, s:s?, s:s, s:s, s:s, s:s, s:o, s:s, s:s, s:s, s:o}", "cert", cert_path, "key",
-        key_path, "profile", profile, "subject", info->subject, "issuer", info->issuer, "serial",
-        info->serial, "san", san, "not_before", mu_date_rfc3339(info->not_before, from),
-        "not_after", mu_date_rfc3339(info->not_after, until), "sha256", info->sha256, "problems",
-        problems));
+    mu_print_json(json_pack("{s:s, s:s?, s:s, s:s, s:s, s:s, s:o, s:s, s:s, s:s, s:o}", "cert",
+                            cert_path, "key", key_path, "profile", profile, "subject",
+                            info->subject, "issuer", info->issuer, "serial", info->serial, "san",
+                            san, "not_before", mu_date_rfc3339(info->not_before, from), "not_after",
+                            mu_date_rfc3339(info->not_after, until), "sha256", info->sha256,
+                            "problems", problems));
 }
 
 static void show_text(const struct mu_cert *cert, const struct mu_cert_info *info,

@@ -220,8 +220,9 @@ static void table_add(struct opt_table *table, const struct mu_opt *opts)
         int i = table->count++;
         size_t len = strlen(table->shorts);
         table->all[i] = opt;
-        table->longs[i] = (struct option){opt->name, opt->value != NULL ? required_argument : no_argument,
-                                          NULL, FIRST_LONG + i};
+        table->longs[i] =
+            (struct option){opt->name, opt->value != NULL ? required_argument : no_argument, NULL,
+                            FIRST_LONG + i};
         if (opt->letter != 0)
             snprintf(table->shorts + len, sizeof table->shorts - len, "%c%s", opt->letter,
                      opt->value != NULL ? ":" : "");
@@ -271,8 +272,7 @@ static int parse(struct mu_args *args, int argc, char **argv, bool stop_at_word,
         }
         if (!opt->many && opt->value != NULL && mu_args_given(args, opt->name))
             return mu_usage(err, args, "--%s is given twice", opt->name);
-        args->given[args->given_count++] =
-            (struct given){opt, opt->value != NULL ? optarg : ""};
+        args->given[args->given_count++] = (struct given){opt, opt->value != NULL ? optarg : ""};
     }
     return optind;
 }

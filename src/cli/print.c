@@ -19,7 +19,7 @@ static bool has_colour(FILE *to)
 const char *mu_style_on(FILE *to, enum mu_style style)
 {
     static const char *const sequences[] = {
-        [MU_PLAIN] = "",          [MU_BOLD] = "\033[1m",  [MU_DIM] = "\033[2m",
+        [MU_PLAIN] = "",        [MU_BOLD] = "\033[1m",  [MU_DIM] = "\033[2m",
         [MU_GOOD] = "\033[32m", [MU_WARN] = "\033[33m", [MU_BAD] = "\033[31m",
     };
     return has_colour(to) ? sequences[style] : "";

@@ -108,7 +108,8 @@ bool mu_target_path(const char *target, char *ret)
         int c = next_octet(&p);
         if (c < 0)
             return false;
-        if (c == '/' && (out == ret || out[-1] == '/')) /* relative to the root, and no empty segments */
+        if (c == '/' &&
+            (out == ret || out[-1] == '/')) /* relative to the root, and no empty segments */
             continue;
         *out++ = (char)c;
     }
@@ -273,16 +274,15 @@ static enum range parse_range(const char *text, uint64_t size, uint64_t *ret_fir
 
 /* --- The answer --- */
 
-static void apply_range(const struct mu_request *request, const struct validators *v,
-                        uint64_t size, struct mu_response *ret)
+static void apply_range(const struct mu_request *request, const struct validators *v, uint64_t size,
+                        struct mu_response *ret)
 {
     uint64_t first = 0;
     const char *range = mu_request_header(request, "Range");
     if (range == NULL || !mu_request_is(request, "GET") || !range_applies(request, v))
         return;
     switch (parse_range(range, size, &first, &ret->length)) {
-    case RANGE_NONE:
-        break;
+    case RANGE_NONE: break;
     case RANGE_GOOD:
         ret->status = 206;
         ret->offset = (off_t)first;

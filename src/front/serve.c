@@ -18,7 +18,9 @@ enum {
     STOP_MS = 10 * 1000,
 };
 
-static const struct mu_h1_limits limits = {.target = 8 * 1024, .head = 32 * 1024, .body = 1024 * 1024};
+static const struct mu_h1_limits limits = {.target = 8 * 1024,
+                                           .head = 32 * 1024,
+                                           .body = 1024 * 1024};
 
 /* After so many reads in a row, other connections get their turn. */
 enum { READS_IN_A_ROW = 16, READ_SIZE = 16 * 1024 };
@@ -120,7 +122,7 @@ static void session_close(void *arg)
 static void set_deadline(struct session *s)
 {
     static const unsigned ms[] = {
-        [MU_H1_IDLE] = IDLE_MS, [MU_H1_HEAD] = HEAD_MS,   [MU_H1_BODY] = BODY_MS,
+        [MU_H1_IDLE] = IDLE_MS,   [MU_H1_HEAD] = HEAD_MS,  [MU_H1_BODY] = BODY_MS,
         [MU_H1_WRITE] = WRITE_MS, [MU_H1_DONE] = DRAIN_MS,
     };
     enum mu_h1_phase phase = mu_h1_phase(s->h1);
@@ -210,8 +212,7 @@ static const char plain_http_answer[] =
     "Connection: close\r\n\r\n"
     "400 Bad Request: this port speaks HTTPS; use https:// and a client certificate.\r\n";
 
-int mu_front_new(const struct mu_front_config *config, struct mu_front **ret,
-                 struct mu_error *err)
+int mu_front_new(const struct mu_front_config *config, struct mu_front **ret, struct mu_error *err)
 {
     MU_AUTO_STRUCT(mu_front) front = calloc(1, sizeof *front);
     if (front == NULL)

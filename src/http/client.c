@@ -140,8 +140,9 @@ static int fail_refused(const struct mu_tls_client *tls, const char *url, struct
     const struct mu_alert *alert = mu_alert_find(tls->alert);
     const char *when = tls->finished ? "after the handshake" : "during the handshake";
     if (tls->chain == NULL)
-        mu_fail(err, MU_E_REFUSED, "the server at %s refused this client, which came without a certificate: %s",
-                url, alert->sentence);
+        mu_fail(err, MU_E_REFUSED,
+                "the server at %s refused this client, which came without a certificate: %s", url,
+                alert->sentence);
     else
         mu_fail(err, MU_E_REFUSED, "the server at %s refused the certificate \"%s\": %s", url,
                 mu_cert_label(tls->chain->at[0], label), alert->sentence);
@@ -262,8 +263,9 @@ int mu_fetch_chain(const char *url, struct mu_certs *ret, struct mu_error *err)
 
     /* A server that turned us away for want of a certificate has shown its own before. */
     if (tls.presented.count == 0)
-        return result != 0 ? result
-                           : mu_fail(err, MU_E_TLS, "the server at %s presented no certificate", url);
+        return result != 0
+                   ? result
+                   : mu_fail(err, MU_E_TLS, "the server at %s presented no certificate", url);
     *ret = tls.presented;
     tls.presented = (struct mu_certs){0};
     return 0;

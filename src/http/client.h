@@ -11,13 +11,13 @@
 #include "tls/client.h"
 
 struct mu_http_call {
-    const char *url;             /* https:// or http:// */
-    const char *method;          /* NULL: GET, or POST with a body */
+    const char *url;               /* https:// or http:// */
+    const char *method;            /* NULL: GET, or POST with a body */
     const struct mu_strs *headers; /* "Name: value" lines */
-    const void *body;            /* NULL: none */
+    const void *body;              /* NULL: none */
     size_t body_len;
-    long timeout_s;              /* for the whole of it; 0: none */
-    struct mu_tls_client *tls;   /* for https */
+    long timeout_s;            /* for the whole of it; 0: none */
+    struct mu_tls_client *tls; /* for https */
     void *arg;
     /* Each header line with its CRLF, and each piece of the body. False ends the transfer. */
     bool (*on_header)(void *arg, const char *line, size_t len);
@@ -29,8 +29,7 @@ struct mu_http_call {
  * MU_E_SERVER_CERT (we refused the server: call->tls->verdict), MU_E_REFUSED (the server refused us, in the
  * handshake or, as TLS 1.3 has it, just after it), MU_E_TLS, MU_E_HTTP, MU_E_IO (a callback said stop).
  */
-MU_CHECK int mu_http_call(const struct mu_http_call *call, long *ret_status,
-                          struct mu_error *err);
+MU_CHECK int mu_http_call(const struct mu_http_call *call, long *ret_status, struct mu_error *err);
 
 /* The host of an https:// or http:// URL, without brackets. Fails with MU_E_USAGE. */
 MU_CHECK int mu_url_host(const char *url, char *ret, size_t cap, struct mu_error *err);

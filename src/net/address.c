@@ -30,8 +30,7 @@ char *mu_address_text(const struct mu_address *address, char ret[MU_ADDRESS_LEN]
 {
     char host[INET6_ADDRSTRLEN] = "?";
     if (address->sa.ss_family == AF_INET) {
-        inet_ntop(AF_INET, &((const struct sockaddr_in *)&address->sa)->sin_addr, host,
-                  sizeof host);
+        inet_ntop(AF_INET, &((const struct sockaddr_in *)&address->sa)->sin_addr, host, sizeof host);
         snprintf(ret, MU_ADDRESS_LEN, "%s:%u", host, mu_address_port(address));
     } else {
         inet_ntop(AF_INET6, &((const struct sockaddr_in6 *)&address->sa)->sin6_addr, host,
@@ -104,8 +103,8 @@ int mu_address_parse(const char *text, struct mu_address *ret, size_t cap, size_
         if (result == 0)
             result = resolve("::1", port, AI_NUMERICHOST, ret, cap, ret_count);
     } else {
-        result = resolve(mu_str_equal(host, "*") ? NULL : host, port, AI_PASSIVE, ret, cap,
-                         ret_count);
+        result =
+            resolve(mu_str_equal(host, "*") ? NULL : host, port, AI_PASSIVE, ret, cap, ret_count);
     }
     if (result == 0)
         return 0;

@@ -117,10 +117,8 @@ static enum conn_state handshake(struct mu_conn *c)
     }
     switch (mu_tls_handshake(c->tls)) {
     case MU_IO_WANT_READ:
-    case MU_IO_WANT_WRITE:
-        return CONN_HANDSHAKE;
-    case MU_IO_DONE:
-        return CONN_IDENTIFY;
+    case MU_IO_WANT_WRITE: return CONN_HANDSHAKE;
+    case MU_IO_DONE: return CONN_IDENTIFY;
     default:
         refuse(c, mu_tls_refusal(c->tls));
         if (mu_tls_refusal(c->tls)->code == MU_REFUSAL_PLAIN_HTTP) {
@@ -166,13 +164,9 @@ static enum conn_state drain(struct mu_conn *c)
     if (c->expired)
         return CONN_CLOSED;
     switch (mu_tls_flush(c->tls)) {
-    case MU_IO_WANT_WRITE:
-        return CONN_DRAIN;
-    case MU_IO_DONE:
-        shutdown(c->fd, SHUT_WR);
-        return CONN_LINGER;
-    default:
-        return CONN_CLOSED;
+    case MU_IO_WANT_WRITE: return CONN_DRAIN;
+    case MU_IO_DONE: shutdown(c->fd, SHUT_WR); return CONN_LINGER;
+    default: return CONN_CLOSED;
     }
 }
 
@@ -199,18 +193,12 @@ static enum conn_state linger(struct mu_conn *c)
 static enum conn_state step(struct mu_conn *c)
 {
     switch ((enum conn_state)c->state) {
-    case CONN_HANDSHAKE:
-        return handshake(c);
-    case CONN_IDENTIFY:
-        return identify(c);
-    case CONN_SERVE:
-        return serve(c);
-    case CONN_DRAIN:
-        return drain(c);
-    case CONN_LINGER:
-        return linger(c);
-    case CONN_CLOSED:
-        break;
+    case CONN_HANDSHAKE: return handshake(c);
+    case CONN_IDENTIFY: return identify(c);
+    case CONN_SERVE: return serve(c);
+    case CONN_DRAIN: return drain(c);
+    case CONN_LINGER: return linger(c);
+    case CONN_CLOSED: break;
     }
     return CONN_CLOSED;
 }
@@ -315,8 +303,9 @@ void mu_conn_start(struct mu_worker *worker, int fd, const struct mu_address *pe
     c->peer = *peer;
     c->worker = worker;
     mu_worker_add(worker, c);
-    c->tls = mu_tls_new(worker->tls,
-                        (struct mu_transport){.read = socket_read, .write = socket_write, .arg = c});
+    c->tls =
+        mu_tls_new(worker->tls,
+                   (struct mu_transport){.read = socket_read, .write = socket_write, .arg = c});
     enter(c, c->tls == NULL ? CONN_CLOSED : CONN_HANDSHAKE);
     if (c->tls == NULL)
         close_handles(c);

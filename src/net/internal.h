@@ -53,7 +53,7 @@ void mu_worker_trouble(struct mu_worker *worker, const char *id, const char *sen
 struct mu_conn {
     struct mu_worker *worker;
     struct mu_conn *next, *previous; /* in the worker's list */
-    int state;  /* enum conn_state: conn.c */
+    int state;                       /* enum conn_state: conn.c */
     int fd;
     int events; /* what the poll handle watches for now */
     int open_handles;

@@ -97,8 +97,7 @@ static void on_wake(uv_async_t *wake)
             close(worker->listeners[i].fd); /* whoever comes now is refused by the kernel */
             worker->listeners[i].fd = -1;
         }
-        uv_timer_start(&worker->patience, on_out_of_patience, worker->config->deadlines.stop_ms,
-                       0);
+        uv_timer_start(&worker->patience, on_out_of_patience, worker->config->deadlines.stop_ms, 0);
         each_connection(worker, mu_conn_stop);
     }
     if (stop == STOP_NOW)
@@ -120,8 +119,7 @@ unsigned mu_server_cores(void)
     return uv_available_parallelism();
 }
 
-static int open_listeners(struct mu_server *server, struct mu_worker *worker,
-                          struct mu_error *err)
+static int open_listeners(struct mu_server *server, struct mu_worker *worker, struct mu_error *err)
 {
     worker->listeners = calloc(server->address_count, sizeof *worker->listeners);
     if (worker->listeners == NULL)

@@ -21,8 +21,8 @@ unsigned mu_server_cores(void);
 
 struct mu_deadlines { /* milliseconds */
     unsigned handshake_ms;
-    unsigned drain_ms;  /* for our last bytes and the client's, at the end of a connection */
-    unsigned stop_ms;   /* for connections that are open when the server is told to stop */
+    unsigned drain_ms; /* for our last bytes and the client's, at the end of a connection */
+    unsigned stop_ms;  /* for connections that are open when the server is told to stop */
 };
 
 /* Called from worker threads, several at once. */
@@ -44,7 +44,8 @@ struct mu_server_config {
     struct mu_deadlines deadlines;
     const struct mu_protocol *protocol;
     void *protocol_arg;
-    const char *plain_http_answer; /* sent as it is to whoever speaks plain HTTP to the TLS port; or NULL */
+    const char *
+        plain_http_answer; /* sent as it is to whoever speaks plain HTTP to the TLS port; or NULL */
     struct mu_server_events events;
 };
 

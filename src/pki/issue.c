@@ -63,7 +63,8 @@ static int add_usages(X509 *x, X509V3_CTX *ctx, enum mu_profile profile, bool rs
                            : !rules->server_auth ? "clientAuth"
                                                  : "serverAuth,clientAuth";
     return add_text(x, ctx, NID_key_usage,
-                    rsa ? "critical,digitalSignature,keyEncipherment" : "critical,digitalSignature") &&
+                    rsa ? "critical,digitalSignature,keyEncipherment"
+                        : "critical,digitalSignature") &&
            add_text(x, ctx, NID_ext_key_usage, purposes);
 }
 
@@ -88,7 +89,8 @@ static int add_extensions(X509 *x, X509 *issuer, enum mu_profile profile, const 
     X509V3_set_ctx(&ctx, issuer, x, NULL, NULL, 0);
     bool rsa = EVP_PKEY_is_a(X509_get0_pubkey(x), "RSA") == 1;
     bool subject_is_empty = X509_NAME_entry_count(X509_get_subject_name(x)) == 0;
-    return add_basic_constraints(x, profile == MU_PROFILE_CA) && add_usages(x, &ctx, profile, rsa) &&
+    return add_basic_constraints(x, profile == MU_PROFILE_CA) &&
+           add_usages(x, &ctx, profile, rsa) &&
            (san == NULL || X509_add1_ext_i2d(x, NID_subject_alt_name, (void *)san, subject_is_empty,
                                              X509V3_ADD_DEFAULT) == 1) &&
            add_text(x, &ctx, NID_subject_key_identifier, "hash") &&
@@ -118,19 +120,21 @@ static int check_ca(const struct mu_cert *ca, const struct mu_key *ca_key, time_
     X509 *x = mu_cert_x509(ca);
     mu_cert_label(ca, label);
     if (!mu_cert_is_ca(ca))
-        return mu_fail(err, MU_E_CA_UNFIT, "\"%s\" is not a CA: its certificate does not say CA:TRUE",
-                       label);
+        return mu_fail(err, MU_E_CA_UNFIT,
+                       "\"%s\" is not a CA: its certificate does not say CA:TRUE", label);
     if ((X509_get_extension_flags(x) & EXFLAG_KUSAGE) != 0 &&
         (X509_get_key_usage(x) & KU_KEY_CERT_SIGN) == 0)
-        return mu_fail(err, MU_E_CA_UNFIT, "the CA \"%s\" may not sign certificates: its keyUsage "
-                                           "lacks keyCertSign",
+        return mu_fail(err, MU_E_CA_UNFIT,
+                       "the CA \"%s\" may not sign certificates: its keyUsage "
+                       "lacks keyCertSign",
                        label);
     if (now > mu_cert_not_after(ca))
         return mu_fail(err, MU_E_CA_EXPIRED, "the CA \"%s\" expired on %s", label,
                        mu_date(mu_cert_not_after(ca), date));
     if (now < mu_cert_not_before(ca))
-        return mu_fail(err, MU_E_CLOCK, "the CA \"%s\" is valid from %s only, which is in the future",
-                       label, mu_date(mu_cert_not_before(ca), date));
+        return mu_fail(err, MU_E_CLOCK,
+                       "the CA \"%s\" is valid from %s only, which is in the future", label,
+                       mu_date(mu_cert_not_before(ca), date));
     return mu_cert_match_key(ca, ca_key, "the CA's file", "the CA's key file", err);
 }
 
@@ -213,8 +217,7 @@ int mu_issue_leaf(const struct mu_cert *ca, const struct mu_key *ca_key,
     if (x == NULL || X509_set_version(x, X509_VERSION_3) != 1 || !set_serial(x, issue->serial) ||
         X509_set_subject_name(x, subject) != 1 ||
         X509_set_issuer_name(x, X509_get_subject_name(issuer)) != 1 ||
-        !set_dates(x, not_before, not_after) ||
-        X509_set_pubkey(x, mu_key_evp(issue->key)) != 1 ||
+        !set_dates(x, not_before, not_after) || X509_set_pubkey(x, mu_key_evp(issue->key)) != 1 ||
         !add_extensions(x, issuer, issue->profile, san) ||
         X509_sign(x, mu_key_evp(ca_key), mu_digest_for(ca_key)) == 0)
         return mu_fail_openssl(err, MU_E_CRYPTO, "the CA \"%s\" could not sign",

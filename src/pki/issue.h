@@ -30,8 +30,7 @@ struct mu_issue {
 
 /* A self-signed CA named `name`, path length 0: it issues leaves, not further CAs. */
 MU_CHECK int mu_issue_ca(const struct mu_key *key, const char *name, const unsigned char *serial,
-                         time_t now, int64_t lifetime_s, struct mu_cert **ret,
-                         struct mu_error *err);
+                         time_t now, int64_t lifetime_s, struct mu_cert **ret, struct mu_error *err);
 
 /*
  * A leaf certificate, signed and checked against its profile.
@@ -39,7 +38,6 @@ MU_CHECK int mu_issue_ca(const struct mu_key *key, const char *name, const unsig
  * (`ca_key` is not `ca`'s), MU_E_PROFILE (the names do not fit the profile, the key is too weak), MU_E_CRYPTO.
  */
 MU_CHECK int mu_issue_leaf(const struct mu_cert *ca, const struct mu_key *ca_key,
-                           const struct mu_issue *issue, struct mu_cert **ret,
-                           struct mu_error *err);
+                           const struct mu_issue *issue, struct mu_cert **ret, struct mu_error *err);
 
 #endif

@@ -104,7 +104,8 @@ static const char *email_fault(const char *text)
 /* scheme ":" something; an authority, if there is one, with a host. [RFC 3986 3, RFC 5280 4.2.1.6] */
 static const char *uri_fault(const char *text)
 {
-    size_t scheme = strspn(text, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789+-.");
+    size_t scheme =
+        strspn(text, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789+-.");
     if (scheme == 0 || !isalpha((unsigned char)text[0]) || text[scheme] != ':' ||
         text[scheme + 1] == '\0')
         return "a URI is scheme:rest, such as spiffe://example.org/service";
@@ -207,12 +208,8 @@ static int normalise(enum mu_san_kind kind, const char *text, char ret[NAME_TEXT
         else
             fault = "it is not an IP address";
         break;
-    case MU_SAN_URI:
-        fault = uri_fault(text);
-        break;
-    case MU_SAN_EMAIL:
-        fault = email_fault(text);
-        break;
+    case MU_SAN_URI: fault = uri_fault(text); break;
+    case MU_SAN_EMAIL: fault = email_fault(text); break;
     }
     return fault == NULL ? 0 : fail_name(err, text, fault);
 }
@@ -248,8 +245,7 @@ int mu_names_set_cn(struct mu_names *names, const char *text, struct mu_error *e
     return set_cn(names, text, err);
 }
 
-int mu_names_set_main(struct mu_names *names, const char *text, bool free_text,
-                      struct mu_error *err)
+int mu_names_set_main(struct mu_names *names, const char *text, bool free_text, struct mu_error *err)
 {
     size_t before = names->count;
     const char *said = text;
@@ -282,8 +278,8 @@ static GENERAL_NAME *to_general_name(const struct mu_san *san)
     return a2i_GENERAL_NAME(NULL, NULL, NULL, kinds[san->kind].general_name, san->value, 0);
 }
 
-int mu_names_to_x509(const struct mu_names *names, X509_NAME **ret_subject,
-                     GENERAL_NAMES **ret_san, struct mu_error *err)
+int mu_names_to_x509(const struct mu_names *names, X509_NAME **ret_subject, GENERAL_NAMES **ret_san,
+                     struct mu_error *err)
 {
     MU_AUTO(X509_NAME) subject = X509_NAME_new();
     MU_AUTO(GENERAL_NAMES) san = names->count == 0 ? NULL : sk_GENERAL_NAME_new_null();
@@ -320,19 +316,19 @@ static int foreign_text(const unsigned char *data, int len, char ret[NAME_TEXT_M
     ret[len] = '\0';
     mu_str_printable(ret, (size_t)len, check, sizeof check);
     if (strcmp(check, ret) != 0)
-        return mu_fail(err, MU_E_NAME, "the request has the name \"%s\", with control characters in it",
-                       shown);
+        return mu_fail(err, MU_E_NAME,
+                       "the request has the name \"%s\", with control characters in it", shown);
     return 0;
 }
 
-static int add_foreign_ip(struct mu_names *names, const ASN1_OCTET_STRING *ip,
-                          struct mu_error *err)
+static int add_foreign_ip(struct mu_names *names, const ASN1_OCTET_STRING *ip, struct mu_error *err)
 {
     char text[INET6_ADDRSTRLEN];
     int len = ASN1_STRING_length(ip);
-    if ((len != 4 && len != 16) ||
-        inet_ntop(len == 4 ? AF_INET : AF_INET6, ASN1_STRING_get0_data(ip), text, sizeof text) == NULL)
-        return mu_fail(err, MU_E_NAME, "the request has an IP address of %d octets, not 4 or 16", len);
+    if ((len != 4 && len != 16) || inet_ntop(len == 4 ? AF_INET : AF_INET6,
+                                             ASN1_STRING_get0_data(ip), text, sizeof text) == NULL)
+        return mu_fail(err, MU_E_NAME, "the request has an IP address of %d octets, not 4 or 16",
+                       len);
     return append(names, MU_SAN_IP, text, err);
 }
 
@@ -346,7 +342,8 @@ static int add_foreign_san(struct mu_names *names, const GENERAL_NAME *name, str
     for (size_t kind = 0; kind < MU_COUNT(kinds); kind++) {
         if (kinds[kind].general_name != type)
             continue;
-        if (foreign_text(ASN1_STRING_get0_data(string), ASN1_STRING_length(string), text, err) != 0 ||
+        if (foreign_text(ASN1_STRING_get0_data(string), ASN1_STRING_length(string), text, err) !=
+                0 ||
             normalise((enum mu_san_kind)kind, text, value, err) != 0)
             return -1;
         return append(names, (enum mu_san_kind)kind, value, err);
@@ -362,8 +359,8 @@ int mu_names_from_x509(const X509_NAME *subject, const GENERAL_NAMES *san, struc
     if (at >= 0) {
         char text[NAME_TEXT_MAX];
         unsigned char *utf8 = NULL;
-        int len = ASN1_STRING_to_UTF8(
-            &utf8, X509_NAME_ENTRY_get_data(X509_NAME_get_entry(subject, at)));
+        int len =
+            ASN1_STRING_to_UTF8(&utf8, X509_NAME_ENTRY_get_data(X509_NAME_get_entry(subject, at)));
         int result = foreign_text(utf8, len, text, err);
         OPENSSL_free(utf8);
         if (result != 0 || mu_names_set_cn(ret, text, err) != 0)

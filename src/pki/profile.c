@@ -33,9 +33,10 @@ int mu_profile_parse(const char *name, enum mu_profile *ret, struct mu_error *er
 
 static int broken(struct mu_error *err, const char *rule)
 {
-    mu_fail(err, MU_E_PROFILE, "the certificate was made, but breaks a rule, and is thrown away: %s",
-            rule);
-    return mu_hint(err, "this is a fault of mutual: please report it with the command that you gave");
+    mu_fail(err, MU_E_PROFILE,
+            "the certificate was made, but breaks a rule, and is thrown away: %s", rule);
+    return mu_hint(err,
+                   "this is a fault of mutual: please report it with the command that you gave");
 }
 
 static bool extension_is_critical(X509 *x, int nid)
@@ -123,8 +124,8 @@ int mu_profile_check(enum mu_profile profile, const struct mu_cert *cert,
         fault = names_fault(x, &rules[profile]);
     if (fault == NULL && mu_cert_not_after(cert) > mu_cert_not_after(issuer))
         fault = "it does not outlive its issuer";
-    if (fault == NULL && X509_NAME_cmp(X509_get_issuer_name(x),
-                                       X509_get_subject_name(mu_cert_x509(issuer))) != 0)
+    if (fault == NULL &&
+        X509_NAME_cmp(X509_get_issuer_name(x), X509_get_subject_name(mu_cert_x509(issuer))) != 0)
         fault = "it names its issuer";
     if (fault == NULL && (issuer_key == NULL || X509_verify(x, issuer_key) != 1))
         fault = "its issuer's key verifies it";

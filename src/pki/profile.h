@@ -12,9 +12,9 @@
 enum mu_profile { MU_PROFILE_SERVER, MU_PROFILE_CLIENT, MU_PROFILE_PEER, MU_PROFILE_CA };
 
 struct mu_profile_rules {
-    const char *name;           /* "server" */
+    const char *name;              /* "server" */
     bool server_auth, client_auth; /* extKeyUsage */
-    bool free_text_name;        /* CN may be a person's name and there may be no SAN */
+    bool free_text_name;           /* CN may be a person's name and there may be no SAN */
     int64_t default_lifetime_s;
 };
 

@@ -12,15 +12,15 @@
 
 struct mu_store;
 
-struct mu_record { /* all text borrowed */
+struct mu_record {       /* all text borrowed */
     const char *serial;  /* upper-case hexadecimal; unique */
     const char *name;    /* what it was asked for */
     const char *profile; /* "server" */
     const char *subject;
-    const char *san;     /* comma-separated, as inspect shows them; "" */
+    const char *san; /* comma-separated, as inspect shows them; "" */
     time_t not_before, not_after, issued_at;
-    const char *sha256;  /* fingerprint, upper-case hexadecimal */
-    const void *der;     /* the certificate */
+    const char *sha256; /* fingerprint, upper-case hexadecimal */
+    const void *der;    /* the certificate */
     size_t der_len;
 };
 

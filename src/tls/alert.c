@@ -8,9 +8,9 @@ static const struct mu_alert alerts[] = {
 #undef MU_ALERT
 };
 
-static const struct mu_alert unknown = {
-    -1, "unknown alert", "the server ended the handshake with an alert that has no name here",
-    "ask the server's operator what its log says"};
+static const struct mu_alert unknown =
+    {-1, "unknown alert", "the server ended the handshake with an alert that has no name here",
+     "ask the server's operator what its log says"};
 
 const struct mu_alert *mu_alert_find(int number)
 {

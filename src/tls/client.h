@@ -22,19 +22,18 @@ struct mu_tls_client {
     bool only_look;   /* accept every server: to see what it presents, never to talk to it */
 
     /* What happened. Clear it afterwards. */
-    struct mu_certs presented;  /* the server's chain as it was sent, leaf first */
-    struct mu_verdict verdict;  /* on that chain */
-    bool asked;                 /* the server asked for a client certificate */
-    bool finished;              /* the handshake was over, as this side saw it */
-    int alert;                  /* the number of a fatal alert from the server; -1: none came */
-    char version[16];           /* "TLSv1.3" once that is known */
+    struct mu_certs presented; /* the server's chain as it was sent, leaf first */
+    struct mu_verdict verdict; /* on that chain */
+    bool asked;                /* the server asked for a client certificate */
+    bool finished;             /* the handshake was over, as this side saw it */
+    int alert;                 /* the number of a fatal alert from the server; -1: none came */
+    char version[16];          /* "TLSv1.3" once that is known */
 };
 
 #define MU_TLS_CLIENT_INIT {.alert = -1}
 
 /* `ssl_ctx` is the SSL_CTX; it borrows `client` for its whole life. Fails with MU_E_TLS. */
-MU_CHECK int mu_tls_client_attach(struct mu_tls_client *client, void *ssl_ctx,
-                                  struct mu_error *err);
+MU_CHECK int mu_tls_client_attach(struct mu_tls_client *client, void *ssl_ctx, struct mu_error *err);
 void mu_tls_client_clear(struct mu_tls_client *client);
 MU_AUTO_DEFINE_CLEAR(mu_tls_client, mu_tls_client_clear)
 

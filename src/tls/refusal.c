@@ -37,35 +37,24 @@ void mu_refusal_from_verdict(struct mu_refusal *ret, const struct mu_verdict *ve
 static enum mu_refusal_code code_of_reason(int reason)
 {
     switch (reason) {
-    case SSL_R_PEER_DID_NOT_RETURN_A_CERTIFICATE:
-        return MU_REFUSAL_CERT_MISSING;
+    case SSL_R_PEER_DID_NOT_RETURN_A_CERTIFICATE: return MU_REFUSAL_CERT_MISSING;
     case SSL_R_UNSUPPORTED_PROTOCOL:
     case SSL_R_VERSION_TOO_LOW:
     case SSL_R_UNKNOWN_PROTOCOL:
-    case SSL_R_WRONG_SSL_VERSION:
-        return MU_REFUSAL_TLS_VERSION;
+    case SSL_R_WRONG_SSL_VERSION: return MU_REFUSAL_TLS_VERSION;
     case SSL_R_NO_SHARED_CIPHER:
-    case SSL_R_NO_CIPHERS_SPECIFIED:
-        return MU_REFUSAL_TLS_CIPHER;
+    case SSL_R_NO_CIPHERS_SPECIFIED: return MU_REFUSAL_TLS_CIPHER;
     case SSL_R_NO_SUITABLE_KEY_SHARE:
     case SSL_R_NO_SHARED_GROUPS:
-    case SSL_R_NO_SUITABLE_GROUPS:
-        return MU_REFUSAL_TLS_GROUP;
+    case SSL_R_NO_SUITABLE_GROUPS: return MU_REFUSAL_TLS_GROUP;
     case SSL_R_NO_SUITABLE_SIGNATURE_ALGORITHM:
-    case SSL_R_NO_SHARED_SIGNATURE_ALGORITHMS:
-        return MU_REFUSAL_TLS_SIGALG;
-    case SSL_R_NO_APPLICATION_PROTOCOL:
-        return MU_REFUSAL_TLS_ALPN;
-    case SSL_R_HTTP_REQUEST:
-        return MU_REFUSAL_PLAIN_HTTP;
-    case SSL_R_WRONG_VERSION_NUMBER:
-        return MU_REFUSAL_NOT_TLS;
-    case SSL_R_BAD_SIGNATURE:
-        return MU_REFUSAL_CERT_SIGNATURE;
-    case SSL_R_UNEXPECTED_EOF_WHILE_READING:
-        return MU_REFUSAL_CLOSED;
-    default:
-        return MU_REFUSAL_TLS_OTHER;
+    case SSL_R_NO_SHARED_SIGNATURE_ALGORITHMS: return MU_REFUSAL_TLS_SIGALG;
+    case SSL_R_NO_APPLICATION_PROTOCOL: return MU_REFUSAL_TLS_ALPN;
+    case SSL_R_HTTP_REQUEST: return MU_REFUSAL_PLAIN_HTTP;
+    case SSL_R_WRONG_VERSION_NUMBER: return MU_REFUSAL_NOT_TLS;
+    case SSL_R_BAD_SIGNATURE: return MU_REFUSAL_CERT_SIGNATURE;
+    case SSL_R_UNEXPECTED_EOF_WHILE_READING: return MU_REFUSAL_CLOSED;
+    default: return MU_REFUSAL_TLS_OTHER;
     }
 }
 

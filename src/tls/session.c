@@ -21,7 +21,7 @@ struct mu_tls {
     struct mu_transport transport;
     struct mu_buf out; /* written by libssl, not yet by us */
     bool broken;       /* the transport failed: nothing more goes out */
-    bool failed;       /* libssl failed: it has said its alert, and must not be asked to say goodbye */
+    bool failed; /* libssl failed: it has said its alert, and must not be asked to say goodbye */
     unsigned char first[8];
     size_t first_len;
     struct mu_refusal refusal;
@@ -162,7 +162,7 @@ int mu_tls_on_client_cert(int ok, X509_STORE_CTX *store_ctx)
 /* Does this look like the start of an HTTP request? libssl itself knows four methods only. */
 static bool looks_like_http(const struct mu_tls *tls)
 {
-    static const char *const starts[] = {"GET ",  "HEAD ",   "POST ",  "PUT ",  "DELETE ",
+    static const char *const starts[] = {"GET ",   "HEAD ",   "POST ",   "PUT ",   "DELETE ",
                                          "TRACE ", "OPTIONS", "CONNECT", "PATCH ", "PRI * "};
     for (size_t i = 0; i < MU_COUNT(starts); i++) {
         size_t len = strlen(starts[i]);
@@ -216,11 +216,11 @@ static bool rejudge(struct mu_tls *tls)
     X509 *leaf = SSL_get0_peer_certificate(tls->ssl);
     X509_STORE *store = SSL_CTX_get_cert_store(SSL_get_SSL_CTX(tls->ssl));
     X509_STORE_CTX *judge = X509_STORE_CTX_new();
-    bool good = judge != NULL &&
-                X509_STORE_CTX_init(judge, store, leaf, SSL_get_peer_cert_chain(tls->ssl)) == 1 &&
-                X509_STORE_CTX_set_default(judge, "ssl_client") == 1 &&
-                X509_STORE_CTX_set_ex_data(judge, SSL_get_ex_data_X509_STORE_CTX_idx(),
-                                           tls->ssl) == 1;
+    bool good =
+        judge != NULL &&
+        X509_STORE_CTX_init(judge, store, leaf, SSL_get_peer_cert_chain(tls->ssl)) == 1 &&
+        X509_STORE_CTX_set_default(judge, "ssl_client") == 1 &&
+        X509_STORE_CTX_set_ex_data(judge, SSL_get_ex_data_X509_STORE_CTX_idx(), tls->ssl) == 1;
     if (good) {
         X509_STORE_CTX_set_verify_cb(judge, mu_tls_on_client_cert);
         good = X509_verify_cert(judge) == 1;
@@ -255,14 +255,10 @@ const struct mu_refusal *mu_tls_refusal(const struct mu_tls *tls)
 static enum mu_io io_of(struct mu_tls *tls, int result)
 {
     switch (SSL_get_error(tls->ssl, result)) {
-    case SSL_ERROR_NONE:
-        return MU_IO_DONE;
-    case SSL_ERROR_WANT_READ:
-        return MU_IO_WANT_READ;
-    case SSL_ERROR_WANT_WRITE:
-        return MU_IO_WANT_WRITE;
-    case SSL_ERROR_ZERO_RETURN:
-        return MU_IO_END;
+    case SSL_ERROR_NONE: return MU_IO_DONE;
+    case SSL_ERROR_WANT_READ: return MU_IO_WANT_READ;
+    case SSL_ERROR_WANT_WRITE: return MU_IO_WANT_WRITE;
+    case SSL_ERROR_ZERO_RETURN: return MU_IO_END;
     default:
         tls->failed = true;
         ERR_clear_error();

@@ -12,10 +12,10 @@
 struct fixture {
     struct mu_h1 *h1;
     struct mu_buf out;
-    int status;        /* of the last answer */
+    int status; /* of the last answer */
     int answers;
-    char target[256];  /* of the last request */
-    int refuse_with;   /* the handler's answer, if not 200 */
+    char target[256]; /* of the last request */
+    int refuse_with;  /* the handler's answer, if not 200 */
 };
 
 static time_t fixed_now(void *arg)
@@ -111,7 +111,8 @@ static void a_request_is_answered_and_the_connection_kept(void **state)
 static void bytes_may_come_one_at_a_time(void **state)
 {
     struct fixture *f = *state;
-    const char *text = "GET /a?b HTTP/1.1\r\nHost: h\r\nX:  y \r\n\r\nGET /c HTTP/1.1\r\nHost: h\r\n\r\n";
+    const char *text =
+        "GET /a?b HTTP/1.1\r\nHost: h\r\nX:  y \r\n\r\nGET /c HTTP/1.1\r\nHost: h\r\n\r\n";
     for (const char *p = text; *p != '\0'; p++)
         send_bytes(f, p, 1);
     assert_int_equal(f->answers, 2);
@@ -122,8 +123,10 @@ static void bytes_may_come_one_at_a_time(void **state)
 static void pipelined_requests_are_answered_in_order(void **state)
 {
     struct fixture *f = *state;
-    send_text(f, "GET /1 HTTP/1.1\r\nHost: h\r\n\r\nHEAD /2 HTTP/1.1\r\nHost: h\r\n\r\n"
-                 "POST /3 HTTP/1.1\r\nHost: h\r\nContent-Length: 2\r\n\r\nabGET /4 HTTP/1.1\r\nHost: h\r\n\r\n");
+    send_text(
+        f,
+        "GET /1 HTTP/1.1\r\nHost: h\r\n\r\nHEAD /2 HTTP/1.1\r\nHost: h\r\n\r\n"
+        "POST /3 HTTP/1.1\r\nHost: h\r\nContent-Length: 2\r\n\r\nabGET /4 HTTP/1.1\r\nHost: h\r\n\r\n");
     assert_int_equal(f->answers, 4);
     assert_string_equal(f->target, "/4");
     assert_int_equal(mu_h1_phase(f->h1), MU_H1_IDLE);
@@ -200,7 +203,8 @@ static void a_message_with_two_readings_is_refused(void **state)
 static void an_unknown_transfer_coding_is_not_implemented(void **state)
 {
     (void)state;
-    assert_int_equal(status_of("POST / HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: gzip, chunked\r\n\r\n"),
+    assert_int_equal(status_of(
+                         "POST / HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: gzip, chunked\r\n\r\n"),
                      501);
 }
 
@@ -221,11 +225,14 @@ static void each_limit_has_its_status(void **state)
     snprintf(text, sizeof text, "GET / HTTP/1.1\r\nHost: h\r\nX: %02000d\r\n\r\n", 0);
     assert_int_equal(status_of(text), 431);
     assert_int_equal(status_of("POST / HTTP/1.1\r\nHost: h\r\nContent-Length: 65\r\n\r\n"), 413);
-    snprintf(text, sizeof text,
-             "POST / HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: chunked\r\n\r\n41\r\n%065d\r\n0\r\n\r\n", 0);
+    snprintf(
+        text, sizeof text,
+        "POST / HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: chunked\r\n\r\n41\r\n%065d\r\n0\r\n\r\n",
+        0);
     assert_int_equal(status_of(text), 413);
-    assert_int_equal(status_of("POST / HTTP/1.1\r\nHost: h\r\nContent-Length: 99999999999999999999\r\n\r\n"),
-                     400);
+    assert_int_equal(
+        status_of("POST / HTTP/1.1\r\nHost: h\r\nContent-Length: 99999999999999999999\r\n\r\n"),
+        400);
 }
 
 static void too_many_headers_are_refused(void **state)
