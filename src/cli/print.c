@@ -59,7 +59,8 @@ void mu_fact(const char *label, const char *format, ...)
     free(text);
 }
 
-static void remark(const char *word, enum mu_style style, const char *format, va_list args)
+static void MU_PRINTF(3, 0)
+    remark(const char *word, enum mu_style style, const char *format, va_list args)
 {
     fflush(stdout); /* keep the order in which things were said */
     fprintf(stderr, "mutual: %s%s%s", mu_style_on(stderr, style), word, mu_style_off(stderr, style));
