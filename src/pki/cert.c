@@ -133,10 +133,10 @@ time_t mu_cert_not_after(const struct mu_cert *cert)
 
 bool mu_cert_is_ca(const struct mu_cert *cert)
 {
-    /* 1: basicConstraints say so; 3: a self-signed v1 certificate, which OpenSSL takes for a root. Its
-     * other answers are guesses from keyUsage and Netscape's extensions. */
-    int ca = X509_check_ca(mu_cert_x509(cert));
-    return ca == 1 || ca == 3;
+    /* Of X509_check_ca()'s answers, 3 is a self-signed v1 certificate, which OpenSSL takes for a root. Its 1
+     * is not asked for, as it wants keyUsage too; the others are guesses from Netscape's extensions. */
+    X509 *x = mu_cert_x509(cert);
+    return (X509_get_extension_flags(x) & EXFLAG_CA) != 0 || X509_check_ca(x) == 3;
 }
 
 void mu_cert_sha256(const struct mu_cert *cert, unsigned char ret[32])

@@ -21,10 +21,7 @@ static const struct start {
     const char *what;
     const char *hint; /* NULL: the code's own */
 } starts[] = {
-#define START(bytes, what, hint)                                                                   \
-    {                                                                                              \
-        bytes, sizeof bytes - 1, what, hint                                                        \
-    }
+#define START(bytes, what, hint) {bytes, sizeof bytes - 1, what, hint}
     START("\xfe\xed\xfe\xed", "a Java keystore (JKS)", P12_HINT),
     START("\xce\xce\xce\xce", "a Java keystore (JCEKS)", P12_HINT),
     START("SQLite format 3", "an SQLite database (perhaps NSS's cert9.db)",
@@ -45,9 +42,8 @@ static const struct start {
     START("PK\x03\x04", "a zip archive", "unpack it first"),
     START("%PDF-", "a PDF document", NULL),
     START("{", "JSON", "take the certificate out of it, with its \\n turned into line breaks"),
-    START(
-        "apiVersion:", "a Kubernetes file",
-        "take the certificate out: kubectl get secret NAME -o jsonpath='{.data.tls\\.crt}' | base64 -d"),
+    START("apiVersion:", "a Kubernetes file",
+          "take the certificate out: kubectl get secret NAME -o jsonpath='{.data.tls\\.crt}' | base64 -d"),
 #undef START
 };
 
@@ -126,7 +122,7 @@ int mu_foreign_check_utf16(const char *name, const void *data, size_t len, struc
     if (!marked && !dashes)
         return 0;
     mu_fail(err, MU_E_WRONG_KIND, "%s is text in UTF-16, as PowerShell's > writes it", name);
-    return mu_hint(
-        err, "write it again as ASCII: iconv -f UTF-16 -t ASCII FILE > NEW, or in PowerShell: "
-             "Out-File -Encoding ascii");
+    return mu_hint(err,
+                   "write it again as ASCII: iconv -f UTF-16 -t ASCII FILE > NEW, or in PowerShell: "
+                   "Out-File -Encoding ascii");
 }

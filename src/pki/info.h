@@ -13,25 +13,25 @@
 #define MU_SERIAL_TEXT_LEN 128
 
 struct mu_cert_info {
-    int version; /* 1 or 3 */
-    char subject[512], issuer[512]; /* in the order of the encoding: "O=Example, CN=api" */
-    char cn[MU_CERT_LABEL_LEN];     /* "" when there is none */
+    int version;                     /* 1 or 3 */
+    char subject[512], issuer[512];  /* in the order of the encoding: "O=Example, CN=api" */
+    char cn[MU_CERT_LABEL_LEN];      /* "" when there is none */
     char serial[MU_SERIAL_TEXT_LEN]; /* upper-case hexadecimal, as openssl prints it */
     time_t not_before, not_after;
     bool self_issued, self_signed; /* subject equals issuer; and its own key verifies it */
     bool is_ca, has_basic_constraints, basic_constraints_critical;
     int path_length; /* -1: none given */
     bool server_auth, client_auth, any_purpose, has_eku;
-    struct mu_strs purposes;  /* extKeyUsage: "TLS server", "TLS client", "code signing", or an OID */
-    struct mu_strs key_usage; /* "digital signature", "certificate signing" ... */
-    struct mu_strs san;       /* "DNS:localhost", "IP:127.0.0.1", "URI:...", "email:..." */
+    struct mu_strs purposes; /* extKeyUsage: "TLS server", "TLS client", "code signing", or an OID */
+    struct mu_strs key_usage;         /* "digital signature", "certificate signing" ... */
+    struct mu_strs san;               /* "DNS:localhost", "IP:127.0.0.1", "URI:...", "email:..." */
     char key[MU_KEY_DESCRIPTION_LEN]; /* "EC P-256" */
-    char signature[64];       /* "ecdsa-with-SHA256" */
-    char sha256[96], sha1[64]; /* fingerprints: AB:CD:... */
-    char key_sha256[96];      /* of the SubjectPublicKeyInfo */
+    char signature[64];               /* "ecdsa-with-SHA256" */
+    char sha256[96], sha1[64];        /* fingerprints: AB:CD:... */
+    char key_sha256[96];              /* of the SubjectPublicKeyInfo */
     char subject_key_id[96], authority_key_id[96]; /* AB:CD:..., or "" */
     struct mu_strs crl_urls, ocsp_urls;
-    struct mu_strs problems;  /* what is wrong with it, as sentences, worst first */
+    struct mu_strs problems;    /* what is wrong with it, as sentences, worst first */
     struct mu_strs problem_ids; /* the same, as stable ids: "server_no_san", "cert_is_v1", ... */
 };
 

@@ -293,6 +293,9 @@ static int fail_base64(const char *name, const struct mu_pem *block, const struc
                        struct mu_error *err)
 {
     int strange = mu_pem_strange_line(block);
+    if (ERR_peek_error() == 0) /* OpenSSL says no to a block without content, but not why */
+        return mu_fail(err, MU_E_DAMAGED, "%s: the %s in line %d is empty", name, label->what,
+                       block->line);
     if (strange != 0) {
         ERR_clear_error();
         return mu_fail(
