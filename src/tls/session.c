@@ -152,9 +152,7 @@ int mu_tls_on_client_cert(int ok, X509_STORE_CTX *store_ctx)
     SSL *ssl = X509_STORE_CTX_get_ex_data(store_ctx, SSL_get_ex_data_X509_STORE_CTX_idx());
     struct mu_tls *tls = SSL_get_app_data(ssl);
     struct mu_verdict verdict;
-    mu_verdict_set(&verdict, X509_STORE_CTX_get_error(store_ctx),
-                   X509_STORE_CTX_get_error_depth(store_ctx),
-                   X509_STORE_CTX_get_current_cert(store_ctx), time(NULL), NULL);
+    mu_verdict_from_ctx(&verdict, store_ctx, time(NULL), NULL);
     mu_refusal_from_verdict(&tls->refusal, &verdict);
     return 0;
 }
