@@ -196,8 +196,12 @@ enum mu_io mu_tls_handshake(struct mu_tls *tls)
 {
     ERR_clear_error();
     int result = SSL_do_handshake(tls->ssl);
-    if (result == 1)
+    if (result == 1) {
+        /* Many clients hang up without a close_notify. To libssl that is a fatal error, for which it forgets
+         * the session; since TLS 1.1 it need not be. HTTP knows itself where its messages end. [RFC 5246 7.2.1] */
+        SSL_set_options(tls->ssl, SSL_OP_IGNORE_UNEXPECTED_EOF);
         return MU_IO_DONE;
+    }
     int ssl_error = SSL_get_error(tls->ssl, result);
     if (ssl_error == SSL_ERROR_WANT_READ)
         return MU_IO_WANT_READ;
