@@ -102,6 +102,7 @@ static void *session_open(void *arg, struct mu_conn *conn)
         return NULL;
     s->front = arg;
     s->conn = conn;
+    s->phase = MU_H1_DONE; /* no deadline has been set yet */
     s->h1 = mu_h1_new(&handler, s, &limits);
     if (s->h1 != NULL)
         return s;
@@ -127,7 +128,7 @@ static void set_deadline(struct session *s)
     };
     enum mu_h1_phase phase = mu_h1_phase(s->h1);
     unsigned long request = mu_h1_request_count(s->h1);
-    if (phase == s->phase && request == s->request && phase != MU_H1_WRITE && request != 0)
+    if (phase == s->phase && request == s->request && phase != MU_H1_WRITE)
         return;
     s->phase = phase;
     s->request = request;
