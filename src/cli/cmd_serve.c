@@ -171,8 +171,31 @@ static void on_ready(void *arg)
     fflush(stdout);
 }
 
+static int read_deadlines(const struct mu_args *args, struct mu_front_deadlines *ret,
+                          struct mu_error *err)
+{
+    const struct {
+        const char *option;
+        unsigned *ret_ms;
+    } all[] = {
+        {"handshake-timeout", &ret->handshake_ms}, {"header-timeout", &ret->header_ms},
+        {"idle-timeout", &ret->idle_ms},           {"write-timeout", &ret->write_ms},
+        {"stop-timeout", &ret->stop_ms},
+    };
+    for (size_t i = 0; i < MU_COUNT(all); i++) {
+        int64_t seconds;
+        if (mu_duration_parse(mu_args_value(args, all[i].option), &seconds, err) != 0)
+            return -1;
+        if (seconds > MU_DAY_S)
+            return mu_usage(err, args, "--%s is at most a day", all[i].option);
+        *all[i].ret_ms = (unsigned)seconds * 1000;
+    }
+    return 0;
+}
+
 static int run(const struct mu_args *args, struct mu_error *err)
 {
+    struct mu_front_deadlines deadlines;
     MU_AUTO_CLEAR(door) door = {0};
     MU_AUTO_STRUCT(mu_serve_log) log = NULL;
     MU_AUTO_STRUCT(mu_front) front = NULL;
@@ -187,7 +210,8 @@ static int run(const struct mu_args *args, struct mu_error *err)
     if (log_what != NULL && !mu_str_equal(log_what, "requests") &&
         !mu_str_equal(log_what, "refusals"))
         return mu_usage(err, args, "--log takes \"refusals\" or \"requests\", not \"%s\"", log_what);
-    if (load_door(args, &door, err) != 0 || mu_serve_log_new(mu_args_json(args), &log, err) != 0)
+    if (read_deadlines(args, &deadlines, err) != 0 || load_door(args, &door, err) != 0 ||
+        mu_serve_log_new(mu_args_json(args), &log, err) != 0)
         return -1;
     warn_about_certificate(&door);
 
@@ -197,6 +221,7 @@ static int run(const struct mu_args *args, struct mu_error *err)
         .listen_count = door.listen_count,
         .workers = (unsigned)workers,
         .max_connections = (unsigned)max_connections,
+        .deadlines = deadlines,
         .files = door.files,
     };
     mu_serve_log_attach(log, log_what != NULL && mu_str_equal(log_what, "requests"), &config);
@@ -216,6 +241,12 @@ static const struct mu_opt opts[] = {
     {"max-connections", 0, "N", "open connections, in all", "10000", false},
     {"log", 0, "WHAT", "what to log on standard error: refusals, or requests too", "refusals",
      false},
+    {"handshake-timeout", 0, "TIME", "for TLS and the client's certificate", "10s", false},
+    {"header-timeout", 0, "TIME", "from a request's first byte to the end of its headers", "10s",
+     false},
+    {"idle-timeout", 0, "TIME", "between requests on a connection", "60s", false},
+    {"write-timeout", 0, "TIME", "for a client to take some more of an answer", "30s", false},
+    {"stop-timeout", 0, "TIME", "for answers under way when told to stop", "10s", false},
     MU_PASSPHRASE_OPT,
     {0},
 };

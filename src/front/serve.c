@@ -7,16 +7,9 @@
 #include "http/h1.h"
 #include "pki/info.h"
 
-/* How long a client may take, in milliseconds. */
-enum {
-    HANDSHAKE_MS = 10 * 1000,
-    IDLE_MS = 60 * 1000,  /* between requests on a connection that is kept */
-    HEAD_MS = 10 * 1000,  /* from a request's first byte to the end of its headers */
-    BODY_MS = 60 * 1000,  /* for the whole body, which is bounded */
-    WRITE_MS = 30 * 1000, /* for the client to take some more of an answer */
-    DRAIN_MS = 3 * 1000,
-    STOP_MS = 10 * 1000,
-};
+/* The deadlines that nobody has needed to choose yet: for a whole body, which is bounded, and for the last
+ * bytes of a connection. */
+enum { BODY_MS = 60 * 1000, DRAIN_MS = 3 * 1000 };
 
 static const struct mu_h1_limits limits = {.target = 8 * 1024,
                                            .head = 32 * 1024,
@@ -122,9 +115,13 @@ static void session_close(void *arg)
  * Writing is the exception: whoever takes some of an answer gets time to take more. */
 static void set_deadline(struct session *s)
 {
-    static const unsigned ms[] = {
-        [MU_H1_IDLE] = IDLE_MS,   [MU_H1_HEAD] = HEAD_MS,  [MU_H1_BODY] = BODY_MS,
-        [MU_H1_WRITE] = WRITE_MS, [MU_H1_DONE] = DRAIN_MS,
+    const struct mu_front_deadlines *deadlines = &s->front->config->deadlines;
+    const unsigned ms[] = {
+        [MU_H1_IDLE] = deadlines->idle_ms,
+        [MU_H1_HEAD] = deadlines->header_ms,
+        [MU_H1_BODY] = BODY_MS,
+        [MU_H1_WRITE] = deadlines->write_ms,
+        [MU_H1_DONE] = deadlines->write_ms,
     };
     enum mu_h1_phase phase = mu_h1_phase(s->h1);
     unsigned long request = mu_h1_request_count(s->h1);
@@ -225,7 +222,9 @@ int mu_front_new(const struct mu_front_config *config, struct mu_front **ret, st
         .listen_count = config->listen_count,
         .workers = config->workers,
         .max_connections = config->max_connections,
-        .deadlines = {.handshake_ms = HANDSHAKE_MS, .drain_ms = DRAIN_MS, .stop_ms = STOP_MS},
+        .deadlines = {.handshake_ms = config->deadlines.handshake_ms,
+                      .drain_ms = DRAIN_MS,
+                      .stop_ms = config->deadlines.stop_ms},
         .protocol = &http_protocol,
         .protocol_arg = front,
         .plain_http_answer = plain_http_answer,

@@ -21,11 +21,21 @@ struct mu_request_event {
     int status;
 };
 
+/* How long a client may take, in milliseconds. */
+struct mu_front_deadlines {
+    unsigned handshake_ms;
+    unsigned header_ms; /* from a request's first byte to the end of its headers */
+    unsigned idle_ms;   /* between requests on a connection that is kept */
+    unsigned write_ms;  /* to take some more of an answer */
+    unsigned stop_ms;   /* to finish, when the server is told to stop */
+};
+
 struct mu_front_config {
     struct mu_tls_door door;
     const struct mu_address *listen;
     size_t listen_count;
     unsigned workers, max_connections;
+    struct mu_front_deadlines deadlines;
     const struct mu_files *files; /* NULL: the greeting */
     struct mu_server_events events;
     /* Each answered request; called from worker threads. NULL: not wanted. */

@@ -289,6 +289,59 @@ def test_connections_beyond_the_bound_wait(ca, place):
         second.close()
 
 
+def test_a_silent_client_is_shown_out(ca, place):
+    with Door(place, "--handshake-timeout", "1s", home=ca) as door:
+        with plain(door) as sock:
+            assert read_all(sock)[0] == b""
+        door.says(" handshake-timeout: ")
+
+
+def test_a_slow_request_is_answered_408(ca, place):
+    with Door(place, "--header-timeout", "1s", home=ca) as door:
+        with connect(door, client(ca, place)) as sock:
+            sock.sendall(b"GET / HTTP/1.1\r\nHost: h\r\n")
+            status, headers, _ = read_answer(sock)
+            assert (status, headers["connection"]) == (408, "close")
+            assert read_all(sock)[0] == b""
+
+
+def test_an_idle_connection_is_closed_and_empty_lines_do_not_keep_it(ca, place):
+    with Door(place, "--idle-timeout", "1s", home=ca) as door:
+        with connect(door, client(ca, place)) as sock:
+            assert ask(sock, GET)[0] == 200
+            assert read_all(sock) == (b"", None), "closed in order, with close_notify"
+        with connect(door, client(ca, place)) as sock:
+            sock.settimeout(0.3)
+            for _ in range(int(WAIT / 0.3)):
+                try:
+                    sock.sendall(b"\r\n")
+                    if sock.recv(1) == b"":
+                        break
+                except TimeoutError:
+                    continue
+                except (ssl.SSLError, ConnectionError):
+                    break
+            else:
+                pytest.fail("empty lines kept the connection open")
+
+
+def test_a_client_that_takes_nothing_is_dropped(ca, place):
+    (place / "www").mkdir()
+    with open(place / "www" / "big", "wb") as file:
+        file.truncate(64 * 1024 * 1024)
+    with Door(place, "--write-timeout", "1s", "--files", "www", home=ca) as door:
+        with connect(door, client(ca, place)) as sock:
+            sock.sendall(b"GET /big HTTP/1.1\r\nHost: h\r\n\r\n")
+            fds = f"/proc/{door.process.pid}/fd"
+            for _ in range(WAIT * 10):
+                if not any(os.readlink(f"{fds}/{n}").endswith("/big") for n in os.listdir(fds)
+                           if os.path.lexists(f"{fds}/{n}")):
+                    break
+                time.sleep(0.1)
+            else:
+                pytest.fail("the file is still open")
+
+
 def test_requests_are_logged_with_who_asked(ca, place):
     with Door(place, "--log", "requests", home=ca) as door:
         with connect(door, client(ca, place)) as sock:
