@@ -1,5 +1,6 @@
 /* From the command line to one command's run(), and from its result to an exit status. */
 
+#include <ctype.h>
 #include <getopt.h>
 #include <signal.h>
 #include <stdarg.h>
@@ -90,8 +91,10 @@ int mu_args_number(const struct mu_args *args, const char *name, long low, long 
 {
     const char *text = mu_args_value(args, name);
     char *end = NULL;
-    long n = text == NULL ? 0 : strtol(text, &end, 10);
-    if (text == NULL || end == text || *end != '\0' || n < low || n > high)
+    /* strtol would pass over spaces and take a sign. */
+    bool digits = text != NULL && isdigit((unsigned char)*text);
+    long n = digits ? strtol(text, &end, 10) : 0;
+    if (!digits || *end != '\0' || n < low || n > high)
         return mu_usage(err, args, "--%s takes a whole number from %ld to %ld, not \"%s\"", name,
                         low, high, text == NULL ? "" : text);
     *ret = n;
