@@ -47,22 +47,37 @@ static int move_into(const char *dir, const char *path, const char *name, struct
     return 0;
 }
 
+/* A directory that was not there before: two moves in one second must not meet. */
+static int make_old_dir(const struct mu_authority_init *init, char ret_old[MU_PATH_LEN],
+                        struct mu_error *err)
+{
+    char date[32], name[64];
+    struct tm tm;
+    gmtime_r(&init->now, &tm);
+    strftime(date, sizeof date, "old-%Y%m%dT%H%M%SZ", &tm);
+    for (int n = 1;; n++) {
+        snprintf(name, sizeof name, n == 1 ? "%s" : "%s-%d", date, n);
+        if (mu_path_join(init->home, name, ret_old, err) != 0)
+            return -1;
+        if (mkdir(ret_old, 0700) == 0)
+            return 0;
+        if (errno != EEXIST)
+            return mu_fail_errno(err, MU_E_IO, "cannot make the directory %s", ret_old);
+    }
+}
+
 /* A CA's key that is overwritten takes every certificate of that CA with it, so it never is. */
 static int move_aside(const struct mu_authority_init *init, const struct mu_home *paths,
                       char ret_old[MU_PATH_LEN], struct mu_error *err)
 {
-    char name[64], wal[MU_PATH_LEN];
-    struct tm tm;
-    gmtime_r(&init->now, &tm);
-    strftime(name, sizeof name, "old-%Y%m%dT%H%M%SZ", &tm);
+    char wal[MU_PATH_LEN];
     /* The records move as one file: what is in the log goes into it when the last one closes it. */
     MU_AUTO_STRUCT(mu_store) store = NULL;
-    if (is_there(paths->db) && mu_store_open(paths->db, false, &store, err) != 0)
+    if (is_there(paths->db) && mu_store_open(paths->db, MU_STORE_WRITE, &store, err) != 0)
         return -1;
     mu_store_close(mu_take(&store));
-    if (mu_path_join(init->home, name, ret_old, err) != 0 ||
-        mu_path_join(init->home, "mutual.db-wal", wal, err) != 0 ||
-        mu_dir_make(ret_old, 0700, err) != 0 ||
+    if (mu_path_join(init->home, "mutual.db-wal", wal, err) != 0 ||
+        make_old_dir(init, ret_old, err) != 0 ||
         /* The certificate goes first: without it there is no authority here, and init may be repeated. */
         move_into(ret_old, paths->cert, "ca.crt", err) != 0 ||
         move_into(ret_old, paths->key, "ca.key", err) != 0 ||
@@ -89,10 +104,29 @@ static int write_files(const struct mu_home *paths, const struct mu_key *key,
     return mu_stage_commit(&stage, err);
 }
 
+static bool note_record(void *arg, const struct mu_record *record)
+{
+    (void)record;
+    *(bool *)arg = true;
+    return false;
+}
+
+/* An init that was killed between its two files leaves a key that has signed nothing: no certificate, and
+ * records that are empty. It may be repeated; that key is moved aside all the same. */
+static bool was_cut_off(const struct mu_home *paths)
+{
+    bool issued = false;
+    struct mu_error ignored = MU_ERROR_INIT;
+    const struct mu_store_filter all = {0};
+    MU_AUTO_STRUCT(mu_store) store = NULL;
+    return !is_there(paths->cert) && mu_store_open(paths->db, true, &store, &ignored) == 0 &&
+           mu_store_each(store, &all, note_record, &issued, &ignored) == 0 && !issued;
+}
+
 static int refuse_to_replace(const struct mu_home *paths, const char *home, struct mu_error *err)
 {
     const char *found = is_there(paths->cert) ? paths->cert : paths->key;
-    if (!is_there(found))
+    if (!is_there(found) || was_cut_off(paths))
         return 0;
     mu_fail(err, MU_E_EXISTS, "there is a CA in %s already: %s", home, found);
     return mu_hint(err,
@@ -121,7 +155,7 @@ int mu_authority_init(const struct mu_authority_init *init, struct mu_cert **ret
     bool replaces = is_there(paths.cert) || is_there(paths.key);
     if (replaces && move_aside(init, &paths, ret_old, err) != 0)
         return -1;
-    if (mu_store_open(paths.db, false, &store, err) != 0 ||
+    if (mu_store_open(paths.db, MU_STORE_WRITE, &store, err) != 0 ||
         write_files(&paths, key, cert, init->passphrase, err) != 0)
         return -1;
     *ret_cert = mu_take(&cert);
@@ -144,7 +178,7 @@ int mu_authority_open(const char *home, const struct mu_passphrase_source *sourc
     if (mu_cert_load(paths->cert, &authority->cert, err) != 0 ||
         mu_key_load(paths->key, source, &authority->key, err) != 0 ||
         mu_cert_match_key(authority->cert, authority->key, paths->cert, paths->key, err) != 0 ||
-        mu_store_open(paths->db, false, &authority->store, err) != 0)
+        mu_store_open(paths->db, MU_STORE_WRITE, &authority->store, err) != 0)
         return -1;
     *ret = mu_take(&authority);
     return 0;
@@ -209,6 +243,7 @@ static int record(struct mu_authority *authority, const struct mu_order *order,
         .serial = info.serial,
         .name = order->name,
         .profile = mu_profile_rules(order->profile)->name,
+        .state = "valid",
         .subject = info.subject,
         .san = mu_buf_str(&san),
         .not_before = info.not_before,

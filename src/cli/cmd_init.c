@@ -37,7 +37,7 @@ static int show(const struct mu_args *args, const struct mu_cert *cert, const ch
             mu_date(info.not_after, date));
     mu_fact("SHA-256", "%s", info.sha256);
     if (*old != '\0')
-        mu_note("the CA that was there has been moved to %s", old);
+        mu_note("what was there has been moved to %s", old);
     printf("next: mutual issue server localhost\n");
     return 0;
 }

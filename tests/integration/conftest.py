@@ -37,10 +37,10 @@ class Result:
         return json.loads(self.stdout)
 
 
-def environment(home, **more):
+def environment(home):
     """This process's environment without what would make the outcome differ from machine to machine."""
     env = {name: value for name, value in os.environ.items() if not name.startswith("MUTUAL_")}
-    env.update(MUTUAL_HOME=str(home), NO_COLOR="1", LC_ALL="C.UTF-8", **more)
+    env.update(MUTUAL_HOME=str(home), NO_COLOR="1", LC_ALL="C.UTF-8")
     return env
 
 
@@ -54,7 +54,7 @@ class Mutual:
         return [self.binary, *map(str, words)]
 
     def environment(self, home=None, env=None):
-        return environment(home or self.home, **{k: str(v) for k, v in (env or {}).items()})
+        return {**environment(home or self.home), **{name: str(value) for name, value in (env or {}).items()}}
 
     def __call__(self, *words, cwd=None, home=None, input=None, env=None, prefix=(), **popen):
         """`input` is text or bytes for stdin, which is otherwise empty; `prefix` is a command to run it under."""
