@@ -29,7 +29,7 @@ extern char **environ;
 enum { SERVER_WAIT_MS = 10 * 1000, MAX_WORDS = 16 };
 
 struct demo {
-    char dir[64];
+    char dir[MU_PATH_LEN];
     char program[MU_PATH_LEN];
     pid_t server;
     int server_out, server_err; /* its standard output and error; -1: not running */
@@ -273,7 +273,10 @@ static int enter_directory(struct demo *demo, struct mu_error *err)
     ssize_t len = readlink("/proc/self/exe", demo->program, sizeof demo->program - 1);
     if (len < 0)
         return mu_fail_errno(err, MU_E_SYSTEM, "cannot find this program's own file");
-    snprintf(demo->dir, sizeof demo->dir, "/tmp/mutual-demo-XXXXXX");
+    const char *tmp = getenv("TMPDIR");
+    if (mu_path_join(tmp == NULL || *tmp == '\0' ? "/tmp" : tmp, "mutual-demo-XXXXXX", demo->dir,
+                     err) != 0)
+        return -1;
     if (mkdtemp(demo->dir) == NULL) {
         demo->dir[0] = '\0';
         return mu_fail_errno(err, MU_E_IO, "cannot make a temporary directory");
