@@ -15,7 +15,8 @@ struct listing {
 
 static const char *state_of(const struct mu_record *record, time_t now)
 {
-    return now > record->not_after ? "expired" : "valid";
+    bool expired = mu_str_equal(record->state, "valid") && now > record->not_after;
+    return expired ? "expired" : record->state;
 }
 
 static bool show_text(void *arg, const struct mu_record *record)
@@ -65,7 +66,7 @@ static int run(const struct mu_args *args, struct mu_error *err)
     }
     if (mu_home_paths(mu_args_home(args), &paths, err) != 0)
         return -1;
-    if (mu_store_open(paths.db, true, &store, err) != 0)
+    if (mu_store_open(paths.db, MU_STORE_READ, &store, err) != 0)
         return err->code == MU_E_NOT_FOUND
                    ? mu_fail(err, MU_E_NO_CA, "there is no CA in %s", mu_args_home(args))
                    : -1;
