@@ -9,6 +9,8 @@
 
 enum { CONNECT_TIMEOUT_S = 15 };
 
+#define NO_CERT_HINT "present one: --as NAME, or --cert FILE and --key FILE"
+
 struct transfer {
     const struct mu_http_call *call;
     struct mu_error *err;
@@ -134,20 +136,24 @@ static void set_request(CURL *curl, const struct mu_http_call *call, struct curl
 
 /* --- What went wrong --- */
 
-static int fail_refused(const struct mu_tls_client *tls, const char *url, struct mu_error *err)
+static int fail_by_alert(const struct mu_tls_client *tls, const char *url, struct mu_error *err)
 {
     char label[MU_CERT_LABEL_LEN];
     const struct mu_alert *alert = mu_alert_find(tls->alert);
     const char *when = tls->finished ? "after the handshake" : "during the handshake";
-    if (tls->chain == NULL)
+    /* TLS 1.2 has no alert of its own for a certificate that is missing. */
+    bool missing = tls->asked && tls->chain == NULL && (tls->alert == 116 || tls->alert == 40);
+    if (missing)
         mu_fail(err, MU_E_REFUSED,
-                "the server at %s refused this client, which came without a certificate: %s", url,
-                alert->sentence);
-    else
+                "the server at %s asked for a client certificate, got none, and refused this client",
+                url);
+    else if (tls->asked && tls->chain != NULL && mu_alert_is_about_certificate(tls->alert))
         mu_fail(err, MU_E_REFUSED, "the server at %s refused the certificate \"%s\": %s", url,
                 mu_cert_label(tls->chain->at[0], label), alert->sentence);
+    else
+        mu_fail(err, MU_E_TLS, "the server at %s ended the handshake: %s", url, alert->sentence);
     mu_cause(err, "TLS alert %d \"%s\" from the server, %s", tls->alert, alert->name, when);
-    return mu_hint(err, "%s", alert->hint);
+    return missing ? mu_hint(err, NO_CERT_HINT) : mu_hint(err, "%s", alert->hint);
 }
 
 /* The server hung up without an alert where a client without a welcome certificate is refused. */
@@ -164,7 +170,7 @@ static int fail_hung_up(const struct mu_tls_client *tls, const char *url, const 
                 url);
     mu_cause(err, "%s", words);
     return tls->chain == NULL
-               ? mu_hint(err, "present one: --as NAME, or --cert FILE and --key FILE")
+               ? mu_hint(err, NO_CERT_HINT)
                : mu_hint(err, "as a rule this means that it did not accept the certificate: ask "
                               "the server's operator what its log says");
 }
@@ -185,8 +191,8 @@ static int fail_transfer(const struct transfer *transfer, CURLcode code, const c
         mu_cause(err, "%s", tls->verdict.cause);
         return mu_hint(err, "%s", tls->verdict.hint);
     }
-    if (tls->alert >= 0 && (tls->asked || tls->alert != 40))
-        return fail_refused(tls, call->url, err);
+    if (tls->alert >= 0)
+        return fail_by_alert(tls, call->url, err);
     if (tls->asked && !transfer->answered &&
         (code == CURLE_RECV_ERROR || code == CURLE_SEND_ERROR || code == CURLE_GOT_NOTHING ||
          code == CURLE_SSL_CONNECT_ERROR))

@@ -19,3 +19,8 @@ const struct mu_alert *mu_alert_find(int number)
             return &alerts[i];
     return &unknown;
 }
+
+bool mu_alert_is_about_certificate(int number)
+{
+    return (number >= 42 && number <= 46) || number == 48 || number == 49 || number == 51;
+}

@@ -63,8 +63,7 @@ static void refuse_by_alert(struct mu_refusal *ret, int number)
 {
     const struct mu_alert *alert = mu_alert_find(number);
     mu_refusal_set(ret, MU_REFUSAL_CLIENT_ALERT);
-    /* These speak of certificates; the others say that something else failed at the client's end. */
-    bool about_certificate = (number >= 42 && number <= 46) || number == 48 || number == 51;
+    bool about_certificate = mu_alert_is_about_certificate(number);
     if (about_certificate)
         snprintf(ret->sentence, sizeof ret->sentence,
                  "the client refused this server's certificate (alert \"%s\")", alert->name);
