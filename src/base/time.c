@@ -173,12 +173,17 @@ static bool take_date(const char *p, time_t *ret)
     return tm.tm_mday == day; /* timegm turns the 31st of June into the 1st of July */
 }
 
+/* The years 0 to 9999: what a date can be written as. */
+#define FIRST_SECOND INT64_C(-62167219200)
+#define LAST_SECOND INT64_C(253402300799)
+
 int mu_date_parse(const char *text, time_t *ret, struct mu_error *err)
 {
     if (text[0] == '@') {
         char *end;
         long long seconds = strtoll(text + 1, &end, 10);
-        if (end != text + 1 && *end == '\0') {
+        bool is_date = seconds >= FIRST_SECOND && seconds <= LAST_SECOND;
+        if (end != text + 1 && *end == '\0' && is_date) {
             *ret = (time_t)seconds;
             return 0;
         }
