@@ -206,17 +206,18 @@ static void print_json(const struct trial *trial)
 {
     char cause[MU_CAUSE_LEN];
     const struct mu_verdict *verdict = &trial->verdict;
-    bool good = verdict->fault == MU_FAULT_NONE;
-    json_t *chain = json_array();
+    json_t *chain = json_array(), *problems = json_array();
     for (size_t i = 0; i < trial->chain.count; i++)
         json_array_append_new(chain, mu_cert_json(&trial->infos[i]));
-    mu_print_json(json_pack("{s:b, s:s, s:s, s:i, s:s, s:s, s:s, s:s, s:o, s:b, s:o}", "good", good,
-                            "id", mu_fault_id(verdict->fault), "cause",
-                            mu_fault_cause(verdict->fault, side_of(trial), cause), "depth",
-                            verdict->depth, "subject", verdict->subject, "what", verdict->sentence,
-                            "hint", verdict->hint, "openssl", verdict->cause, "at",
-                            mu_time_json(trial->at), "misordered",
-                            mu_certs_misordered(&trial->given), "chain", chain));
+    if (mu_certs_misordered(&trial->given))
+        json_array_append_new(problems, json_pack("{s:s, s:s}", "id", MU_ORDER_ID, "what",
+                                                  MU_ORDER_SENTENCE));
+    mu_print_json(json_pack("{s:b, s:s, s:s, s:s, s:s, s:s, s:i, s:s, s:o, s:o, s:o}", "good",
+                            verdict->fault == MU_FAULT_NONE, "id", mu_fault_id(verdict->fault),
+                            "cause", mu_fault_cause(verdict->fault, side_of(trial), cause), "what",
+                            verdict->sentence, "hint", verdict->hint, "openssl", verdict->cause,
+                            "depth", verdict->depth, "subject", verdict->subject, "at",
+                            mu_time_json(trial->at), "problems", problems, "chain", chain));
 }
 
 static int run(const struct mu_args *args, struct mu_error *err)
