@@ -73,7 +73,7 @@ static int move_aside(const struct mu_authority_init *init, const struct mu_home
     char wal[MU_PATH_LEN];
     /* The records move as one file: what is in the log goes into it when the last one closes it. */
     MU_AUTO_STRUCT(mu_store) store = NULL;
-    if (is_there(paths->db) && mu_store_open(paths->db, MU_STORE_WRITE, &store, err) != 0)
+    if (is_there(paths->db) && mu_store_open(paths->db, false, &store, err) != 0)
         return -1;
     mu_store_close(mu_take(&store));
     if (mu_path_join(init->home, "mutual.db-wal", wal, err) != 0 ||
@@ -155,7 +155,7 @@ int mu_authority_init(const struct mu_authority_init *init, struct mu_cert **ret
     bool replaces = is_there(paths.cert) || is_there(paths.key);
     if (replaces && move_aside(init, &paths, ret_old, err) != 0)
         return -1;
-    if (mu_store_open(paths.db, MU_STORE_WRITE, &store, err) != 0 ||
+    if (mu_store_open(paths.db, false, &store, err) != 0 ||
         write_files(&paths, key, cert, init->passphrase, err) != 0)
         return -1;
     *ret_cert = mu_take(&cert);
@@ -178,7 +178,7 @@ int mu_authority_open(const char *home, const struct mu_passphrase_source *sourc
     if (mu_cert_load(paths->cert, &authority->cert, err) != 0 ||
         mu_key_load(paths->key, source, &authority->key, err) != 0 ||
         mu_cert_match_key(authority->cert, authority->key, paths->cert, paths->key, err) != 0 ||
-        mu_store_open(paths->db, MU_STORE_WRITE, &authority->store, err) != 0)
+        mu_store_open(paths->db, false, &authority->store, err) != 0)
         return -1;
     *ret = mu_take(&authority);
     return 0;
