@@ -7,6 +7,20 @@
 #include "cli/issuing.h"
 #include "cli/passphrase.h"
 
+/* Asked for, and so never left out: without a passphrase there is no key at all. */
+static int passphrase_for_key(const struct mu_args *args, struct mu_secret *ret,
+                              struct mu_error *err)
+{
+    if (!mu_args_given(args, "encrypt-key"))
+        return 0;
+    if (mu_passphrase_for_new_key(args, ret, err) != 0)
+        return -1;
+    if (ret->data != NULL)
+        return 0;
+    mu_fail(err, MU_E_PASSPHRASE_NEEDED, "--encrypt-key needs a passphrase");
+    return mu_hint(err, "give it with --passphrase-file FILE or MUTUAL_PASSPHRASE_FILE");
+}
+
 /* The key is on the disk before anything is issued, so that a name that is taken or a directory that cannot
  * be written costs no certificate. */
 static int issue(const struct mu_args *args, enum mu_profile profile, int64_t lifetime_s,
@@ -27,8 +41,7 @@ static int issue(const struct mu_args *args, enum mu_profile profile, int64_t li
     if (mu_names_from_args(args, 1, mu_profile_rules(profile)->free_text_name, &names, err) != 0 ||
         mu_key_type_check(mu_args_value(args, "key-type"), err) != 0 ||
         mu_authority_open(mu_args_home(args), &source, &authority, err) != 0 ||
-        (mu_args_given(args, "encrypt-key") &&
-         mu_passphrase_for_new_key(args, &passphrase, err) != 0) ||
+        passphrase_for_key(args, &passphrase, err) != 0 ||
         mu_key_generate(mu_args_value(args, "key-type"), &key, err) != 0 ||
         mu_key_to_pem(key, &passphrase, &key_pem, err) != 0 ||
         mu_stage_add(&stage, key_path, key_pem.data, key_pem.len, 0600, err) != 0 ||

@@ -70,7 +70,8 @@ int mu_output_path(const struct mu_args *args, const char *name, const char *end
         prefix = made;
     }
     int len = snprintf(ret, MU_PATH_LEN, "%s%s", prefix, ending);
-    if (*prefix == '\0' || len >= MU_PATH_LEN)
+    bool empty = *prefix == '\0' && prefix != made; /* an empty name is told as such elsewhere */
+    if (empty || len >= MU_PATH_LEN)
         return mu_usage(err, args, "--out takes the beginning of a file name");
     return 0;
 }
