@@ -1,10 +1,7 @@
 #include "authority/authority.h"
 
 #include <errno.h>
-#include <stdio.h>
 #include <stdlib.h>
-#include <string.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
 #include "base/str.h"
@@ -12,82 +9,16 @@
 #include "pki/issue.h"
 
 struct mu_authority {
-    struct mu_home paths;
+    struct mu_home home;
+    int lock;
     struct mu_cert *cert;
     struct mu_key *key;
     struct mu_store *store;
 };
 
-int mu_home_paths(const char *home, struct mu_home *ret, struct mu_error *err)
-{
-    return mu_path_join(home, "ca.crt", ret->cert, err) != 0 ||
-                   mu_path_join(home, "ca.key", ret->key, err) != 0 ||
-                   mu_path_join(home, "mutual.db", ret->db, err) != 0
-               ? -1
-               : 0;
-}
-
 /* --- Making one --- */
 
-static bool is_there(const char *path)
-{
-    struct stat st;
-    return lstat(path, &st) == 0;
-}
-
-static int move_into(const char *dir, const char *path, const char *name, struct mu_error *err)
-{
-    char target[MU_PATH_LEN];
-    if (!is_there(path))
-        return 0;
-    if (mu_path_join(dir, name, target, err) != 0)
-        return -1;
-    if (rename(path, target) != 0)
-        return mu_fail_errno(err, MU_E_IO, "cannot move %s aside to %s", path, target);
-    return 0;
-}
-
-/* A directory that was not there before: two moves in one second must not meet. */
-static int make_old_dir(const struct mu_authority_init *init, char ret_old[MU_PATH_LEN],
-                        struct mu_error *err)
-{
-    char date[32], name[64];
-    struct tm tm;
-    gmtime_r(&init->now, &tm);
-    strftime(date, sizeof date, "old-%Y%m%dT%H%M%SZ", &tm);
-    for (int n = 1;; n++) {
-        snprintf(name, sizeof name, n == 1 ? "%s" : "%s-%d", date, n);
-        if (mu_path_join(init->home, name, ret_old, err) != 0)
-            return -1;
-        if (mkdir(ret_old, 0700) == 0)
-            return 0;
-        if (errno != EEXIST)
-            return mu_fail_errno(err, MU_E_IO, "cannot make the directory %s", ret_old);
-    }
-}
-
-/* A CA's key that is overwritten takes every certificate of that CA with it, so it never is. */
-static int move_aside(const struct mu_authority_init *init, const struct mu_home *paths,
-                      char ret_old[MU_PATH_LEN], struct mu_error *err)
-{
-    char wal[MU_PATH_LEN];
-    /* The records move as one file: what is in the log goes into it when the last one closes it. */
-    MU_AUTO_STRUCT(mu_store) store = NULL;
-    if (is_there(paths->db) && mu_store_open(paths->db, false, &store, err) != 0)
-        return -1;
-    mu_store_close(mu_take(&store));
-    if (mu_path_join(init->home, "mutual.db-wal", wal, err) != 0 ||
-        make_old_dir(init, ret_old, err) != 0 ||
-        /* The certificate goes first: without it there is no authority here, and init may be repeated. */
-        move_into(ret_old, paths->cert, "ca.crt", err) != 0 ||
-        move_into(ret_old, paths->key, "ca.key", err) != 0 ||
-        move_into(ret_old, wal, "mutual.db-wal", err) != 0 ||
-        move_into(ret_old, paths->db, "mutual.db", err) != 0)
-        return -1;
-    return 0;
-}
-
-static int write_files(const struct mu_home *paths, const struct mu_key *key,
+static int write_files(const struct mu_home *home, const struct mu_key *key,
                        const struct mu_cert *cert, const struct mu_secret *passphrase,
                        struct mu_error *err)
 {
@@ -98,87 +29,73 @@ static int write_files(const struct mu_home *paths, const struct mu_key *key,
     if (mu_buf_failed(&cert_pem))
         return mu_fail_nomem(err);
     if (mu_key_to_pem(key, passphrase, &key_pem, err) != 0 ||
-        mu_stage_add(&stage, paths->key, key_pem.data, key_pem.len, 0600, err) != 0 ||
-        mu_stage_add(&stage, paths->cert, cert_pem.data, cert_pem.len, 0644, err) != 0)
+        mu_stage_add(&stage, home->key, key_pem.data, key_pem.len, 0600, err) != 0 ||
+        mu_stage_add(&stage, home->cert, cert_pem.data, cert_pem.len, 0644, err) != 0)
         return -1;
     return mu_stage_commit(&stage, err);
 }
 
-static bool note_record(void *arg, const struct mu_record *record)
+/*
+ * The records come first and the certificate last, because it is the certificate that makes a directory the
+ * home of an authority: whatever an init leaves that is killed on the way, the next one may sweep aside.
+ */
+static int settle(const struct mu_authority_init *init, const struct mu_home *home,
+                  const struct mu_key *key, const struct mu_cert *cert, char ret_old[MU_PATH_LEN],
+                  struct mu_error *err)
 {
-    (void)record;
-    *(bool *)arg = true;
-    return false;
-}
-
-/* An init that was killed between its two files leaves a key that has signed nothing: no certificate, and
- * records that are empty. It may be repeated; that key is moved aside all the same. */
-static bool was_cut_off(const struct mu_home *paths)
-{
-    bool issued = false;
-    struct mu_error ignored = MU_ERROR_INIT;
-    const struct mu_store_filter all = {0};
     MU_AUTO_STRUCT(mu_store) store = NULL;
-    return !is_there(paths->cert) && mu_store_open(paths->db, true, &store, &ignored) == 0 &&
-           mu_store_each(store, &all, note_record, &issued, &ignored) == 0 && !issued;
-}
-
-static int refuse_to_replace(const struct mu_home *paths, const char *home, struct mu_error *err)
-{
-    const char *found = is_there(paths->cert) ? paths->cert : paths->key;
-    if (!is_there(found) || was_cut_off(paths))
-        return 0;
-    mu_fail(err, MU_E_EXISTS, "there is a CA in %s already: %s", home, found);
-    return mu_hint(err,
-                   "use it, name another directory with --home DIR, or say --force to begin anew "
-                   "(the old files are moved aside)");
+    if (!init->force && mu_home_check_free(home, err) != 0)
+        return -1;
+    if (mu_home_move_aside(home, init->now, ret_old, err) != 0 ||
+        mu_store_open(home->db, MU_STORE_WRITE, &store, err) != 0)
+        return -1;
+    return write_files(home, key, cert, init->passphrase, err);
 }
 
 int mu_authority_init(const struct mu_authority_init *init, struct mu_cert **ret_cert,
                       char ret_old[MU_PATH_LEN], struct mu_error *err)
 {
-    struct mu_home paths;
+    struct mu_home home;
+    int lock;
     unsigned char serial[MU_SERIAL_LEN];
     MU_AUTO_STRUCT(mu_key) key = NULL;
     MU_AUTO_STRUCT(mu_cert) cert = NULL;
-    MU_AUTO_STRUCT(mu_store) store = NULL;
     ret_old[0] = '\0';
 
-    if (mu_home_paths(init->home, &paths, err) != 0 ||
-        (!init->force && refuse_to_replace(&paths, init->home, err) != 0))
-        return -1;
     /* Everything that can fail without touching the disk comes first. */
-    if (mu_key_generate(init->key_type, &key, err) != 0 || mu_serial_make(serial, err) != 0 ||
+    if (mu_home_paths(init->home, &home, err) != 0 ||
+        (!init->force && mu_home_check_free(&home, err) != 0) ||
+        mu_key_generate(init->key_type, &key, err) != 0 || mu_serial_make(serial, err) != 0 ||
         mu_issue_ca(key, init->name, serial, init->now, init->lifetime_s, &cert, err) != 0 ||
-        mu_dir_make(init->home, 0700, err) != 0)
+        mu_dir_make(init->home, 0700, err) != 0 ||
+        mu_home_lock(&home, MU_HOME_ALONE, &lock, err) != 0)
         return -1;
-    bool replaces = is_there(paths.cert) || is_there(paths.key);
-    if (replaces && move_aside(init, &paths, ret_old, err) != 0)
-        return -1;
-    if (mu_store_open(paths.db, false, &store, err) != 0 ||
-        write_files(&paths, key, cert, init->passphrase, err) != 0)
-        return -1;
-    *ret_cert = mu_take(&cert);
-    return 0;
+    int result = settle(init, &home, key, cert, ret_old, err);
+    mu_home_unlock(lock);
+    if (result == 0)
+        *ret_cert = mu_take(&cert);
+    return result;
 }
 
 /* --- Using it --- */
 
-int mu_authority_open(const char *home, const struct mu_passphrase_source *source,
+int mu_authority_open(const char *dir, const struct mu_passphrase_source *source,
                       struct mu_authority **ret, struct mu_error *err)
 {
     MU_AUTO_STRUCT(mu_authority) authority = calloc(1, sizeof *authority);
     if (authority == NULL)
         return mu_fail_nomem(err);
-    struct mu_home *paths = &authority->paths;
-    if (mu_home_paths(home, paths, err) != 0)
+    authority->lock = -1;
+    struct mu_home *home = &authority->home;
+    if (mu_home_paths(dir, home, err) != 0)
         return -1;
-    if (access(paths->cert, F_OK) != 0 && errno == ENOENT)
-        return mu_fail(err, MU_E_NO_CA, "there is no CA in %s", home);
-    if (mu_cert_load(paths->cert, &authority->cert, err) != 0 ||
-        mu_key_load(paths->key, source, &authority->key, err) != 0 ||
-        mu_cert_match_key(authority->cert, authority->key, paths->cert, paths->key, err) != 0 ||
-        mu_store_open(paths->db, false, &authority->store, err) != 0)
+    if (access(home->cert, F_OK) != 0 && errno == ENOENT)
+        return mu_fail(err, MU_E_NO_CA, "there is no CA in %s", dir);
+    if (mu_home_lock(home, MU_HOME_SHARED, &authority->lock, err) != 0 ||
+        mu_cert_load(home->cert, &authority->cert, err) != 0 ||
+        mu_key_load(home->key, source, &authority->key, err) != 0 ||
+        mu_cert_match_key(authority->cert, authority->key, home->cert, home->key, err) != 0 ||
+        mu_store_open(home->db, MU_STORE_WRITE, &authority->store, err) != 0)
         return -1;
     *ret = mu_take(&authority);
     return 0;
@@ -191,6 +108,7 @@ void mu_authority_free(struct mu_authority *authority)
     mu_store_close(authority->store);
     mu_key_free(authority->key);
     mu_cert_free(authority->cert);
+    mu_home_unlock(authority->lock);
     free(authority);
 }
 

@@ -10,6 +10,7 @@
 #include <stdint.h>
 #include <time.h>
 
+#include "authority/home.h"
 #include "base/error.h"
 #include "base/file.h"
 #include "base/secret.h"
@@ -18,12 +19,6 @@
 #include "pki/name.h"
 #include "pki/profile.h"
 #include "store/store.h"
-
-/* The files of the authority at `home`. Fails with MU_E_USAGE when the path is too long. */
-struct mu_home {
-    char cert[MU_PATH_LEN], key[MU_PATH_LEN], db[MU_PATH_LEN];
-};
-MU_CHECK int mu_home_paths(const char *home, struct mu_home *ret, struct mu_error *err);
 
 struct mu_authority_init {
     const char *home, *name, *key_type;

@@ -1,0 +1,152 @@
+#include "authority/home.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdbool.h>
+#include <stdio.h>
+#include <sys/file.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "base/str.h"
+#include "store/store.h"
+
+int mu_home_paths(const char *dir, struct mu_home *ret, struct mu_error *err)
+{
+    if (mu_path_join(dir, "ca.crt", ret->cert, err) != 0 ||
+        mu_path_join(dir, "ca.key", ret->key, err) != 0 ||
+        mu_path_join(dir, "mutual.db", ret->db, err) != 0)
+        return -1;
+    mu_str_copy(ret->dir, sizeof ret->dir, dir);
+    return 0;
+}
+
+/* --- Who is at work --- */
+
+int mu_home_lock(const struct mu_home *home, enum mu_home_use use, int *ret_lock,
+                 struct mu_error *err)
+{
+    int fd = open(home->dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    if (fd < 0)
+        return mu_fail_errno(err, MU_E_IO, "cannot open the directory %s", home->dir);
+    /* A filesystem that knows no locks is no reason to refuse all work: every step by itself is safe. */
+    while (flock(fd, use == MU_HOME_ALONE ? LOCK_EX : LOCK_SH) != 0 && errno == EINTR)
+        continue;
+    *ret_lock = fd;
+    return 0;
+}
+
+void mu_home_unlock(int lock)
+{
+    if (lock >= 0)
+        close(lock);
+}
+
+/* --- What is there --- */
+
+static bool is_there(const char *path)
+{
+    struct stat st;
+    return lstat(path, &st) == 0;
+}
+
+static bool note_record(void *arg, const struct mu_record *record)
+{
+    (void)record;
+    *(bool *)arg = true;
+    return false;
+}
+
+/* Records that cannot be read count as there. */
+static bool has_records(const struct mu_home *home)
+{
+    bool found = false;
+    struct mu_error ignored = MU_ERROR_INIT;
+    const struct mu_store_filter all = {.name_glob = NULL};
+    MU_AUTO_STRUCT(mu_store) store = NULL;
+    if (!is_there(home->db))
+        return false;
+    return mu_store_open(home->db, MU_STORE_READ, &store, &ignored) != 0 ||
+           mu_store_each(store, &all, note_record, &found, &ignored) != 0 || found;
+}
+
+/* An init makes the records before the key, and the key before the certificate. */
+static bool was_cut_off(const struct mu_home *home)
+{
+    return !is_there(home->cert) && is_there(home->db) && !has_records(home);
+}
+
+int mu_home_check_free(const struct mu_home *home, struct mu_error *err)
+{
+    const char *found = is_there(home->cert) ? home->cert : home->key;
+    if (!is_there(found) || was_cut_off(home))
+        return 0;
+    mu_fail(err, MU_E_EXISTS, "there is a CA in %s already: %s", home->dir, found);
+    return mu_hint(err,
+                   "use it, name another directory with --home DIR, or say --force to begin anew "
+                   "(the old files are moved aside)");
+}
+
+/* --- Making way --- */
+
+/* A directory that was not there before: two moves in one second must not meet. */
+static int make_old_dir(const struct mu_home *home, time_t now, char ret_old[MU_PATH_LEN],
+                        struct mu_error *err)
+{
+    char date[32], name[64];
+    struct tm tm;
+    gmtime_r(&now, &tm);
+    strftime(date, sizeof date, "old-%Y%m%dT%H%M%SZ", &tm);
+    for (int n = 1;; n++) {
+        snprintf(name, sizeof name, n == 1 ? "%s" : "%s-%d", date, n);
+        if (mu_path_join(home->dir, name, ret_old, err) != 0)
+            return -1;
+        if (mkdir(ret_old, 0700) == 0)
+            return 0;
+        if (errno != EEXIST)
+            return mu_fail_errno(err, MU_E_IO, "cannot make the directory %s", ret_old);
+    }
+}
+
+static int move_into(const char *old, const char *dir, const char *name, struct mu_error *err)
+{
+    char from[MU_PATH_LEN], to[MU_PATH_LEN];
+    if (mu_path_join(dir, name, from, err) != 0 || mu_path_join(old, name, to, err) != 0)
+        return -1;
+    if (rename(from, to) != 0 && errno != ENOENT)
+        return mu_fail_errno(err, MU_E_IO, "cannot move %s aside to %s", from, to);
+    return 0;
+}
+
+static void sync_dir(const char *path)
+{
+    int fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    if (fd >= 0) {
+        fsync(fd);
+        close(fd);
+    }
+}
+
+int mu_home_move_aside(const struct mu_home *home, time_t now, char ret_old[MU_PATH_LEN],
+                       struct mu_error *err)
+{
+    /* The certificate goes first: without it there is no authority here, and init may be repeated. */
+    static const char *const names[] = {"ca.crt", "ca.key", "mutual.db-wal", "mutual.db-shm",
+                                        "mutual.db"};
+    struct mu_error ignored = MU_ERROR_INIT;
+    MU_AUTO_STRUCT(mu_store) store = NULL;
+    ret_old[0] = '\0';
+    if (!is_there(home->cert) && !is_there(home->key) && !has_records(home))
+        return 0;
+    /* Closed by its last user, a database is one file, its log taken in. One that cannot be opened (damaged, or of
+     * a newer mutual) moves as it is, log and all. */
+    if (is_there(home->db) && mu_store_open(home->db, MU_STORE_WRITE, &store, &ignored) == 0)
+        mu_store_close(mu_take(&store));
+    if (make_old_dir(home, now, ret_old, err) != 0)
+        return -1;
+    for (size_t i = 0; i < MU_COUNT(names); i++)
+        if (move_into(ret_old, home->dir, names[i], err) != 0)
+            return -1;
+    sync_dir(ret_old);
+    return 0;
+}

@@ -1,0 +1,46 @@
+#ifndef MU_AUTHORITY_HOME_H
+#define MU_AUTHORITY_HOME_H
+
+/* The directory of an authority: what lies in it, who may be at work in it, and how an old authority makes way. */
+
+#include <time.h>
+
+#include "base/error.h"
+#include "base/file.h"
+
+struct mu_home {
+    char dir[MU_PATH_LEN];
+    char cert[MU_PATH_LEN]; /* ca.crt, 0644: what makes the directory the home of an authority */
+    char key[MU_PATH_LEN];  /* ca.key, 0600 */
+    char db[MU_PATH_LEN];   /* mutual.db, 0600: the records */
+};
+
+/* Fails with MU_E_USAGE when the path is too long. */
+MU_CHECK int mu_home_paths(const char *dir, struct mu_home *ret, struct mu_error *err);
+
+/*
+ * Many may issue at once, but while one makes a home anew nobody else may be at work in it: a record must not
+ * go into a file that is being moved. The lock goes with the process, however that ends. Waits for others.
+ * Fails with MU_E_IO when the directory cannot be opened.
+ */
+enum mu_home_use { MU_HOME_SHARED, MU_HOME_ALONE };
+MU_CHECK int mu_home_lock(const struct mu_home *home, enum mu_home_use use, int *ret_lock,
+                          struct mu_error *err);
+void mu_home_unlock(int lock); /* -1: there is none */
+
+/*
+ * Is there room for a new authority? Fails with MU_E_EXISTS where there is a certificate, or a key that has
+ * issued something. What an init that was killed has left is no obstacle: a key without a certificate, and
+ * records that are empty.
+ */
+MU_CHECK int mu_home_check_free(const struct mu_home *home, struct mu_error *err);
+
+/*
+ * Move an authority, or what is left of one, into a new directory old-<date>/ beside it, records and all: a CA's
+ * key that is overwritten takes every certificate of that CA with it, so none ever is. `ret_old` is that
+ * directory, or "" when there was nothing worth keeping. Fails with MU_E_IO.
+ */
+MU_CHECK int mu_home_move_aside(const struct mu_home *home, time_t now, char ret_old[MU_PATH_LEN],
+                                struct mu_error *err);
+
+#endif
