@@ -214,8 +214,14 @@ static int open_readable(struct sqlite_store *store, struct mu_error *err)
         sqlite3_close(store->db);
         code = open_immutable(store);
     }
-    return code != SQLITE_OK ? fail_sqlite(store, err, "cannot read")
-                             : read_version(store, &version, err);
+    if (code != SQLITE_OK)
+        return fail_sqlite(store, err, "cannot read");
+    if (read_version(store, &version, err) != 0)
+        return -1;
+    if (version > 0)
+        return 0;
+    mu_fail(err, MU_E_STORE, "%s is empty: the CA's records are not in it", store->path);
+    return mu_hint(err, "restore the file from a backup; if init was interrupted, begin anew: mutual init");
 }
 
 /* --- Records --- */
