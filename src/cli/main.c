@@ -315,15 +315,19 @@ static int dispatch(struct mu_args *args, int argc, char **argv, struct mu_error
     }
     if (first == argc)
         return mu_usage(err, args, "say what to do: mutual COMMAND");
-    const char *name = argv[first];
-    if (mu_str_equal(name, "help")) {
-        args->cmd = first + 1 < argc ? find_command(argv[first + 1]) : NULL;
-        args->cmd != NULL ? print_command_help(args->cmd) : print_help();
+    bool help = mu_str_equal(argv[first], "help");
+    if (help && first + 1 == argc) {
+        print_help();
         return 0;
     }
+    const char *name = argv[help ? first + 1 : first];
     args->cmd = find_command(name);
     if (args->cmd == NULL)
         return mu_usage(err, args, "there is no command \"%s\"", name);
+    if (help) {
+        print_command_help(args->cmd);
+        return 0;
+    }
     return run_command(args, argc - first, argv + first, err);
 }
 

@@ -1,0 +1,234 @@
+"""What all commands have in common: help, mistakes, output that goes nowhere."""
+import json
+import os
+import pty
+import re
+import shlex
+import subprocess
+
+import pytest
+
+from conftest import BINARY, WAIT
+from door import Door
+
+COMMANDS = ["init", "issue", "key", "request", "sign", "inspect", "verify", "list", "serve", "get", "demo"]
+STAYS = ["serve", "get"]  # their examples need a door, on ports that others may hold
+
+
+@pytest.fixture
+def place(mutual, ca, tmp_path):
+    """A directory in which every example can be run: each kind of file under the name that examples use."""
+    mutual("issue", "server", "localhost").ok()
+    mutual("issue", "client", "my-client").ok()
+    mutual("request", "my-client", "--key", "my-client.key").ok()
+    mutual("request", "api", "--key-type", "p256").ok()
+    for name in ("ca.crt", "ca.key"):
+        (tmp_path / name).write_bytes((ca / name).read_bytes())
+    return tmp_path
+
+
+def examples(command):
+    shown = subprocess.run([BINARY, command, "--help"], capture_output=True, text=True, timeout=WAIT, check=True).stdout
+    lines = shown.split("Example:\n")[1].rstrip("\n").split("\n")
+    assert lines and all(line.startswith(f"  mutual {command}") for line in lines)
+    return [shlex.split(line)[1:] for line in lines]
+
+
+def test_help_lists_every_command(mutual):
+    shown = mutual("--help").ok().stdout
+    assert re.findall(r"^  (\w+)  ", shown.split("Commands:\n")[1].split("\nOptions:")[0], re.M) == COMMANDS
+    assert mutual("help").ok().stdout == mutual("-h").ok().stdout == shown
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_help_of_each_command(mutual, command):
+    result = mutual(command, "--help").ok()
+    assert result.stderr == ""
+    assert f"Usage:\n  mutual {command}" in result.stdout
+    assert all(len(line) < 120 for line in result.stdout.split("\n"))
+    for option in ("--home DIR", "--json", "--help"):
+        assert option in result.stdout
+    for same in (["help", command], [command, "-h"], ["--help", command], [command, "a", "b", "c", "--help"]):
+        assert mutual(*same).ok().stdout == result.stdout, same
+
+
+@pytest.mark.parametrize("command", [name for name in COMMANDS if name not in STAYS])
+def test_the_examples_in_the_help_work(mutual, place, command):
+    # The CA and the files are there already; who makes new ones is told that it may.
+    more = ["--force"] if command in ("init", "issue", "key", "request", "sign") else []
+    for words in examples(command):
+        mutual(*words, *more).ok()
+
+
+def test_the_examples_of_serve_and_get_work(mutual, ca, place):
+    """On a port of the kernel's choice."""
+    (place / "www").mkdir()
+    (place / "www/index.html").write_text("Hello World")
+    served = [words[1:] for words in examples("serve")]
+    asked = [words[1:] for words in examples("get")]
+    assert served and asked
+    for options in served:
+        options = [{"/srv/www": "www"}.get(word, word) for word in options]
+        if "--listen" in options:
+            at = options.index("--listen")
+            del options[at:at + 2]
+        with Door(place, *options, home=ca) as door:
+            for words in asked:
+                words = [word.replace("https://localhost:3000", door.url) for word in words]
+                assert mutual("get", *words).ok().stdout == "Hello World"
+            assert door.stop() == 0
+
+
+def test_version(mutual):
+    for words in (["--version"], ["version"]):
+        assert re.fullmatch(r"mutual \d+\.\d+\.\d+\n", mutual(*words).ok().stdout)
+
+
+@pytest.mark.parametrize("words, said, hint", [
+    ([], "say what to do", "mutual --help"),
+    (["isue"], "there is no command \"isue\"", "mutual --help"),
+    ([""], "there is no command", "mutual --help"),
+    (["a\x1b[2Jb"], "\\x1b", "mutual --help"),
+    (["--nonsense"], "there is no option --nonsense", "mutual --help"),
+    (["list", "--nonsense"], "there is no option --nonsense", "mutual list --help"),
+    (["list", "--nonsense=1"], "there is no option --nonsense", "mutual list --help"),
+    (["list", "-x"], "there is no option -x", "mutual list --help"),
+    (["list", "--json=1"], "does not take a value", "mutual list --help"),
+    (["list", "--name"], "--name needs a value", "mutual list --help"),
+    (["list", "--home"], "--home needs a value", "mutual list --help"),
+    (["issue", "server", "a", "-t"], "-t needs a value", "mutual issue --help"),
+    (["list", "--name", "a", "--name", "b"], "--name is given twice", "mutual list --help"),
+    (["list", "more"], "does not know what to do with \"more\"", "mutual list --help"),
+    (["sign"], "mutual sign needs FILE.csr", "mutual sign --help"),
+    (["serve", "--log", "all"], "--log", "mutual serve --help"),
+    (["help", "isue"], "there is no command \"isue\"", "mutual --help"),
+])
+def test_mistakes_exit_2_and_say_where_help_is(mutual, ca, words, said, hint):
+    result = mutual(*words).refused(said, f"hint: see: {hint}", code=2)
+    assert result.stdout == "" and "\x1b" not in result.stderr
+    assert result.stderr.count("\n") == 2
+
+
+@pytest.mark.parametrize("words, code, error", [
+    (["--json", "isue"], 2, "usage"), (["list", "--json", "--nonsense"], 2, "usage"),
+    (["list", "--json", "--home", "/nowhere"], 1, "no-ca"), (["--json", "sign", "none"], 1, "not-found"),
+    (["sign", "--json", "/dev/null"], 1, "empty"), (["issue", "server", "", "--json"], 1, "bad-name"),
+])
+def test_errors_as_json(mutual, ca, words, code, error):
+    result = mutual(*words)
+    assert (result.code, result.stderr) == (code, "")
+    told = result.json()["error"]
+    assert told["id"] == error and told["what"] and told["hint"] and "cause" in told
+
+
+def test_options_stand_before_between_and_after_words(mutual, ca, place):
+    for words in (["--json", "--home", ca, "list", "--name", "my-*"], ["list", "--name=my-*", f"--home={ca}", "--json"],
+                  ["--home", ca, "list", "--json", "--name", "my-*"]):
+        assert [one["name"] for one in mutual(*words, home="/nowhere").ok().json()] == ["my-client"]
+    mutual("issue", "--days", 1, "client", "--json", "b", "--san", "c").ok().json()
+    mutual("issue", "client", "d", "-td25519").refused("d25519")
+    mutual("issue", "client", "d", "-ted25519").ok()
+
+
+def test_after_two_dashes_all_is_words(mutual, place):
+    mutual("key", "--", "--force").ok()
+    assert (place / "--force").exists()
+    mutual("list", "--", "--json").refused("\"--json\"", code=2)
+
+
+def test_numbers_are_numbers(mutual, ca):
+    for number in ("", "0x5", "5x", "99999999999999999999", "-1", "1e3", "٣"):
+        mutual("issue", "client", "a", f"--days={number}").refused("a whole number from 1 to 36500", code=2)
+
+
+@pytest.mark.parametrize("words", [
+    ["--help"], ["--version"], ["list", "--help"], ["list"], ["list", "--json"], ["inspect", "my-client.crt"],
+    ["issue", "client", "new"], ["sign", "-", "--profile", "client"], ["verify", "my-client.crt"],
+])
+def test_a_full_disk_behind_standard_output_is_told(mutual, place, words):
+    with open("/dev/full", "wb") as full, open(place / "my-client.csr", "rb") as csr:
+        result = mutual(*words, stdout=full, stdin=csr)
+    assert result.code == 1
+    assert "cannot write to standard output" in result.stderr and "No space left" in result.stderr
+
+
+@pytest.mark.parametrize("words", [["--help"], ["list"], ["list", "--json"], ["inspect", "my-client.crt"]])
+def test_a_reader_that_has_gone_is_told(mutual, place, words):
+    """`mutual list | head -0`: exit status 1 and a sentence, not death by a signal."""
+    reader, writer = os.pipe()
+    os.close(reader)
+    with os.fdopen(writer, "wb") as gone:
+        result = mutual(*words, stdout=gone)
+    assert result.code == 1
+    assert "cannot write to standard output: Broken pipe" in result.stderr
+
+
+def test_closed_standard_streams_do_no_harm(mutual, ca, tmp_path):
+    """Nothing that is opened may take the place of a closed stream and be written over."""
+    result = mutual("issue", "client", "a", prefix=("sh", "-c", 'exec "$@" <&- >&- 2>&-', "sh"))
+    assert result.code in (0, 1)
+    db = (ca / "mutual.db").read_bytes()
+    assert db.startswith(b"SQLite format 3\0") and b"mutual: " not in db
+    assert [one["name"] for one in mutual("list", "--json").ok().json()] in (["a"], [])
+    for made in tmp_path.glob("a.*"):
+        assert made.read_text().startswith("-----BEGIN ")
+
+
+def on_terminal(mutual, *words, **env):
+    """What a terminal is shown."""
+    ours, theirs = pty.openpty()
+    environment = {**mutual.environment(), "TERM": "xterm", **env}
+    if env.get("NO_COLOR") == "":
+        del environment["NO_COLOR"]
+    process = subprocess.Popen(mutual.argv(*words), cwd=mutual.cwd, env=environment, stdin=theirs, stdout=theirs,
+                               stderr=theirs)
+    os.close(theirs)
+    shown = b""
+    try:
+        while piece := os.read(ours, 65536):
+            shown += piece
+    except OSError:  # the other end is closed: that is how Linux ends a terminal
+        pass
+    os.close(ours)
+    process.wait(WAIT)
+    return shown.decode()
+
+
+def test_colours_are_for_terminals_and_no_color_is_obeyed(mutual, place):
+    for words in (["list"], ["isue"]):
+        assert "\x1b[" in on_terminal(mutual, *words, NO_COLOR="")
+        assert "\x1b[" not in on_terminal(mutual, *words, NO_COLOR="1")
+        assert "\x1b[" not in on_terminal(mutual, *words, NO_COLOR="", TERM="dumb")
+        assert "\x1b[" not in mutual(*words, env={"NO_COLOR": "", "TERM": "xterm"}).stdout
+
+
+def test_a_passphrase_is_asked_on_the_terminal_and_not_shown(mutual, home, tmp_path):
+    (tmp_path / "secret").write_text("correct horse\n")
+    mutual("init", "--passphrase-file", "secret").ok()
+    ours, theirs = pty.openpty()
+    process = subprocess.Popen(
+        mutual.argv("issue", "client", "a"), cwd=tmp_path, env=mutual.environment(), stdin=theirs, stdout=theirs,
+        stderr=theirs, start_new_session=True,
+        preexec_fn=lambda: __import__("fcntl").ioctl(0, __import__("termios").TIOCSCTTY, 0))
+    os.close(theirs)
+    shown, answered = b"", False
+    try:
+        while piece := os.read(ours, 65536):
+            shown += piece
+            if b"Passphrase for " in shown and not answered:
+                answered = True
+                os.write(ours, b"correct horse\n")
+    except OSError:
+        pass
+    os.close(ours)
+    assert process.wait(WAIT) == 0, shown
+    assert b"ca.key" in shown and b"horse" not in shown
+
+
+def test_json_is_json_whatever_the_names(mutual, ca, tmp_path):
+    strange = 'a "quoted" \\ name ę'
+    facts = mutual("issue", "client", strange, "--json").ok().json()
+    assert facts["subject"].startswith("CN=")
+    assert mutual("list", "--json").ok().json()[0]["name"] == strange
+    told = json.loads(mutual("sign", "--json", b"n\xff\x01.csr".decode(errors="surrogateescape")).stdout)["error"]
+    assert "\\xff\\x01" in told["what"]
