@@ -302,6 +302,21 @@ static void the_cause_says_whose_certificate_it_is(void **state)
                         "ca_rekeyed_same_name");
 }
 
+static void every_fault_has_an_id_and_a_cause_of_plain_letters(void **state)
+{
+    (void)state;
+    for (int fault = MU_FAULT_NONE + 1; fault < MU_FAULT_COUNT; fault++)
+        for (int side = MU_PURPOSE_ANY; side <= MU_PURPOSE_CLIENT; side++) {
+            char cause[MU_CAUSE_LEN];
+            const char *id = mu_fault_id((enum mu_fault)fault);
+            mu_fault_cause((enum mu_fault)fault, (enum mu_purpose)side, cause);
+            assert_true(strlen(id) > 0 &&
+                        strspn(id, "abcdefghijklmnopqrstuvwxyz0123456789-") == strlen(id));
+            assert_true(strlen(cause) > 0 &&
+                        strspn(cause, "abcdefghijklmnopqrstuvwxyz0123456789_") == strlen(cause));
+        }
+}
+
 static void every_error_of_openssl_is_a_fault_with_words(void **state)
 {
     (void)state;
@@ -387,6 +402,7 @@ int main(void)
         cmocka_unit_test(a_revocation_is_told_with_its_date_and_reason),
         cmocka_unit_test(a_list_that_is_stale_or_missing_is_named),
         cmocka_unit_test(the_cause_says_whose_certificate_it_is),
+        cmocka_unit_test(every_fault_has_an_id_and_a_cause_of_plain_letters),
         cmocka_unit_test(every_error_of_openssl_is_a_fault_with_words),
         cmocka_unit_test(only_what_we_never_ask_for_has_no_fault_of_its_own),
         cmocka_unit_test(names_from_outside_cannot_forge_a_line),
