@@ -430,6 +430,7 @@ int mu_objects_parse(const char *name, const void *data, size_t len, struct mu_o
 {
     const char *text = data;
     name = shown(name);
+    ERR_clear_error(); /* what is found there afterwards is about these bytes */
     if (len > INT_MAX)
         return mu_fail(err, MU_E_TOO_LARGE, "%s is larger than any certificate file", name);
     if (len >= 3 && memcmp(text, "\xef\xbb\xbf", 3) == 0) { /* the byte order mark of UTF-8 */
