@@ -433,7 +433,7 @@ size_t mu_h1_output(struct mu_h1 *h1, const char **ret)
     }
     if (h1->out.len == h1->out_taken && answered(h1))
         finish_response(h1);
-    *ret = h1->out.data + h1->out_taken;
+    *ret = mu_buf_str(&h1->out) + h1->out_taken;
     return h1->out.len - h1->out_taken;
 }
 
