@@ -34,9 +34,10 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     MU_AUTO_CLEAR(mu_names) names = {0};
     if (size == 0)
         return 0;
-    char *text = strndup((const char *)data + 1, size - 1);
+    char *text = calloc(1, size);
     if (text == NULL)
         return 0;
+    memcpy(text, data + 1, size - 1);
     int result = data[0] % 3 == 0   ? mu_names_add(&names, text, &err)
                  : data[0] % 3 == 1 ? mu_names_set_main(&names, text, false, &err)
                                     : mu_names_set_main(&names, text, true, &err);

@@ -40,9 +40,11 @@ static void try_duration(const char *text)
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
-    char *text = strndup((const char *)data, size);
+    char *text = calloc(1, size + 1);
     if (text == NULL)
         return 0;
+    if (size > 0)
+        memcpy(text, data, size);
     try_date(text);
     try_duration(text);
     free(text);
