@@ -131,8 +131,8 @@ int mu_home_move_aside(const struct mu_home *home, time_t now, char ret_old[MU_P
                        struct mu_error *err)
 {
     /* The certificate goes first: without it there is no authority here, and init may be repeated. */
-    static const char *const names[] = {"ca.crt", "ca.key", "mutual.db-wal", "mutual.db-shm",
-                                        "mutual.db"};
+    static const char *const names[] = {"ca.crt",        "ca.key",        "mutual.db-journal",
+                                        "mutual.db-wal", "mutual.db-shm", "mutual.db"};
     struct mu_error ignored = MU_ERROR_INIT;
     MU_AUTO_STRUCT(mu_store) store = NULL;
     ret_old[0] = '\0';

@@ -198,6 +198,13 @@ static bool has_log(const char *path)
     return stat(log, &st) == 0 && st.st_size > 0;
 }
 
+/* Errors of a place where a log cannot have its helper files: read-only, somebody else's, or full. */
+static bool nothing_can_be_written(int code)
+{
+    return code == SQLITE_CANTOPEN || code == SQLITE_READONLY || code == SQLITE_PERM ||
+           code == SQLITE_IOERR || code == SQLITE_FULL;
+}
+
 static int open_readable(struct sqlite_store *store, struct mu_error *err)
 {
     int version;
@@ -208,9 +215,9 @@ static int open_readable(struct sqlite_store *store, struct mu_error *err)
     sqlite3_busy_timeout(store->db, BUSY_TIMEOUT_MS);
     if (code == SQLITE_OK)
         code = exec(store, "SELECT count(*) FROM sqlite_schema");
-    /* Where nothing can be written, a log cannot have its helper files. Nobody else can be writing there either,
-     * so that a file without a log may be read as it is. */
-    if (code == SQLITE_CANTOPEN && !has_log(store->path)) {
+    /* Where nothing can be written, nobody else can be writing either, so that a file without a log may be read
+     * as it is. */
+    if (nothing_can_be_written(code) && !has_log(store->path)) {
         sqlite3_close(store->db);
         code = open_immutable(store);
     }
