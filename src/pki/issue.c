@@ -1,10 +1,13 @@
 #include "pki/issue.h"
 
+#include <openssl/objects.h>
 #include <openssl/rand.h>
 #include <string.h>
 
 #include "base/time.h"
 #include "pki/ossl.h"
+
+MU_AUTO_DEFINE(NAME_CONSTRAINTS, NAME_CONSTRAINTS_free)
 
 enum { RSA_BITS_MIN = 2048, SECURITY_BITS_MIN = 112 };
 
@@ -101,33 +104,56 @@ static int add_extensions(X509 *x, X509 *issuer, enum mu_profile profile, const 
 
 /* --- Rules that hold before anything is made --- */
 
+/* The kinds of keys that TLS 1.3 signs with [RFC 8446 4.2.3], and those to come where OpenSSL has them. */
+static bool is_tls_key(const EVP_PKEY *evp)
+{
+    static const char *const types[] = {"RSA",       "RSA-PSS",   "ED25519",  "ED448",
+                                        "ML-DSA-44", "ML-DSA-65", "ML-DSA-87"};
+    static const char *const curves[] = {SN_X9_62_prime256v1, SN_secp384r1, SN_secp521r1};
+    char group[32] = "";
+    for (size_t i = 0; i < MU_COUNT(types); i++)
+        if (EVP_PKEY_is_a(evp, types[i]))
+            return true;
+    if (!EVP_PKEY_is_a(evp, "EC") || EVP_PKEY_get_group_name(evp, group, sizeof group, NULL) != 1)
+        return false;
+    for (size_t i = 0; i < MU_COUNT(curves); i++)
+        if (strcmp(group, curves[i]) == 0)
+            return true;
+    return false;
+}
+
+static bool is_strong_key(const EVP_PKEY *evp)
+{
+    bool rsa = EVP_PKEY_is_a(evp, "RSA") || EVP_PKEY_is_a(evp, "RSA-PSS");
+    return EVP_PKEY_get_security_bits(evp) >= SECURITY_BITS_MIN &&
+           (!rsa || EVP_PKEY_get_bits(evp) >= RSA_BITS_MIN);
+}
+
+/* A point on its curve, an odd RSA modulus that is no prime and has no small factor, an exponent above 1: whoever
+ * made the request may not be the only one who knows the private half of a key that is none of these. */
+static bool is_sound_key(EVP_PKEY *evp)
+{
+    MU_AUTO(EVP_PKEY_CTX) ctx = EVP_PKEY_CTX_new_from_pkey(NULL, evp, NULL);
+    return ctx != NULL && EVP_PKEY_public_check(ctx) == 1;
+}
+
 static int check_subject_key(const struct mu_key *key, struct mu_error *err)
 {
     char kind[MU_KEY_DESCRIPTION_LEN];
-    EVP_PKEY *evp = mu_key_evp(key);
-    bool weak_rsa = EVP_PKEY_is_a(evp, "RSA") && EVP_PKEY_get_bits(evp) < RSA_BITS_MIN;
-    if (!weak_rsa && EVP_PKEY_get_security_bits(evp) >= SECURITY_BITS_MIN)
+    const char *why = !is_strong_key(mu_key_evp(key))  ? "is too weak to be certified"
+                      : !is_tls_key(mu_key_evp(key))   ? "is of a kind that TLS 1.3 does not use"
+                      : !is_sound_key(mu_key_evp(key)) ? "is not a sound one"
+                                                       : NULL;
+    if (why == NULL)
         return 0;
-    mu_fail(err, MU_E_PROFILE, "the key (%s) is too weak to be certified",
-            mu_key_describe(key, kind));
+    mu_fail_openssl(err, MU_E_PROFILE, "the key (%s) %s", mu_key_describe(key, kind), why);
     return mu_hint(err, "make one of: %s", mu_key_types);
 }
 
-static int check_ca(const struct mu_cert *ca, const struct mu_key *ca_key, time_t now,
-                    struct mu_error *err)
+static int check_ca_dates(const struct mu_cert *ca, const char *label, time_t now,
+                          struct mu_error *err)
 {
-    char label[MU_CERT_LABEL_LEN], date[MU_DATE_LEN];
-    X509 *x = mu_cert_x509(ca);
-    mu_cert_label(ca, label);
-    if (!mu_cert_is_ca(ca))
-        return mu_fail(err, MU_E_CA_UNFIT,
-                       "\"%s\" is not a CA: its certificate does not say CA:TRUE", label);
-    if ((X509_get_extension_flags(x) & EXFLAG_KUSAGE) != 0 &&
-        (X509_get_key_usage(x) & KU_KEY_CERT_SIGN) == 0)
-        return mu_fail(err, MU_E_CA_UNFIT,
-                       "the CA \"%s\" may not sign certificates: its keyUsage "
-                       "lacks keyCertSign",
-                       label);
+    char date[MU_DATE_LEN];
     if (now > mu_cert_not_after(ca))
         return mu_fail(err, MU_E_CA_EXPIRED, "the CA \"%s\" expired on %s", label,
                        mu_date(mu_cert_not_after(ca), date));
@@ -135,7 +161,46 @@ static int check_ca(const struct mu_cert *ca, const struct mu_key *ca_key, time_
         return mu_fail(err, MU_E_CLOCK,
                        "the CA \"%s\" is valid from %s only, which is in the future", label,
                        mu_date(mu_cert_not_before(ca), date));
-    return mu_cert_match_key(ca, ca_key, "the CA's file", "the CA's key file", err);
+    return 0;
+}
+
+/* An extKeyUsage in a CA's certificate bounds what its leaves may be for, for most verifiers. */
+static bool may_issue_for(X509 *ca, const struct mu_profile_rules *rules)
+{
+    uint32_t allowed = X509_get_extended_key_usage(ca); /* all bits without the extension */
+    uint32_t wanted =
+        (rules->server_auth ? XKU_SSL_SERVER : 0u) | (rules->client_auth ? XKU_SSL_CLIENT : 0u);
+    return (allowed & XKU_ANYEKU) != 0 || (allowed & wanted) == wanted;
+}
+
+static int check_ca(const struct mu_cert *ca, const struct mu_key *ca_key,
+                    const struct mu_issue *issue, struct mu_error *err)
+{
+    char label[MU_CERT_LABEL_LEN];
+    const struct mu_profile_rules *rules = mu_profile_rules(issue->profile);
+    X509 *x = mu_cert_x509(ca);
+    mu_cert_label(ca, label);
+    if (!mu_cert_is_ca(ca))
+        return mu_fail(err, MU_E_CA_UNFIT,
+                       "\"%s\" is not a CA: its certificate does not say CA:TRUE", label);
+    if ((X509_get_key_usage(x) & KU_KEY_CERT_SIGN) == 0) /* all bits without the extension */
+        return mu_fail(err, MU_E_CA_UNFIT,
+                       "the CA \"%s\" may not sign certificates: its keyUsage lacks keyCertSign",
+                       label);
+    if (!may_issue_for(x, rules)) {
+        mu_fail(err, MU_E_CA_UNFIT,
+                "the CA \"%s\" may not issue %s certificates: its extKeyUsage leaves them out",
+                label, rules->name);
+        return mu_hint(err, "issue it from a CA without this limit: mutual init makes one");
+    }
+    if (check_ca_dates(ca, label, issue->now, err) != 0 ||
+        mu_cert_match_key(ca, ca_key, "the CA's file", "the CA's key file", err) != 0)
+        return -1;
+    if (is_strong_key(mu_key_evp(ca_key)))
+        return 0;
+    mu_fail(err, MU_E_CA_UNFIT,
+            "the key of the CA \"%s\" is too weak: no verifier of today takes it", label);
+    return mu_hint(err, "make a new CA with: mutual init");
 }
 
 static int check_names(const struct mu_issue *issue, struct mu_error *err)
@@ -146,6 +211,32 @@ static int check_names(const struct mu_issue *issue, struct mu_error *err)
     mu_fail(err, MU_E_PROFILE, "a %s certificate needs at least one DNS name or IP address",
             rules->name);
     return mu_hint(err, "add one with --san NAME");
+}
+
+/* Verifiers take a certificate whose issuer has its own name for a self-signed one. */
+static int check_subject(const X509_NAME *subject, X509 *issuer, struct mu_error *err)
+{
+    char label[MU_CERT_LABEL_LEN];
+    if (X509_NAME_cmp(subject, X509_get_subject_name(issuer)) != 0)
+        return 0;
+    mu_fail(err, MU_E_PROFILE,
+            "\"%s\" is the name of the CA itself: a certificate of that name looks self-signed",
+            mu_name_label(subject, label));
+    return mu_hint(err, "give another name first, and this one with --san");
+}
+
+/* A certificate that its issuer's nameConstraints forbid is refused by every verifier. [RFC 5280 4.2.1.10] */
+static int check_constraints(const struct mu_cert *ca, const struct mu_cert *cert,
+                             struct mu_error *err)
+{
+    char ca_label[MU_CERT_LABEL_LEN], label[MU_CERT_LABEL_LEN];
+    MU_AUTO(NAME_CONSTRAINTS) constraints =
+        X509_get_ext_d2i(mu_cert_x509(ca), NID_name_constraints, NULL, NULL);
+    if (constraints == NULL || NAME_CONSTRAINTS_check(mu_cert_x509(cert), constraints) == X509_V_OK)
+        return 0;
+    return mu_fail(err, MU_E_PROFILE,
+                   "the CA \"%s\" may not issue for \"%s\": its nameConstraints forbid it",
+                   mu_cert_label(ca, ca_label), mu_cert_label(cert, label));
 }
 
 /* --- Issuing --- */
@@ -207,8 +298,9 @@ int mu_issue_leaf(const struct mu_cert *ca, const struct mu_key *ca_key,
     X509 *issuer = mu_cert_x509(ca);
     MU_AUTO(X509_NAME) subject = NULL;
     MU_AUTO(GENERAL_NAMES) san = NULL;
-    if (check_ca(ca, ca_key, issue->now, err) != 0 || check_subject_key(issue->key, err) != 0 ||
-        check_names(issue, err) != 0 || mu_names_to_x509(issue->names, &subject, &san, err) != 0)
+    if (check_ca(ca, ca_key, issue, err) != 0 || check_subject_key(issue->key, err) != 0 ||
+        check_names(issue, err) != 0 || mu_names_to_x509(issue->names, &subject, &san, err) != 0 ||
+        check_subject(subject, issuer, err) != 0)
         return -1;
 
     time_t not_before = later(issue->now - MU_BACKDATE_S, mu_cert_not_before(ca));
@@ -222,5 +314,9 @@ int mu_issue_leaf(const struct mu_cert *ca, const struct mu_key *ca_key,
         X509_sign(x, mu_key_evp(ca_key), mu_digest_for(ca_key)) == 0)
         return mu_fail_openssl(err, MU_E_CRYPTO, "the CA \"%s\" could not sign",
                                mu_cert_label(ca, label));
-    return finish(x, issue->profile, ca, ret, err);
+    MU_AUTO_STRUCT(mu_cert) cert = NULL;
+    if (finish(x, issue->profile, ca, &cert, err) != 0 || check_constraints(ca, cert, err) != 0)
+        return -1;
+    *ret = mu_take(&cert);
+    return 0;
 }

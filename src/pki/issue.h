@@ -34,8 +34,10 @@ MU_CHECK int mu_issue_ca(const struct mu_key *key, const char *name, const unsig
 
 /*
  * A leaf certificate, signed and checked against its profile.
- * Fails with MU_E_CA_EXPIRED, MU_E_CA_UNFIT (`ca` is no CA, or may not sign certificates), MU_E_KEY_MISMATCH
- * (`ca_key` is not `ca`'s), MU_E_PROFILE (the names do not fit the profile, the key is too weak), MU_E_CRYPTO.
+ * Fails with MU_E_CA_EXPIRED, MU_E_CLOCK (`now` is before `ca`'s own beginning), MU_E_CA_UNFIT (`ca` is no CA, may
+ * not sign certificates or not of this profile, or has a weak key), MU_E_KEY_MISMATCH (`ca_key` is not `ca`'s),
+ * MU_E_PROFILE (the names do not fit the profile, are the CA's own or forbidden to it; the key is weak, unsound or
+ * of no use in TLS), MU_E_CRYPTO.
  */
 MU_CHECK int mu_issue_leaf(const struct mu_cert *ca, const struct mu_key *ca_key,
                            const struct mu_issue *issue, struct mu_cert **ret, struct mu_error *err);

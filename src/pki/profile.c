@@ -1,9 +1,11 @@
 #include "pki/profile.h"
 
-#include <string.h>
+#include <openssl/x509_vfy.h>
+#include <strings.h>
 
 #include "base/str.h"
 #include "base/time.h"
+#include "pki/name.h"
 #include "pki/ossl.h"
 
 static const struct mu_profile_rules rules[] = {
@@ -81,6 +83,20 @@ static const char *purpose_fault(X509 *x, const struct mu_profile_rules *rule)
                : "extKeyUsage is what the profile says, and no more";
 }
 
+/* A common name that is none of the alternative names would be one that nobody checked. */
+static bool cn_is_also_a_san(X509 *x)
+{
+    struct mu_error ignored = MU_ERROR_INIT;
+    MU_AUTO_CLEAR(mu_names) names = {0};
+    MU_AUTO(GENERAL_NAMES) san = X509_get_ext_d2i(x, NID_subject_alt_name, NULL, NULL);
+    if (mu_names_from_x509(X509_get_subject_name(x), san, &names, &ignored) != 0)
+        return false;
+    for (size_t i = 0; names.cn != NULL && i < names.count; i++)
+        if (strcasecmp(names.san[i].value, names.cn) == 0)
+            return true;
+    return names.cn == NULL;
+}
+
 static const char *names_fault(X509 *x, const struct mu_profile_rules *rule)
 {
     bool has_san = extension_is_there(x, NID_subject_alt_name);
@@ -89,6 +105,8 @@ static const char *names_fault(X509 *x, const struct mu_profile_rules *rule)
         return "there is a subjectAltName";
     if (!has_san && !has_subject)
         return "there is a name";
+    if (!rule->free_text_name && !cn_is_also_a_san(x))
+        return "the common name is one of the alternative names";
     return has_subject || extension_is_critical(x, NID_subject_alt_name)
                ? NULL
                : "subjectAltName is critical where the subject is empty";
@@ -96,7 +114,8 @@ static const char *names_fault(X509 *x, const struct mu_profile_rules *rule)
 
 static const char *basic_fault(X509 *x, enum mu_profile profile)
 {
-    bool is_ca = X509_check_ca(x) == 1;
+    /* What basicConstraints say; X509_check_ca() would also ask whether keyUsage lets it sign. */
+    bool is_ca = (X509_get_extension_flags(x) & EXFLAG_CA) != 0;
     if (X509_get_version(x) != X509_VERSION_3)
         return "it is X.509 version 3";
     if (!serial_is_good(x))

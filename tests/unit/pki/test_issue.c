@@ -1,0 +1,434 @@
+#include <openssl/bn.h>
+#include <openssl/rsa.h>
+
+#include "make.h"
+#include "pki/info.h"
+#include "pki/issue.h"
+
+#define DAY ((time_t)86400)
+#define CA_EXTENSIONS                                                                              \
+    {NID_basic_constraints, "critical,CA:TRUE"},                                                   \
+    {                                                                                              \
+        NID_subject_key_identifier, "hash"                                                         \
+    }
+
+/* A throw-away CA that ends in a year, a key, the names of a server, and a fixed clock. */
+struct fixture {
+    struct mu_key *ca_key, *key;
+    struct mu_cert *ca, *cert;
+    struct mu_names names;
+    struct mu_error err;
+    struct mu_cert_info info;
+};
+
+static int set_up(void **state)
+{
+    static struct fixture f;
+    unsigned char serial[MU_SERIAL_LEN];
+    f = (struct fixture){.ca_key = make_key("p256"), .key = make_key("p256")};
+    *state = &f;
+    return mu_names_set_main(&f.names, "api.internal", false, &f.err) != 0 ||
+           mu_serial_make(serial, &f.err) != 0 ||
+           mu_issue_ca(f.ca_key, "Home CA", serial, NOW, 365 * DAY, &f.ca, &f.err) != 0;
+}
+
+static int tear_down(void **state)
+{
+    struct fixture *f = *state;
+    mu_cert_info_clear(&f->info);
+    mu_names_clear(&f->names);
+    mu_cert_free(f->cert);
+    mu_cert_free(f->ca);
+    mu_key_free(f->key);
+    mu_key_free(f->ca_key);
+    return 0;
+}
+
+static int issue(struct fixture *f, enum mu_profile profile, time_t now, int64_t lifetime_s)
+{
+    struct mu_issue order = {
+        .profile = profile,
+        .key = f->key,
+        .names = &f->names,
+        .now = now,
+        .lifetime_s = lifetime_s,
+    };
+    assert_int_equal(mu_serial_make(order.serial, &f->err), 0);
+    return mu_issue_leaf(f->ca, f->ca_key, &order, &f->cert, &f->err);
+}
+
+/* What is in the certificate that was issued. */
+static const struct mu_cert_info *issued(struct fixture *f, enum mu_profile profile)
+{
+    if (issue(f, profile, NOW, 90 * DAY) != 0)
+        fail_msg("%s: %s", f->err.what, f->err.cause);
+    assert_int_equal(mu_cert_info_read(f->cert, NOW, &f->info, &f->err), 0);
+    return &f->info;
+}
+
+static void assert_refused(struct fixture *f, enum mu_profile profile, enum mu_code code,
+                           const char *part)
+{
+    assert_int_equal(issue(f, profile, NOW, DAY), -1);
+    assert_int_equal(f->err.code, code);
+    assert_says(f->err.what, part);
+    assert_null(f->cert); /* untouched, as the header promises */
+}
+
+static void replace_names(struct fixture *f, const char *name, bool free_text)
+{
+    mu_names_clear(&f->names);
+    assert_int_equal(mu_names_set_main(&f->names, name, free_text, &f->err), 0);
+}
+
+static void replace_key(struct fixture *f, EVP_PKEY *evp)
+{
+    mu_key_free(f->key);
+    f->key = NULL;
+    assert_int_equal(mu_key_wrap(evp, &f->key, &f->err), 0);
+}
+
+static void replace_ca(struct fixture *f, const struct hand_made *made)
+{
+    mu_cert_free(f->ca);
+    f->ca = make_by_hand(made, f->ca_key, NULL, NULL);
+}
+
+/* --- What is issued --- */
+
+static void serials_are_positive_of_one_length_and_never_the_same(void **state)
+{
+    struct fixture *f = *state;
+    unsigned char serials[64][MU_SERIAL_LEN];
+    for (size_t i = 0; i < MU_COUNT(serials); i++) {
+        assert_int_equal(mu_serial_make(serials[i], &f->err), 0);
+        assert_in_range(serials[i][0], 0x01, 0x7f);
+        for (size_t j = 0; j < i; j++)
+            assert_memory_not_equal(serials[i], serials[j], MU_SERIAL_LEN);
+    }
+}
+
+static void a_ca_signs_leaves_and_lists_and_no_further_cas(void **state)
+{
+    struct fixture *f = *state;
+    assert_int_equal(mu_cert_info_read(f->ca, NOW, &f->info, &f->err), 0);
+    assert_true(f->info.is_ca && f->info.basic_constraints_critical);
+    assert_int_equal(f->info.path_length, 0);
+    assert_true(f->info.self_signed);
+    assert_string_equal(f->info.subject, "CN=Home CA");
+    assert_int_equal(f->info.key_usage.count, 2);
+    assert_false(f->info.has_eku);
+    assert_string_equal(f->info.subject_key_id, f->info.authority_key_id);
+    assert_int_equal(f->info.problems.count, 0);
+}
+
+static void each_profile_serves_its_purpose_and_no_other(void **state)
+{
+    struct fixture *f = *state;
+    const struct mu_cert_info *info = issued(f, MU_PROFILE_SERVER);
+    assert_true(info->server_auth && !info->client_auth && info->purposes.count == 1);
+    tear_down(state);
+    set_up(state);
+    info = issued(f, MU_PROFILE_CLIENT);
+    assert_true(!info->server_auth && info->client_auth && info->purposes.count == 1);
+    tear_down(state);
+    set_up(state);
+    info = issued(f, MU_PROFILE_PEER);
+    assert_true(info->server_auth && info->client_auth && info->purposes.count == 2);
+}
+
+static void a_leaf_is_no_ca_and_nothing_is_wrong_with_it(void **state)
+{
+    const struct mu_cert_info *info = issued(*state, MU_PROFILE_SERVER);
+    struct fixture *f = *state;
+    struct mu_cert_info ca = {0};
+    assert_int_equal(mu_cert_info_read(f->ca, NOW, &ca, &f->err), 0);
+    assert_int_equal(info->version, 3);
+    assert_false(info->is_ca);
+    assert_string_equal(info->authority_key_id, ca.subject_key_id);
+    assert_string_equal(info->issuer, "CN=Home CA");
+    assert_string_equal(info->cn, "api.internal");
+    assert_string_equal(info->san.at[0], "DNS:api.internal");
+    assert_int_equal(info->problems.count, 0);
+    mu_cert_info_clear(&ca);
+}
+
+static void only_rsa_keys_may_encipher_keys(void **state)
+{
+    struct fixture *f = *state;
+    assert_int_equal(issued(f, MU_PROFILE_SERVER)->key_usage.count, 1);
+    mu_cert_info_clear(&f->info);
+    mu_cert_free(f->cert);
+    replace_key(f, EVP_RSA_gen(2048));
+    assert_int_equal(issued(f, MU_PROFILE_SERVER)->key_usage.count, 2);
+}
+
+static void a_lifetime_begins_five_minutes_ago(void **state)
+{
+    const struct mu_cert_info *info = issued(*state, MU_PROFILE_SERVER);
+    assert_int_equal(info->not_before, NOW - 300);
+    assert_int_equal(info->not_after, NOW + 90 * DAY);
+}
+
+static void no_leaf_lives_outside_its_cas_own_time(void **state)
+{
+    struct fixture *f = *state;
+    assert_int_equal(issue(f, MU_PROFILE_SERVER, NOW, 366 * DAY), 0);
+    assert_int_equal(mu_cert_not_after(f->cert), NOW + 365 * DAY);
+    assert_int_equal(mu_cert_not_before(f->cert), NOW - 300);
+    mu_cert_free(f->cert);
+    f->cert = NULL;
+    assert_int_equal(issue(f, MU_PROFILE_SERVER, NOW - 200, DAY), 0);
+    assert_int_equal(mu_cert_not_before(f->cert), NOW - 300);
+}
+
+static void times_beyond_2049_are_written_as_they_must_be(void **state)
+{
+    struct fixture *f = *state;
+    MU_AUTO_STRUCT(mu_cert) ca = NULL;
+    unsigned char serial[MU_SERIAL_LEN];
+    assert_int_equal(mu_serial_make(serial, &f->err), 0);
+    assert_int_equal(mu_issue_ca(f->ca_key, "Long CA", serial, NOW, 36500 * DAY, &ca, &f->err), 0);
+    assert_int_equal(ASN1_STRING_type(X509_get0_notAfter(mu_cert_x509(ca))), V_ASN1_GENERALIZEDTIME);
+    assert_int_equal(ASN1_STRING_type(X509_get0_notBefore(mu_cert_x509(ca))), V_ASN1_UTCTIME);
+}
+
+static void a_name_without_a_common_name_makes_the_alternative_names_critical(void **state)
+{
+    struct fixture *f = *state;
+    replace_names(f, "spiffe://example.org/api", false);
+    const struct mu_cert_info *info = issued(f, MU_PROFILE_PEER);
+    X509 *x = mu_cert_x509(f->cert);
+    int at = X509_get_ext_by_NID(x, NID_subject_alt_name, -1);
+    assert_int_equal(X509_EXTENSION_get_critical(X509_get_ext(x, at)), 1);
+    assert_string_equal(info->cn, "");
+}
+
+static void a_person_may_be_a_client_but_no_server(void **state)
+{
+    struct fixture *f = *state;
+    replace_names(f, "Alice Example", true);
+    assert_refused(f, MU_PROFILE_SERVER, MU_E_PROFILE, "needs at least one DNS name");
+    assert_string_equal(issued(f, MU_PROFILE_CLIENT)->cn, "Alice Example");
+    assert_int_equal(f->info.san.count, 0);
+}
+
+static void every_kind_of_ca_key_can_sign(void **state)
+{
+    static const char *const types[] = {"p384", "p521", "rsa2048", "ed25519"};
+    struct fixture *f = *state;
+    unsigned char serial[MU_SERIAL_LEN];
+    for (size_t i = 0; i < MU_COUNT(types); i++) {
+        mu_key_free(f->ca_key);
+        mu_cert_free(f->ca);
+        mu_cert_free(f->cert);
+        f->ca = f->cert = NULL;
+        f->ca_key = make_key(types[i]);
+        assert_int_equal(mu_serial_make(serial, &f->err), 0);
+        assert_int_equal(mu_issue_ca(f->ca_key, "CA", serial, NOW, DAY, &f->ca, &f->err), 0);
+        if (issue(f, MU_PROFILE_SERVER, NOW, DAY) != 0)
+            fail_msg("%s: %s", types[i], f->err.what);
+    }
+}
+
+/* --- What is refused --- */
+
+static void an_expired_ca_refuses_and_says_when_it_expired(void **state)
+{
+    struct fixture *f = *state;
+    assert_int_equal(issue(f, MU_PROFILE_SERVER, NOW + 365 * DAY, DAY), 0);
+    mu_cert_free(f->cert);
+    f->cert = NULL;
+    assert_int_equal(issue(f, MU_PROFILE_SERVER, NOW + 365 * DAY + 1, DAY), -1);
+    assert_int_equal(f->err.code, MU_E_CA_EXPIRED);
+    assert_says(f->err.what, "\"Home CA\" expired on 2027-06-01 00:00 UTC");
+    assert_null(f->cert);
+}
+
+static void a_ca_from_the_future_refuses(void **state)
+{
+    struct fixture *f = *state;
+    assert_int_equal(issue(f, MU_PROFILE_SERVER, NOW - 301, DAY), -1);
+    assert_int_equal(f->err.code, MU_E_CLOCK);
+}
+
+static void a_key_of_another_ca_is_refused(void **state)
+{
+    struct fixture *f = *state;
+    mu_key_free(f->ca_key);
+    f->ca_key = make_key("p256");
+    assert_refused(f, MU_PROFILE_SERVER, MU_E_KEY_MISMATCH, "does not belong");
+}
+
+static void a_leaf_issues_nothing(void **state)
+{
+    struct fixture *f = *state;
+    assert_int_equal(issue(f, MU_PROFILE_SERVER, NOW, DAY), 0);
+    mu_cert_free(f->ca);
+    f->ca = f->cert;
+    f->cert = NULL;
+    mu_key_free(f->ca_key);
+    f->ca_key = f->key;
+    f->key = make_key("p256");
+    assert_refused(f, MU_PROFILE_SERVER, MU_E_CA_UNFIT, "is not a CA");
+}
+
+static void the_hand_made_recipes_cas_can_issue(void **state)
+{
+    static const struct hand_made cas[] = {
+        {.v1 = true, .cn = "my-ca"},
+        {.cn = "my-ca", .extensions = {CA_EXTENSIONS}}, /* no keyUsage */
+        {.cn = "my-ca", .extensions = {{NID_basic_constraints, "CA:TRUE"}}},
+    };
+    struct fixture *f = *state;
+    for (size_t i = 0; i < MU_COUNT(cas); i++) {
+        replace_ca(f, &cas[i]);
+        if (issue(f, MU_PROFILE_SERVER, NOW, DAY) != 0)
+            fail_msg("%zu: %s", i, f->err.what);
+        assert_non_null(X509_get0_authority_key_id(mu_cert_x509(f->cert)));
+        mu_cert_free(f->cert);
+        f->cert = NULL;
+    }
+}
+
+static void a_ca_that_may_not_sign_certificates_issues_nothing(void **state)
+{
+    struct fixture *f = *state;
+    replace_ca(f, &(struct hand_made){
+                      .cn = "Lists Only",
+                      .extensions = {CA_EXTENSIONS, {NID_key_usage, "critical,cRLSign"}},
+                  });
+    assert_refused(f, MU_PROFILE_SERVER, MU_E_CA_UNFIT, "keyCertSign");
+}
+
+static void a_ca_bound_to_servers_issues_servers_only(void **state)
+{
+    struct fixture *f = *state;
+    replace_ca(f, &(struct hand_made){
+                      .cn = "Servers Only",
+                      .extensions = {CA_EXTENSIONS, {NID_ext_key_usage, "serverAuth"}},
+                  });
+    assert_refused(f, MU_PROFILE_CLIENT, MU_E_CA_UNFIT, "may not issue client certificates");
+    assert_refused(f, MU_PROFILE_PEER, MU_E_CA_UNFIT, "may not issue peer certificates");
+    assert_int_equal(issue(f, MU_PROFILE_SERVER, NOW, DAY), 0);
+}
+
+static void a_ca_bound_to_a_domain_issues_for_that_only(void **state)
+{
+    struct fixture *f = *state;
+    replace_ca(f, &(struct hand_made){
+                      .cn = "Example Only",
+                      .extensions = {CA_EXTENSIONS,
+                                     {NID_name_constraints, "critical,permitted;DNS:example.org"}},
+                  });
+    assert_refused(f, MU_PROFILE_SERVER, MU_E_PROFILE, "may not issue for \"api.internal\"");
+    replace_names(f, "api.example.org", false);
+    assert_int_equal(issue(f, MU_PROFILE_SERVER, NOW, DAY), 0);
+}
+
+static void a_ca_with_a_weak_key_issues_nothing(void **state)
+{
+    struct fixture *f = *state;
+    mu_key_free(f->ca_key);
+    assert_int_equal(mu_key_wrap(EVP_RSA_gen(1024), &f->ca_key, &f->err), 0);
+    replace_ca(f, &(struct hand_made){.cn = "Weak", .extensions = {CA_EXTENSIONS}});
+    assert_refused(f, MU_PROFILE_SERVER, MU_E_CA_UNFIT, "too weak");
+}
+
+static void nobody_gets_the_cas_own_name(void **state)
+{
+    struct fixture *f = *state;
+    replace_names(f, "Home CA", true);
+    assert_refused(f, MU_PROFILE_CLIENT, MU_E_PROFILE, "looks self-signed");
+    assert_says(f->err.hint, "--san");
+}
+
+static void a_server_without_a_name_is_refused(void **state)
+{
+    struct fixture *f = *state;
+    mu_names_clear(&f->names);
+    assert_refused(f, MU_PROFILE_SERVER, MU_E_PROFILE, "needs at least one DNS name");
+    assert_refused(f, MU_PROFILE_CLIENT, MU_E_PROFILE, "needs at least one");
+}
+
+static void weak_keys_and_keys_that_tls_cannot_use_are_refused(void **state)
+{
+    static const char *const curves[][2] = {{"P-192", "too weak"},
+                                            {"secp256k1", "TLS 1.3"},
+                                            {"brainpoolP256r1", "TLS 1.3"}};
+    struct fixture *f = *state;
+    replace_key(f, EVP_RSA_gen(1024));
+    assert_refused(f, MU_PROFILE_SERVER, MU_E_PROFILE, "RSA 1024");
+    assert_says(f->err.hint, "p256");
+    replace_key(f, EVP_RSA_gen(2047));
+    assert_refused(f, MU_PROFILE_SERVER, MU_E_PROFILE, "too weak");
+    for (size_t i = 0; i < MU_COUNT(curves); i++) {
+        replace_key(f, EVP_EC_gen(curves[i][0]));
+        assert_refused(f, MU_PROFILE_SERVER, MU_E_PROFILE, curves[i][1]);
+    }
+    replace_key(f, EVP_PKEY_Q_keygen(NULL, NULL, "X25519"));
+    assert_refused(f, MU_PROFILE_SERVER, MU_E_PROFILE, "TLS 1.3");
+}
+
+/* A public RSA key from its two numbers. */
+static EVP_PKEY *rsa_public(const BIGNUM *n, unsigned long e)
+{
+    EVP_PKEY *evp = NULL;
+    MU_AUTO(EVP_PKEY_CTX) ctx = EVP_PKEY_CTX_new_from_name(NULL, "RSA", NULL);
+    unsigned char number[256];
+    BN_bn2nativepad(n, number, sizeof number);
+    OSSL_PARAM params[] = {
+        OSSL_PARAM_construct_BN("n", number, sizeof number),
+        OSSL_PARAM_construct_ulong("e", &e),
+        OSSL_PARAM_construct_end(),
+    };
+    assert_int_equal(EVP_PKEY_fromdata_init(ctx), 1);
+    assert_int_equal(EVP_PKEY_fromdata(ctx, &evp, EVP_PKEY_PUBLIC_KEY, params), 1);
+    return evp;
+}
+
+static void a_key_that_others_could_break_is_refused(void **state)
+{
+    struct fixture *f = *state;
+    MU_AUTO(EVP_PKEY) good = EVP_RSA_gen(2048);
+    MU_AUTO(BIGNUM) n = NULL;
+    assert_int_equal(EVP_PKEY_get_bn_param(good, "n", &n), 1);
+    replace_key(f, rsa_public(n, 1)); /* everybody's signature fits */
+    assert_refused(f, MU_PROFILE_SERVER, MU_E_PROFILE, "not a sound one");
+    BN_sub_word(n, 1); /* even */
+    replace_key(f, rsa_public(n, 65537));
+    assert_refused(f, MU_PROFILE_SERVER, MU_E_PROFILE, "not a sound one");
+}
+
+#define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        TEST(serials_are_positive_of_one_length_and_never_the_same),
+        TEST(a_ca_signs_leaves_and_lists_and_no_further_cas),
+        TEST(each_profile_serves_its_purpose_and_no_other),
+        TEST(a_leaf_is_no_ca_and_nothing_is_wrong_with_it),
+        TEST(only_rsa_keys_may_encipher_keys),
+        TEST(a_lifetime_begins_five_minutes_ago),
+        TEST(no_leaf_lives_outside_its_cas_own_time),
+        TEST(times_beyond_2049_are_written_as_they_must_be),
+        TEST(a_name_without_a_common_name_makes_the_alternative_names_critical),
+        TEST(a_person_may_be_a_client_but_no_server),
+        TEST(every_kind_of_ca_key_can_sign),
+        TEST(an_expired_ca_refuses_and_says_when_it_expired),
+        TEST(a_ca_from_the_future_refuses),
+        TEST(a_key_of_another_ca_is_refused),
+        TEST(a_leaf_issues_nothing),
+        TEST(the_hand_made_recipes_cas_can_issue),
+        TEST(a_ca_that_may_not_sign_certificates_issues_nothing),
+        TEST(a_ca_bound_to_servers_issues_servers_only),
+        TEST(a_ca_bound_to_a_domain_issues_for_that_only),
+        TEST(a_ca_with_a_weak_key_issues_nothing),
+        TEST(nobody_gets_the_cas_own_name),
+        TEST(a_server_without_a_name_is_refused),
+        TEST(weak_keys_and_keys_that_tls_cannot_use_are_refused),
+        TEST(a_key_that_others_could_break_is_refused),
+    };
+    return cmocka_run_group_tests_name("issue", tests, NULL, NULL);
+}

@@ -1,0 +1,190 @@
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "base/file.h"
+#include "data.h"
+#include "pki/key.h"
+#include "pki/ossl.h"
+
+static struct mu_key *make(const char *type)
+{
+    struct mu_error err = MU_ERROR_INIT;
+    struct mu_key *key = NULL;
+    if (mu_key_generate(type, &key, &err) != 0)
+        fail_msg("%s: %s: %s", type, err.what, err.cause);
+    return key;
+}
+
+static void keys_of_all_kinds_are_made_under_the_names_that_people_know(void **state)
+{
+    static const char *const cases[][2] = {
+        {"p256", "EC P-256"},      {"P-256", "EC P-256"},   {"prime256v1", "EC P-256"},
+        {"secp384r1", "EC P-384"}, {"p521", "EC P-521"},    {"rsa", "RSA 2048"},
+        {"rsa:2048", "RSA 2048"},  {"RSA3072", "RSA 3072"}, {"ed25519", "Ed25519"},
+    };
+    char kind[MU_KEY_DESCRIPTION_LEN];
+    (void)state;
+    for (size_t i = 0; i < MU_COUNT(cases); i++) {
+        MU_AUTO_STRUCT(mu_key) key = make(cases[i][0]);
+        assert_string_equal(mu_key_describe(key, kind), cases[i][1]);
+    }
+}
+
+static void an_unknown_kind_is_refused_with_the_list_of_those_known(void **state)
+{
+    static const char *const unknown[] = {"", "dsa", "rsa1024", "p255", "p256 ", "secp256k1"};
+    struct mu_error err = MU_ERROR_INIT;
+    struct mu_key *key = NULL;
+    (void)state;
+    for (size_t i = 0; i < MU_COUNT(unknown); i++) {
+        assert_int_equal(mu_key_type_check(unknown[i], &err), -1);
+        assert_int_equal(mu_key_generate(unknown[i], &key, &err), -1);
+        assert_int_equal(err.code, MU_E_UNSUPPORTED);
+        assert_says(err.hint, mu_key_types);
+        assert_null(key);
+    }
+}
+
+static void the_list_of_kinds_names_only_kinds_that_can_be_made(void **state)
+{
+    char list[256];
+    struct mu_error err = MU_ERROR_INIT;
+    (void)state;
+    snprintf(list, sizeof list, "%s", mu_key_types);
+    for (char *type = strtok(list, ", "); type != NULL; type = strtok(NULL, ", "))
+        assert_int_equal(mu_key_type_check(type, &err), 0);
+}
+
+static int ask(void *arg, const char *what, struct mu_secret *ret, struct mu_error *err)
+{
+    (void)what;
+    return mu_secret_set(ret, arg, strlen(arg), err);
+}
+
+/* Write PEM to a file, and load it from there. */
+static int load(const struct mu_buf *pem, const char *passphrase, struct mu_key **ret,
+                struct mu_error *err)
+{
+    char path[] = "/tmp/mutual-test-key-XXXXXX";
+    struct mu_passphrase_source source = {.ask = ask, .arg = (void *)passphrase};
+    int fd = mkstemp(path);
+    assert_int_equal(write(fd, pem->data, pem->len), pem->len);
+    close(fd);
+    int result = mu_key_load(path, passphrase == NULL ? NULL : &source, ret, err);
+    unlink(path);
+    return result;
+}
+
+static void a_key_survives_the_way_through_a_file(void **state)
+{
+    static const char *const types[] = {"p256", "p384", "p521", "rsa2048", "ed25519"};
+    struct mu_error err = MU_ERROR_INIT;
+    (void)state;
+    for (size_t i = 0; i < MU_COUNT(types); i++) {
+        MU_AUTO_STRUCT(mu_key) key = make(types[i]);
+        MU_AUTO_STRUCT(mu_key) back = NULL;
+        MU_AUTO_CLEAR(mu_buf) pem = MU_BUF_INIT_SECRET;
+        assert_int_equal(mu_key_to_pem(key, NULL, &pem, &err), 0);
+        assert_says(pem.data, "-----BEGIN PRIVATE KEY-----");
+        assert_int_equal(load(&pem, NULL, &back, &err), 0);
+        assert_true(mu_key_same_public(key, back));
+        assert_int_equal(EVP_PKEY_eq(mu_key_evp(key), mu_key_evp(back)), 1);
+    }
+}
+
+static void a_protected_key_opens_to_its_passphrase_only(void **state)
+{
+    struct mu_error err = MU_ERROR_INIT;
+    struct mu_secret secret = {.data = (char *)"correct horse", .len = 13};
+    MU_AUTO_STRUCT(mu_key) key = make("p256");
+    MU_AUTO_STRUCT(mu_key) back = NULL;
+    MU_AUTO_CLEAR(mu_buf) pem = MU_BUF_INIT_SECRET;
+    (void)state;
+    assert_int_equal(mu_key_to_pem(key, &secret, &pem, &err), 0);
+    assert_says(pem.data, "-----BEGIN ENCRYPTED PRIVATE KEY-----");
+    assert_int_equal(load(&pem, "battery staple", &back, &err), -1);
+    assert_int_equal(err.code, MU_E_PASSPHRASE_WRONG);
+    assert_int_equal(load(&pem, NULL, &back, &err), -1);
+    assert_int_equal(err.code, MU_E_PASSPHRASE_NEEDED);
+    assert_null(back);
+    assert_int_equal(load(&pem, "correct horse", &back, &err), 0);
+    assert_true(mu_key_same_public(key, back));
+}
+
+static void an_empty_passphrase_is_none(void **state)
+{
+    struct mu_error err = MU_ERROR_INIT;
+    struct mu_secret none = MU_SECRET_INIT;
+    MU_AUTO_STRUCT(mu_key) key = make("p256");
+    MU_AUTO_CLEAR(mu_buf) pem = MU_BUF_INIT_SECRET;
+    (void)state;
+    assert_int_equal(mu_key_to_pem(key, &none, &pem, &err), 0);
+    assert_says(pem.data, "-----BEGIN PRIVATE KEY-----");
+}
+
+static void a_public_key_is_not_taken_for_a_private_one(void **state)
+{
+    struct mu_error err = MU_ERROR_INIT;
+    struct mu_key *key = NULL;
+    (void)state;
+    assert_int_equal(mu_key_load(data_path("keys/test-public.pem"), NULL, &key, &err), -1);
+    assert_int_equal(err.code, MU_E_WRONG_KIND);
+    assert_says(err.what, "a public key, not a private key");
+    assert_int_equal(mu_key_load(data_path("certs/ca.crt"), NULL, &key, &err), -1);
+    assert_says(err.what, "a certificate, not a private key");
+}
+
+static void the_pin_is_of_the_public_half_alone(void **state)
+{
+    struct mu_error err = MU_ERROR_INIT;
+    unsigned char a[32], b[32];
+    MU_AUTO_STRUCT(mu_key) key = NULL;
+    MU_AUTO_STRUCT(mu_key) public = NULL;
+    MU_AUTO_STRUCT(mu_key) other = make("p256");
+    MU_AUTO_CLEAR(mu_objects) objects = {0};
+    (void)state;
+    assert_int_equal(mu_key_load(data_path("keys/test-pkcs8.pem"), NULL, &key, &err), 0);
+    assert_int_equal(mu_objects_load(data_path("keys/test-public.pem"), &objects, &err), 0);
+    assert_int_equal(mu_key_pin(key, a, &err), 0);
+    assert_int_equal(mu_key_pin(objects.at[0].key, b, &err), 0);
+    assert_memory_equal(a, b, sizeof a);
+    assert_true(mu_key_same_public(key, objects.at[0].key));
+    assert_int_equal(mu_key_pin(other, b, &err), 0);
+    assert_memory_not_equal(a, b, sizeof a);
+    assert_false(mu_key_same_public(key, other));
+}
+
+static void the_digest_is_as_strong_as_the_key(void **state)
+{
+    static const struct {
+        const char *type, *digest;
+    } cases[] = {
+        {"p256", "SHA256"},    {"p384", "SHA384"}, {"p521", "SHA512"},
+        {"rsa2048", "SHA256"}, {"ed25519", NULL},
+    };
+    (void)state;
+    for (size_t i = 0; i < MU_COUNT(cases); i++) {
+        MU_AUTO_STRUCT(mu_key) key = make(cases[i].type);
+        const EVP_MD *digest = mu_digest_for(key);
+        if (cases[i].digest == NULL)
+            assert_null(digest);
+        else
+            assert_true(EVP_MD_is_a(digest, cases[i].digest));
+    }
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(keys_of_all_kinds_are_made_under_the_names_that_people_know),
+        cmocka_unit_test(an_unknown_kind_is_refused_with_the_list_of_those_known),
+        cmocka_unit_test(the_list_of_kinds_names_only_kinds_that_can_be_made),
+        cmocka_unit_test(a_key_survives_the_way_through_a_file),
+        cmocka_unit_test(a_protected_key_opens_to_its_passphrase_only),
+        cmocka_unit_test(an_empty_passphrase_is_none),
+        cmocka_unit_test(a_public_key_is_not_taken_for_a_private_one),
+        cmocka_unit_test(the_pin_is_of_the_public_half_alone),
+        cmocka_unit_test(the_digest_is_as_strong_as_the_key),
+    };
+    return cmocka_run_group_tests_name("key", tests, NULL, NULL);
+}
