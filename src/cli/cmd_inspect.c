@@ -9,6 +9,7 @@
 #include "cli/passphrase.h"
 #include "cli/print.h"
 #include "pki/info.h"
+#include "http/client.h"
 #include "pki/object.h"
 
 /* One argument and what was found in it. */
@@ -57,9 +58,33 @@ static int unlock(struct file *file, const struct mu_passphrase_source *source)
     return 0;
 }
 
+static bool is_url(const char *path)
+{
+    return mu_str_starts_with(path, "https://") || mu_str_starts_with(path, "http://");
+}
+
+/* The chain that a server presents, as if it had been read from a file: leaf first. */
+static int load_url(const char *url, struct mu_objects *ret, struct mu_error *err)
+{
+    MU_AUTO_CLEAR(mu_certs) chain = {0};
+    if (mu_str_starts_with(url, "http://")) {
+        mu_fail(err, MU_E_USAGE, "%s is plain HTTP, where no certificate is shown", url);
+        return mu_hint(err, "write it as https://HOST:PORT");
+    }
+    if (mu_fetch_chain(url, &chain, err) != 0)
+        return -1;
+    for (size_t i = 0; i < chain.count; i++) {
+        struct mu_object object = {.kind = MU_OBJECT_CERT, .cert = mu_cert_ref(chain.at[i])};
+        if (mu_objects_add(ret, &object, err) != 0)
+            return -1;
+    }
+    return 0;
+}
+
 static void read_file(struct file *file, const struct mu_passphrase_source *source)
 {
-    int result = mu_objects_load(file->path, &file->objects, &file->err);
+    int result = is_url(file->path) ? load_url(file->path, &file->objects, &file->err)
+                                    : mu_objects_load(file->path, &file->objects, &file->err);
     file->outside = file->objects.count;
     if (result == 0)
         result = unlock(file, source);
@@ -448,17 +473,19 @@ static const struct mu_opt opts[] = {
 
 const struct mu_cmd mu_cmd_inspect = {
     .name = "inspect",
-    .args = "FILE...",
+    .args = "FILE|URL|- ...",
     .summary = "say what a certificate, key, request, list or PKCS#12 is, and what is wrong with it",
     .details =
         "PEM and DER are told apart by content, and a file may hold several things; - is standard input.\n"
         "A key that is inspected beside certificates is said to belong to one of them, or to none.\n"
+        "https://HOST:PORT shows the chain that a server presents, trusted or not; nothing is sent to it.\n"
         "Of a private key nothing is ever shown but its type and its public half.\n"
         "\n"
         "Exit status: 0 all of it could be read, 1 some of it could not. Problems with what was read do\n"
         "not count: see mutual verify for a verdict.",
     .example = "mutual inspect ca.crt\n"
-               "mutual inspect my-client.crt my-client.key",
+               "mutual inspect my-client.crt my-client.key\n"
+               "mutual inspect https://localhost:3000",
     .opts = opts,
     .min_args = 1,
     .max_args = -1,

@@ -253,7 +253,8 @@ int mu_fetch_chain(const char *url, struct mu_certs *ret, struct mu_error *err)
     const struct mu_certs no_anchors = {0};
     MU_AUTO_CLEAR(mu_tls_client) tls = MU_TLS_CLIENT_INIT;
     struct mu_http_call call = {.url = url, .tls = &tls, .timeout_s = CONNECT_TIMEOUT_S};
-    struct transfer transfer = {.call = &call, .err = err};
+    struct mu_error why = MU_ERROR_INIT;
+    struct transfer transfer = {.call = &call, .err = &why};
     if (mu_url_host(url, host, sizeof host, err) != 0)
         return -1;
     tls.anchors = &no_anchors;
@@ -268,10 +269,12 @@ int mu_fetch_chain(const char *url, struct mu_certs *ret, struct mu_error *err)
     int result = perform(curl, &transfer, words);
 
     /* A server that turned us away for want of a certificate has shown its own before. */
-    if (tls.presented.count == 0)
-        return result != 0
-                   ? result
-                   : mu_fail(err, MU_E_TLS, "the server at %s presented no certificate", url);
+    if (tls.presented.count == 0 && result == 0)
+        return mu_fail(err, MU_E_TLS, "the server at %s presented no certificate", url);
+    if (tls.presented.count == 0) {
+        *err = why;
+        return -1;
+    }
     *ret = tls.presented;
     tls.presented = (struct mu_certs){0};
     return 0;

@@ -4,6 +4,8 @@ import subprocess
 
 import pytest
 
+from door import Door
+
 DATA = pathlib.Path(__file__).resolve().parents[1] / "data"
 CERTS, KEYS = DATA / "certs", DATA / "keys"
 
@@ -135,3 +137,20 @@ def test_names_cannot_send_escape_sequences_to_the_terminal(mutual, tmp_path):
     assert made.returncode == 0, made.stderr
     for flags in ((), ("--text",), ("--json",)):
         assert "\x1b" not in mutual("inspect", *flags, "odd.crt").ok().stdout
+
+
+def test_a_url_shows_the_chain_that_the_server_presents(mutual, ca, tmp_path):
+    with Door(tmp_path, home=ca) as door:
+        shown = mutual("inspect", door.url).ok().stdout
+        assert "CN=localhost" in shown and "DNS:localhost" in shown and "TLS server" in shown
+        things = mutual("inspect", "--json", door.url).ok().json()["objects"]
+        assert [thing["kind"] for thing in things] == ["certificate"]
+
+
+def test_a_url_that_shows_nothing_says_why(mutual, ca, tmp_path):
+    with Door(tmp_path, home=ca) as door:
+        plain_http = mutual("inspect", door.url.replace("https", "http"))
+        assert plain_http.code == 1 and "plain HTTP" in plain_http.stderr
+        port = door.port
+    gone = mutual("inspect", f"https://127.0.0.1:{port}")
+    assert gone.code == 1 and "cannot fetch" in gone.stderr and "hint: " in gone.stderr
