@@ -159,7 +159,7 @@ static int record(struct mu_authority *authority, const struct mu_order *order,
     strip_colons(info.sha256);
     struct mu_record record = {
         .serial = info.serial,
-        .name = order->name,
+        .name = mu_names_main(order->names),
         .profile = mu_profile_rules(order->profile)->name,
         .state = "valid",
         .subject = info.subject,

@@ -50,7 +50,6 @@ struct mu_order {
     enum mu_profile profile;
     const struct mu_key *key; /* the subject's public key */
     const struct mu_names *names;
-    const char *name; /* what to list it under */
     time_t now;
     int64_t lifetime_s;
 };

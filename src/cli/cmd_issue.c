@@ -1,4 +1,3 @@
-#include <stdio.h>
 #include <time.h>
 
 #include "authority/authority.h"
@@ -51,7 +50,6 @@ static int issue(const struct mu_args *args, enum mu_profile profile, int64_t li
         .profile = profile,
         .key = key,
         .names = &names,
-        .name = mu_args_at(args, 1),
         .now = now,
         .lifetime_s = lifetime_s,
     };
@@ -68,26 +66,38 @@ static int issue(const struct mu_args *args, enum mu_profile profile, int64_t li
     return 0;
 }
 
+/* What a person is likely to type next, ready to be copied. */
+static void suggest(enum mu_profile profile, const char *cert_path, const char *key_path,
+                    struct mu_buf *ret)
+{
+    mu_buf_adds(ret, profile == MU_PROFILE_CLIENT ? "mutual get" : "mutual serve");
+    if (profile == MU_PROFILE_CLIENT || !mu_str_equal(cert_path, "localhost.crt")) {
+        mu_buf_adds(ret, " --cert ");
+        mu_add_shell_word(ret, cert_path);
+        mu_buf_adds(ret, " --key ");
+        mu_add_shell_word(ret, key_path);
+    }
+    if (profile == MU_PROFILE_CLIENT)
+        mu_buf_adds(ret, " https://localhost:3000");
+}
+
 static int run(const struct mu_args *args, struct mu_error *err)
 {
-    char cert_path[MU_PATH_LEN], key_path[MU_PATH_LEN], next[2 * MU_PATH_LEN + 64] = "mutual serve";
+    char cert_path[MU_PATH_LEN], key_path[MU_PATH_LEN];
     enum mu_profile profile;
     int64_t lifetime_s;
     const char *name = mu_args_at(args, 1);
     MU_AUTO_STRUCT(mu_cert) cert = NULL;
+    MU_AUTO_CLEAR(mu_buf) next = MU_BUF_INIT;
     if (mu_profile_parse(mu_args_at(args, 0), &profile, err) != 0 ||
         mu_lifetime(args, mu_profile_rules(profile)->default_lifetime_s, &lifetime_s, err) != 0 ||
         mu_output_path(args, name, ".crt", cert_path, err) != 0 ||
         mu_output_path(args, name, ".key", key_path, err) != 0 ||
         issue(args, profile, lifetime_s, cert_path, key_path, &cert, err) != 0)
         return -1;
-    if (profile == MU_PROFILE_CLIENT)
-        snprintf(next, sizeof next, "mutual get --cert %s --key %s https://localhost:3000",
-                 cert_path, key_path);
-    else if (!mu_str_equal(name, "localhost"))
-        snprintf(next, sizeof next, "mutual serve --cert %s --key %s", cert_path, key_path);
-    return mu_show_issued(args, cert, mu_profile_rules(profile)->name, cert_path, key_path, next,
-                          err);
+    suggest(profile, cert_path, key_path, &next);
+    return mu_show_issued(args, cert, mu_profile_rules(profile)->name, cert_path, key_path,
+                          mu_buf_str(&next), err);
 }
 
 static const struct mu_opt opts[] = {

@@ -1,6 +1,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 #include <time.h>
 
 #include "authority/authority.h"
@@ -10,6 +11,7 @@
 #include "cli/passphrase.h"
 #include "cli/print.h"
 #include "pki/csr.h"
+#include "pki/info.h"
 
 /* --out FILE, else the request's name with .crt for .csr; a request from standard input goes to standard
  * output. */
@@ -32,7 +34,7 @@ static int output_path(const struct mu_args *args, char ret[MU_PATH_LEN], struct
 static bool has_san(const struct mu_names *names, const char *text)
 {
     for (size_t i = 0; i < names->count; i++)
-        if (mu_str_equal(names->san[i].value, text))
+        if (strcasecmp(names->san[i].value, text) == 0)
             return true;
     return false;
 }
@@ -71,6 +73,17 @@ static int settle_names(const struct mu_csr *csr, enum mu_profile profile, struc
     return 0;
 }
 
+/* A CA from elsewhere may work here and fail in the eyes of others. */
+static void warn_about_ca(const struct mu_cert *ca, const char *path)
+{
+    struct mu_error ignored = MU_ERROR_INIT;
+    MU_AUTO_CLEAR(mu_cert_info) info = {0};
+    if (mu_cert_info_read(ca, time(NULL), &info, &ignored) != 0)
+        return;
+    for (size_t i = 0; i < info.problems.count; i++)
+        mu_warn("the CA in %s: %s", path, info.problems.at[i]);
+}
+
 /* By the home CA, or by the one given with --cacert and --cakey. */
 static int sign(const struct mu_args *args, const struct mu_order *order, struct mu_cert **ret,
                 struct mu_error *err)
@@ -90,6 +103,7 @@ static int sign(const struct mu_args *args, const struct mu_order *order, struct
     if (mu_cert_load(ca_path, &ca, err) != 0 || mu_key_load(key_path, &source, &ca_key, err) != 0 ||
         mu_cert_match_key(ca, ca_key, ca_path, key_path, err) != 0)
         return -1;
+    warn_about_ca(ca, ca_path);
     return mu_issue_by(ca, ca_key, order, ret, err);
 }
 
@@ -127,7 +141,6 @@ static int run(const struct mu_args *args, struct mu_error *err)
         .profile = profile,
         .key = key,
         .names = &names,
-        .name = names.cn != NULL ? names.cn : names.san[0].value,
         .now = now,
         .lifetime_s = lifetime_s,
     };
@@ -158,8 +171,9 @@ const struct mu_cmd mu_cmd_sign = {
     .summary = "sign a request",
     .details =
         "The request's own signature is checked; only its names and its public key are taken, everything else\n"
-        "comes from the profile. With --cacert and --cakey any CA can sign, one made by openssl, too; what it\n"
-        "signs is not recorded here. \"-\" reads the request from standard input.",
+        "comes from the profile. With --cacert and --cakey any CA can sign, one made by openssl, too; its serial\n"
+        "numbers are random, and what it signs is not recorded here. FILE.crt lies beside FILE.csr. \"-\" reads\n"
+        "the request from standard input and writes the certificate to standard output.",
     .example = "mutual sign my-client.csr --profile client\n"
                "mutual sign api.csr --cacert ca.crt --cakey ca.key --days 365",
     .opts = opts,

@@ -76,6 +76,20 @@ int mu_output_path(const struct mu_args *args, const char *name, const char *end
     return 0;
 }
 
+void mu_add_shell_word(struct mu_buf *ret, const char *text)
+{
+    static const char plain[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789"
+                                "_@%+=:,./-";
+    if (*text != '\0' && text[strspn(text, plain)] == '\0') {
+        mu_buf_adds(ret, text);
+        return;
+    }
+    mu_buf_adds(ret, "'");
+    for (const char *p = text; *p != '\0'; p++)
+        mu_buf_add(ret, *p == '\'' ? "'\\''" : p, *p == '\'' ? 4 : 1);
+    mu_buf_adds(ret, "'");
+}
+
 void mu_note_if_cut(const struct mu_cert *cert, time_t now, int64_t lifetime_s)
 {
     char date[MU_DATE_LEN];

@@ -6,6 +6,7 @@
 #include <stdint.h>
 #include <time.h>
 
+#include "base/buf.h"
 #include "base/error.h"
 #include "base/file.h"
 #include "cli/cmd.h"
@@ -37,6 +38,9 @@ MU_CHECK int mu_output_path(const struct mu_args *args, const char *name, const 
 MU_CHECK int mu_show_issued(const struct mu_args *args, const struct mu_cert *cert,
                             const char *profile, const char *cert_path, const char *key_path,
                             const char *next, struct mu_error *err);
+
+/* Append `text` so that a shell takes it for one word, whatever is in it. */
+void mu_add_shell_word(struct mu_buf *ret, const char *text);
 
 /* Say so if the CA's own end cut the lifetime short. */
 void mu_note_if_cut(const struct mu_cert *cert, time_t now, int64_t lifetime_s);

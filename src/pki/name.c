@@ -260,6 +260,11 @@ int mu_names_set_main(struct mu_names *names, const char *text, bool free_text, 
     return set_cn(names, main->value, err);
 }
 
+const char *mu_names_main(const struct mu_names *names)
+{
+    return names->cn != NULL ? names->cn : names->count > 0 ? names->san[0].value : "";
+}
+
 int mu_names_add_loopback(struct mu_names *names, struct mu_error *err)
 {
     for (size_t i = 0; i < names->count; i++)

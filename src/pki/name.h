@@ -55,6 +55,9 @@ MU_CHECK int mu_names_set_main(struct mu_names *names, const char *text, bool fr
 /* Free text as the CN, and nothing else: a CA's name, a person's. Fails with MU_E_NAME. */
 MU_CHECK int mu_names_set_cn(struct mu_names *names, const char *text, struct mu_error *err);
 
+/* What people call the holder: the CN, else the first alternative name; "" without any. Borrowed. */
+const char *mu_names_main(const struct mu_names *names);
+
 /* "localhost" brings 127.0.0.1 and ::1 along. */
 MU_CHECK int mu_names_add_loopback(struct mu_names *names, struct mu_error *err);
 

@@ -228,7 +228,8 @@ static int open_readable(struct sqlite_store *store, struct mu_error *err)
     if (version > 0)
         return 0;
     mu_fail(err, MU_E_STORE, "%s is empty: the CA's records are not in it", store->path);
-    return mu_hint(err, "restore the file from a backup; if init was interrupted, begin anew: mutual init");
+    return mu_hint(
+        err, "restore the file from a backup; if init was interrupted, begin anew: mutual init");
 }
 
 /* --- Records --- */
@@ -319,6 +320,16 @@ static const char *const lists[2][2] = {
     [true] = {LIST "WHERE " FITS "ORDER BY id", LIST "WHERE " FITS "AND " ENDS},
 };
 
+/* A shell's [!a] is SQLite's [^a]; the rest is the same in both. */
+static char *to_sqlite_glob(const char *pattern)
+{
+    char *glob = strdup(pattern);
+    for (char *p = glob; p != NULL && *p != '\0'; p++)
+        if (p[0] == '[' && p[1] == '!')
+            p[1] = '^';
+    return glob;
+}
+
 static int each_record(struct mu_store *base, const struct mu_store_filter *filter,
                        mu_record_fn *each, void *arg, struct mu_error *err)
 {
@@ -327,8 +338,11 @@ static int each_record(struct mu_store *base, const struct mu_store_filter *filt
     MU_AUTO(sqlite3_stmt) s = prepare(store, lists[by_name][by_end]);
     if (s == NULL)
         return fail_sqlite(store, err, "cannot read");
+    char *glob = by_name ? to_sqlite_glob(filter->name_glob) : NULL;
+    if (by_name && glob == NULL)
+        return mu_fail_nomem(err);
     /* What a statement has no place for is not bound. */
-    sqlite3_bind_text(s, 1, filter->name_glob, -1, SQLITE_STATIC);
+    sqlite3_bind_text(s, 1, glob, -1, free);
     sqlite3_bind_int64(s, 2, filter->now);
     sqlite3_bind_int64(s, 3, filter->expiring_before);
     int code;

@@ -207,6 +207,7 @@ static void a_list_can_be_limited_by_a_pattern_of_names(void **state)
     assert_string_equal(names_of(f, "api.*", 0), "api.internal ");
     assert_string_equal(names_of(f, "d?.internal", 0), "db.internal ");
     assert_string_equal(names_of(f, "[ad][pb]*", 0), "api.internal db.internal ");
+    assert_string_equal(names_of(f, "[!ad]*", 0), "spiffe://example.org/db *.internal ");
     assert_string_equal(names_of(f, "spiffe:*db", 0), "spiffe://example.org/db ");
     assert_string_equal(names_of(f, "nothing", 0), "");
     assert_string_equal(names_of(f, "", 0), "");
