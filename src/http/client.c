@@ -136,13 +136,19 @@ static void set_request(CURL *curl, const struct mu_http_call *call, struct curl
 
 /* --- What went wrong --- */
 
+/* Only TLS 1.3 has an alert of its own for a certificate that is missing. In TLS 1.2, libssl and Go say
+ * handshake_failure, NSS bad_certificate, and GnuTLS decode_error. */
+static bool may_mean_missing(int alert)
+{
+    return alert == 116 || alert == 40 || alert == 42 || alert == 50;
+}
+
 static int fail_by_alert(const struct mu_tls_client *tls, const char *url, struct mu_error *err)
 {
     char label[MU_CERT_LABEL_LEN];
     const struct mu_alert *alert = mu_alert_find(tls->alert);
     const char *when = tls->finished ? "after the handshake" : "during the handshake";
-    /* TLS 1.2 has no alert of its own for a certificate that is missing. */
-    bool missing = tls->asked && tls->chain == NULL && (tls->alert == 116 || tls->alert == 40);
+    bool missing = tls->asked && tls->chain == NULL && may_mean_missing(tls->alert);
     if (missing)
         mu_fail(err, MU_E_REFUSED,
                 "the server at %s asked for a client certificate, got none, and refused this client",
