@@ -103,13 +103,13 @@ def connect(door, ctx, name="localhost", session=None):
 
 def read_all(sock):
     """Everything until the server closes; an alert or a reset ends it with what there was before."""
-    data = b""
+    data = bytearray()
     try:
         while piece := sock.recv(65536):
             data += piece
     except (ssl.SSLError, ConnectionError) as error:
-        return data, error
-    return data, None
+        return bytes(data), error
+    return bytes(data), None
 
 
 def read_answer(sock):
