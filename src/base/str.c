@@ -53,7 +53,7 @@ static size_t utf8_length(const unsigned char *s, size_t len)
 char *mu_str_printable(const void *data, size_t len, char *ret, size_t cap)
 {
     const unsigned char *s = data;
-    size_t out = 0;
+    size_t out = 0, keep = 0; /* up to `keep`, there is room for dots behind it */
     for (size_t i = 0; i < len;) {
         size_t good = utf8_length(s + i, len - i);
         char piece[5];
@@ -62,14 +62,16 @@ char *mu_str_printable(const void *data, size_t len, char *ret, size_t cap)
             memcpy(piece, s + i, good);
         else
             piece_len = (size_t)snprintf(piece, sizeof piece, "\\x%02x", s[i]);
-        size_t rest = i + (good > 0 ? good : 1) < len ? 3 : 0; /* keep room for the "..." */
-        if (out + piece_len + rest + 1 > cap) {
+        if (out + piece_len + 1 > cap) {
+            out = keep;
             for (int dots = 0; dots < 3 && out + 1 < cap; dots++)
                 ret[out++] = '.';
             break;
         }
         memcpy(ret + out, piece, piece_len);
         out += piece_len;
+        if (out + sizeof "..." <= cap)
+            keep = out;
         i += good > 0 ? good : 1;
     }
     ret[out] = '\0';

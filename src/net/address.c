@@ -1,6 +1,7 @@
 #include "net/address.h"
 
 #include <arpa/inet.h>
+#include <ctype.h>
 #include <netdb.h>
 #include <netinet/in.h>
 #include <stdio.h>
@@ -93,7 +94,7 @@ int mu_address_parse(const char *text, struct mu_address *ret, size_t cap, size_
     if (!split(text, host, sizeof host, &port))
         return mu_fail(err, MU_E_ADDRESS, "\"%s\" is not an address to listen on", text);
     unsigned long number = strtoul(port, &end, 10);
-    if (*port == '\0' || *port == '-' || *port == '+' || *end != '\0' || number > 65535)
+    if (!isdigit((unsigned char)*port) || *end != '\0' || number > 65535) /* no space, no sign */
         return mu_fail(err, MU_E_ADDRESS, "\"%s\" has no port between 0 and 65535", text);
 
     int result;
