@@ -139,7 +139,6 @@ static void the_pin_is_of_the_public_half_alone(void **state)
     struct mu_error err = MU_ERROR_INIT;
     unsigned char a[32], b[32];
     MU_AUTO_STRUCT(mu_key) key = NULL;
-    MU_AUTO_STRUCT(mu_key) public = NULL;
     MU_AUTO_STRUCT(mu_key) other = make("p256");
     MU_AUTO_CLEAR(mu_objects) objects = {0};
     (void)state;
