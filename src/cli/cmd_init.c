@@ -67,7 +67,7 @@ static int run(const struct mu_args *args, struct mu_error *err)
 }
 
 static const struct mu_opt opts[] = {
-    {"key-type", 't', "TYPE", "p256, p384, p521, rsa2048, rsa3072, rsa4096, ed25519", "p256", false},
+    {"key-type", 't', "TYPE", mu_key_types, "p256", false},
     {"days", 0, "N", "how long it is valid, in days", "3650", false},
     {"force", 0, NULL, "begin anew; a CA that is there is moved aside", NULL, false},
     MU_PASSPHRASE_OPT,

@@ -103,7 +103,7 @@ static int run(const struct mu_args *args, struct mu_error *err)
 static const struct mu_opt opts[] = {
     {"san", 0, "NAME", "a further name: DNS, IP address, URI or e-mail", NULL, true},
     MU_LIFETIME_OPTS,
-    {"key-type", 't', "TYPE", "p256, p384, p521, rsa2048, rsa3072, rsa4096, ed25519", "p256", false},
+    {"key-type", 't', "TYPE", mu_key_types, "p256", false},
     {"out", 'o', "PREFIX", "write PREFIX.crt and PREFIX.key [the name]", NULL, false},
     {"force", 0, NULL, "replace files that are there", NULL, false},
     {"encrypt-key", 0, NULL, "protect the new key, too, with the passphrase of --passphrase-file",

@@ -37,7 +37,7 @@ static int run(const struct mu_args *args, struct mu_error *err)
 }
 
 static const struct mu_opt opts[] = {
-    {"key-type", 't', "TYPE", "p256, p384, p521, rsa2048, rsa3072, rsa4096, ed25519", "p256", false},
+    {"key-type", 't', "TYPE", mu_key_types, "p256", false},
     {"force", 0, NULL, "replace a file that is there", NULL, false},
     MU_PASSPHRASE_OPT,
     {0},

@@ -107,17 +107,28 @@ static int sign(const struct mu_args *args, const struct mu_order *order, struct
     return mu_issue_by(ca, ca_key, order, ret, err);
 }
 
-static int deliver(const struct mu_args *args, const char *path, const struct mu_cert *cert,
+/* Opened before anything is signed, so that a directory that cannot be written costs no certificate. `ret_fd` is
+ * -1 for standard output. */
+static int open_output(const char *path, struct mu_stage *stage, int *ret_fd, struct mu_error *err)
+{
+    *ret_fd = -1;
+    return mu_str_equal(path, "-") ? 0 : mu_stage_open(stage, path, 0644, ret_fd, err);
+}
+
+static int deliver(const struct mu_cert *cert, const char *path, struct mu_stage *stage, int fd,
                    struct mu_error *err)
 {
     MU_AUTO_CLEAR(mu_buf) pem = MU_BUF_INIT;
     mu_cert_to_pem(cert, &pem);
     if (mu_buf_failed(&pem))
         return mu_fail_nomem(err);
-    if (!mu_str_equal(path, "-"))
-        return mu_file_write(path, pem.data, pem.len, 0644, mu_args_given(args, "force"), err);
-    fputs(pem.data, stdout);
-    return 0;
+    if (fd < 0) {
+        fputs(pem.data, stdout);
+        return 0;
+    }
+    if (dprintf(fd, "%s", pem.data) < 0)
+        return mu_fail_errno(err, MU_E_IO, "cannot write %s", path);
+    return mu_stage_commit(stage, err);
 }
 
 static int run(const struct mu_args *args, struct mu_error *err)
@@ -126,16 +137,17 @@ static int run(const struct mu_args *args, struct mu_error *err)
     enum mu_profile profile;
     int64_t lifetime_s;
     time_t now = time(NULL);
-    struct mu_stage probe = {.replace = mu_args_given(args, "force")};
+    int fd;
+    MU_AUTO_CLEAR(mu_stage) stage = {.replace = mu_args_given(args, "force")};
     MU_AUTO_STRUCT(mu_csr) csr = NULL;
     MU_AUTO_STRUCT(mu_key) key = NULL;
     MU_AUTO_STRUCT(mu_cert) cert = NULL;
     MU_AUTO_CLEAR(mu_names) names = {0};
     if (mu_profile_parse(mu_args_value(args, "profile"), &profile, err) != 0 ||
         mu_lifetime(args, mu_profile_rules(profile)->default_lifetime_s, &lifetime_s, err) != 0 ||
-        output_path(args, path, err) != 0 || mu_stage_check(&probe, path, err) != 0 ||
-        mu_csr_load(mu_args_at(args, 0), &csr, err) != 0 || mu_csr_verify(csr, err) != 0 ||
-        mu_csr_key(csr, &key, err) != 0 || settle_names(csr, profile, &names, err) != 0)
+        output_path(args, path, err) != 0 || mu_csr_load(mu_args_at(args, 0), &csr, err) != 0 ||
+        mu_csr_verify(csr, err) != 0 || mu_csr_key(csr, &key, err) != 0 ||
+        settle_names(csr, profile, &names, err) != 0 || open_output(path, &stage, &fd, err) != 0)
         return -1;
     struct mu_order order = {
         .profile = profile,
@@ -144,7 +156,7 @@ static int run(const struct mu_args *args, struct mu_error *err)
         .now = now,
         .lifetime_s = lifetime_s,
     };
-    if (sign(args, &order, &cert, err) != 0 || deliver(args, path, cert, err) != 0)
+    if (sign(args, &order, &cert, err) != 0 || deliver(cert, path, &stage, fd, err) != 0)
         return -1;
     mu_note_if_cut(cert, now, lifetime_s);
     if (mu_str_equal(path, "-")) {

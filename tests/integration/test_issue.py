@@ -1,4 +1,6 @@
 """mutual issue: a key and a certificate in one step."""
+import shlex
+
 import pytest
 
 from made import KEY_TYPES, files, is_whole_pair, lifetime, names, openssl, serial, subject, text, verify
@@ -177,6 +179,21 @@ def test_what_cannot_be_issued_is_refused_in_words_and_leaves_nothing(mutual, ca
     assert "\x1b" not in result.stderr and result.stdout == ""
     assert files(tmp_path) == []
     assert mutual("list", "--json").ok().json() == []
+
+
+def test_nobody_gets_the_cas_own_name(mutual, home, tmp_path):
+    """OpenSSL takes a certificate whose issuer has its own name for a self-signed one."""
+    mutual("init", "localhost").ok()
+    mutual("issue", "server", "localhost").refused('"localhost" is the name of the CA itself', "--san")
+    mutual("issue", "server", "www", "localhost").ok()
+    verify(home / "ca.crt", tmp_path / "www.crt", "server")
+
+
+def test_the_next_command_can_be_pasted_into_a_shell(mutual, ca, tmp_path):
+    result = mutual("issue", "client", "Zoë O'Neil; rm *").ok()
+    line = result.stdout[result.stdout.index("next: ") + len("next: "):].strip()
+    assert shlex.split(line) == ["mutual", "get", "--cert", "Zoë O'Neil; rm _.crt", "--key", "Zoë O'Neil; rm _.key",
+                                 "https://localhost:3000"]
 
 
 def test_without_a_ca_the_hint_is_to_make_one(mutual, tmp_path):

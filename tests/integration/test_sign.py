@@ -158,6 +158,27 @@ def test_an_expired_ca_refuses_and_says_when_it_expired(mutual, tmp_path):
     mutual("sign", "my.csr", "--cacert", "ca.crt", "--cakey", "ca.key").refused("past-ca", "expired on 2021-01-01")
 
 
+def test_a_ca_bound_to_servers_signs_no_client(mutual, openssl_ca, tmp_path):
+    openssl("req", "-x509", "-key", tmp_path / "ca.key", "-subj", "/CN=servers-only", "-addext",
+            "extendedKeyUsage=serverAuth", "-days", 30, "-out", tmp_path / "ca.crt")
+    request(tmp_path)
+    by = ("--cacert", "ca.crt", "--cakey", "ca.key")
+    mutual("sign", "my.csr", "--profile", "client", *by).refused("servers-only", "may not issue client certificates")
+    mutual("sign", "my.csr", "--profile", "server", *by).ok()
+
+
+def test_a_ca_that_strict_verifiers_refuse_signs_with_a_warning(mutual, openssl_ca, tmp_path):
+    request(tmp_path)
+    result = mutual("sign", "my.csr", "--profile", "client", "--cacert", "ca.crt", "--cakey", "ca.key").ok()
+    assert "warning: the CA in ca.crt: as a CA it lacks keyUsage" in result.stderr
+
+
+def test_a_place_that_cannot_be_written_costs_no_certificate(mutual, ca, tmp_path):
+    request(tmp_path)
+    mutual("sign", "my.csr", "--profile", "client", "--out", "none/my.crt").refused("none/my.crt", "hint: ")
+    assert mutual("list", "--json").ok().json() == []
+
+
 def test_an_output_file_is_not_overwritten(mutual, ca, tmp_path):
     request(tmp_path)
     (tmp_path / "my.crt").write_text("mine")
