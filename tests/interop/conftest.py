@@ -1,5 +1,4 @@
 """What every meeting with another TLS needs: the binary, certificates, and the other side's helpers."""
-import importlib.util
 import os
 import pathlib
 import sys
@@ -7,17 +6,12 @@ import time
 
 import pytest
 
+# This folder is a package, so that its conftest is `interop.conftest` and `conftest` is the scenarios'.
 HERE = pathlib.Path(__file__).resolve().parent
-INTEGRATION = HERE.parent / "integration"
-sys.path[:0] = [str(HERE), str(INTEGRATION)]
+sys.path[:0] = [str(HERE.parent / "integration"), str(HERE)]  # in this order: both have a conftest
 
-# The scenarios' conftest, which cannot be imported by that name: it is this file's own.
-_spec = importlib.util.spec_from_file_location("scenarios", INTEGRATION / "conftest.py")
-scenarios = importlib.util.module_from_spec(_spec)
-_spec.loader.exec_module(scenarios)
-home, mutual, ca = scenarios.home, scenarios.mutual, scenarios.ca  # the same fixtures
-
-from door import Door  # noqa: E402  (the line above tells it where the binary is)
+from conftest import Mutual, ca, home, mutual  # noqa: E402, F401  (the last three are fixtures)
+from door import Door  # noqa: E402
 from peers import CLIENTS, SERVERS, Files, Workshop, need, run  # noqa: E402
 
 
@@ -45,7 +39,7 @@ class World:
 def ours(tmp_path_factory):
     """What mutual makes: a CA, a server and a client; and the clients that nobody should let in."""
     directory = tmp_path_factory.mktemp("ours")
-    mutual = scenarios.Mutual(directory / "home", directory)
+    mutual = Mutual(directory / "home", directory)
     mutual("init").ok()
     mutual("issue", "server", "localhost").ok()
     mutual("issue", "client", "my-client").ok()
@@ -70,7 +64,7 @@ def recipe(tmp_path_factory):
         do(f"genrsa -out {name}.key 2048")
         do(f"req -new -key {name}.key -subj /CN={subject} -out {name}.csr")
         do(f"x509 -req -in {name}.csr -CA ca.crt -CAkey ca.key -CAcreateserial -days 365 -out {name}.crt")
-    return World(directory, scenarios.Mutual(directory / "no-home", directory), directory / "ca.crt")
+    return World(directory, Mutual(directory / "no-home", directory), directory / "ca.crt")
 
 
 @pytest.fixture

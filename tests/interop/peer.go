@@ -44,7 +44,8 @@ func pair(cert, key string) tls.Certificate {
 }
 
 func get(url string, config *tls.Config) (string, error) {
-	client := http.Client{Transport: &http.Transport{TLSClientConfig: config, DisableKeepAlives: true, ForceAttemptHTTP2: true}}
+	client := http.Client{Transport: &http.Transport{
+		TLSClientConfig: config, DisableKeepAlives: true, ForceAttemptHTTP2: true}}
 	response, err := client.Get(url)
 	if err != nil {
 		return "", err

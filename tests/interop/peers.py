@@ -215,8 +215,8 @@ class NssClient(Client):
     def fetch(self, port, version, files, count=1):
         database = nss_database(files, self.directory)
         own = ["-n", files.cert.stem] if files.cert else []
-        argv = [need("tstclnt"), "-4", "-h", "localhost", "-p", port, "-d", f"sql:{database}", "-W", database / "passphrase",
-                "-V", f"tls{version}:tls{version}", *own]
+        argv = [need("tstclnt"), "-4", "-h", "localhost", "-p", port, "-d", f"sql:{database}",
+                "-W", database / "passphrase", "-V", f"tls{version}:tls{version}", *own]
         request = self.directory / "request"  # a file, for tstclnt does not see the end of a pipe
         request.write_text(REQUEST, encoding="ascii")
         answers = []

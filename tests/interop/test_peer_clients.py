@@ -65,5 +65,6 @@ def test_a_refused_client_in_the_middle_of_an_upload_is_told_why_too(ours, make_
     door = make_door(ours.files("localhost"))
     (tmp_path / "upload").write_bytes(b"x" * 500_000)
     for _ in range(10):
-        done = run(need("curl"), "-sS", "--cacert", ours.ca, "--data-binary", "@upload", door.url, cwd=tmp_path, check=False)
+        done = run(need("curl"), "-sS", "--cacert", ours.ca, "--data-binary", "@upload", door.url, cwd=tmp_path,
+                   check=False)
         assert "alert certificate required" in done.stderr

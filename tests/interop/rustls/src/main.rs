@@ -11,7 +11,9 @@ use std::sync::Arc;
 use rustls::pki_types::{pem::PemObject, CertificateDer, PrivateKeyDer};
 use rustls::server::WebPkiClientVerifier;
 use rustls::version::{TLS12, TLS13};
-use rustls::{ClientConfig, ClientConnection, RootCertStore, ServerConfig, ServerConnection, Stream, SupportedProtocolVersion};
+use rustls::{
+    ClientConfig, ClientConnection, RootCertStore, ServerConfig, ServerConnection, Stream, SupportedProtocolVersion,
+};
 
 type Outcome<T> = Result<T, Box<dyn Error>>;
 
@@ -45,7 +47,8 @@ fn get(port: u16, config: &Arc<ClientConfig>) -> Outcome<String> {
 }
 
 fn client(args: &[String]) -> Outcome<()> {
-    let builder = ClientConfig::builder_with_protocol_versions(&versions(&args[1])).with_root_certificates(roots(&args[2])?);
+    let builder = ClientConfig::builder_with_protocol_versions(&versions(&args[1]))
+        .with_root_certificates(roots(&args[2])?);
     let config = Arc::new(if args[3] == "-" {
         builder.with_no_client_auth()
     } else {
