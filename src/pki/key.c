@@ -175,8 +175,10 @@ bool mu_key_same_public(const struct mu_key *a, const struct mu_key *b)
 const EVP_MD *mu_digest_for(const struct mu_key *key)
 {
     EVP_PKEY *evp = mu_key_evp(key);
-    if (EVP_PKEY_is_a(evp, "ED25519") || EVP_PKEY_is_a(evp, "ED448"))
-        return NULL;
+    char name[32];
+    if (EVP_PKEY_get_default_digest_name(evp, name, sizeof name) == 2 &&
+        mu_str_equal(name, SN_undef))
+        return NULL; /* 2: this one and no other, which is none */
     /* A digest as strong as the curve; what is stronger than the key adds nothing. */
     int bits = EVP_PKEY_is_a(evp, "EC") ? EVP_PKEY_get_bits(evp) : 0;
     return bits > 384 ? EVP_sha512() : bits > 256 ? EVP_sha384() : EVP_sha256();

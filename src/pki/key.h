@@ -57,7 +57,7 @@ bool mu_key_same_public(const struct mu_key *a, const struct mu_key *b);
 MU_CHECK int mu_key_wrap(EVP_PKEY *evp, struct mu_key **ret, struct mu_error *err);
 EVP_PKEY *mu_key_evp(const struct mu_key *key);
 
-/* For pki: the digest to sign with by this key; NULL for a key that brings its own (Ed25519). */
+/* For pki: the digest to sign with by this key; NULL for a key that brings its own (Ed25519, ML-DSA). */
 const EVP_MD *mu_digest_for(const struct mu_key *key);
 
 #endif
