@@ -53,11 +53,12 @@ def test_help_of_each_command(mutual, command):
 
 
 @pytest.mark.parametrize("command", [name for name in COMMANDS if name not in STAYS])
-def test_the_examples_in_the_help_work(mutual, place, command):
+def test_the_examples_in_the_help_work(mutual, ca, place, command):
     # The CA and the files are there already; who makes new ones is told that it may.
     more = ["--force"] if command in ("init", "issue", "key", "request", "sign") else []
-    for words in examples(command):
-        mutual(*words, *more).ok()
+    with Door(place, home=ca) as door:
+        for words in examples(command):
+            mutual(*(word.replace("https://localhost:3000", door.url) for word in words), *more).ok()
 
 
 def test_the_examples_of_serve_and_get_work(mutual, ca, place):
