@@ -90,17 +90,18 @@ static int next_octet(const char **p)
     return high << 4 | low;
 }
 
-static const char *skip_authority(const char *target)
+const char *mu_target_origin(const char *target)
 {
     if (strncasecmp(target, "http://", 7) != 0 && strncasecmp(target, "https://", 8) != 0)
         return target;
-    const char *path = strchr(strchr(target, ':') + 3, '/');
-    return path == NULL ? "/" : path;
+    const char *authority = strchr(target, ':') + 3;
+    const char *path = authority + strcspn(authority, "/?#");
+    return *path == '/' ? path : "/"; /* "http://host?a=b" has the empty path */
 }
 
 bool mu_target_path(const char *target, char *ret)
 {
-    const char *p = skip_authority(target);
+    const char *p = mu_target_origin(target);
     if (*p != '/')
         return false;
     char *out = ret;
@@ -327,7 +328,7 @@ static void send_file(int fd, const struct stat *st, const char *path,
 /* A directory is named with a slash at its end, or relative links on its page would lead astray. */
 static void redirect_to_slash(const struct mu_request *request, struct mu_response *ret)
 {
-    const char *path = skip_authority(request->target);
+    const char *path = mu_target_origin(request->target);
     /* Two slashes at the start would name another host: //evil.example/. [RFC 3986 4.2] */
     while (path[0] == '/' && path[1] == '/')
         path++;

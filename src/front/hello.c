@@ -1,17 +1,11 @@
 #include "front/site.h"
 
-#include <string.h>
-
 void mu_hello_respond(const struct mu_request *request, struct mu_response *ret)
 {
-    char path[16];
-    if (strlen(request->target) >= sizeof path || !mu_target_path(request->target, path) ||
-        path[0] != '\0') {
-        /* A query does no harm, and is longer than the path above may be. */
-        if (strncmp(request->target, "/?", 2) != 0) {
-            mu_response_sentence(ret, 404, "there is nothing here but /");
-            return;
-        }
+    const char *path = mu_target_origin(request->target);
+    if (path[0] != '/' || (path[1] != '\0' && path[1] != '?')) {
+        mu_response_sentence(ret, 404, "there is nothing here but /");
+        return;
     }
     if (!mu_request_is(request, "GET") && !mu_request_is(request, "HEAD")) {
         mu_response_sentence(ret, 405, "only GET and HEAD are answered here");

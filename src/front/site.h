@@ -24,6 +24,10 @@ MU_AUTO_DEFINE_STRUCT(mu_files, mu_files_free)
 void mu_files_respond(const struct mu_files *files, const struct mu_request *request,
                       struct mu_response *ret);
 
+/* The origin-form of a target ("/path?query"): without the scheme and authority of the absolute-form. A target
+ * of another form is returned as it is. [RFC 9112 3.2.2] */
+const char *mu_target_origin(const char *target);
+
 /*
  * The path of a request target, decoded, without the query: what mu_files_respond() looks up, relative to
  * the directory ("" for the directory itself). `ret` has room for strlen(target) + 1 bytes. False: it is no
