@@ -28,8 +28,9 @@ struct mu_cmd {
     const char *summary; /* one line for the list of commands */
     const char *details; /* paragraphs for --help, or NULL */
     const char *example; /* complete command lines, one a line; a test runs each */
-    const struct mu_opt *opts; /* ended by an all-zero entry; --home, --json, --help come by themselves */
-    int min_args, max_args;    /* how many words besides options; max_args -1: any number */
+    const struct mu_opt
+        *opts; /* ended by an all-zero entry; --home, --json, --help come by themselves */
+    int min_args, max_args; /* how many words besides options; max_args -1: any number */
     /* 0: done. -1: failed, and `err` says why (main prints it). Above 0: that is the exit status, and
      * the command itself has said all there is to say. */
     int (*run)(const struct mu_args *args, struct mu_error *err);

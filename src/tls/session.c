@@ -170,6 +170,16 @@ static bool looks_like_http(const struct mu_tls *tls)
     return false;
 }
 
+/* libssl gives up after the five bytes that would be a record's header; a method's name may be longer. */
+static void read_rest_of_first(struct mu_tls *tls)
+{
+    ssize_t n = tls->first_len == sizeof tls->first
+                    ? 0
+                    : tls->transport.read(tls->transport.arg, tls->first + tls->first_len,
+                                          sizeof tls->first - tls->first_len);
+    tls->first_len += n > 0 ? (size_t)n : 0;
+}
+
 static void note_failure(struct mu_tls *tls, int ssl_error)
 {
     if (tls->refusal.code != MU_REFUSAL_NONE) { /* the verify callback knows more than the queue */
@@ -179,12 +189,11 @@ static void note_failure(struct mu_tls *tls, int ssl_error)
     const unsigned char handshake_record = 22, alert_record = 21, sslv2_header = 0x80;
     bool tls_record = tls->first_len == 0 || tls->first[0] == handshake_record ||
                       tls->first[0] == alert_record || (tls->first[0] & sslv2_header) != 0;
-    if (looks_like_http(tls)) {
+    if (!tls_record) {
         ERR_clear_error();
-        mu_refusal_set(&tls->refusal, MU_REFUSAL_PLAIN_HTTP);
-    } else if (!tls_record) {
-        ERR_clear_error();
-        mu_refusal_set(&tls->refusal, MU_REFUSAL_NOT_TLS);
+        read_rest_of_first(tls);
+        mu_refusal_set(&tls->refusal,
+                       looks_like_http(tls) ? MU_REFUSAL_PLAIN_HTTP : MU_REFUSAL_NOT_TLS);
     } else if (ssl_error == SSL_ERROR_SYSCALL && ERR_peek_error() == 0) {
         mu_refusal_set(&tls->refusal, tls->broken ? MU_REFUSAL_TRANSPORT : MU_REFUSAL_CLOSED);
     } else {
