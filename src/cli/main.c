@@ -1,12 +1,14 @@
 /* From the command line to one command's run(), and from its result to an exit status. */
 
 #include <ctype.h>
+#include <fcntl.h>
 #include <getopt.h>
 #include <signal.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "base/buf.h"
 #include "base/str.h"
@@ -331,8 +333,25 @@ static int dispatch(struct mu_args *args, int argc, char **argv, struct mu_error
     return run_command(args, argc - first, argv + first, err);
 }
 
+/*
+ * Whoever closes a standard stream ("2>&-") leaves its number to the next file that is opened, and a message
+ * would be written into a store or to a client. So the gaps are filled, the wrong way round: a stream that was
+ * closed still fails when it is used.
+ */
+static bool fill_standard_streams(void)
+{
+    for (int fd = STDIN_FILENO; fd <= STDERR_FILENO; fd++)
+        if (fcntl(fd, F_GETFD) < 0 &&
+            open("/dev/null", fd == STDIN_FILENO ? O_WRONLY : O_RDONLY) != fd)
+            return false;
+    return true;
+}
+
 int main(int argc, char **argv)
 {
+    if (!fill_standard_streams())
+        return 1; /* and there is nowhere to say so */
+
     /* A closed pipe is told by write()'s result, where it can be handled, not by a silent death. */
     signal(SIGPIPE, SIG_IGN);
 
