@@ -1,6 +1,7 @@
 #include "cli/serve_log.h"
 
 #include <jansson.h>
+#include <poll.h>
 #include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -17,7 +18,7 @@ enum { SEEN_SLOTS = 4096 };
 
 struct mu_serve_log {
     bool json;
-    pthread_mutex_t lock; /* on `seen` */
+    pthread_mutex_t lock; /* on `seen`, and on standard error */
     unsigned char seen[SEEN_SLOTS][32];
 };
 
@@ -40,21 +41,27 @@ void mu_serve_log_free(struct mu_serve_log *log)
     free(log);
 }
 
-/* One write, so that lines of several threads do not mix. A log that cannot be written is no reason to
- * stop serving. */
-static void put(const char *line, size_t len)
+/*
+ * One write, so that lines of several threads do not mix. A log that cannot be written is no reason to
+ * stop serving: where standard error is a pipe that nobody empties, the line is lost, rather than that every
+ * worker waits there for ever. Only under the lock does room for a line mean room for this one.
+ */
+static void put(struct mu_serve_log *log, const char *line, size_t len)
 {
-    if (write(STDERR_FILENO, line, len) < 0)
-        return;
+    struct pollfd room = {.fd = STDERR_FILENO, .events = POLLOUT};
+    pthread_mutex_lock(&log->lock);
+    if (poll(&room, 1, 0) > 0 && write(STDERR_FILENO, line, len) < 0)
+        len = 0; /* a full disk, or nobody who listens: there is no other place to say so */
+    pthread_mutex_unlock(&log->lock);
 }
 
-static void put_json(json_t *object)
+static void put_json(struct mu_serve_log *log, json_t *object)
 {
     char *text = object == NULL ? NULL : json_dumps(object, JSON_COMPACT);
     struct mu_buf line = MU_BUF_INIT;
     if (text != NULL)
         mu_buf_addf(&line, "%s\n", text);
-    put(mu_buf_str(&line), line.len);
+    put(log, mu_buf_str(&line), line.len);
     mu_buf_clear(&line);
     free(text);
     json_decref(object);
@@ -69,15 +76,15 @@ static void tell(struct mu_serve_log *log, const char *event, const struct mu_ad
     if (peer != NULL)
         mu_address_text(peer, from);
     if (log->json) {
-        put_json(json_pack("{s:s, s:s, s:s, s:s, s:s, s:s, s:s}", "time", when, "event", event,
-                           "peer", from, "id", id, "sentence", sentence, "hint", hint, "cause",
-                           cause));
+        put_json(log, json_pack("{s:s, s:s, s:s, s:s, s:s, s:s, s:s}", "time", when, "event", event,
+                                "peer", from, "id", id, "sentence", sentence, "hint", hint, "cause",
+                                cause));
         return;
     }
     MU_AUTO_CLEAR(mu_buf) line = MU_BUF_INIT;
     mu_buf_addf(&line, "%s %s %s %s: %s%s%s%s; hint: %s\n", when, from, event, id, sentence,
                 *cause != '\0' ? " (" : "", cause, *cause != '\0' ? ")" : "", hint);
-    put(mu_buf_str(&line), line.len);
+    put(log, mu_buf_str(&line), line.len);
 }
 
 static void on_refused(void *arg, const struct mu_address *peer, const struct mu_refusal *refusal)
@@ -137,16 +144,16 @@ static void on_requested(void *arg, const struct mu_request_event *event)
     if (event->target != NULL)
         mu_str_printable(event->target, strlen(event->target), target, sizeof target);
     if (log->json) {
-        put_json(json_pack("{s:s, s:s, s:s, s:s, s:s, s:s, s:s, s:i}", "time", when, "event",
-                           "request", "peer", from, "subject", event->who->subject, "san",
-                           event->who->san, "method", method, "path", target, "status",
-                           event->status));
+        put_json(log, json_pack("{s:s, s:s, s:s, s:s, s:s, s:s, s:s, s:i}", "time", when, "event",
+                                "request", "peer", from, "subject", event->who->subject, "san",
+                                event->who->san, "method", method, "path", target, "status",
+                                event->status));
         return;
     }
     MU_AUTO_CLEAR(mu_buf) line = MU_BUF_INIT;
     mu_buf_addf(&line, "%s %s request \"%s\" %s %s %s %d\n", when, from, event->who->subject,
                 event->who->san[0] == '\0' ? "-" : event->who->san, method, target, event->status);
-    put(mu_buf_str(&line), line.len);
+    put(log, mu_buf_str(&line), line.len);
 }
 
 void mu_serve_log_attach(struct mu_serve_log *log, bool requests, struct mu_front_config *config)

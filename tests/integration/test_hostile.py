@@ -34,3 +34,52 @@ def test_the_greeting_is_at_the_root_whatever_form_the_target_has(ca, place, cli
     with Door(place, home=ca) as door, connect(door, client) as sock:
         assert ask(sock, GET.replace(b"/ ", target.encode() + b" ", 1))[0] == 200
         assert ask(sock, GET.replace(b"/ ", b"https://localhost/x ", 1))[0] == 404
+
+
+# --- Standard streams ---
+
+def refuse_many(door, count):
+    for _ in range(count):
+        with plain(door) as sock:
+            sock.sendall(b"this is not TLS\n")
+            read_all(sock)
+
+
+def redirected(how):
+    """Run it with its streams like this."""
+    return ("sh", "-c", f'exec "$@" {how}', "sh")
+
+
+def test_a_log_that_nobody_reads_holds_up_nobody(ca, place, client):
+    """A pipe that is full: lines are lost, clients are not, and it ends when it is told to."""
+    os.mkfifo(place / "log")
+    unread = os.open(place / "log", os.O_RDWR)
+    fcntl.fcntl(unread, fcntl.F_SETPIPE_SZ, 4096)
+    with Door(place, "--workers", "2", home=ca, prefix=redirected("2>log")) as door:
+        refuse_many(door, 60)
+        with connect(door, client) as sock:
+            assert ask(sock, GET)[0] == 200
+        assert door.stop() == 0
+    assert os.read(unread, 65536).endswith(b"\n"), "what was written is whole lines"
+    os.close(unread)
+
+
+@pytest.mark.parametrize("how", ["2>&-", "0<&- 2>&-", "2>/dev/full"])
+def test_a_log_that_cannot_be_written_goes_nowhere_else(ca, place, client, how):
+    """Not into whatever was opened in the place of standard error, a client's connection above all."""
+    with Door(place, "--log", "requests", home=ca, prefix=redirected(how)) as door:
+        streams = [os.readlink(f"/proc/{door.process.pid}/fd/{fd}") for fd in (0, 2)]
+        assert all(stream.startswith("/dev/") for stream in streams), streams
+        refuse_many(door, 1)
+        with connect(door, client) as sock:
+            assert ask(sock, GET)[0] == 200
+        assert door.stop() == 0
+
+
+def test_no_command_uses_a_standard_stream_for_something_else(mutual, ca, tmp_path):
+    """A file that is opened in the place of a closed stream is written over by the next message."""
+    prefix = redirected("0<&- 1>&- 2>&-")
+    assert mutual("issue", "client", "a", prefix=prefix).code == 1, "it cannot say what it did"
+    assert (tmp_path / "a.key").read_text().startswith("-----BEGIN PRIVATE KEY-----\n")
+    assert (tmp_path / "a.crt").read_text().endswith("-----END CERTIFICATE-----\n")
+    assert [one["name"] for one in mutual("list", "--json").ok().json()] == ["a"]
