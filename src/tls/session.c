@@ -20,6 +20,7 @@ struct mu_tls {
     SSL *ssl;
     struct mu_transport transport;
     struct mu_buf out; /* written by libssl, not yet by us */
+    bool closing;      /* the goodbye is gathered, however much there is before it */
     bool broken;       /* the transport failed: nothing more goes out */
     bool failed; /* libssl failed: it has said its alert, and must not be asked to say goodbye */
     unsigned char first[8];
@@ -68,7 +69,7 @@ static int bio_write(BIO *bio, const char *data, size_t len, size_t *ret_len)
 {
     struct mu_tls *tls = BIO_get_data(bio);
     BIO_clear_retry_flags(bio);
-    if (tls->out.len >= GATHER_LIMIT && !push(tls)) {
+    if (tls->out.len >= GATHER_LIMIT && !tls->closing && !push(tls)) {
         BIO_set_retry_write(bio);
         return 0;
     }
@@ -280,17 +281,20 @@ static enum mu_io io_of(struct mu_tls *tls, int result)
 enum mu_io mu_tls_read(struct mu_tls *tls, void *ret, size_t cap, size_t *ret_len)
 {
     *ret_len = 0;
+    ERR_clear_error(); /* or SSL_get_error() takes what others have left for ours */
     return io_of(tls, SSL_read_ex(tls->ssl, ret, cap, ret_len));
 }
 
 enum mu_io mu_tls_write(struct mu_tls *tls, const void *data, size_t len, size_t *ret_len)
 {
     *ret_len = 0;
+    ERR_clear_error();
     return io_of(tls, SSL_write_ex(tls->ssl, data, len, ret_len));
 }
 
 void mu_tls_close(struct mu_tls *tls)
 {
+    tls->closing = true;
     if (!tls->failed && SSL_is_init_finished(tls->ssl))
         SSL_shutdown(tls->ssl);
     ERR_clear_error();

@@ -487,6 +487,59 @@ static void bytes_that_were_altered_on_the_way_end_the_connection(void **state)
     assert_int_equal(len, 0);
 }
 
+static void a_client_that_sends_nothing_but_key_updates_is_heard_in_turns(void **state)
+{
+    struct fixture *f = *state;
+    char data[100];
+    size_t len;
+    meet(f);
+    for (int i = 0; i < 2000; i++) {
+        SSL_key_update(f->client, SSL_KEY_UPDATE_NOT_REQUESTED);
+        assert_int_equal(SSL_do_handshake(f->client), 1);
+    }
+    assert_int_equal(mu_tls_read(f->tls, data, sizeof data, &len), MU_IO_WANT_READ);
+    assert_true(BIO_pending(f->to_server) > 0);
+    assert_int_equal(SSL_write(f->client, "ping", 4), 4);
+    for (int turn = 0; turn < 100 && len == 0; turn++)
+        (void)mu_tls_read(f->tls, data, sizeof data, &len);
+    assert_int_equal(len, 4);
+}
+
+static void errors_left_by_others_are_not_this_connections(void **state)
+{
+    struct fixture *f = *state;
+    char data[100];
+    size_t len;
+    meet(f);
+    ERR_raise(ERR_LIB_X509V3, ERR_R_PASSED_INVALID_ARGUMENT);
+    assert_int_equal(mu_tls_read(f->tls, data, sizeof data, &len), MU_IO_WANT_READ);
+    ERR_raise(ERR_LIB_X509V3, ERR_R_PASSED_INVALID_ARGUMENT);
+    f->blocked = true;
+    memset(data, 'x', sizeof data);
+    enum mu_io io = MU_IO_DONE;
+    for (int i = 0; i < 10000 && io == MU_IO_DONE; i++)
+        io = mu_tls_write(f->tls, data, sizeof data, &len);
+    assert_int_equal(io, MU_IO_WANT_WRITE);
+}
+
+static void a_goodbye_follows_however_much_was_gathered(void **state)
+{
+    struct fixture *f = *state;
+    static char data[16 * 1024];
+    size_t len, read = 0, total = 0;
+    meet(f);
+    f->blocked = true;
+    for (; total < 64 * 1024; total += len)
+        assert_int_equal(mu_tls_write(f->tls, data, sizeof data, &len), MU_IO_DONE);
+    mu_tls_close(f->tls);
+    f->blocked = false;
+    assert_int_equal(mu_tls_flush(f->tls), MU_IO_DONE);
+    for (int n; (n = SSL_read(f->client, data, sizeof data)) > 0;)
+        read += (size_t)n;
+    assert_int_equal(read, total);
+    assert_int_equal(SSL_get_shutdown(f->client) & SSL_RECEIVED_SHUTDOWN, SSL_RECEIVED_SHUTDOWN);
+}
+
 #define CONNECTED(test) cmocka_unit_test_setup_teardown(test, set_up, tear_down)
 
 int main(void)
@@ -509,6 +562,9 @@ int main(void)
         CONNECTED(a_wire_that_takes_nothing_stops_the_writer_and_loses_nothing),
         CONNECTED(a_wire_that_is_cut_fails_and_is_left_alone),
         CONNECTED(bytes_that_were_altered_on_the_way_end_the_connection),
+        CONNECTED(a_client_that_sends_nothing_but_key_updates_is_heard_in_turns),
+        CONNECTED(errors_left_by_others_are_not_this_connections),
+        CONNECTED(a_goodbye_follows_however_much_was_gathered),
     };
     return cmocka_run_group_tests(tests, make_world, end_world);
 }
