@@ -7,9 +7,9 @@
 #include "http/h1.h"
 #include "pki/info.h"
 
-/* The deadlines that nobody has needed to choose yet: for a whole body, which is bounded, and for the last
- * bytes of a connection. */
-enum { BODY_MS = 60 * 1000, DRAIN_MS = 3 * 1000 };
+/* The deadlines that nobody has needed to choose yet: for a whole body, which is bounded, and for a client
+ * to close when all is said. */
+enum { BODY_MS = 60 * 1000, LINGER_MS = 3 * 1000 };
 
 static const struct mu_h1_limits limits = {.target = 8 * 1024,
                                            .head = 32 * 1024,
@@ -162,9 +162,10 @@ static enum mu_serve serve(struct session *s)
         io = mu_conn_read(s->conn, input, sizeof input, &len);
         if (io == MU_IO_WANT_READ)
             return MU_SERVE_READ;
-        if (io == MU_IO_END)
+        if (io !=
+            MU_IO_DONE) /* the client's goodbye, or bytes that are no TLS: an alert tells it so */
             return MU_SERVE_CLOSE;
-        if (io != MU_IO_DONE || !mu_h1_input(s->h1, input, len))
+        if (!mu_h1_input(s->h1, input, len))
             return MU_SERVE_ABORT;
     }
     return MU_SERVE_WRITE;
@@ -223,7 +224,8 @@ int mu_front_new(const struct mu_front_config *config, struct mu_front **ret, st
         .workers = config->workers,
         .max_connections = config->max_connections,
         .deadlines = {.handshake_ms = config->deadlines.handshake_ms,
-                      .drain_ms = DRAIN_MS,
+                      .write_ms = config->deadlines.write_ms,
+                      .linger_ms = LINGER_MS,
                       .stop_ms = config->deadlines.stop_ms},
         .protocol = &http_protocol,
         .protocol_arg = front,

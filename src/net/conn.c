@@ -164,7 +164,9 @@ static enum conn_state drain(struct mu_conn *c)
     if (c->expired)
         return CONN_CLOSED;
     switch (mu_tls_flush(c->tls)) {
-    case MU_IO_WANT_WRITE: return CONN_DRAIN;
+    case MU_IO_WANT_WRITE: /* whoever takes some gets time to take more */
+        mu_conn_set_deadline(c, c->worker->config->deadlines.write_ms);
+        return CONN_DRAIN;
     case MU_IO_DONE: shutdown(c->fd, SHUT_WR); return CONN_LINGER;
     default: return CONN_CLOSED;
     }
@@ -245,8 +247,8 @@ static void enter(struct mu_conn *c, enum conn_state state)
     c->expired = false;
     if (state == CONN_HANDSHAKE)
         mu_conn_set_deadline(c, deadlines->handshake_ms);
-    else if (state == CONN_DRAIN)
-        mu_conn_set_deadline(c, deadlines->drain_ms);
+    else if (state == CONN_LINGER)
+        mu_conn_set_deadline(c, deadlines->linger_ms);
 }
 
 /* The only place where a state changes. */

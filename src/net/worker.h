@@ -21,8 +21,9 @@ unsigned mu_server_cores(void);
 
 struct mu_deadlines { /* milliseconds */
     unsigned handshake_ms;
-    unsigned drain_ms; /* for our last bytes and the client's, at the end of a connection */
-    unsigned stop_ms;  /* for connections that are open when the server is told to stop */
+    unsigned write_ms;  /* for a client to take some more of our last bytes */
+    unsigned linger_ms; /* for the client's last bytes, when ours are out */
+    unsigned stop_ms;   /* for connections that are open when the server is told to stop */
 };
 
 /* Called from worker threads, several at once. */

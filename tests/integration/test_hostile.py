@@ -1,10 +1,9 @@
 """What clients do that wish the server ill, and what a careless start or a full machine does to it."""
 import fcntl
 import os
-import signal
 import socket
 import ssl
-import subprocess
+import time
 
 import pytest
 
@@ -83,3 +82,64 @@ def test_no_command_uses_a_standard_stream_for_something_else(mutual, ca, tmp_pa
     assert (tmp_path / "a.key").read_text().startswith("-----BEGIN PRIVATE KEY-----\n")
     assert (tmp_path / "a.crt").read_text().endswith("-----END CERTIFICATE-----\n")
     assert [one["name"] for one in mutual("list", "--json").ok().json()] == ["a"]
+
+
+# --- Connections ---
+
+def unsent(door):
+    """How many bytes wait in the kernel for the client of the door's only connection."""
+    for line in open("/proc/net/tcp", encoding="ascii").readlines()[1:]:
+        local, _, state, queues = line.split()[1:5]
+        if int(local.split(":")[1], 16) == door.port and int(state, 16) != 10:
+            return int(queues.split(":")[0], 16)
+    return 0
+
+
+def stalled(door, client, size):
+    """Ask for a file and take nothing, until nothing moves any more."""
+    with open(door.file, "wb") as file:
+        file.truncate(size)
+    raw = socket.socket()
+    raw.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+    raw.settimeout(WAIT)
+    raw.connect(("127.0.0.1", door.port))
+    sock = client.wrap_socket(raw, server_hostname="localhost", suppress_ragged_eofs=False)
+    sock.sendall(GET.replace(b"/ ", b"/file ", 1).replace(b"\r\n\r\n", b"\r\nConnection: close\r\n\r\n"))
+    before, now = -1, 0
+    while before != now:
+        time.sleep(0.5)
+        before, now = now, unsent(door)
+    return sock
+
+
+def test_a_client_that_pauses_at_the_end_gets_the_end_all_the_same(ca, place, client):
+    """The last bytes wait in our own memory, behind a kernel that is full: they get as much time as all others."""
+    (place / "tree").mkdir()
+    with Door(place, "--files", "tree", "--workers", "1", home=ca) as door:
+        door.file = place / "tree/file"
+        with stalled(door, client, 50 << 20):
+            room = unsent(door)
+        with stalled(door, client, room + 40000) as sock:
+            time.sleep(3)
+            data, error = read_all(sock)
+        assert len(data) > room + 40000 and error is None, "the end, and a goodbye"
+
+
+def test_noise_after_the_handshake_is_answered_by_an_alert(ca, place, client):
+    with Door(place, home=ca) as door, plain(door) as raw:
+        there, here = ssl.MemoryBIO(), ssl.MemoryBIO()
+        tls = client.wrap_bio(there, here, server_hostname="localhost")
+        for _ in range(3):
+            try:
+                tls.do_handshake()
+                raw.sendall(here.read())
+                break
+            except ssl.SSLWantReadError:
+                raw.sendall(here.read())
+                there.write(raw.recv(65536))
+        raw.sendall(b"\x17\x03\x03\x00\x20" + bytes(32))
+        answer, error = read_all(raw)
+        assert error is None
+        there.write(answer)
+        with pytest.raises(ssl.SSLError, match="(?i)bad.record.mac"):
+            tls.read(100)
