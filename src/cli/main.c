@@ -367,11 +367,13 @@ int main(int argc, char **argv)
 
     bool json = mu_args_json(&args);
     if (result < 0) {
-        mu_print_error(&err, json);
+        if (!ferror(stdout) || !mu_reader_is_gone()) /* who has seen enough wants no complaint */
+            mu_print_error(&err, json);
         result = mu_code_exit(err.code);
     }
     if (mu_print_finish(&err) != 0) {
-        mu_print_error(&err, false);
+        if (!mu_reader_is_gone())
+            mu_print_error(&err, false);
         result = 1;
     }
     free(args.words);

@@ -1,6 +1,7 @@
 #include "cli/print.h"
 
 #include <errno.h>
+#include <poll.h>
 #include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
@@ -122,6 +123,12 @@ void mu_print_json(json_t *value)
 void mu_print_json_line(json_t *value)
 {
     dump(value, JSON_COMPACT);
+}
+
+bool mu_reader_is_gone(void)
+{
+    struct pollfd out = {.fd = STDOUT_FILENO};
+    return poll(&out, 1, 0) == 1 && (out.revents & POLLERR) != 0;
 }
 
 int mu_print_finish(struct mu_error *err)

@@ -38,6 +38,9 @@ void mu_print_json(json_t *value);
 /* The same on one line, for programs that read line by line. */
 void mu_print_json_line(json_t *value);
 
+/* Has whoever read our standard output gone away, as `head` does when it has enough? */
+bool mu_reader_is_gone(void);
+
 /* Push out what is still buffered. Fails with MU_E_IO if standard output could not take all of it. */
 MU_CHECK int mu_print_finish(struct mu_error *err);
 

@@ -154,14 +154,13 @@ def test_a_full_disk_behind_standard_output_is_told(mutual, place, words):
 
 
 @pytest.mark.parametrize("words", [["--help"], ["list"], ["list", "--json"], ["inspect", "my-client.crt"]])
-def test_a_reader_that_has_gone_is_told(mutual, place, words):
-    """`mutual list | head -0`: exit status 1 and a sentence, not death by a signal."""
+def test_a_reader_that_has_gone_hears_no_complaint(mutual, place, words):
+    """`mutual list | head -0`: exit status 1, and not a word, as other programs do it."""
     reader, writer = os.pipe()
     os.close(reader)
     with os.fdopen(writer, "wb") as gone:
         result = mutual(*words, stdout=gone)
-    assert result.code == 1
-    assert "cannot write to standard output: Broken pipe" in result.stderr
+    assert (result.code, result.stderr) == (1, "")
 
 
 def test_closed_standard_streams_do_no_harm(mutual, ca, tmp_path):

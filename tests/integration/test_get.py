@@ -165,12 +165,12 @@ def test_output_goes_to_a_file_whole_or_not_at_all(get, place):
     get("-o", "/dev/null").ok()
 
 
-def test_a_reader_that_has_gone_is_told(get, mutual):
+def test_a_reader_that_has_gone_hears_no_complaint(get, mutual):
     reader, writer = os.pipe()
     os.close(reader)
     with os.fdopen(writer, "wb") as gone:
         result = get(stdout=gone)
-    assert result.code == 1 and "hint: " in result.stderr
+    assert (result.code, result.stderr) == (1, "")
     with open("/dev/full", "wb") as full:
         result = get(stdout=full)
     assert result.code == 1 and "No space left" in result.stderr
