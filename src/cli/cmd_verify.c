@@ -185,19 +185,28 @@ static void print_refused(const struct trial *trial)
             mu_fault_cause(trial->verdict.fault, side_of(trial), cause), trial->verdict.cause);
 }
 
+/* What the leaf would lack in the other role is no matter when one was asked about. */
+static bool is_beside_the_point(const struct trial *trial, size_t i, const char *id)
+{
+    return i == 0 && ((trial->purpose == MU_PURPOSE_CLIENT && mu_str_starts_with(id, "server_")) ||
+                      (trial->purpose == MU_PURPOSE_SERVER && mu_str_starts_with(id, "client_")));
+}
+
 static void print_chain(const struct trial *trial)
 {
     char line[MU_SUMMARY_LEN];
     for (size_t i = 0; i < trial->chain.count; i++)
         mu_fact(i == 0 ? "chain" : "", "%s", mu_summarise_cert(&trial->infos[i], trial->at, line));
     for (size_t i = 0; i < trial->chain.count; i++)
-        for (size_t p = 0; p < trial->infos[i].problems.count; p++)
-            if (!is_the_verdict(trial, i, trial->infos[i].problem_ids.at[p])) {
-                char label[MU_CERT_LABEL_LEN];
-                snprintf(line, sizeof line, "\"%s\": %s", mu_cert_label(trial->chain.at[i], label),
-                         trial->infos[i].problems.at[p]);
-                mu_describe_problem(trial->infos[i].problem_ids.at[p], line);
-            }
+        for (size_t p = 0; p < trial->infos[i].problems.count; p++) {
+            char label[MU_CERT_LABEL_LEN];
+            const char *id = trial->infos[i].problem_ids.at[p];
+            if (is_the_verdict(trial, i, id) || is_beside_the_point(trial, i, id))
+                continue;
+            snprintf(line, sizeof line, "\"%s\": %s", mu_cert_label(trial->chain.at[i], label),
+                     trial->infos[i].problems.at[p]);
+            mu_describe_problem(id, line);
+        }
     if (mu_certs_misordered(&trial->given))
         mu_describe_problem(MU_ORDER_ID, MU_ORDER_SENTENCE);
 }

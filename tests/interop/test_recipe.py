@@ -14,9 +14,9 @@ def is_v1(cert):
     return "Version: 1 " in run(need("openssl"), "x509", "-in", cert, "-noout", "-text").stdout
 
 
-def assert_says_what_is_wrong(text, cert):
-    """Later versions of openssl than 3.0 make v3 of a request without extensions."""
-    assert "no subjectAltName" in text
+def assert_says_what_is_wrong(text, cert, as_client=False):
+    """Later versions of openssl than 3.0 make v3 of a request without extensions. A client needs no SAN."""
+    assert ("no subjectAltName" in text) == (not as_client)
     assert ("is an X.509 v1 certificate" in text) == is_v1(cert)
 
 
@@ -63,15 +63,17 @@ def test_its_ca_and_its_request_make_a_good_certificate(recipe, tmp_path, name, 
 def test_inspect_says_what_is_wrong_with_its_certificates(recipe, name):
     cert = recipe.files(name).cert
     assert_says_what_is_wrong(recipe.mutual("inspect", cert).ok().stdout, cert)
-    assert run("openssl", "x509", "-in", cert, "-noout", "-text").stdout.strip() \
-        == recipe.mutual("inspect", cert, "--text").ok().stdout.split("\n", 1)[1].strip()
+    theirs = run("openssl", "x509", "-in", cert, "-noout", "-text").stdout
+    ours = recipe.mutual("inspect", cert, "--text").ok().stdout.split("\n", 1)[1]
+    # Later versions of openssl leave the spaces out of names.
+    assert theirs.replace(" = ", "=").strip() == ours.replace(" = ", "=").strip()
 
 
 @pytest.mark.parametrize("name, subject", [("server", ["--host", "localhost"]), ("client", [])])
 def test_verify_accepts_its_certificates_and_says_what_is_wrong(recipe, name, subject):
     cert = recipe.files(name).cert
     result = recipe.mutual("verify", cert, "--cacert", recipe.ca, "--purpose", name, *subject).ok()
-    assert_says_what_is_wrong(result.stdout + result.stderr, cert)
+    assert_says_what_is_wrong(result.stdout + result.stderr, cert, as_client=name == "client")
 
 
 @every_version
