@@ -150,6 +150,9 @@ static int fetch(const struct mu_args *args, struct output *out, struct mu_error
     mu_note("the server answered %ld %s", status, mu_http_reason((int)status));
     if (status == 400 && tls.asked && tls.chain == NULL)
         mu_note("it asked for a client certificate and got none: --as NAME, or --cert and --key");
+    else if (status == 400 && tls.asked)
+        mu_note(
+            "some servers, nginx among them, refuse a certificate in this way: see what the answer says");
     return 1;
 }
 
