@@ -65,7 +65,7 @@ def test_a_request_carries_names_and_is_signed_by_its_key(mutual, tmp_path):
     assert files(tmp_path) == ["api.internal.csr", "api.internal.key"]
     assert "mutual sign api.internal.csr" in result.stdout
     shown = openssl("req", "-in", tmp_path / "api.internal.csr", "-noout", "-text", "-verify")
-    assert "CN = api.internal" in shown
+    assert "CN=api.internal" in shown.replace(" = ", "=")  # later versions of openssl leave the spaces out
     assert "DNS:api.internal, IP Address:10.0.0.1, email:alice@example.org" in shown
     assert public_key(tmp_path / "api.internal.csr", "req") == public_key(tmp_path / "api.internal.key", "pkey")
     assert mode(tmp_path / "api.internal.key") == 0o600

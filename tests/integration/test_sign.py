@@ -83,6 +83,8 @@ def test_a_v1_ca_can_sign(mutual, tmp_path):
     request(tmp_path, "ca", subj="/CN=old-ca", key=("rsa:2048",))
     openssl("x509", "-req", "-in", tmp_path / "ca.csr", "-signkey", tmp_path / "ca.key", "-days", 30,
             "-out", tmp_path / "ca.crt")
+    if "Version: 1 " not in openssl("x509", "-in", tmp_path / "ca.crt", "-noout", "-text"):
+        pytest.skip("this openssl makes no v1 certificates")
     request(tmp_path)
     mutual("sign", "my.csr", "--profile", "client", "--cacert", "ca.crt", "--cakey", "ca.key").ok()
     openssl("verify", "-CAfile", tmp_path / "ca.crt", "-purpose", "sslclient", tmp_path / "my.crt")
