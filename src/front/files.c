@@ -15,6 +15,8 @@
 
 #include "base/str.h"
 
+enum { OPEN_TRIES = 8 };
+
 struct mu_files {
     int root;
 };
@@ -27,10 +29,12 @@ static int open_beneath(int root, const char *path)
         .flags = O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK,
         .resolve = RESOLVE_BENEATH | RESOLVE_NO_MAGICLINKS,
     };
-    int fd;
-    do /* a rename during the walk makes the kernel unsure, and it says so with EAGAIN */
+    int fd = -1;
+    errno = EAGAIN;
+    /* A rename during the walk makes the kernel unsure, and it says so with EAGAIN. So it does of a file that
+     * somebody holds a lease on, for up to a minute: then it is for the client to ask again. */
+    for (int tries = 0; fd < 0 && (errno == EAGAIN || errno == EINTR) && tries < OPEN_TRIES; tries++)
         fd = (int)syscall(SYS_openat2, root, *path == '\0' ? "." : path, &how, sizeof how);
-    while (fd < 0 && (errno == EAGAIN || errno == EINTR));
     return fd;
 }
 
@@ -343,7 +347,13 @@ static void not_found(struct mu_response *ret)
     mu_response_sentence(ret, 404, "there is no such file here");
 }
 
-/* Open the regular file that `path` stands for: itself, or the index of a directory. */
+/* Is it the machine that cannot open anything now, whatever the name? */
+static bool is_for_now(int number)
+{
+    return number == EMFILE || number == ENFILE || number == ENOMEM || number == EAGAIN;
+}
+
+/* Open the regular file that `path` stands for: itself, or the index of a directory. -1: errno says why. */
 static int open_regular(const struct mu_files *files, char *path, struct stat *ret_st,
                         bool *ret_is_dir)
 {
@@ -356,8 +366,10 @@ static int open_regular(const struct mu_files *files, char *path, struct stat *r
     }
     if (fd >= 0 && fstat(fd, ret_st) == 0 && S_ISREG(ret_st->st_mode))
         return fd;
-    if (fd >= 0)
+    if (fd >= 0) {
         close(fd);
+        errno = ENOENT;
+    }
     return -1;
 }
 
@@ -373,6 +385,8 @@ static void respond_at(const struct mu_files *files, char *path, const struct mu
         if (fd >= 0)
             close(fd);
         redirect_to_slash(request, ret);
+    } else if (fd < 0 && is_for_now(errno)) {
+        mu_response_sentence(ret, 503, "this cannot be opened now; ask again later");
     } else if (fd < 0) {
         not_found(ret);
     } else {

@@ -1,6 +1,7 @@
 """What clients do that wish the server ill, and what a careless start or a full machine does to it."""
 import fcntl
 import os
+import signal
 import socket
 import ssl
 import time
@@ -143,3 +144,43 @@ def test_noise_after_the_handshake_is_answered_by_an_alert(ca, place, client):
         there.write(answer)
         with pytest.raises(ssl.SSLError, match="(?i)bad.record.mac"):
             tls.read(100)
+
+
+# --- Files ---
+
+@pytest.fixture
+def tree(place):
+    (place / "tree").mkdir()
+    (place / "tree/file").write_bytes(b"here")
+    return place / "tree"
+
+
+GET_FILE = GET.replace(b"/ ", b"/file ", 1)
+
+
+def test_a_file_that_cannot_be_opened_now_is_not_said_to_be_missing(ca, place, client, tree):
+    with Door(place, "--files", tree, "--workers", "1", home=ca, prefix=("prlimit", "--nofile=40")) as door:
+        with connect(door, client) as sock:
+            assert ask(sock, GET_FILE)[0] == 200
+            others = [plain(door) for _ in range(40)]
+            door.says("accept-paused")
+            assert ask(sock, GET_FILE)[0] == 503
+            for other in others:
+                other.close()
+        with connect(door, client) as sock:
+            assert ask(sock, GET_FILE)[0] == 200
+
+
+def test_a_file_under_a_lease_holds_up_nobody(ca, place, client, tree):
+    """The kernel does not open it before the lease is given back, or a minute has passed."""
+    with Door(place, "--files", tree, "--workers", "1", home=ca) as door, open(tree / "file", "r+b") as file:
+        before = signal.signal(signal.SIGIO, signal.SIG_IGN)
+        try:
+            fcntl.fcntl(file, fcntl.F_SETLEASE, fcntl.F_WRLCK)
+        except OSError as error:
+            pytest.skip(f"no leases here: {error}")
+        with connect(door, client) as sock:
+            assert ask(sock, GET_FILE)[0] == 503
+            fcntl.fcntl(file, fcntl.F_SETLEASE, fcntl.F_UNLCK)
+            assert ask(sock, GET_FILE)[0] == 200
+        signal.signal(signal.SIGIO, before)
