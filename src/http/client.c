@@ -209,7 +209,7 @@ static int fail_transfer(const struct transfer *transfer, CURLcode code, const c
         kind = MU_E_CONNECT;
     else if (code == CURLE_OPERATION_TIMEDOUT)
         kind = MU_E_TIMEOUT;
-    else if (code == CURLE_URL_MALFORMAT || code == CURLE_UNSUPPORTED_PROTOCOL)
+    else if (code == CURLE_URL_MALFORMAT) /* "unsupported protocol" is an answer that is no HTTP */
         kind = MU_E_USAGE;
     else if (code == CURLE_SSL_CONNECT_ERROR || code == CURLE_PEER_FAILED_VERIFICATION)
         kind = MU_E_TLS;

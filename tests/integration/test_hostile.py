@@ -4,6 +4,7 @@ import os
 import signal
 import socket
 import ssl
+import threading
 import time
 
 import pytest
@@ -184,3 +185,28 @@ def test_a_file_under_a_lease_holds_up_nobody(ca, place, client, tree):
             fcntl.fcntl(file, fcntl.F_SETLEASE, fcntl.F_UNLCK)
             assert ask(sock, GET_FILE)[0] == 200
         signal.signal(signal.SIGIO, before)
+
+
+# --- A server that wishes the client ill ---
+
+@pytest.mark.parametrize("answer", [
+    b"this is no HTTP\r\n",
+    b"HTTP/1.1 099 No\r\n\r\n",
+    b"HTTP/1.1 200 OK\r\n" + 400 * (b"X: " + b"a" * 1000 + b"\r\n"),
+    400 * 40 * b"HTTP/1.1 100 Continue\r\n\r\n",
+    b"HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\n",
+])
+def test_an_answer_that_is_none_is_the_servers_fault(mutual, ca, answer):
+    def serve():
+        with listener.accept()[0] as sock:
+            try:
+                sock.recv(65536)
+                sock.sendall(answer)
+            except ConnectionError:
+                pass  # the client has heard enough
+
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        thread = threading.Thread(target=serve)
+        thread.start()
+        mutual("get", f"http://127.0.0.1:{listener.getsockname()[1]}/").refused("cannot fetch", code=1)
+        thread.join(WAIT)
