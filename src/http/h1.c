@@ -202,6 +202,11 @@ static int check_head(struct mu_h1 *h1)
         return refuse(h1, 501, "the only transfer coding here is chunked");
     if (h1->parser.method == HTTP_CONNECT)
         return refuse(h1, 501, "this is not a proxy");
+    /* The parser goes by its flags, and we by the text: where they differ, so would two servers. */
+    bool chunked = (h1->parser.flags & F_CHUNKED) != 0;
+    bool counted = (h1->parser.flags & F_CONTENT_LENGTH) != 0;
+    if (chunked != (codings == 1) || counted != (lengths == 1))
+        return refuse(h1, 400, "it is not clear where the body ends");
     if (lengths == 1 && h1->parser.content_length > h1->limits->body)
         return refuse(h1, 413, "the body is too large");
     return 0;
