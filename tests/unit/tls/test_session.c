@@ -8,7 +8,7 @@
 #include "pki/issue.h"
 #include "tls/session.h"
 
-#define DAYS(n) ((n)*INT64_C(86400))
+#define DAYS(n) (INT64_C(86400) * (n))
 #define MADE_AT                                                                                    \
     ((time_t)946684800) /* 2000-01-01, and good for a century, whatever the clock says */
 
