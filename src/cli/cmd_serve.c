@@ -1,4 +1,6 @@
+#include <limits.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <time.h>
 #include <unistd.h>
@@ -15,7 +17,7 @@
 #include "pki/info.h"
 #include "pki/issue.h"
 
-enum { MAX_LISTEN = 32, MAX_WORKERS = 256, FRESH_LIFETIME_DAYS = 30 };
+enum { MAX_LISTEN = 32, MAX_WORKERS = 256, FRESH_LIFETIME_DAYS = 30, SESSIONS = 8192 };
 
 /* Everything the server needs, loaded and checked before it binds anything. */
 struct door {
@@ -114,6 +116,34 @@ static void warn_about_certificate(const struct door *door)
         mu_warn("the certificate \"%s\" is not for servers: clients will refuse it", label);
 }
 
+/* Does `path` lie below `dir`, when all links are followed? */
+static bool lies_below(const char *dir, const char *path)
+{
+    char real_dir[PATH_MAX], real_path[PATH_MAX];
+    if (realpath(dir, real_dir) == NULL || realpath(path, real_path) == NULL)
+        return false;
+    size_t len = strlen(real_dir);
+    return strncmp(real_dir, real_path, len) == 0 &&
+           (real_path[len] == '/' || mu_str_equal(real_dir, "/"));
+}
+
+/* Clients are admitted, not trusted with keys. */
+static int check_no_key_is_served(const struct mu_args *args, const char *dir, struct mu_error *err)
+{
+    char ca_key[MU_PATH_LEN];
+    const char *keys[] = {mu_args_value(args, "key"), mu_args_value(args, "cert"), "localhost.key",
+                          ca_key};
+    if (mu_path_join(mu_args_home(args), "ca.key", ca_key, err) != 0)
+        return -1;
+    for (size_t i = 0; i < MU_COUNT(keys); i++)
+        if (keys[i] != NULL && (i != 1 || keys[0] == NULL) && lies_below(dir, keys[i])) {
+            mu_fail(err, MU_E_USAGE, "every client could fetch the private key %s from %s", keys[i],
+                    dir);
+            return mu_hint(err, "serve another directory, or keep the key elsewhere");
+        }
+    return 0;
+}
+
 static int load_door(const struct mu_args *args, struct door *door, struct mu_error *err)
 {
     const char *files = mu_args_value(args, "files");
@@ -123,7 +153,10 @@ static int load_door(const struct mu_args *args, struct door *door, struct mu_er
         return -1;
     const char *ca_file = mu_args_nth(args, "cacert", 0);
     door->ca_file = ca_file == NULL ? door->home_ca : ca_file;
-    return files == NULL ? 0 : mu_files_open(files, &door->files, err);
+    if (files == NULL)
+        return 0;
+    return check_no_key_is_served(args, files, err) != 0 ? -1
+                                                         : mu_files_open(files, &door->files, err);
 }
 
 /* --- The line that says that it is ready --- */
@@ -216,7 +249,10 @@ static int run(const struct mu_args *args, struct mu_error *err)
     warn_about_certificate(&door);
 
     struct mu_front_config config = {
-        .door = {.chain = &door.chain, .key = door.key, .anchors = &door.anchors},
+        .door = {.chain = &door.chain,
+                 .key = door.key,
+                 .anchors = &door.anchors,
+                 .sessions = SESSIONS / (unsigned)workers + 1},
         .listen = door.listen,
         .listen_count = door.listen_count,
         .workers = (unsigned)workers,

@@ -5,6 +5,7 @@
 #include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <unistd.h>
 
 #include "net/internal.h"
@@ -179,6 +180,16 @@ static int settle_addresses(struct mu_server *server, struct mu_error *err)
     return 0;
 }
 
+/* The soft limit on open files is low for the sake of select(2), which is not used here. */
+static void raise_file_limit(void)
+{
+    struct rlimit limit;
+    if (getrlimit(RLIMIT_NOFILE, &limit) != 0 || limit.rlim_cur == limit.rlim_max)
+        return;
+    limit.rlim_cur = limit.rlim_max;
+    (void)setrlimit(RLIMIT_NOFILE, &limit); /* if not, accepting pauses when they run out */
+}
+
 int mu_server_new(const struct mu_server_config *config, struct mu_server **ret,
                   struct mu_error *err)
 {
@@ -186,6 +197,7 @@ int mu_server_new(const struct mu_server_config *config, struct mu_server **ret,
     if (server == NULL)
         return mu_fail_nomem(err);
     server->config = config;
+    raise_file_limit();
     if (settle_addresses(server, err) != 0)
         return -1;
     server->workers = calloc(config->workers, sizeof *server->workers);

@@ -7,10 +7,10 @@
 #include "tls/internal.h"
 
 /*
- * A worker keeps this many sessions for clients that come back. They live on our side: the ticket is a name
- * for one of them, so libssl neither serialises a session nor parses a client certificate again for it.
+ * Sessions of clients that come back live on our side: the ticket is a name for one of them, so libssl neither
+ * serialises a session nor parses a client certificate again for it.
  */
-enum { SESSION_CACHE_SIZE = 8192, SESSION_LIFETIME_S = 300 };
+enum { SESSION_LIFETIME_S = 300 };
 
 static const char ciphers_tls12[] =
     "ECDHE-ECDSA-AES128-GCM-SHA256:ECDHE-RSA-AES128-GCM-SHA256:ECDHE-ECDSA-AES256-GCM-SHA384:"
@@ -70,7 +70,7 @@ static int on_alpn(SSL *ssl, const unsigned char **ret, unsigned char *ret_len,
     return SSL_TLSEXT_ERR_OK;
 }
 
-static int set_options(SSL_CTX *ctx)
+static int set_options(SSL_CTX *ctx, unsigned sessions)
 {
     static const unsigned char session_context[] = "mutual";
     SSL_CTX_set_options(ctx, SSL_OP_NO_RENEGOTIATION | SSL_OP_NO_COMPRESSION | SSL_OP_NO_TICKET);
@@ -81,7 +81,7 @@ static int set_options(SSL_CTX *ctx)
     SSL_CTX_clear_mode(ctx, SSL_MODE_AUTO_RETRY);
     SSL_CTX_set_read_ahead(ctx, 1);
     SSL_CTX_set_session_cache_mode(ctx, SSL_SESS_CACHE_SERVER);
-    SSL_CTX_sess_set_cache_size(ctx, SESSION_CACHE_SIZE);
+    SSL_CTX_sess_set_cache_size(ctx, sessions);
     SSL_CTX_set_timeout(ctx, SESSION_LIFETIME_S);
     SSL_CTX_set_alpn_select_cb(ctx, on_alpn, NULL);
     return SSL_CTX_set_min_proto_version(ctx, TLS1_2_VERSION) == 1 &&
@@ -96,7 +96,7 @@ int mu_tls_context_new(const struct mu_tls_door *door, struct mu_tls_context **r
     SSL_CTX *ctx = SSL_CTX_new(TLS_server_method());
     if (ctx == NULL)
         return mu_fail_openssl(err, MU_E_TLS, "TLS could not be set up");
-    if (!set_options(ctx)) {
+    if (!set_options(ctx, door->sessions)) {
         SSL_CTX_free(ctx);
         return mu_fail_openssl(err, MU_E_TLS, "TLS could not be set up");
     }

@@ -13,6 +13,7 @@ struct mu_tls_door {
     const struct mu_certs *chain; /* what the door presents: leaf first, exactly these */
     const struct mu_key *key;     /* the leaf's */
     const struct mu_certs *anchors; /* whose clients may come in; also the list that clients are sent */
+    unsigned sessions; /* how many sessions a context keeps for clients that come back, about 11 KB each */
 };
 
 /*

@@ -330,3 +330,16 @@ def test_without_a_certificate_there_is_no_file(ca, tree, door):
     with pytest.raises(OSError), connect(door, context(ca / "ca.crt")) as sock:
         sock.sendall(b"GET /ten.txt HTTP/1.1\r\nHost: h\r\n\r\n")
         read_answer(sock)
+
+
+@pytest.mark.parametrize("options", [
+    ["--files", "."],
+    ["--files", "..", "--cert", "localhost.crt", "--key", "localhost.key"],
+    ["--files", "/"],
+])
+def test_a_directory_with_the_servers_key_in_it_is_not_served(mutual, ca, tmp_path, options):
+    (tmp_path / "here").mkdir()
+    mutual("issue", "server", "localhost", cwd=tmp_path / "here").ok()
+    result = mutual("serve", *options, cwd=tmp_path / "here")
+    assert result.code == 2
+    assert "every client could fetch the private key" in result.stderr and "hint: " in result.stderr

@@ -195,7 +195,7 @@ def test_a_file_under_a_lease_holds_up_nobody(ca, place, client, tree):
     b"HTTP/1.1 200 OK\r\n" + 400 * (b"X: " + b"a" * 1000 + b"\r\n"),
     400 * 40 * b"HTTP/1.1 100 Continue\r\n\r\n",
     b"HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\n",
-])
+], ids=["no HTTP", "a bad status", "endless headers", "endless informational answers", "half an answer"])
 def test_an_answer_that_is_none_is_the_servers_fault(mutual, ca, answer):
     def serve():
         with listener.accept()[0] as sock:

@@ -206,7 +206,7 @@ def test_pipelined_requests_are_answered_in_order(ca, place, door):
     ("POST / HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: gzip, chunked\r\n\r\n", 501),
     ("GET / HTTP/3.0\r\nHost: h\r\n\r\n", 505),
     ("noise\r\n\r\n", 400),
-])
+], ids=lambda value: value[:40] if isinstance(value, str) else None)
 def test_statuses_where_they_belong(ca, place, door, request_text, status):
     with connect(door, client(ca, place)) as sock:
         sock.sendall(request_text.encode())
