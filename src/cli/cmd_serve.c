@@ -10,6 +10,7 @@
 #include "base/time.h"
 #include "cli/cmd.h"
 #include "cli/credentials.h"
+#include "cli/issuing.h"
 #include "cli/passphrase.h"
 #include "cli/print.h"
 #include "cli/serve_log.h"
@@ -184,6 +185,20 @@ static void make_url(const struct ready *ready, char *ret, size_t cap)
         snprintf(ret, cap, "https://localhost:%u", mu_address_port(address));
 }
 
+/* A client's files for the line that people copy: those of the recipes, if they are here. */
+static const char *client_at_hand(void)
+{
+    static const char *const names[] = {"my-client", "client"};
+    char cert[32], key[32];
+    for (size_t i = 0; i < MU_COUNT(names); i++) {
+        snprintf(cert, sizeof cert, "%s.crt", names[i]);
+        snprintf(key, sizeof key, "%s.key", names[i]);
+        if (access(cert, F_OK) == 0 && access(key, F_OK) == 0)
+            return names[i];
+    }
+    return "CLIENT";
+}
+
 static void on_ready(void *arg)
 {
     const struct ready *ready = arg;
@@ -198,8 +213,11 @@ static void on_ready(void *arg)
         mu_print_json_line(json_pack("{s:s, s:s, s:o, s:s}", "event", "ready", "url", url, "listen",
                                      listen, "cacert", ready->door->ca_file));
     } else {
-        printf("ready: %s, try: curl --cacert %s --cert CLIENT.crt --key CLIENT.key %s\n", url,
-               ready->door->ca_file, url);
+        MU_AUTO_CLEAR(mu_buf) cacert = MU_BUF_INIT;
+        const char *client = client_at_hand();
+        mu_add_shell_word(&cacert, ready->door->ca_file);
+        printf("ready: %s, try: curl --cacert %s --cert %s.crt --key %s.key %s\n", url,
+               mu_buf_str(&cacert), client, client, url);
     }
     fflush(stdout);
 }

@@ -1,7 +1,7 @@
 """The front door: who gets in, who does not and why, and HTTP as it should be."""
 import os
 import re
-import resource
+import shutil
 import signal
 import socket
 import ssl
@@ -391,6 +391,15 @@ def test_without_files_the_home_ca_issues_one_in_memory(ca, tmp_path, mutual):
         with connect(door, ctx, name="127.0.0.1") as sock:
             assert ask(sock, GET)[0] == 200
     assert sorted(os.listdir(tmp_path)) == before
+
+
+def test_the_ready_line_has_a_curl_line_that_works(ca, place):
+    if not shutil.which("curl"):
+        pytest.skip("curl is not installed")
+    with Door(place, home=ca, listen=("--listen", "localhost:0")) as door:
+        line = door.ready.split("try: ", 1)[1].strip()
+        answer = subprocess.run([*line.split(), "-sS"], cwd=place, capture_output=True, text=True, timeout=WAIT, check=False)
+        assert (answer.returncode, answer.stdout) == (0, "Hello World"), answer.stderr
 
 
 def test_ipv6(ca, place):
