@@ -231,9 +231,7 @@ static void watch(struct mu_conn *c)
 {
     bool reads = c->state == CONN_HANDSHAKE || c->state == CONN_LINGER ||
                  (c->state == CONN_SERVE && c->wants == MU_SERVE_READ);
-    /* A socket that can be written, as it mostly can, gives others a turn and then calls us again. */
-    bool again = c->state == CONN_SERVE && mu_tls_has_input(c->tls);
-    bool writes = c->state == CONN_DRAIN || mu_tls_has_output(c->tls) || again ||
+    bool writes = c->state == CONN_DRAIN || mu_tls_has_output(c->tls) ||
                   (c->state == CONN_SERVE && c->wants == MU_SERVE_WRITE);
     int events = (reads ? UV_READABLE : 0) | (writes ? UV_WRITABLE : 0);
     if (events == c->events)

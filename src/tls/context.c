@@ -10,7 +10,7 @@
  * Sessions of clients that come back live on our side: the ticket is a name for one of them, so libssl neither
  * serialises a session nor parses a client certificate again for it.
  */
-enum { SESSION_LIFETIME_S = 300 };
+enum { SESSION_LIFETIME_S = 300, OPENSSL_3_2 = 0x30200000 };
 
 static const char ciphers_tls12[] =
     "ECDHE-ECDSA-AES128-GCM-SHA256:ECDHE-RSA-AES128-GCM-SHA256:ECDHE-ECDSA-AES256-GCM-SHA384:"
@@ -77,8 +77,10 @@ static int set_options(SSL_CTX *ctx, unsigned sessions)
     SSL_CTX_set_mode(ctx, SSL_MODE_RELEASE_BUFFERS | SSL_MODE_ENABLE_PARTIAL_WRITE |
                               SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER | SSL_MODE_NO_AUTO_CHAIN);
     /* Or libssl would go on reading for as long as a client sends nothing but KeyUpdates, and nobody else on
-     * this thread would have a turn. */
-    SSL_CTX_clear_mode(ctx, SSL_MODE_AUTO_RETRY);
+     * this thread would have a turn. From 3.2 on it would then also end a read with data in its buffer, of which
+     * the socket gives no sign any more, so there it has to go on. */
+    if (OpenSSL_version_num() < OPENSSL_3_2)
+        SSL_CTX_clear_mode(ctx, SSL_MODE_AUTO_RETRY);
     SSL_CTX_set_read_ahead(ctx, 1);
     SSL_CTX_set_session_cache_mode(ctx, SSL_SESS_CACHE_SERVER);
     SSL_CTX_sess_set_cache_size(ctx, sessions);

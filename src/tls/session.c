@@ -20,7 +20,6 @@ struct mu_tls {
     SSL *ssl;
     struct mu_transport transport;
     struct mu_buf out; /* written by libssl, not yet by us */
-    bool starved;      /* libssl last asked the transport for more than there was */
     bool closing;      /* the goodbye is gathered, however much there is before it */
     bool broken;       /* the transport failed: nothing more goes out */
     bool failed; /* libssl failed: it has said its alert, and must not be asked to say goodbye */
@@ -37,8 +36,7 @@ static int bio_read(BIO *bio, char *ret, size_t cap, size_t *ret_len)
     BIO_clear_retry_flags(bio);
     ssize_t n = tls->transport.read(tls->transport.arg, ret, cap);
     if (n < 0) {
-        tls->starved = errno == EAGAIN || errno == EWOULDBLOCK;
-        if (tls->starved)
+        if (errno == EAGAIN || errno == EWOULDBLOCK)
             BIO_set_retry_read(bio);
         return 0;
     }
@@ -283,14 +281,8 @@ static enum mu_io io_of(struct mu_tls *tls, int result)
 enum mu_io mu_tls_read(struct mu_tls *tls, void *ret, size_t cap, size_t *ret_len)
 {
     *ret_len = 0;
-    tls->starved = false;
     ERR_clear_error(); /* or SSL_get_error() takes what others have left for ours */
     return io_of(tls, SSL_read_ex(tls->ssl, ret, cap, ret_len));
-}
-
-bool mu_tls_has_input(const struct mu_tls *tls)
-{
-    return !tls->starved && SSL_has_pending(tls->ssl) == 1;
 }
 
 enum mu_io mu_tls_write(struct mu_tls *tls, const void *data, size_t len, size_t *ret_len)

@@ -46,13 +46,6 @@ const struct mu_refusal *mu_tls_refusal(const struct mu_tls *tls);
 
 enum mu_io mu_tls_read(struct mu_tls *tls, void *ret, size_t cap, size_t *ret_len);
 
-/*
- * After MU_IO_WANT_READ: are there bytes that libssl holds and has not looked at? A read ends after messages that
- * are not data (KeyUpdates), so that nobody can keep it going. In OpenSSL 3.5 more may have been read already
- * by then, of which the transport will give no sign: call again soon, without waiting for any.
- */
-bool mu_tls_has_input(const struct mu_tls *tls);
-
 /* May take less than all: `ret_len` says how much. */
 enum mu_io mu_tls_write(struct mu_tls *tls, const void *data, size_t len, size_t *ret_len);
 

@@ -492,6 +492,8 @@ static void a_client_that_sends_nothing_but_key_updates_is_heard_in_turns(void *
     struct fixture *f = *state;
     char data[100];
     size_t len;
+    if (OpenSSL_version_num() >= 0x30200000)
+        skip(); /* see set_options() in tls/context.c */
     meet(f);
     for (int i = 0; i < 2000; i++) {
         SSL_key_update(f->client, SSL_KEY_UPDATE_NOT_REQUESTED);
@@ -500,14 +502,12 @@ static void a_client_that_sends_nothing_but_key_updates_is_heard_in_turns(void *
     assert_int_equal(mu_tls_read(f->tls, data, sizeof data, &len), MU_IO_WANT_READ);
     assert_true(BIO_pending(f->to_server) > 0);
     assert_int_equal(SSL_write(f->client, "ping", 4), 4);
-    /* With nothing on the wire a poll on it would never call us again: then we must have been told. */
+    /* Between turns there is always something on the wire, or a poll on it would never call us again. */
     for (int turn = 0; turn < 2100 && len == 0; turn++) {
-        assert_true(BIO_pending(f->to_server) > 0 || mu_tls_has_input(f->tls));
+        assert_true(BIO_pending(f->to_server) > 0);
         (void)mu_tls_read(f->tls, data, sizeof data, &len);
     }
     assert_int_equal(len, 4);
-    assert_int_equal(mu_tls_read(f->tls, data, sizeof data, &len), MU_IO_WANT_READ);
-    assert_false(mu_tls_has_input(f->tls));
 }
 
 static void errors_left_by_others_are_not_this_connections(void **state)
