@@ -41,11 +41,20 @@ static void on_signal(int number)
     interrupted_by = number;
 }
 
+/* Say all of it; a terminal that cannot be written to is found out when it is read. */
+static void say(int tty, const char *text)
+{
+    ssize_t unused = write(tty, text, strlen(text));
+    (void)unused;
+}
+
 /*
- * One line from the terminal without echo. A signal (Ctrl-C) must not leave the terminal mute, so it ends the
- * read, and is let through when the echo is back. Returns the length, -1 when there is no line.
+ * Prompt, and take one line from the terminal without echo. The prompt comes after the echo has gone: going
+ * flushes what was typed before, and whoever answers at once, such as a program, must not be flushed, nor shown.
+ * A signal (Ctrl-C) must not leave the terminal mute, so it ends the read, and is let through when the echo is
+ * back. Returns the length, -1 when there is no line.
  */
-static ssize_t read_quietly(int tty, char *ret, size_t cap)
+static ssize_t read_quietly(int tty, const char *prompt, char *ret, size_t cap)
 {
     static const int numbers[] = {SIGINT, SIGTERM, SIGHUP, SIGQUIT};
     struct sigaction ours = {.sa_handler = on_signal}, before[MU_COUNT(numbers)];
@@ -59,7 +68,9 @@ static ssize_t read_quietly(int tty, char *ret, size_t cap)
     quiet.c_lflag &= ~(tcflag_t)ECHO;
     tcsetattr(tty, TCSAFLUSH, &quiet);
 
+    say(tty, prompt);
     ssize_t len = read(tty, ret, cap);
+    say(tty, "\n");
 
     tcsetattr(tty, TCSAFLUSH, &loud);
     for (size_t i = 0; i < MU_COUNT(numbers); i++)
@@ -72,13 +83,12 @@ static ssize_t read_quietly(int tty, char *ret, size_t cap)
 /* Ask on the terminal itself, whatever standard input is. */
 static int from_terminal(const char *what, struct mu_secret *ret, struct mu_error *err)
 {
-    char line[PASSPHRASE_LIMIT];
+    char line[PASSPHRASE_LIMIT], prompt[MU_PATH_LEN + 32];
     int tty = open("/dev/tty", O_RDWR | O_CLOEXEC | O_NOCTTY);
     if (tty < 0)
         return mu_fail(err, MU_E_PASSPHRASE_NEEDED, "%s is protected by a passphrase", what);
-    dprintf(tty, "Passphrase for %s: ", what);
-    ssize_t len = read_quietly(tty, line, sizeof line - 1);
-    dprintf(tty, "\n");
+    snprintf(prompt, sizeof prompt, "Passphrase for %s: ", what);
+    ssize_t len = read_quietly(tty, prompt, line, sizeof line - 1);
     close(tty);
 
     if (len <= 0)

@@ -1,10 +1,12 @@
 """What all commands have in common: help, mistakes, output that goes nowhere."""
+import fcntl
 import json
 import os
 import pty
 import re
 import shlex
 import subprocess
+import termios
 
 import pytest
 
@@ -209,7 +211,7 @@ def test_a_passphrase_is_asked_on_the_terminal_and_not_shown(mutual, home, tmp_p
     process = subprocess.Popen(
         mutual.argv("issue", "client", "a"), cwd=tmp_path, env=mutual.environment(), stdin=theirs, stdout=theirs,
         stderr=theirs, start_new_session=True,
-        preexec_fn=lambda: __import__("fcntl").ioctl(0, __import__("termios").TIOCSCTTY, 0))
+        preexec_fn=lambda: fcntl.ioctl(0, termios.TIOCSCTTY, 0))
     os.close(theirs)
     shown, answered = b"", False
     try:
@@ -217,6 +219,8 @@ def test_a_passphrase_is_asked_on_the_terminal_and_not_shown(mutual, home, tmp_p
             shown += piece
             if b"Passphrase for " in shown and not answered:
                 answered = True
+                # Whoever sees the prompt may answer: nothing is echoed, nor thrown away, from here on.
+                assert not termios.tcgetattr(ours)[3] & termios.ECHO
                 os.write(ours, b"correct horse\n")
     except OSError:
         pass
