@@ -145,6 +145,24 @@ void mu_cert_sha256(const struct mu_cert *cert, unsigned char ret[32])
         memset(ret, 0, 32);
 }
 
+char *mu_cert_fingerprint(const struct mu_cert *cert, char ret[MU_SHA256_LEN])
+{
+    unsigned char *der = NULL;
+    int len = i2d_X509(mu_cert_x509(cert), &der);
+    mu_sha256(der, len > 0 ? (size_t)len : 0, ret);
+    OPENSSL_free(der);
+    return ret;
+}
+
+char *mu_cert_key_sha256(const struct mu_cert *cert, char ret[MU_SHA256_LEN])
+{
+    unsigned char *der = NULL;
+    int len = i2d_X509_PUBKEY(X509_get_X509_PUBKEY(mu_cert_x509(cert)), &der);
+    mu_sha256(der, len > 0 ? (size_t)len : 0, ret);
+    OPENSSL_free(der);
+    return ret;
+}
+
 /* The last CN: the most specific one. */
 bool mu_name_cn(const X509_NAME *name, char ret[MU_CERT_LABEL_LEN])
 {

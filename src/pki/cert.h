@@ -54,6 +54,10 @@ time_t mu_cert_not_after(const struct mu_cert *cert);
 bool mu_cert_is_ca(const struct mu_cert *cert); /* basicConstraints says CA:TRUE, or a v1 root */
 void mu_cert_sha256(const struct mu_cert *cert, unsigned char ret[32]);
 
+/* The same in upper-case hexadecimal, as the records have it; and of its public key alone. Return `ret`. */
+char *mu_cert_fingerprint(const struct mu_cert *cert, char ret[MU_SHA256_LEN]);
+char *mu_cert_key_sha256(const struct mu_cert *cert, char ret[MU_SHA256_LEN]);
+
 /* Its public key, given. Fails with MU_E_DAMAGED when there is none that can be read. */
 MU_CHECK int mu_cert_key(const struct mu_cert *cert, struct mu_key **ret, struct mu_error *err);
 

@@ -1,6 +1,7 @@
 #include "pki/key.h"
 
 #include <ctype.h>
+#include <openssl/err.h>
 #include <openssl/evp.h>
 #include <openssl/pem.h>
 #include <openssl/rsa.h>
@@ -170,6 +171,45 @@ int mu_key_pin(const struct mu_key *key, unsigned char ret[32], struct mu_error 
 bool mu_key_same_public(const struct mu_key *a, const struct mu_key *b)
 {
     return EVP_PKEY_eq(mu_key_evp(a), mu_key_evp(b)) == 1;
+}
+
+int mu_key_sign(const struct mu_key *key, const void *data, size_t len, struct mu_buf *ret,
+                struct mu_error *err)
+{
+    size_t signature_len = 0;
+    MU_AUTO(EVP_MD_CTX) ctx = EVP_MD_CTX_new();
+    if (ctx == NULL ||
+        EVP_DigestSignInit(ctx, NULL, mu_digest_for(key), NULL, mu_key_evp(key)) != 1 ||
+        EVP_DigestSign(ctx, NULL, &signature_len, data, len) != 1)
+        return mu_fail_openssl(err, MU_E_CRYPTO, "the key could not sign");
+    char *signature = mu_buf_reserve(ret, signature_len);
+    if (signature == NULL)
+        return mu_fail_nomem(err);
+    if (EVP_DigestSign(ctx, (unsigned char *)signature, &signature_len, data, len) != 1)
+        return mu_fail_openssl(err, MU_E_CRYPTO, "the key could not sign");
+    ret->len += signature_len;
+    return 0;
+}
+
+bool mu_key_verify(const struct mu_key *key, const void *data, size_t len, const void *signature,
+                   size_t signature_len)
+{
+    MU_AUTO(EVP_MD_CTX) ctx = EVP_MD_CTX_new();
+    bool good = ctx != NULL &&
+                EVP_DigestVerifyInit(ctx, NULL, mu_digest_for(key), NULL, mu_key_evp(key)) == 1 &&
+                EVP_DigestVerify(ctx, signature, signature_len, data, len) == 1;
+    ERR_clear_error();
+    return good;
+}
+
+char *mu_sha256(const void *data, size_t len, char ret[MU_SHA256_LEN])
+{
+    unsigned char digest[32];
+    ret[0] = '\0';
+    if (EVP_Digest(data, len, digest, NULL, EVP_sha256(), NULL) == 1)
+        for (size_t i = 0; i < sizeof digest; i++)
+            snprintf(ret + 2 * i, 3, "%02X", digest[i]);
+    return ret;
 }
 
 const EVP_MD *mu_digest_for(const struct mu_key *key)

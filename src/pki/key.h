@@ -53,6 +53,18 @@ MU_CHECK int mu_key_pin(const struct mu_key *key, unsigned char ret[32], struct 
 /* Do both have the same public half? */
 bool mu_key_same_public(const struct mu_key *a, const struct mu_key *b);
 
+/* A signature by this key over `data` as it is, in the form that openssl dgst -verify takes; appended. Whoever signs
+ * begins `data` with words of its own, so that a signature for one thing is none for another.
+ * Fails with MU_E_CRYPTO. */
+MU_CHECK int mu_key_sign(const struct mu_key *key, const void *data, size_t len, struct mu_buf *ret,
+                         struct mu_error *err);
+bool mu_key_verify(const struct mu_key *key, const void *data, size_t len, const void *signature,
+                   size_t signature_len);
+
+/* SHA-256, in upper-case hexadecimal. Returns `ret`; "" where libcrypto fails. */
+#define MU_SHA256_LEN 65
+char *mu_sha256(const void *data, size_t len, char ret[MU_SHA256_LEN]);
+
 /* For pki and tls: wrap a key (takes `evp`, even on failure), and look inside (borrowed). */
 MU_CHECK int mu_key_wrap(EVP_PKEY *evp, struct mu_key **ret, struct mu_error *err);
 EVP_PKEY *mu_key_evp(const struct mu_key *key);
