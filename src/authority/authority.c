@@ -1,20 +1,34 @@
 #include "authority/authority.h"
 
 #include <errno.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <unistd.h>
 
+#include "authority/audit.h"
+#include "authority/internal.h"
+
 #include "base/str.h"
+#include "base/time.h"
 #include "pki/info.h"
 #include "pki/issue.h"
 
-struct mu_authority {
-    struct mu_home home;
-    int lock;
-    struct mu_cert *cert;
-    struct mu_key *key;
-    struct mu_store *store;
+/* What goes into the records about one certificate, and the memory behind it. */
+struct paper {
+    struct mu_cert_info info;
+    struct mu_buf san, der;
+    char sha256[MU_SHA256_LEN];
+    struct mu_record record;
 };
+
+static void paper_clear(struct paper *paper)
+{
+    mu_cert_info_clear(&paper->info);
+    mu_buf_clear(&paper->san);
+    mu_buf_clear(&paper->der);
+}
+
+MU_AUTO_DEFINE_CLEAR(paper, paper_clear)
 
 /* --- Making one --- */
 
@@ -97,6 +111,8 @@ int mu_authority_open(const char *dir, const struct mu_passphrase_source *source
         mu_cert_match_key(authority->cert, authority->key, home->cert, home->key, err) != 0 ||
         mu_store_open(home->db, MU_STORE_WRITE, &authority->store, err) != 0)
         return -1;
+    mu_cert_fingerprint(authority->cert, authority->sha256);
+    mu_cert_key_sha256(authority->cert, authority->key_sha256);
     *ret = mu_take(&authority);
     return 0;
 }
@@ -117,6 +133,70 @@ const struct mu_cert *mu_authority_cert(const struct mu_authority *authority)
     return authority->cert;
 }
 
+struct mu_store *mu_authority_store(struct mu_authority *authority)
+{
+    return authority->store;
+}
+
+/* --- Changing what it remembers --- */
+
+static bool note_ca(void *arg, const struct mu_ca_record *ca)
+{
+    (void)ca;
+    *(bool *)arg = true;
+    return false;
+}
+
+/* The first change that is made under a CA certificate records it: after init, after an import, and in a home of
+ * the time before there was a trail. What the CA signs with is proved by the signature at once. */
+static int introduce_ca(struct mu_authority *authority, time_t now, struct mu_error *err)
+{
+    bool known = false;
+    struct mu_store *store = authority->store;
+    if (mu_store_ca_each(store, authority->sha256, note_ca, &known, err) != 0)
+        return -1;
+    if (known)
+        return 0;
+    char label[MU_CERT_LABEL_LEN], until[MU_DATE_LEN], detail[512];
+    snprintf(detail, sizeof detail, "the CA \"%s\", until %s", mu_cert_label(authority->cert, label),
+             mu_date(mu_cert_not_after(authority->cert), until));
+    struct mu_act act = {.action = "ca", .sha256 = authority->sha256, .detail = detail};
+    MU_AUTO_CLEAR(mu_buf) der = MU_BUF_INIT;
+    mu_cert_to_der(authority->cert, &der);
+    if (mu_buf_failed(&der))
+        return mu_fail_nomem(err);
+    struct mu_ca_record ca = {.sha256 = authority->sha256,
+                              .key = authority->key_sha256,
+                              .since = now,
+                              .der = der.data,
+                              .der_len = der.len};
+    if (mu_store_ca_add(store, &ca, err) != 0 || mu_audit_add(store, &act, now, NULL, err) != 0)
+        return -1;
+    return mu_audit_sign(store, MU_AUDIT_NOW, authority->cert, authority->key, now, err);
+}
+
+struct change {
+    struct mu_authority *authority;
+    mu_change_fn *change;
+    void *arg;
+    time_t now;
+};
+
+static int run_change(struct mu_store *store, void *arg, struct mu_error *err)
+{
+    struct change *c = arg;
+    if (introduce_ca(c->authority, c->now, err) != 0 || c->change(store, c->arg, err) != 0)
+        return -1;
+    return mu_audit_sign(store, MU_AUDIT_DAILY, c->authority->cert, c->authority->key, c->now, err);
+}
+
+int mu_authority_change(struct mu_authority *authority, mu_change_fn *change, void *arg, time_t now,
+                        struct mu_error *err)
+{
+    struct change c = {authority, change, arg, now};
+    return mu_store_change(authority->store, run_change, &c, err);
+}
+
 /* --- Issuing --- */
 
 int mu_issue_by(const struct mu_cert *ca, const struct mu_key *ca_key, const struct mu_order *order,
@@ -134,60 +214,111 @@ int mu_issue_by(const struct mu_cert *ca, const struct mu_key *ca_key, const str
     return mu_issue_leaf(ca, ca_key, &issue, ret, err);
 }
 
-static void strip_colons(char *text)
+/* The certificate as a record. What `info` and the buffers hold is borrowed by it. */
+static int describe(const struct mu_authority *authority, const struct mu_order *order,
+                    const struct mu_cert *cert, struct paper *ret, struct mu_error *err)
 {
-    char *to = text;
-    for (const char *from = text; *from != '\0'; from++)
-        if (*from != ':')
-            *to++ = *from;
-    *to = '\0';
-}
-
-static int record(struct mu_authority *authority, const struct mu_order *order,
-                  const struct mu_cert *cert, struct mu_error *err)
-{
-    MU_AUTO_CLEAR(mu_cert_info) info = {0};
-    MU_AUTO_CLEAR(mu_buf) san = MU_BUF_INIT;
-    MU_AUTO_CLEAR(mu_buf) der = MU_BUF_INIT;
-    if (mu_cert_info_read(cert, order->now, &info, err) != 0)
+    struct mu_cert_info *info = &ret->info;
+    if (mu_cert_info_read(cert, order->now, info, err) != 0)
         return -1;
-    for (size_t i = 0; i < info.san.count; i++)
-        mu_buf_addf(&san, "%s%s", i > 0 ? ", " : "", info.san.at[i]);
-    mu_cert_to_der(cert, &der);
-    if (mu_buf_failed(&san) || mu_buf_failed(&der))
+    for (size_t i = 0; i < info->san.count; i++)
+        mu_buf_addf(&ret->san, "%s%s", i > 0 ? ", " : "", info->san.at[i]);
+    mu_cert_to_der(cert, &ret->der);
+    if (mu_buf_failed(&ret->san) || mu_buf_failed(&ret->der))
         return mu_fail_nomem(err);
-    strip_colons(info.sha256);
-    struct mu_record record = {
-        .serial = info.serial,
+    ret->record = (struct mu_record){
+        .serial = info->serial,
         .name = mu_names_main(order->names),
         .profile = mu_profile_rules(order->profile)->name,
-        .state = "valid",
-        .subject = info.subject,
-        .san = mu_buf_str(&san),
-        .not_before = info.not_before,
-        .not_after = info.not_after,
+        .subject = info->subject,
+        .san = mu_buf_str(&ret->san),
+        .issuer = authority->key_sha256,
+        .not_before = info->not_before,
+        .not_after = info->not_after,
         .issued_at = order->now,
-        .sha256 = info.sha256,
-        .der = der.data,
-        .der_len = der.len,
+        .sha256 = mu_cert_fingerprint(cert, ret->sha256),
+        .der = ret->der.data,
+        .der_len = ret->der.len,
     };
-    return mu_store_add(authority->store, &record, err);
+    return 0;
+}
+
+static int record_one(struct mu_store *store, const struct mu_record *record, struct mu_error *err)
+{
+    char until[MU_DATE_LEN], detail[512];
+    snprintf(detail, sizeof detail, "%s \"%s\", until %s", record->profile, record->name,
+             mu_date(record->not_after, until));
+    struct mu_act act = {.action = "issue",
+                         .serial = record->serial,
+                         .sha256 = record->sha256,
+                         .detail = detail};
+    return mu_store_add(store, record, err) != 0
+               ? -1
+               : mu_audit_add(store, &act, record->issued_at, NULL, err);
+}
+
+struct batch {
+    struct mu_authority *authority;
+    const struct mu_order *orders;
+    size_t count;
+    struct mu_cert **certs;
+};
+
+static int record_all(struct mu_store *store, void *arg, struct mu_error *err)
+{
+    struct batch *batch = arg;
+    for (size_t i = 0; i < batch->count; i++) {
+        MU_AUTO_CLEAR(paper) paper = {.san = MU_BUF_INIT, .der = MU_BUF_INIT};
+        if (describe(batch->authority, &batch->orders[i], batch->certs[i], &paper, err) != 0 ||
+            record_one(store, &paper.record, err) != 0)
+            return -1;
+    }
+    return 0;
+}
+
+static void free_all(struct mu_cert **certs, size_t count)
+{
+    for (size_t i = 0; i < count; i++)
+        mu_cert_free(mu_take(&certs[i]));
+}
+
+/* Sign first, which takes time, and then record all at once: what was not recorded is thrown away unseen. */
+static int issue_once(struct batch *batch, struct mu_error *err)
+{
+    struct mu_authority *authority = batch->authority;
+    time_t now = 0;
+    for (size_t i = 0; i < batch->count; i++) {
+        if (mu_issue_by(authority->cert, authority->key, &batch->orders[i], &batch->certs[i],
+                        err) != 0)
+            return -1;
+        now = batch->orders[i].now;
+    }
+    return mu_authority_change(authority, record_all, batch, now, err);
+}
+
+int mu_authority_issue_all(struct mu_authority *authority, const struct mu_order *orders,
+                           size_t count, struct mu_cert **ret, struct mu_error *err)
+{
+    struct batch batch = {authority, orders, count, ret};
+    for (size_t i = 0; i < count; i++)
+        ret[i] = NULL;
+    /* 135 random bits do not meet twice; but if they do, the store says so, and we draw again. */
+    for (int tries = 0; tries < 3; tries++) {
+        if (issue_once(&batch, err) == 0)
+            return 0;
+        free_all(ret, count);
+        if (err->code != MU_E_EXISTS)
+            return -1;
+    }
+    return -1;
 }
 
 int mu_authority_issue(struct mu_authority *authority, const struct mu_order *order,
                        struct mu_cert **ret, struct mu_error *err)
 {
-    /* 135 random bits do not meet twice; but if they do, the store says so, and we draw again. */
-    for (int tries = 0; tries < 3; tries++) {
-        MU_AUTO_STRUCT(mu_cert) cert = NULL;
-        if (mu_issue_by(authority->cert, authority->key, order, &cert, err) != 0)
-            return -1;
-        if (record(authority, order, cert, err) == 0) {
-            *ret = mu_take(&cert);
-            return 0;
-        }
-        if (err->code != MU_E_EXISTS)
-            return -1;
-    }
-    return -1;
+    struct mu_cert *cert = NULL;
+    if (mu_authority_issue_all(authority, order, 1, &cert, err) != 0)
+        return -1;
+    *ret = cert;
+    return 0;
 }

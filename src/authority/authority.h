@@ -45,6 +45,7 @@ void mu_authority_free(struct mu_authority *authority);
 MU_AUTO_DEFINE_STRUCT(mu_authority, mu_authority_free)
 
 const struct mu_cert *mu_authority_cert(const struct mu_authority *authority);
+struct mu_store *mu_authority_store(struct mu_authority *authority); /* borrowed, to read from */
 
 struct mu_order {
     enum mu_profile profile;
@@ -57,6 +58,27 @@ struct mu_order {
 /* Issue, and record what was issued before it is given. Fails as mu_issue_leaf() does, and MU_E_STORE. */
 MU_CHECK int mu_authority_issue(struct mu_authority *authority, const struct mu_order *order,
                                 struct mu_cert **ret, struct mu_error *err);
+
+/* The same for `count` orders in one change: all of them, or none. `ret` has room for as many, and its certificates
+ * are given. */
+MU_CHECK int mu_authority_issue_all(struct mu_authority *authority, const struct mu_order *orders,
+                                    size_t count, struct mu_cert **ret, struct mu_error *err);
+
+/* Whatever else changes what the authority remembers: `change` runs in one transaction with the records, behind
+ * which the trail is signed if that is due. See mu_store_change(). */
+MU_CHECK int mu_authority_change(struct mu_authority *authority, mu_change_fn *change, void *arg,
+                                 time_t now, struct mu_error *err);
+
+/*
+ * Revoke a certificate of this authority (`revocation->at` is now), and release one that is on hold. One on hold may
+ * be revoked for good. The revocation lists are refreshed with mu_authority_publish().
+ * Fails with MU_E_NOT_FOUND, MU_E_REVOKED (it is already), MU_E_NOT_REVOKED (only what is on hold can be released),
+ * MU_E_USAGE (`invalid_since` is in the future), MU_E_STORE.
+ */
+MU_CHECK int mu_authority_revoke(struct mu_authority *authority, const char *serial,
+                                 const struct mu_revocation *revocation, struct mu_error *err);
+MU_CHECK int mu_authority_release(struct mu_authority *authority, const char *serial, time_t now,
+                                  struct mu_error *err);
 
 /* The same by a CA that has no home: nothing is recorded, the serial number is random. */
 MU_CHECK int mu_issue_by(const struct mu_cert *ca, const struct mu_key *ca_key,

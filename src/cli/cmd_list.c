@@ -14,8 +14,7 @@ struct listing {
 
 static const char *state_of(const struct mu_record *record, time_t now)
 {
-    bool expired = mu_str_equal(record->state, "valid") && now > record->not_after;
-    return expired ? "expired" : record->state;
+    return mu_state_name(mu_record_state(record, now));
 }
 
 /* printf's widths count octets, and people's names have fewer characters. */

@@ -1,3 +1,5 @@
+/* SQLite: one file, no server; and the same without a file, for tests. */
+
 #include <errno.h>
 #include <fcntl.h>
 #include <sqlite3.h>
@@ -13,9 +15,11 @@
 
 enum {
     BUSY_TIMEOUT_MS = 30 * 1000, /* how long to wait for another process that is writing */
-    SCHEMA_VERSION = 1,
+    SCHEMA_VERSION = 2,
     APPLICATION_ID =
-        0x6d75746c /* "mutl", at offset 68 of the file: what file(1) and we know it by */
+        0x6d75746c, /* "mutl", at offset 68 of the file: what file(1) and we know it by */
+    COLUMNS_MAX = 20,
+    STATEMENTS_KEPT = 16,
 };
 
 /* Each step brings the schema from one version to the next. A step, once released, never changes. */
@@ -36,12 +40,91 @@ static const char *const migrations[SCHEMA_VERSION] = {
     ") STRICT;"
     "CREATE INDEX certificate_by_name ON certificate (name);"
     "CREATE INDEX certificate_by_end ON certificate (not_after);",
+
+    /* Revocation, lists of it, the trail; and certificates of more kinds. */
+    "ALTER TABLE certificate RENAME TO certificate_1;"
+    "DROP INDEX certificate_by_name;"
+    "DROP INDEX certificate_by_end;"
+    "CREATE TABLE certificate ("
+    "  id INTEGER PRIMARY KEY,"
+    "  serial TEXT NOT NULL UNIQUE CHECK (length(serial) BETWEEN 2 AND 40),"
+    "  name TEXT NOT NULL CHECK (name <> ''),"
+    "  profile TEXT NOT NULL CHECK (profile IN ('server', 'client', 'peer', 'ca', 'ocsp')),"
+    "  subject TEXT NOT NULL,"
+    "  san TEXT NOT NULL,"
+    "  issuer TEXT NOT NULL,"
+    "  not_before INTEGER NOT NULL,"
+    "  not_after INTEGER NOT NULL CHECK (not_after >= not_before),"
+    "  issued_at INTEGER NOT NULL,"
+    "  sha256 TEXT NOT NULL UNIQUE CHECK (length(sha256) = 64),"
+    "  part INTEGER NOT NULL CHECK (part >= 0),"
+    "  revoked_at INTEGER CHECK (revoked_at > 0),"
+    "  reason INTEGER CHECK ((reason IS NULL) = (revoked_at IS NULL)),"
+    "  invalid_since INTEGER,"
+    "  changed_seq INTEGER REFERENCES trail (seq),"
+    "  der BLOB NOT NULL CHECK (length(der) > 0)"
+    ") STRICT;"
+    "CREATE INDEX certificate_by_name ON certificate (name);"
+    "CREATE INDEX certificate_by_end ON certificate (not_after);"
+    "CREATE INDEX certificate_changed ON certificate"
+    "  (issuer, part, serial, revoked_at, reason, invalid_since, not_after, changed_seq)"
+    "  WHERE changed_seq IS NOT NULL;"
+    "CREATE TABLE ca ("
+    "  sha256 TEXT PRIMARY KEY CHECK (length(sha256) = 64),"
+    "  key TEXT NOT NULL,"
+    "  since INTEGER NOT NULL,"
+    "  der BLOB NOT NULL CHECK (length(der) > 0)"
+    ") STRICT;"
+    "CREATE TABLE crl ("
+    "  id INTEGER PRIMARY KEY,"
+    "  issuer TEXT NOT NULL,"
+    "  part INTEGER NOT NULL CHECK (part >= 0),"
+    "  number INTEGER NOT NULL CHECK (number > 0),"
+    "  base INTEGER CHECK (base < number),"
+    "  seq INTEGER NOT NULL REFERENCES trail (seq),"
+    "  this_update INTEGER NOT NULL,"
+    "  next_update INTEGER NOT NULL CHECK (next_update > this_update),"
+    "  sha256 TEXT NOT NULL CHECK (length(sha256) = 64),"
+    "  UNIQUE (issuer, part, number)"
+    ") STRICT;"
+    "CREATE TABLE trail ("
+    "  seq INTEGER PRIMARY KEY CHECK (seq > 0),"
+    "  at INTEGER NOT NULL,"
+    "  who TEXT NOT NULL,"
+    "  host TEXT NOT NULL,"
+    "  action TEXT NOT NULL CHECK (action <> ''),"
+    "  serial TEXT NOT NULL,"
+    "  sha256 TEXT NOT NULL,"
+    "  detail TEXT NOT NULL,"
+    "  hash TEXT NOT NULL CHECK (length(hash) = 64)"
+    ") STRICT;"
+    "CREATE INDEX trail_by_serial ON trail (serial) WHERE serial <> '';"
+    "CREATE TABLE trail_head ("
+    "  seq INTEGER PRIMARY KEY REFERENCES trail (seq),"
+    "  at INTEGER NOT NULL,"
+    "  hash TEXT NOT NULL CHECK (length(hash) = 64),"
+    "  signer TEXT NOT NULL CHECK (length(signer) = 64),"
+    "  signature BLOB NOT NULL CHECK (length(signature) > 0)"
+    ") STRICT;"
+    "CREATE TABLE setting (name TEXT PRIMARY KEY CHECK (name <> ''), value TEXT NOT NULL) STRICT;"
+    "INSERT INTO certificate (id, serial, name, profile, subject, san, issuer, not_before, not_after,"
+    "  issued_at, sha256, part, der)"
+    "  SELECT id, serial, name, profile, subject, san, '', not_before, not_after, issued_at, sha256, 0, der"
+    "  FROM certificate_1 ORDER BY id;"
+    "DROP TABLE certificate_1;",
+};
+
+/* A statement that was run before, ready to be run again; taken out while it runs. */
+struct kept {
+    char *sql;
+    sqlite3_stmt *statement;
 };
 
 struct sqlite_store {
     struct mu_store base;
     sqlite3 *db;
-    char path[MU_PATH_LEN];
+    char path[MU_PATH_LEN]; /* ":memory:" without a file */
+    struct kept kept[STATEMENTS_KEPT];
 };
 
 MU_AUTO_DEFINE(sqlite3_stmt, sqlite3_finalize)
@@ -53,6 +136,10 @@ static struct sqlite_store *of(struct mu_store *store)
 
 static void close_sqlite(struct mu_store *store)
 {
+    for (size_t i = 0; i < STATEMENTS_KEPT; i++) {
+        sqlite3_finalize(of(store)->kept[i].statement);
+        free(of(store)->kept[i].sql);
+    }
     sqlite3_close(of(store)->db);
     free(store);
 }
@@ -172,7 +259,9 @@ static int open_writable(struct sqlite_store *store, struct mu_error *err)
         return fail_sqlite(store, err, "cannot open");
     sqlite3_busy_timeout(store->db, BUSY_TIMEOUT_MS);
     /* FULL: a commit is on the disk before its certificate leaves, also when the power fails. */
-    if (exec(store, "PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL") != SQLITE_OK)
+    if (exec(store,
+             "PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRAGMA foreign_keys = ON") !=
+        SQLITE_OK)
         return fail_sqlite(store, err, "cannot open");
     return migrate(store, err);
 }
@@ -205,6 +294,21 @@ static bool nothing_can_be_written(int code)
            code == SQLITE_IOERR || code == SQLITE_FULL;
 }
 
+/* Records of an older mutual, in a store that was only to be read. */
+static int bring_up_to_date(struct sqlite_store *store, int version, struct mu_error *err)
+{
+    sqlite3_close(store->db);
+    store->db = NULL;
+    if (open_writable(store, err) == 0)
+        return 0;
+    mu_fail(err, MU_E_STORE,
+            "%s is of an older mutual (schema %d; this one reads %d), and cannot be brought up to date "
+            "where it is",
+            store->path, version, (int)SCHEMA_VERSION);
+    return mu_hint(err,
+                   "run mutual list once as the owner of the directory, where it can be written");
+}
+
 static int open_readable(struct sqlite_store *store, struct mu_error *err)
 {
     int version;
@@ -225,142 +329,192 @@ static int open_readable(struct sqlite_store *store, struct mu_error *err)
         return fail_sqlite(store, err, "cannot read");
     if (read_version(store, &version, err) != 0)
         return -1;
-    if (version > 0)
+    if (version == SCHEMA_VERSION)
         return 0;
+    if (version > 0)
+        return bring_up_to_date(store, version, err);
     mu_fail(err, MU_E_STORE, "%s is empty: the CA's records are not in it", store->path);
     return mu_hint(
         err, "restore the file from a backup; if init was interrupted, begin anew: mutual init");
 }
 
-/* --- Records --- */
+/* --- Statements --- */
 
-#define COLUMNS                                                                                    \
-    "serial, name, profile, state, subject, san, not_before, not_after, issued_at, sha256"
-
-static int add(struct mu_store *base, const struct mu_record *record, struct mu_error *err)
+static sqlite3_stmt *take_kept(struct sqlite_store *store, const char *sql)
 {
-    static const char sql[] = "INSERT INTO certificate (" COLUMNS ", der) "
-                              "VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11)";
-    struct sqlite_store *store = of(base);
-    MU_AUTO(sqlite3_stmt) s = prepare(store, sql);
-    if (s == NULL)
-        return fail_sqlite(store, err, "cannot write to");
-    sqlite3_bind_text(s, 1, record->serial, -1, SQLITE_STATIC);
-    sqlite3_bind_text(s, 2, record->name, -1, SQLITE_STATIC);
-    sqlite3_bind_text(s, 3, record->profile, -1, SQLITE_STATIC);
-    sqlite3_bind_text(s, 4, record->state, -1, SQLITE_STATIC);
-    sqlite3_bind_text(s, 5, record->subject, -1, SQLITE_STATIC);
-    sqlite3_bind_text(s, 6, record->san, -1, SQLITE_STATIC);
-    sqlite3_bind_int64(s, 7, record->not_before);
-    sqlite3_bind_int64(s, 8, record->not_after);
-    sqlite3_bind_int64(s, 9, record->issued_at);
-    sqlite3_bind_text(s, 10, record->sha256, -1, SQLITE_STATIC);
-    sqlite3_bind_blob64(s, 11, record->der, record->der_len, SQLITE_STATIC);
-
-    /* By itself it is a transaction: it takes the write lock first, waiting for others, and has been synced
-     * when it is done. */
-    if (sqlite3_step(s) == SQLITE_DONE)
-        return 0;
-    if (sqlite3_extended_errcode(store->db) == SQLITE_CONSTRAINT_UNIQUE)
-        return mu_store_fail_taken(record, err);
-    return fail_sqlite(store, err, "cannot write to");
+    for (size_t i = 0; i < STATEMENTS_KEPT && store->kept[i].sql != NULL; i++)
+        if (mu_str_equal(store->kept[i].sql, sql))
+            return mu_take(&store->kept[i].statement);
+    return NULL;
 }
 
-static const char *text_at(sqlite3_stmt *s, int column)
+/* Back for the next time; or let go of, when there is one already or no more room. */
+static void keep(struct sqlite_store *store, const char *sql, sqlite3_stmt *statement)
 {
-    const unsigned char *text = sqlite3_column_text(s, column);
-    return text == NULL ? "" : (const char *)text;
+    for (size_t i = 0; i < STATEMENTS_KEPT; i++) {
+        struct kept *kept = &store->kept[i];
+        if (kept->sql == NULL)
+            kept->sql = strdup(sql);
+        if (kept->sql != NULL && kept->statement == NULL && mu_str_equal(kept->sql, sql)) {
+            sqlite3_reset(statement);
+            sqlite3_clear_bindings(statement);
+            kept->statement = statement;
+            return;
+        }
+    }
+    sqlite3_finalize(statement);
 }
 
-static struct mu_record record_at(sqlite3_stmt *s)
+static void bind(sqlite3_stmt *s, int place, const struct mu_value *value)
 {
-    return (struct mu_record){
-        .serial = text_at(s, 0),
-        .name = text_at(s, 1),
-        .profile = text_at(s, 2),
-        .state = text_at(s, 3),
-        .subject = text_at(s, 4),
-        .san = text_at(s, 5),
-        .not_before = (time_t)sqlite3_column_int64(s, 6),
-        .not_after = (time_t)sqlite3_column_int64(s, 7),
-        .issued_at = (time_t)sqlite3_column_int64(s, 8),
-        .sha256 = text_at(s, 9),
+    switch (value->kind) {
+    case MU_VALUE_NULL: sqlite3_bind_null(s, place); break;
+    case MU_VALUE_NUMBER: sqlite3_bind_int64(s, place, value->number); break;
+    case MU_VALUE_TEXT:
+        sqlite3_bind_text64(s, place, value->data, value->len, SQLITE_STATIC, SQLITE_UTF8);
+        break;
+    case MU_VALUE_BYTES:
+        sqlite3_bind_blob64(s, place, value->data, value->len, SQLITE_STATIC);
+        break;
+    }
+}
+
+static struct mu_value column(sqlite3_stmt *s, int i)
+{
+    switch (sqlite3_column_type(s, i)) {
+    case SQLITE_NULL: return (struct mu_value){.kind = MU_VALUE_NULL, .data = ""};
+    case SQLITE_INTEGER: return mu_number(sqlite3_column_int64(s, i));
+    default: break;
+    }
+    bool bytes = sqlite3_column_type(s, i) == SQLITE_BLOB;
+    const void *data = bytes ? sqlite3_column_blob(s, i) : (const void *)sqlite3_column_text(s, i);
+    return (struct mu_value){
+        .kind = bytes ? MU_VALUE_BYTES : MU_VALUE_TEXT,
+        .data = data == NULL ? "" : data,
+        .len = (size_t)sqlite3_column_bytes(s, i),
     };
 }
 
-static int find(struct mu_store *base, const char *serial, mu_record_fn *each, void *arg,
-                struct mu_error *err)
+static int step_through(sqlite3_stmt *s, mu_row_fn *each, void *arg)
 {
-    struct sqlite_store *store = of(base);
-    MU_AUTO(sqlite3_stmt) s =
-        prepare(store, "SELECT " COLUMNS ", der FROM certificate WHERE serial = ?1");
-    if (s == NULL)
-        return fail_sqlite(store, err, "cannot read");
-    sqlite3_bind_text(s, 1, serial, -1, SQLITE_STATIC);
-    int code = sqlite3_step(s);
-    if (code == SQLITE_DONE)
-        return mu_store_fail_not_found(serial, err);
-    if (code != SQLITE_ROW)
-        return fail_sqlite(store, err, "cannot read");
-    struct mu_record record = record_at(s);
-    record.der = sqlite3_column_blob(s, 10);
-    record.der_len = (size_t)sqlite3_column_bytes(s, 10);
-    each(arg, &record);
-    return 0;
+    struct mu_value row[COLUMNS_MAX] = {{.kind = MU_VALUE_NULL}};
+    int code, columns = sqlite3_column_count(s);
+    while ((code = sqlite3_step(s)) == SQLITE_ROW && each != NULL) {
+        for (int i = 0; i < columns && i < COLUMNS_MAX; i++)
+            row[i] = column(s, i);
+        if (!each(arg, row))
+            return SQLITE_DONE;
+    }
+    return code;
 }
 
-/* One statement for each way to filter, so that each can use the index that fits it. A pattern is bound like any
- * other value; SQLite still sees whether it begins with plain text, and then looks up a range. */
-#define LIST "SELECT " COLUMNS " FROM certificate "
-#define FITS "name GLOB ?1 "
-#define ENDS "not_after >= ?2 AND not_after < ?3 ORDER BY not_after, id"
-static const char *const lists[2][2] = {
-    /* by name?        by end: no                          by end: yes */
-    [false] = {LIST "ORDER BY id", LIST "WHERE " ENDS},
-    [true] = {LIST "WHERE " FITS "ORDER BY id", LIST "WHERE " FITS "AND " ENDS},
+static int run(struct mu_store *base, const char *sql, const struct mu_value *values, size_t count,
+               mu_row_fn *each, void *arg, struct mu_error *err)
+{
+    struct sqlite_store *store = of(base);
+    const char *attempt = base->in_change ? "cannot write to" : "cannot read";
+    MU_AUTO(sqlite3_stmt) s = take_kept(store, sql);
+    if (s == NULL)
+        s = prepare(store, sql);
+    if (s == NULL)
+        return fail_sqlite(store, err, attempt);
+    for (size_t i = 0; i < count; i++)
+        bind(s, (int)i + 1, &values[i]);
+    if (step_through(s, each, arg) == SQLITE_DONE) {
+        keep(store, sql, mu_take(&s));
+        return 0;
+    }
+    int code = sqlite3_extended_errcode(store->db);
+    if (code == SQLITE_CONSTRAINT_UNIQUE || code == SQLITE_CONSTRAINT_PRIMARYKEY)
+        return mu_fail(err, MU_E_EXISTS, "it is in the CA's records already");
+    return fail_sqlite(store, err, attempt);
+}
+
+/* The write lock is taken at once, waiting for others, so that two changes never collide. */
+static int begin(struct mu_store *store, struct mu_error *err)
+{
+    return exec(of(store), "BEGIN IMMEDIATE") == SQLITE_OK
+               ? 0
+               : fail_sqlite(of(store), err, "cannot write to");
+}
+
+static int commit(struct mu_store *store, struct mu_error *err)
+{
+    return exec(of(store), "COMMIT") == SQLITE_OK ? 0
+                                                  : fail_sqlite(of(store), err, "cannot write to");
+}
+
+static void rollback(struct mu_store *store)
+{
+    exec(of(store), "ROLLBACK");
+}
+
+/* --- The file as a whole --- */
+
+static bool note_fault(void *arg, const struct mu_value *row)
+{
+    struct mu_error *err = arg;
+    if (mu_str_equal(row[0].data, "ok"))
+        return true;
+    mu_cause(err, "%s", row[0].data);
+    return false;
+}
+
+static int check(struct mu_store *base, struct mu_error *err)
+{
+    struct sqlite_store *store = of(base);
+    struct mu_error fault = MU_ERROR_INIT;
+    MU_AUTO(sqlite3_stmt) whole = prepare(store, "PRAGMA integrity_check(1)");
+    MU_AUTO(sqlite3_stmt) keys = prepare(store, "PRAGMA foreign_key_check");
+    if (whole == NULL || keys == NULL || step_through(whole, note_fault, &fault) != SQLITE_DONE ||
+        step_through(keys, note_fault, &fault) != SQLITE_DONE)
+        return fail_sqlite(store, err, "cannot check");
+    if (fault.cause[0] == '\0')
+        return 0;
+    mu_fail(err, MU_E_STORE, "the CA's records in %s are damaged", store->path);
+    mu_cause(err, "%s", fault.cause);
+    return mu_hint(err, "restore the file from a backup");
+}
+
+/* VACUUM INTO reads one snapshot, whatever others write meanwhile, and leaves a file without a log. */
+static int copy(struct mu_store *base, const char *path, struct mu_error *err)
+{
+    struct sqlite_store *store = of(base);
+    struct stat st;
+    if (lstat(path, &st) == 0)
+        return mu_fail(err, MU_E_EXISTS, "%s is there already", path);
+    if (make_private(path, err) != 0)
+        return -1;
+    MU_AUTO(sqlite3_stmt) s = prepare(store, "VACUUM INTO ?1");
+    if (s != NULL)
+        sqlite3_bind_text(s, 1, path, -1, SQLITE_STATIC);
+    if (s != NULL && sqlite3_step(s) == SQLITE_DONE)
+        return 0;
+    fail_sqlite(store, err, "cannot copy");
+    unlink(path);
+    return -1;
+}
+
+static const struct mu_store_engine engine = {
+    .close = close_sqlite,
+    .begin = begin,
+    .commit = commit,
+    .rollback = rollback,
+    .run = run,
+    .check = check,
+    .copy = copy,
 };
 
-/* A shell's [!a] is SQLite's [^a]; the rest is the same in both. */
-static char *to_sqlite_glob(const char *pattern)
+static int open_memory(struct sqlite_store *store, struct mu_error *err)
 {
-    char *glob = strdup(pattern);
-    for (char *p = glob; p != NULL && *p != '\0'; p++)
-        if (p[0] == '[' && p[1] == '!')
-            p[1] = '^';
-    return glob;
+    if (sqlite3_open(store->path, &store->db) != SQLITE_OK)
+        return fail_sqlite(store, err, "cannot open");
+    return migrate(store, err);
 }
 
-static int each_record(struct mu_store *base, const struct mu_store_filter *filter,
-                       mu_record_fn *each, void *arg, struct mu_error *err)
-{
-    struct sqlite_store *store = of(base);
-    bool by_name = filter->name_glob != NULL, by_end = filter->expiring_before != 0;
-    MU_AUTO(sqlite3_stmt) s = prepare(store, lists[by_name][by_end]);
-    if (s == NULL)
-        return fail_sqlite(store, err, "cannot read");
-    char *glob = by_name ? to_sqlite_glob(filter->name_glob) : NULL;
-    if (by_name && glob == NULL)
-        return mu_fail_nomem(err);
-    /* What a statement has no place for is not bound. */
-    sqlite3_bind_text(s, 1, glob, -1, free);
-    sqlite3_bind_int64(s, 2, filter->now);
-    sqlite3_bind_int64(s, 3, filter->expiring_before);
-    int code;
-    while ((code = sqlite3_step(s)) == SQLITE_ROW) {
-        struct mu_record record = record_at(s);
-        if (!each(arg, &record))
-            return 0;
-    }
-    return code == SQLITE_DONE ? 0 : fail_sqlite(store, err, "cannot read");
-}
-
-static const struct mu_store_engine engine = {.close = close_sqlite,
-                                              .add = add,
-                                              .find = find,
-                                              .each = each_record};
-
-int mu_store_open(const char *path, enum mu_store_mode mode, struct mu_store **ret,
-                  struct mu_error *err)
+/* Make the store, then let `open` fill it. */
+static int make(const char *path, int (*open)(struct sqlite_store *, struct mu_error *),
+                struct mu_store **ret, struct mu_error *err)
 {
     struct sqlite_store *sqlite = calloc(1, sizeof *sqlite);
     if (sqlite == NULL)
@@ -369,8 +523,19 @@ int mu_store_open(const char *path, enum mu_store_mode mode, struct mu_store **r
     store->engine = &engine;
     if (!mu_str_copy(sqlite->path, sizeof sqlite->path, path))
         return mu_fail(err, MU_E_USAGE, "the path of the CA's records is too long");
-    if ((mode == MU_STORE_WRITE ? open_writable(sqlite, err) : open_readable(sqlite, err)) != 0)
+    if (open(sqlite, err) != 0)
         return -1;
     *ret = mu_take(&store);
     return 0;
+}
+
+int mu_store_open(const char *path, enum mu_store_mode mode, struct mu_store **ret,
+                  struct mu_error *err)
+{
+    return make(path, mode == MU_STORE_WRITE ? open_writable : open_readable, ret, err);
+}
+
+int mu_store_open_memory(struct mu_store **ret, struct mu_error *err)
+{
+    return make(":memory:", open_memory, ret, err);
 }

@@ -1,4 +1,33 @@
+/* A store as its users see it: opening is the engine's, changes and statements pass through here. */
+
+#include <assert.h>
+#include <string.h>
+#include <time.h>
+
+#include "base/str.h"
 #include "store/engine.h"
+
+enum { TRIES = 20, WAIT_MS = 5 };
+
+struct mu_value mu_number(int64_t number)
+{
+    return (struct mu_value){.kind = MU_VALUE_NUMBER, .number = number};
+}
+
+struct mu_value mu_number_or_null(int64_t number)
+{
+    return number == 0 ? (struct mu_value){.kind = MU_VALUE_NULL} : mu_number(number);
+}
+
+struct mu_value mu_text(const char *text)
+{
+    return (struct mu_value){.kind = MU_VALUE_TEXT, .data = text, .len = strlen(text)};
+}
+
+struct mu_value mu_bytes(const void *data, size_t len)
+{
+    return (struct mu_value){.kind = MU_VALUE_BYTES, .data = data, .len = len};
+}
 
 void mu_store_close(struct mu_store *store)
 {
@@ -6,31 +35,125 @@ void mu_store_close(struct mu_store *store)
         store->engine->close(store);
 }
 
-int mu_store_add(struct mu_store *store, const struct mu_record *record, struct mu_error *err)
+int mu_store_run(struct mu_store *store, const char *sql, const struct mu_value *values,
+                 size_t count, mu_row_fn *each, void *arg, struct mu_error *err)
 {
-    return store->engine->add(store, record, err);
+    assert(store->in_change || mu_str_starts_with(sql, "SELECT"));
+    return store->engine->run(store, sql, values, count, each, arg, err);
 }
 
-int mu_store_find(struct mu_store *store, const char *serial, mu_record_fn *each, void *arg,
-                  struct mu_error *err)
+static int try_change(struct mu_store *store, mu_change_fn *change, void *arg, struct mu_error *err)
 {
-    return store->engine->find(store, serial, each, arg, err);
+    if (store->engine->begin(store, err) != 0)
+        return -1;
+    store->in_change = true;
+    int result = change(store, arg, err);
+    store->in_change = false;
+    if (result == 0 && store->engine->commit(store, err) == 0)
+        return 0;
+    store->engine->rollback(store);
+    return -1;
 }
 
-int mu_store_each(struct mu_store *store, const struct mu_store_filter *filter, mu_record_fn *each,
-                  void *arg, struct mu_error *err)
+/* Longer each time, and not in step with the other. */
+static void wait_before(int attempt)
 {
-    return store->engine->each(store, filter, each, arg, err);
+    struct timespec t;
+    clock_gettime(CLOCK_MONOTONIC, &t);
+    long ms = WAIT_MS * (attempt + 1) + t.tv_nsec % (WAIT_MS * (attempt + 1));
+    t = (struct timespec){.tv_nsec = ms * 1000000};
+    nanosleep(&t, NULL);
 }
 
-int mu_store_fail_taken(const struct mu_record *record, struct mu_error *err)
+int mu_store_change(struct mu_store *store, mu_change_fn *change, void *arg, struct mu_error *err)
 {
-    return mu_fail(err, MU_E_EXISTS, "the serial number %s is taken", record->serial);
+    for (int attempt = 0;; attempt++) {
+        if (try_change(store, change, arg, err) == 0)
+            return 0;
+        if (err->code != MU_E_STORE_COLLISION || attempt == TRIES)
+            return -1;
+        wait_before(attempt);
+    }
 }
 
-int mu_store_fail_not_found(const char *serial, struct mu_error *err)
+int mu_store_check(struct mu_store *store, struct mu_error *err)
 {
-    mu_fail(err, MU_E_NOT_FOUND, "no certificate with the serial number %s has been issued here",
-            serial);
-    return mu_hint(err, "see what has been issued with: mutual list");
+    return store->engine->check(store, err);
+}
+
+int mu_store_copy(struct mu_store *store, const char *path, struct mu_error *err)
+{
+    return store->engine->copy(store, path, err);
+}
+
+/* --- The CA itself --- */
+
+int mu_store_ca_add(struct mu_store *store, const struct mu_ca_record *ca, struct mu_error *err)
+{
+    return MU_RUN(store, "INSERT INTO ca (sha256, key, since, der) VALUES ($1, $2, $3, $4)", NULL,
+                  NULL, err, mu_text(ca->sha256), mu_text(ca->key), mu_number(ca->since),
+                  mu_bytes(ca->der, ca->der_len));
+}
+
+struct cas {
+    mu_ca_fn *each;
+    void *arg;
+};
+
+static bool hand_over_ca(void *arg, const struct mu_value *row)
+{
+    struct cas *cas = arg;
+    struct mu_ca_record ca = {
+        .sha256 = row[0].data,
+        .key = row[1].data,
+        .since = (time_t)row[2].number,
+        .der = row[3].data,
+        .der_len = row[3].len,
+    };
+    return cas->each(cas->arg, &ca);
+}
+
+#define CAS "SELECT sha256, key, since, der FROM ca "
+
+int mu_store_ca_each(struct mu_store *store, const char *sha256, mu_ca_fn *each, void *arg,
+                     struct mu_error *err)
+{
+    struct cas cas = {.each = each, .arg = arg};
+    return sha256 == NULL
+               ? mu_store_run(store, CAS "ORDER BY since, sha256", NULL, 0, hand_over_ca, &cas, err)
+               : MU_RUN(store, CAS "WHERE sha256 = $1", hand_over_ca, &cas, err, mu_text(sha256));
+}
+
+/* --- Settings --- */
+
+struct setting {
+    char *ret;
+    size_t cap;
+    bool fits;
+};
+
+static bool copy_setting(void *arg, const struct mu_value *row)
+{
+    struct setting *setting = arg;
+    setting->fits = mu_str_copy(setting->ret, setting->cap, row[0].data);
+    return false;
+}
+
+int mu_store_setting(struct mu_store *store, const char *name, char *ret, size_t cap,
+                     struct mu_error *err)
+{
+    struct setting setting = {.ret = ret, .cap = cap, .fits = true};
+    *ret = '\0';
+    if (MU_RUN(store, "SELECT value FROM setting WHERE name = $1", copy_setting, &setting, err,
+               mu_text(name)) != 0)
+        return -1;
+    return setting.fits ? 0 : mu_fail(err, MU_E_TOO_LARGE, "the setting %s is too long", name);
+}
+
+int mu_store_set(struct mu_store *store, const char *name, const char *value, struct mu_error *err)
+{
+    return MU_RUN(store,
+                  "INSERT INTO setting (name, value) VALUES ($1, $2) "
+                  "ON CONFLICT (name) DO UPDATE SET value = excluded.value",
+                  NULL, NULL, err, mu_text(name), mu_text(value));
 }

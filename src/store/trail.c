@@ -1,0 +1,171 @@
+/* The audit trail as it is kept; what makes it a chain is the authority's (audit.c there). */
+
+#include "base/str.h"
+#include "store/engine.h"
+
+int mu_store_trail_add(struct mu_store *store, const struct mu_trail_entry *entry,
+                       struct mu_error *err)
+{
+    static const char sql[] =
+        "INSERT INTO trail (seq, at, who, host, action, serial, sha256, detail, hash) "
+        "VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)";
+    return MU_RUN(store, sql, NULL, NULL, err, mu_number(entry->seq), mu_number(entry->at),
+                  mu_text(entry->who), mu_text(entry->host), mu_text(entry->action),
+                  mu_text(entry->serial), mu_text(entry->sha256), mu_text(entry->detail),
+                  mu_text(entry->hash));
+}
+
+struct tip {
+    int64_t *seq;
+    char *hash;
+};
+
+static bool copy_tip(void *arg, const struct mu_value *row)
+{
+    struct tip *tip = arg;
+    *tip->seq = row[0].number;
+    mu_str_copy(tip->hash, MU_HASH_LEN + 1, row[1].data);
+    return false;
+}
+
+int mu_store_trail_tip(struct mu_store *store, int64_t *ret_seq, char ret_hash[MU_HASH_LEN + 1],
+                       struct mu_error *err)
+{
+    struct tip tip = {.seq = ret_seq, .hash = ret_hash};
+    *ret_seq = 0;
+    ret_hash[0] = '\0';
+    return mu_store_run(store, "SELECT seq, hash FROM trail ORDER BY seq DESC LIMIT 1", NULL, 0,
+                        copy_tip, &tip, err);
+}
+
+struct entries {
+    mu_trail_fn *each;
+    void *arg;
+};
+
+static bool hand_over_entry(void *arg, const struct mu_value *row)
+{
+    struct entries *entries = arg;
+    struct mu_trail_entry entry = {
+        .seq = row[0].number,
+        .at = (time_t)row[1].number,
+        .who = row[2].data,
+        .host = row[3].data,
+        .action = row[4].data,
+        .serial = row[5].data,
+        .sha256 = row[6].data,
+        .detail = row[7].data,
+        .hash = row[8].data,
+    };
+    return entries->each(entries->arg, &entry);
+}
+
+int mu_store_trail_each(struct mu_store *store, int64_t from, mu_trail_fn *each, void *arg,
+                        struct mu_error *err)
+{
+    struct entries entries = {.each = each, .arg = arg};
+    return MU_RUN(store,
+                  "SELECT seq, at, who, host, action, serial, sha256, detail, hash FROM trail "
+                  "WHERE seq >= $1 ORDER BY seq",
+                  hand_over_entry, &entries, err, mu_number(from));
+}
+
+/* --- Signed heads --- */
+
+int mu_store_head_add(struct mu_store *store, const struct mu_trail_head *head, struct mu_error *err)
+{
+    return MU_RUN(store,
+                  "INSERT INTO trail_head (seq, at, hash, signer, signature) "
+                  "VALUES ($1, $2, $3, $4, $5)",
+                  NULL, NULL, err, mu_number(head->seq), mu_number(head->at), mu_text(head->hash),
+                  mu_text(head->signer), mu_bytes(head->signature, head->signature_len));
+}
+
+static bool copy_time(void *arg, const struct mu_value *row)
+{
+    *(time_t *)arg = (time_t)row[0].number;
+    return false;
+}
+
+int mu_store_head_last(struct mu_store *store, time_t *ret_at, struct mu_error *err)
+{
+    *ret_at = 0;
+    return mu_store_run(store, "SELECT at FROM trail_head ORDER BY seq DESC LIMIT 1", NULL, 0,
+                        copy_time, ret_at, err);
+}
+
+struct heads {
+    mu_trail_head_fn *each;
+    void *arg;
+};
+
+static bool hand_over_head(void *arg, const struct mu_value *row)
+{
+    struct heads *heads = arg;
+    struct mu_trail_head head = {
+        .seq = row[0].number,
+        .at = (time_t)row[1].number,
+        .hash = row[2].data,
+        .signer = row[3].data,
+        .signature = row[4].data,
+        .signature_len = row[4].len,
+    };
+    return heads->each(heads->arg, &head);
+}
+
+int mu_store_head_each(struct mu_store *store, mu_trail_head_fn *each, void *arg,
+                       struct mu_error *err)
+{
+    struct heads heads = {.each = each, .arg = arg};
+    return mu_store_run(store,
+                        "SELECT seq, at, hash, signer, signature FROM trail_head ORDER BY seq",
+                        NULL, 0, hand_over_head, &heads, err);
+}
+
+/* --- Do the records say the same? --- */
+
+struct comparison {
+    mu_serial_fn *each;
+    void *arg;
+    const char *what;
+    bool enough;
+};
+
+static bool hand_over_serial(void *arg, const struct mu_value *row)
+{
+    struct comparison *comparison = arg;
+    comparison->enough = !comparison->each(comparison->arg, row[0].data, comparison->what);
+    return !comparison->enough;
+}
+
+#define NO_ENTRY                                                                                   \
+    "SELECT serial FROM certificate c WHERE issued_at >= $1 AND NOT EXISTS "                       \
+    "(SELECT 1 FROM trail t WHERE t.serial = c.serial AND t.sha256 = c.sha256) ORDER BY id"
+#define NO_RECORD                                                                                  \
+    "SELECT serial FROM trail t WHERE at >= $1 AND action IN ('issue', 'renew') AND NOT EXISTS "   \
+    "(SELECT 1 FROM certificate c WHERE c.serial = t.serial AND c.sha256 = t.sha256) ORDER BY seq"
+#define OTHER_STATE                                                                                \
+    "SELECT serial FROM certificate c WHERE (issued_at >= $1 OR changed_seq IS NOT NULL) AND "     \
+    "CASE WHEN revoked_at IS NULL THEN 'release' WHEN reason = 6 THEN 'hold' ELSE 'revoke' END "   \
+    "<> COALESCE((SELECT action FROM trail t WHERE t.serial = c.serial AND "                       \
+    "t.action IN ('revoke', 'hold', 'release') ORDER BY seq DESC LIMIT 1), 'release') ORDER BY id"
+
+int mu_store_trail_compare(struct mu_store *store, time_t trail_begins, mu_serial_fn *each,
+                           void *arg, struct mu_error *err)
+{
+    static const struct {
+        const char *sql, *what;
+    } questions[] = {
+        {NO_ENTRY, "is in the records, but the trail has no entry that it was issued"},
+        {NO_RECORD, "was issued as the trail tells it, but is not in the records"},
+        {OTHER_STATE, "is revoked in one of the trail and the records, and not in the other"},
+    };
+    struct comparison comparison = {.each = each, .arg = arg};
+    for (size_t i = 0; i < MU_COUNT(questions) && !comparison.enough; i++) {
+        comparison.what = questions[i].what;
+        if (MU_RUN(store, questions[i].sql, hand_over_serial, &comparison, err,
+                   mu_number(trail_begins)) != 0)
+            return -1;
+    }
+    return 0;
+}
