@@ -1,6 +1,7 @@
 /* The certificates that were issued. */
 
 #include <fnmatch.h>
+#include <stdio.h>
 #include <string.h>
 
 #include "base/buf.h"
@@ -107,7 +108,7 @@ const char *mu_state_name(enum mu_state state)
 /* A SELECT that grows condition by condition. */
 struct query {
     struct mu_buf sql;
-    struct mu_value values[12]; /* as many as there are conditions */
+    struct mu_value values[16]; /* as many as there are conditions */
     size_t count;
 };
 
@@ -130,6 +131,22 @@ static void where_name_begins(struct query *query, const char *glob, struct mu_b
     mu_buf_adds(high, "\xf4\x8f\xbf\xbf"); /* the last character that there is */
     where(query, "name >=", mu_text(mu_buf_str(low)));
     where(query, "name <=", mu_text(mu_buf_str(high)));
+}
+
+/* Upper-case hexadecimal: what begins so ends before the same with a letter behind it that is no digit. */
+static void where_digits(struct query *query, const char *column, const char *digits,
+                         bool is_beginning, struct mu_buf *end)
+{
+    char condition[32];
+    if (digits == NULL)
+        return;
+    snprintf(condition, sizeof condition, "%s %s", column, is_beginning ? ">=" : "=");
+    where(query, condition, mu_text(digits));
+    if (!is_beginning)
+        return;
+    mu_buf_addf(end, "%sG", digits);
+    snprintf(condition, sizeof condition, "%s <", column);
+    where(query, condition, mu_text(mu_buf_str(end)));
 }
 
 static void where_state(struct query *query, const struct mu_store_filter *filter)
@@ -202,6 +219,8 @@ int mu_store_each(struct mu_store *store, const struct mu_store_filter *filter, 
     bool by_end = filter->expiring_before != 0;
     MU_AUTO_CLEAR(mu_buf) low = MU_BUF_INIT;
     MU_AUTO_CLEAR(mu_buf) high = MU_BUF_INIT;
+    MU_AUTO_CLEAR(mu_buf) serials_end = MU_BUF_INIT;
+    MU_AUTO_CLEAR(mu_buf) sha256s_end = MU_BUF_INIT;
     struct query query = {.sql = MU_BUF_INIT};
     struct listing listing = {.filter = filter, .each = each, .arg = arg};
     struct mu_value behind[2] = {{.kind = MU_VALUE_NULL}}; /* id, not_after */
@@ -219,8 +238,8 @@ int mu_store_each(struct mu_store *store, const struct mu_store_filter *filter, 
         where(&query, "name =", mu_text(filter->name));
     if (filter->name_glob != NULL)
         where_name_begins(&query, filter->name_glob, &low, &high);
-    if (filter->sha256 != NULL)
-        where(&query, "sha256 =", mu_text(filter->sha256));
+    where_digits(&query, "serial", filter->serial, filter->serial_is_beginning, &serials_end);
+    where_digits(&query, "sha256", filter->sha256, filter->sha256_is_beginning, &sha256s_end);
     if (filter->issuer != NULL)
         where(&query, "issuer =", mu_text(filter->issuer));
     where_state(&query, filter);
@@ -236,7 +255,8 @@ int mu_store_each(struct mu_store *store, const struct mu_store_filter *filter, 
         where(&query, "id >", behind[0]);
     mu_buf_adds(&query.sql, by_end ? " ORDER BY not_after, id" : " ORDER BY id");
 
-    int result = mu_buf_failed(&query.sql) || mu_buf_failed(&low) || mu_buf_failed(&high)
+    int result = mu_buf_failed(&query.sql) || mu_buf_failed(&low) || mu_buf_failed(&high) ||
+                         mu_buf_failed(&serials_end) || mu_buf_failed(&sha256s_end)
                      ? mu_fail_nomem(err)
                      : mu_store_run(store, mu_buf_str(&query.sql), query.values, query.count,
                                     list_one, &listing, err);

@@ -99,7 +99,10 @@ struct mu_store_filter { /* all zero but `now`: every record */
     const char *name;      /* exactly this main name */
     const char *name_glob; /* `*`, `?` and [...] as in a shell, `*` taking slashes too */
     const char *san_glob;  /* one of the alternative names fits, with or without its "DNS:" */
-    const char *sha256;    /* exactly this fingerprint */
+    const char *serial;    /* exactly this serial number, or one that begins so */
+    bool serial_is_beginning;
+    const char *sha256; /* exactly this fingerprint, or one that begins so */
+    bool sha256_is_beginning;
     const char *issuer;
     enum mu_state state;
     time_t expiring_before; /* those still valid at `now` that end before this */
