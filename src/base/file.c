@@ -141,6 +141,14 @@ int mu_stage_check(const struct mu_stage *stage, const char *path, struct mu_err
     return 0;
 }
 
+static int pass_owner_on(const struct mu_staged *file)
+{
+    struct stat old;
+    if (lstat(file->path, &old) != 0 || old.st_uid == geteuid())
+        return 0;
+    return fchown(file->fd, old.st_uid, old.st_gid);
+}
+
 int mu_stage_open(struct mu_stage *stage, const char *path, mode_t mode, int *ret_fd,
                   struct mu_error *err)
 {
@@ -159,7 +167,7 @@ int mu_stage_open(struct mu_stage *stage, const char *path, mode_t mode, int *re
         return mu_fail_nomem(err);
     if (open_staged(file) < 0)
         return mu_fail_errno(err, code_of_errno(errno), "cannot write %s", path);
-    if (fchmod(file->fd, mode) != 0)
+    if (fchmod(file->fd, mode) != 0 || (stage->keep_owner && pass_owner_on(file) != 0))
         return mu_fail_errno(err, MU_E_IO, "cannot write %s", path);
     *ret_fd = file->fd;
     return 0;

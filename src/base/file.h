@@ -31,6 +31,7 @@ MU_CHECK int mu_file_read(const char *path, size_t limit, struct mu_buf *ret, st
 struct mu_stage {
     struct mu_staged *first;
     bool replace; /* existing files may be replaced (--force) */
+    bool keep_owner; /* a file that is replaced passes its owner on: root may be at work for a service */
 };
 
 #define MU_STAGE_INIT {.first = NULL}

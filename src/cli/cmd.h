@@ -4,6 +4,8 @@
 /*
  * A command is one file: cmd_NAME.c holds its entry, its options and its run(). Its name in the list in
  * meson.build puts it into the table; parsing, --help and the list of commands come from the entry.
+ * A group is a command whose first word names one of its own commands (`mutual ca passwd`); these are in
+ * GROUP_NAME.c, and in the group's list in meson.build.
  */
 
 #include <stdbool.h>
@@ -23,7 +25,7 @@ struct mu_opt {
 struct mu_args;
 
 struct mu_cmd {
-    const char *name;
+    const char *name;    /* as typed after "mutual": "list"; in a group both words, "ca passwd" */
     const char *args;    /* "server|client|peer NAME..." as --help shows it */
     const char *summary; /* one line for the list of commands */
     const char *details; /* paragraphs for --help, or NULL */
@@ -34,6 +36,8 @@ struct mu_cmd {
     /* 0: done. -1: failed, and `err` says why (main prints it). Above 0: that is the exit status, and
      * the command itself has said all there is to say. */
     int (*run)(const struct mu_args *args, struct mu_error *err);
+    /* A group's commands, ended by NULL. A group has no args, options, example and run() of its own. */
+    const struct mu_cmd *const *group;
 };
 
 /* The words besides options. */

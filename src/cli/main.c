@@ -13,7 +13,7 @@
 #include "base/buf.h"
 #include "base/str.h"
 #include "cli/cmd.h"
-#include "cli/commands.h" /* made by meson.build: MU_COMMANDS(X), MU_VERSION */
+#include "cli/commands.h" /* made by meson.build: MU_COMMANDS(X), MU_VERSION ... */
 #include "cli/print.h"
 
 #define X(name) extern const struct mu_cmd mu_cmd_##name;
@@ -24,6 +24,7 @@ static const struct mu_cmd *const commands[] = {
 #define X(name) &mu_cmd_##name,
     MU_COMMANDS(X)
 #undef X
+        NULL,
 };
 
 /* These stand before or after the command's name. */
@@ -169,15 +170,33 @@ static void print_indented(const char *text)
     }
 }
 
+static void print_commands(const struct mu_cmd *const *list)
+{
+    int width = 0;
+    for (size_t i = 0; list[i] != NULL; i++)
+        if ((int)strlen(list[i]->name) > width)
+            width = (int)strlen(list[i]->name);
+    printf("\nCommands:\n");
+    for (size_t i = 0; list[i] != NULL; i++)
+        printf("  %-*s    %s\n", width, list[i]->name, list[i]->summary);
+}
+
 static void print_command_help(const struct mu_cmd *cmd)
 {
+    const char *words = cmd->group != NULL ? "COMMAND [ARGUMENT]..." : cmd->args;
     printf("mutual %s: %s\n\nUsage:\n  mutual %s%s%s [OPTION]...\n", cmd->name, cmd->summary,
-           cmd->name, *cmd->args == '\0' ? "" : " ", cmd->args);
+           cmd->name, *words == '\0' ? "" : " ", words);
     if (cmd->details != NULL)
         printf("\n%s\n", cmd->details);
+    if (cmd->group != NULL)
+        print_commands(cmd->group);
     printf("\nOptions:\n");
     print_opts(cmd->opts);
     print_opts(global_opts);
+    if (cmd->group != NULL) {
+        printf("\nmutual %s COMMAND --help tells about one command.\n", cmd->name);
+        return;
+    }
     printf("\nExample:\n");
     print_indented(cmd->example);
 }
@@ -185,9 +204,8 @@ static void print_command_help(const struct mu_cmd *cmd)
 static void print_help(void)
 {
     printf("mutual: mutual TLS from start to finish\n\n"
-           "Usage:\n  mutual COMMAND [ARGUMENT]... [OPTION]...\n\nCommands:\n");
-    for (size_t i = 0; i < MU_COUNT(commands); i++)
-        printf("  %-10s %s\n", commands[i]->name, commands[i]->summary);
+           "Usage:\n  mutual COMMAND [ARGUMENT]... [OPTION]...\n");
+    print_commands(commands);
     printf("\nOptions:\n");
     print_opts(global_opts);
     printf("      --version                  show the version\n"
@@ -198,14 +216,6 @@ static void print_help(void)
            "  mutual get --as my-client https://localhost:3000\n"
            "\nmutual COMMAND --help tells about one command; mutual demo shows all of it at work.\n"
            "Exit status: 0 done, 1 refused or failed, 2 used wrongly.\n");
-}
-
-static const struct mu_cmd *find_command(const char *name)
-{
-    for (size_t i = 0; i < MU_COUNT(commands); i++)
-        if (mu_str_equal(commands[i]->name, name))
-            return commands[i];
-    return NULL;
 }
 
 /* getopt_long's tables, made from the command's options and the global ones. A long option returns
@@ -302,35 +312,63 @@ static int run_command(struct mu_args *args, int argc, char **argv, struct mu_er
     return args->cmd->run(args, err);
 }
 
+/* The command of `group` (NULL: of the program) that `word` names, or NULL. */
+static const struct mu_cmd *find_command(const struct mu_cmd *group, const char *word)
+{
+    size_t skip = group == NULL ? 0 : strlen(group->name) + 1; /* "ca " */
+    for (const struct mu_cmd *const *cmd = group == NULL ? commands : group->group; *cmd != NULL;
+         cmd++)
+        if (mu_str_equal((*cmd)->name + skip, word))
+            return *cmd;
+    return NULL;
+}
+
+/*
+ * Read until a command is named: one word, or two where the first names a group. args->cmd is then that
+ * command; the group when no more words came; NULL when none came. Returns the index of its last word. The word
+ * "help", before any of them, is --help.
+ */
+static int choose(struct mu_args *args, int argc, char **argv, struct mu_error *err)
+{
+    int at = 0;
+    while (args->cmd == NULL || args->cmd->group != NULL) {
+        int step = parse(args, argc - at, argv + at, true, err);
+        if (step < 0)
+            return -1;
+        at += step;
+        if (at >= argc)
+            return argc;
+        if (mu_str_equal(argv[at], "help")) {
+            args->given[args->given_count++] = (struct given){find_opt(global_opts, "help"), ""};
+            continue;
+        }
+        const struct mu_cmd *cmd = find_command(args->cmd, argv[at]);
+        if (cmd == NULL)
+            return mu_usage(err, args, "there is no command \"%s%s%s\"",
+                            args->cmd == NULL ? "" : args->cmd->name, args->cmd == NULL ? "" : " ",
+                            argv[at]);
+        args->cmd = cmd;
+    }
+    return at;
+}
+
 static int dispatch(struct mu_args *args, int argc, char **argv, struct mu_error *err)
 {
     if (argc >= 2 && (mu_str_equal(argv[1], "--version") || mu_str_equal(argv[1], "version"))) {
         printf("mutual %s\n", MU_VERSION);
         return 0;
     }
-    int first = parse(args, argc, argv, true, err);
-    if (first < 0)
+    int at = choose(args, argc, argv, err);
+    if (at < 0)
         return -1;
-    if (first == argc && mu_args_given(args, "help")) {
-        print_help();
-        return 0;
-    }
-    if (first == argc)
-        return mu_usage(err, args, "say what to do: mutual COMMAND");
-    bool help = mu_str_equal(argv[first], "help");
-    if (help && first + 1 == argc) {
-        print_help();
-        return 0;
-    }
-    const char *name = argv[help ? first + 1 : first];
-    args->cmd = find_command(name);
-    if (args->cmd == NULL)
-        return mu_usage(err, args, "there is no command \"%s\"", name);
-    if (help) {
-        print_command_help(args->cmd);
-        return 0;
-    }
-    return run_command(args, argc - first, argv + first, err);
+    bool chosen = args->cmd != NULL && args->cmd->group == NULL;
+    if (chosen)
+        return run_command(args, argc - at, argv + at, err);
+    if (!mu_args_given(args, "help"))
+        return mu_usage(err, args, "say what to do: mutual %s%sCOMMAND",
+                        args->cmd == NULL ? "" : args->cmd->name, args->cmd == NULL ? "" : " ");
+    args->cmd == NULL ? print_help() : print_command_help(args->cmd);
+    return 0;
 }
 
 /*

@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #include "base/file.h"
+#include "base/str.h"
 
 #define PASSPHRASE_LIMIT 4096
 
@@ -81,13 +82,13 @@ static ssize_t read_quietly(int tty, const char *prompt, char *ret, size_t cap)
 }
 
 /* Ask on the terminal itself, whatever standard input is. */
-static int from_terminal(const char *what, struct mu_secret *ret, struct mu_error *err)
+static int from_terminal(const char *prompt, const char *what, struct mu_secret *ret,
+                         struct mu_error *err)
 {
-    char line[PASSPHRASE_LIMIT], prompt[MU_PATH_LEN + 32];
+    char line[PASSPHRASE_LIMIT];
     int tty = open("/dev/tty", O_RDWR | O_CLOEXEC | O_NOCTTY);
     if (tty < 0)
         return mu_fail(err, MU_E_PASSPHRASE_NEEDED, "%s is protected by a passphrase", what);
-    snprintf(prompt, sizeof prompt, "Passphrase for %s: ", what);
     ssize_t len = read_quietly(tty, prompt, line, sizeof line - 1);
     close(tty);
 
@@ -101,8 +102,12 @@ static int from_terminal(const char *what, struct mu_secret *ret, struct mu_erro
 
 static int ask(void *arg, const char *what, struct mu_secret *ret, struct mu_error *err)
 {
+    char prompt[MU_PATH_LEN + 32];
     const char *path = named_file(arg);
-    return path != NULL ? from_file(path, ret, err) : from_terminal(what, ret, err);
+    if (path != NULL)
+        return from_file(path, ret, err);
+    snprintf(prompt, sizeof prompt, "Passphrase for %s: ", what);
+    return from_terminal(prompt, what, ret, err);
 }
 
 struct mu_passphrase_source mu_passphrase_source(const struct mu_args *args)
@@ -115,4 +120,36 @@ int mu_passphrase_for_new_key(const struct mu_args *args, struct mu_secret *ret,
 {
     const char *path = named_file(args);
     return path == NULL ? 0 : from_file(path, ret, err);
+}
+
+/* Nobody sees what is typed, so it is typed twice. */
+static int new_from_terminal(const char *what, struct mu_secret *ret, struct mu_error *err)
+{
+    char prompt[MU_PATH_LEN + 32];
+    MU_AUTO_CLEAR(mu_secret) first = MU_SECRET_INIT;
+    MU_AUTO_CLEAR(mu_secret) second = MU_SECRET_INIT;
+    snprintf(prompt, sizeof prompt, "New passphrase for %s: ", what);
+    if (from_terminal(prompt, what, &first, err) != 0 || first.len == 0 ||
+        from_terminal("Once more: ", what, &second, err) != 0) {
+        mu_fail(err, MU_E_PASSPHRASE_NEEDED, "no new passphrase was given for %s", what);
+        return mu_hint(err, "give it with --new-passphrase-file FILE, or run from a terminal");
+    }
+    if (!mu_str_equal(first.data, second.data)) {
+        mu_fail(err, MU_E_PASSPHRASE_WRONG, "the two passphrases differ, and nothing was changed");
+        return mu_hint(err, "try again");
+    }
+    *ret = first;
+    first = (struct mu_secret)MU_SECRET_INIT;
+    return 0;
+}
+
+static int ask_new(void *arg, const char *what, struct mu_secret *ret, struct mu_error *err)
+{
+    const char *path = mu_args_value(arg, "new-passphrase-file");
+    return path != NULL ? from_file(path, ret, err) : new_from_terminal(what, ret, err);
+}
+
+struct mu_passphrase_source mu_new_passphrase_source(const struct mu_args *args)
+{
+    return (struct mu_passphrase_source){.ask = ask_new, .arg = (void *)args};
 }

@@ -10,6 +10,10 @@
 #define MU_PASSPHRASE_OPT                                                                          \
     {"passphrase-file", 0, "FILE", "read the key's passphrase from FILE (first line)", NULL, false}
 
+/* For what gets a passphrase that it did not have before. */
+#define MU_NEW_PASSPHRASE_OPT                                                                      \
+    {"new-passphrase-file", 0, "FILE", "read the new passphrase from FILE (first line)", NULL, false}
+
 /*
  * A source for mu_key_load() and its like. On a terminal it asks without echo; elsewhere, with no file
  * named, it fails with MU_E_PASSPHRASE_NEEDED. Borrows `args` as long as it is used.
@@ -22,5 +26,11 @@ struct mu_passphrase_source mu_passphrase_source(const struct mu_args *args);
  */
 MU_CHECK int mu_passphrase_for_new_key(const struct mu_args *args, struct mu_secret *ret,
                                        struct mu_error *err);
+
+/*
+ * A source for the passphrase that something is to have from now on: --new-passphrase-file, else the terminal,
+ * asked twice. An empty one is refused. Elsewhere it fails with MU_E_PASSPHRASE_NEEDED. Borrows `args`.
+ */
+struct mu_passphrase_source mu_new_passphrase_source(const struct mu_args *args);
 
 #endif

@@ -140,6 +140,16 @@ int mu_key_load(const char *path, const struct mu_passphrase_source *source, str
     return pick_key(path, &objects, source, ret, err);
 }
 
+int mu_key_parse(const char *name, const void *data, size_t len,
+                 const struct mu_passphrase_source *source, struct mu_key **ret,
+                 struct mu_error *err)
+{
+    MU_AUTO_CLEAR(mu_objects) objects = {0};
+    if (mu_objects_parse(name, data, len, &objects, err) != 0)
+        return -1;
+    return pick_key(name, &objects, source, ret, err);
+}
+
 char *mu_key_describe(const struct mu_key *key, char ret[MU_KEY_DESCRIPTION_LEN])
 {
     EVP_PKEY *evp = mu_key_evp(key);

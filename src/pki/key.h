@@ -43,6 +43,11 @@ MU_CHECK int mu_key_to_pem(const struct mu_key *key, const struct mu_secret *pas
 MU_CHECK int mu_key_load(const char *path, const struct mu_passphrase_source *source,
                          struct mu_key **ret, struct mu_error *err);
 
+/* The same from memory; `name` is for errors and for the passphrase's prompt. */
+MU_CHECK int mu_key_parse(const char *name, const void *data, size_t len,
+                          const struct mu_passphrase_source *source, struct mu_key **ret,
+                          struct mu_error *err);
+
 /* "EC P-256", "RSA 2048", "Ed25519": for people. Returns `ret`. */
 #define MU_KEY_DESCRIPTION_LEN 48
 char *mu_key_describe(const struct mu_key *key, char ret[MU_KEY_DESCRIPTION_LEN]);

@@ -1,19 +1,20 @@
 """What all commands have in common: help, mistakes, output that goes nowhere."""
-import fcntl
 import json
 import os
 import pty
 import re
 import shlex
 import subprocess
-import termios
 
 import pytest
 
 from conftest import BINARY, WAIT
 from door import Door
+from terminal import answer
 
-COMMANDS = ["init", "issue", "key", "request", "sign", "inspect", "verify", "list", "serve", "get", "demo"]
+COMMANDS = ["init", "issue", "key", "request", "sign", "inspect", "verify", "list", "ca", "serve", "get", "demo"]
+GROUPS = {"ca": ["ca passwd"]}
+SINGLE = [one for name in COMMANDS for one in GROUPS.get(name, [name])]  # what can be run
 STAYS = ["serve", "get"]  # their examples need a door, on ports that others may hold
 
 
@@ -24,37 +25,52 @@ def place(mutual, ca, tmp_path):
     mutual("issue", "client", "my-client").ok()
     mutual("request", "my-client", "--key", "my-client.key").ok()
     mutual("request", "api", "--key-type", "p256").ok()
+    (tmp_path / "new.txt").write_text("correct horse\n")
     for name in ("ca.crt", "ca.key"):
         (tmp_path / name).write_bytes((ca / name).read_bytes())
     return tmp_path
 
 
 def examples(command):
-    shown = subprocess.run([BINARY, command, "--help"], capture_output=True, text=True, timeout=WAIT, check=True).stdout
+    shown = subprocess.run([BINARY, *command.split(), "--help"], capture_output=True, text=True, timeout=WAIT, check=True).stdout
     lines = shown.split("Example:\n")[1].rstrip("\n").split("\n")
     assert lines and all(line.startswith(f"  mutual {command}") for line in lines)
     return [shlex.split(line)[1:] for line in lines]
 
 
+def listed(help_text):
+    lines = help_text.split("Commands:\n")[1].split("\nOptions:")[0]
+    return re.findall(r"^  (\w+(?: \w+)*)  ", lines, re.M)
+
+
 def test_help_lists_every_command(mutual):
     shown = mutual("--help").ok().stdout
-    assert re.findall(r"^  (\w+)  ", shown.split("Commands:\n")[1].split("\nOptions:")[0], re.M) == COMMANDS
+    assert listed(shown) == COMMANDS
     assert mutual("help").ok().stdout == mutual("-h").ok().stdout == shown
 
 
-@pytest.mark.parametrize("command", COMMANDS)
+@pytest.mark.parametrize("group", GROUPS)
+def test_help_of_a_group_lists_its_commands(mutual, group):
+    shown = mutual(group, "--help").ok().stdout
+    assert f"Usage:\n  mutual {group} COMMAND" in shown and listed(shown) == GROUPS[group]
+    for same in (["help", group], [group, "-h"], [group, "help"], ["--help", group]):
+        assert mutual(*same).ok().stdout == shown, same
+
+
+@pytest.mark.parametrize("command", SINGLE)
 def test_help_of_each_command(mutual, command):
-    result = mutual(command, "--help").ok()
+    words = command.split()
+    result = mutual(*words, "--help").ok()
     assert result.stderr == ""
     assert f"Usage:\n  mutual {command}" in result.stdout
     assert all(len(line) < 120 for line in result.stdout.split("\n"))
     for option in ("--home DIR", "--json", "--help"):
         assert option in result.stdout
-    for same in (["help", command], [command, "-h"], ["--help", command], [command, "a", "b", "c", "--help"]):
+    for same in (["help", *words], [*words, "-h"], ["--help", *words], [*words, "a", "b", "c", "--help"]):
         assert mutual(*same).ok().stdout == result.stdout, same
 
 
-@pytest.mark.parametrize("command", [name for name in COMMANDS if name not in STAYS])
+@pytest.mark.parametrize("command", [name for name in SINGLE if name not in STAYS])
 def test_the_examples_in_the_help_work(mutual, ca, place, command):
     # The CA and the files are there already; who makes new ones is told that it may.
     more = ["--force"] if command in ("init", "issue", "key", "request", "sign") else []
@@ -104,6 +120,11 @@ def test_version(mutual):
     (["list", "more"], "does not know what to do with \"more\"", "mutual list --help"),
     (["sign"], "mutual sign needs FILE.csr", "mutual sign --help"),
     (["serve", "--log", "all"], "--log", "mutual serve --help"),
+    (["ca"], "say what to do: mutual ca COMMAND", "mutual ca --help"),
+    (["ca", "pasword"], "there is no command \"ca pasword\"", "mutual ca --help"),
+    (["ca", "--nonsense"], "there is no option --nonsense", "mutual ca --help"),
+    (["ca", "passwd", "--nonsense"], "there is no option --nonsense", "mutual ca passwd --help"),
+    (["ca", "passwd", "more"], "does not know what to do with \"more\"", "mutual ca passwd --help"),
     (["help", "isue"], "there is no command \"isue\"", "mutual --help"),
 ])
 def test_mistakes_exit_2_and_say_where_help_is(mutual, ca, words, said, hint):
@@ -207,26 +228,9 @@ def test_colours_are_for_terminals_and_no_color_is_obeyed(mutual, place):
 def test_a_passphrase_is_asked_on_the_terminal_and_not_shown(mutual, home, tmp_path):
     (tmp_path / "secret").write_text("correct horse\n")
     mutual("init", "--passphrase-file", "secret").ok()
-    ours, theirs = pty.openpty()
-    process = subprocess.Popen(
-        mutual.argv("issue", "client", "a"), cwd=tmp_path, env=mutual.environment(), stdin=theirs, stdout=theirs,
-        stderr=theirs, start_new_session=True,
-        preexec_fn=lambda: fcntl.ioctl(0, termios.TIOCSCTTY, 0))
-    os.close(theirs)
-    shown, answered = b"", False
-    try:
-        while piece := os.read(ours, 65536):
-            shown += piece
-            if b"Passphrase for " in shown and not answered:
-                answered = True
-                # Whoever sees the prompt may answer: nothing is echoed, nor thrown away, from here on.
-                assert not termios.tcgetattr(ours)[3] & termios.ECHO
-                os.write(ours, b"correct horse\n")
-    except OSError:
-        pass
-    os.close(ours)
-    assert process.wait(WAIT) == 0, shown
-    assert b"ca.key" in shown and b"horse" not in shown
+    code, shown = answer(mutual, ["issue", "client", "a"], ["correct horse"])
+    assert code == 0, shown
+    assert "Passphrase for " in shown and "ca.key" in shown and "horse" not in shown
 
 
 def test_json_is_json_whatever_the_names(mutual, ca, tmp_path):

@@ -1,0 +1,138 @@
+#include "authority/passwd.h"
+
+#include <errno.h>
+#include <limits.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "authority/home.h"
+#include "base/buf.h"
+#include "base/file.h"
+#include "pki/cert.h"
+#include "pki/key.h"
+
+/* A key of the home, where it really lies. */
+struct lock {
+    char path[PATH_MAX];
+    struct mu_key *key;
+};
+
+static int open_lock(const char *path, const struct mu_passphrase_source *old, struct lock *ret,
+                     struct mu_error *err)
+{
+    if (mu_key_load(path, old, &ret->key, err) != 0)
+        return -1;
+    if (realpath(path, ret->path) == NULL)
+        return mu_fail_errno(err, MU_E_IO, "cannot find out where %s really lies", path);
+    return 0;
+}
+
+static int give_copy(void *arg, const char *what, struct mu_secret *ret, struct mu_error *err)
+{
+    const struct mu_secret *passphrase = arg;
+    (void)what;
+    return mu_secret_set(ret, passphrase->data, passphrase->len, err);
+}
+
+/* The two are one key, to the last bit of the private half. */
+static int check_same(const struct lock *lock, const struct mu_key *other, struct mu_error *err)
+{
+    MU_AUTO_CLEAR(mu_buf) a = MU_BUF_INIT_SECRET;
+    MU_AUTO_CLEAR(mu_buf) b = MU_BUF_INIT_SECRET;
+    if (mu_key_to_pem(lock->key, NULL, &a, err) != 0 || mu_key_to_pem(other, NULL, &b, err) != 0)
+        return -1;
+    if (a.len == b.len && memcmp(a.data, b.data, a.len) == 0)
+        return 0;
+    return mu_fail(err, MU_E_CRYPTO, "%s was not read back as it was written, and is left as it is",
+                   lock->path);
+}
+
+/* Write the key under its new passphrase, and read it back as whoever needs it next will. */
+static int encode(const struct lock *lock, struct mu_secret *passphrase, struct mu_buf *ret,
+                  struct mu_error *err)
+{
+    const struct mu_passphrase_source source = {.ask = give_copy, .arg = passphrase};
+    MU_AUTO_STRUCT(mu_key) again = NULL;
+    if (mu_key_to_pem(lock->key, passphrase, ret, err) != 0 ||
+        mu_key_parse(lock->path, ret->data, ret->len, &source, &again, err) != 0)
+        return -1;
+    return check_same(lock, again, err);
+}
+
+static int stage_lock(const struct lock *lock, struct mu_secret *passphrase, struct mu_stage *stage,
+                      struct mu_error *err)
+{
+    MU_AUTO_CLEAR(mu_buf) pem = MU_BUF_INIT_SECRET;
+    if (encode(lock, passphrase, &pem, err) != 0)
+        return -1;
+    return mu_stage_add(stage, lock->path, pem.data, pem.len, 0600, err);
+}
+
+/* ca.key, and root.key if it is here; an offline root's is not. */
+enum { MAX_LOCKS = 2 };
+struct locks {
+    struct lock at[MAX_LOCKS];
+    size_t count;
+};
+
+static void locks_clear(struct locks *locks)
+{
+    for (size_t i = 0; i < locks->count; i++)
+        mu_key_free(locks->at[i].key);
+}
+MU_AUTO_DEFINE_CLEAR(locks, locks_clear)
+
+static int open_locks(const struct mu_home *home, const struct mu_passphrase_source *old,
+                      struct locks *ret, struct mu_error *err)
+{
+    char root_key[MU_PATH_LEN];
+    MU_AUTO_STRUCT(mu_cert) cert = NULL;
+    if (mu_path_join(home->dir, "root.key", root_key, err) != 0 ||
+        mu_cert_load(home->cert, &cert, err) != 0)
+        return -1;
+    struct lock *lock = &ret->at[ret->count++];
+    if (open_lock(home->key, old, lock, err) != 0 ||
+        mu_cert_match_key(cert, lock->key, home->cert, home->key, err) != 0)
+        return -1;
+    if (access(root_key, F_OK) != 0)
+        return 0;
+    return open_lock(root_key, old, &ret->at[ret->count++], err);
+}
+
+/* Nobody may make the home anew while its keys are open here. */
+static int change(const struct mu_home *home, const struct mu_passphrase_source *old,
+                  const struct mu_passphrase_source *fresh, struct mu_strs *ret_keys,
+                  struct mu_error *err)
+{
+    MU_AUTO_CLEAR(locks) locks = {.count = 0};
+    MU_AUTO_CLEAR(mu_secret) passphrase = MU_SECRET_INIT;
+    MU_AUTO_CLEAR(mu_stage) stage = {.replace = true, .keep_owner = true};
+    if (open_locks(home, old, &locks, err) != 0 ||
+        (fresh != NULL && fresh->ask(fresh->arg, home->key, &passphrase, err) != 0))
+        return -1;
+    for (size_t i = 0; i < locks.count; i++) {
+        if (stage_lock(&locks.at[i], &passphrase, &stage, err) != 0)
+            return -1;
+        if (mu_strs_add(ret_keys, locks.at[i].path) != 0)
+            return mu_fail_nomem(err);
+    }
+    return mu_stage_commit(&stage, err);
+}
+
+int mu_authority_passwd(const char *dir, const struct mu_passphrase_source *old,
+                        const struct mu_passphrase_source *fresh, struct mu_strs *ret_keys,
+                        struct mu_error *err)
+{
+    struct mu_home home;
+    int lock;
+    if (mu_home_paths(dir, &home, err) != 0)
+        return -1;
+    if (access(home.cert, F_OK) != 0 && (errno == ENOENT || errno == ENOTDIR))
+        return mu_fail(err, MU_E_NO_CA, "there is no CA in %s", dir);
+    if (mu_home_lock(&home, MU_HOME_SHARED, &lock, err) != 0)
+        return -1;
+    int result = change(&home, old, fresh, ret_keys, err);
+    mu_home_unlock(lock);
+    return result;
+}
