@@ -1,15 +1,20 @@
 #ifndef MU_PKI_CRL_H
 #define MU_PKI_CRL_H
 
-/* Certificate revocation lists, as far as they are read. [RFC 5280 5] */
+/* Certificate revocation lists: what people want to know of one, and making one. [RFC 5280 5] */
 
 #include <openssl/types.h>
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 #include <time.h>
 
+#include "base/buf.h"
 #include "base/error.h"
 #include "base/macros.h"
+#include "pki/cert.h"
+#include "pki/key.h"
+#include "pki/reason.h"
 
 struct mu_crl;
 
@@ -26,6 +31,41 @@ struct mu_crl_info {
     bool delta;
 };
 void mu_crl_info(const struct mu_crl *crl, struct mu_crl_info *ret);
+
+/* --- Making one --- */
+
+/* What is fixed before the first entry is added. All of it is borrowed. */
+struct mu_crl_plan {
+    const struct mu_cert *ca;
+    time_t this_update, next_update;
+    int64_t number; /* above 0, and above that of every list of this scope before */
+    int64_t base; /* not 0: a delta list, for those who have the complete list of this number [5.2.4] */
+    /* Not NULL: the list is only for certificates whose distribution point this is, and says so in a critical
+     * extension: whoever cannot read that must not take it for the whole. [5.2.5] */
+    const char *only_for_url;
+    const char *delta_url; /* NULL: there are no delta lists; not in a delta list itself [5.2.6] */
+};
+
+struct mu_crl_draft;
+void mu_crl_draft_free(struct mu_crl_draft *draft);
+MU_AUTO_DEFINE_STRUCT(mu_crl_draft, mu_crl_draft_free)
+
+/* Fails with MU_E_CA_UNFIT (its keyUsage lacks cRLSign), MU_E_CRYPTO, MU_E_NOMEM. */
+MU_CHECK int mu_crl_begin(const struct mu_crl_plan *plan, struct mu_crl_draft **ret,
+                          struct mu_error *err);
+
+/* `serial` is hexadecimal. `invalid_since` 0: not known. Fails with MU_E_DAMAGED (no serial number), MU_E_NOMEM. */
+MU_CHECK int mu_crl_add(struct mu_crl_draft *draft, const char *serial, time_t at,
+                        enum mu_reason reason, time_t invalid_since, struct mu_error *err);
+
+/* Sort, sign, and check that the CA's certificate verifies it. Takes `draft`, even on failure. Fails with
+ * MU_E_KEY_MISMATCH, MU_E_CRYPTO. */
+MU_CHECK int mu_crl_finish(struct mu_crl_draft *draft, const struct mu_key *ca_key,
+                           struct mu_crl **ret, struct mu_error *err);
+
+/* Append it. Failure shows in mu_buf_failed(). */
+void mu_crl_to_pem(const struct mu_crl *crl, struct mu_buf *ret);
+void mu_crl_to_der(const struct mu_crl *crl, struct mu_buf *ret);
 
 /* For pki and tls: wrap (takes, even on failure) and look inside (borrowed). */
 MU_CHECK int mu_crl_wrap(X509_CRL *x, struct mu_crl **ret, struct mu_error *err);

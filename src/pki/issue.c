@@ -6,6 +6,7 @@
 
 #include "base/time.h"
 #include "pki/ossl.h"
+#include "pki/pointer.h"
 
 MU_AUTO_DEFINE(NAME_CONSTRAINTS, NAME_CONSTRAINTS_free)
 
@@ -71,16 +72,10 @@ static int add_usages(X509 *x, X509V3_CTX *ctx, enum mu_profile profile, bool rs
            add_text(x, ctx, NID_ext_key_usage, purposes);
 }
 
-/* A key identifier for an issuer made without one (the hand-made recipe's v1 CA, say): RFC 5280's method 1
- * over its public key, which is what a verifier would compare. */
 static int add_issuer_key_id(X509 *x, X509 *issuer)
 {
-    unsigned char digest[EVP_MAX_MD_SIZE];
-    unsigned len = 0;
-    AUTHORITY_KEYID *id = AUTHORITY_KEYID_new();
-    int ok = id != NULL && X509_pubkey_digest(issuer, EVP_sha1(), digest, &len) == 1 &&
-             (id->keyid = ASN1_OCTET_STRING_new()) != NULL &&
-             ASN1_OCTET_STRING_set(id->keyid, digest, (int)len) == 1 &&
+    AUTHORITY_KEYID *id = mu_issuer_key_id(issuer);
+    int ok = id != NULL &&
              X509_add1_ext_i2d(x, NID_authority_key_identifier, id, 0, X509V3_ADD_DEFAULT) == 1;
     AUTHORITY_KEYID_free(id);
     return ok;
@@ -96,10 +91,7 @@ static int add_extensions(X509 *x, X509 *issuer, enum mu_profile profile, const 
            add_usages(x, &ctx, profile, rsa) &&
            (san == NULL || X509_add1_ext_i2d(x, NID_subject_alt_name, (void *)san, subject_is_empty,
                                              X509V3_ADD_DEFAULT) == 1) &&
-           add_text(x, &ctx, NID_subject_key_identifier, "hash") &&
-           (X509_get_ext_by_NID(issuer, NID_subject_key_identifier, -1) >= 0
-                ? add_text(x, &ctx, NID_authority_key_identifier, "keyid:always")
-                : add_issuer_key_id(x, issuer));
+           add_text(x, &ctx, NID_subject_key_identifier, "hash") && add_issuer_key_id(x, issuer);
 }
 
 /* --- Rules that hold before anything is made --- */
@@ -310,7 +302,7 @@ int mu_issue_leaf(const struct mu_cert *ca, const struct mu_key *ca_key,
         X509_set_subject_name(x, subject) != 1 ||
         X509_set_issuer_name(x, X509_get_subject_name(issuer)) != 1 ||
         !set_dates(x, not_before, not_after) || X509_set_pubkey(x, mu_key_evp(issue->key)) != 1 ||
-        !add_extensions(x, issuer, issue->profile, san) ||
+        !add_extensions(x, issuer, issue->profile, san) || !mu_pointers_add(x, &issue->pointers) ||
         X509_sign(x, mu_key_evp(ca_key), mu_digest_for(ca_key)) == 0)
         return mu_fail_openssl(err, MU_E_CRYPTO, "the CA \"%s\" could not sign",
                                mu_cert_label(ca, label));

@@ -10,6 +10,7 @@
 #include "pki/cert.h"
 #include "pki/key.h"
 #include "pki/name.h"
+#include "pki/pointer.h"
 #include "pki/profile.h"
 
 /* notBefore lies this far back, for clocks that are a little slow. */
@@ -26,6 +27,7 @@ struct mu_issue {
     unsigned char serial[MU_SERIAL_LEN];
     time_t now;
     int64_t lifetime_s; /* from `now`; cut to the issuer's own end */
+    struct mu_pointers pointers;
 };
 
 /* A self-signed CA named `name`, path length 0: it issues leaves, not further CAs. */

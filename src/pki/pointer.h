@@ -1,0 +1,34 @@
+#ifndef MU_PKI_POINTER_H
+#define MU_PKI_POINTER_H
+
+/* Where a certificate and a revocation list say that more is to be had: the CRL, its changes, OCSP, the issuer. */
+
+#include <openssl/x509v3.h>
+
+#include "base/error.h"
+
+/* http:// URLs in ASCII, as RFC 5280 4.2.1.13 and 4.2.2.1 have them; NULL: it is not said. Borrowed. */
+struct mu_pointers {
+    const char *crl_url;    /* cRLDistributionPoints */
+    const char *delta_url;  /* freshestCRL */
+    const char *ocsp_url;   /* authorityInfoAccess */
+    const char *issuer_url; /* the same: the CA's certificate in DER */
+};
+
+/* Is this a URL that may stand there? Not https:, whose own certificate would have to be checked first. Fails with
+ * MU_E_USAGE. */
+MU_CHECK int mu_pointer_check(const char *url, struct mu_error *err);
+
+/* Add the extensions. 1, or 0 as OpenSSL's functions do. */
+int mu_pointers_add(X509 *x, const struct mu_pointers *pointers);
+
+/* For lists: the same point as those certificates have; given, NULL on failure. */
+DIST_POINT_NAME *mu_distribution_point(const char *url);
+STACK_OF(DIST_POINT) * mu_distribution_points(const char *url);
+
+/* The authority key identifier for what `issuer` signs: its own subject key identifier, or, for an issuer made
+ * without one (the hand-made recipe's v1 CA, say), RFC 5280's method 1 over its public key, which is what a verifier
+ * would compare. Given, NULL on failure. [RFC 5280 4.2.1.1] */
+AUTHORITY_KEYID *mu_issuer_key_id(X509 *issuer);
+
+#endif
