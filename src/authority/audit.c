@@ -99,15 +99,15 @@ int mu_audit_sign(struct mu_store *store, enum mu_audit_signing when, const stru
                   const struct mu_key *key, time_t now, struct mu_error *err)
 {
     char hash[MU_HASH_LEN + 1], signer[MU_SHA256_LEN], text[256];
-    int64_t seq;
+    int64_t seq, last_seq;
     time_t last;
-    if (mu_store_head_last(store, &last, err) != 0)
+    if (mu_store_head_last(store, &last, &last_seq, err) != 0)
         return -1;
     if (when == MU_AUDIT_DAILY && last != 0 && now - last < MU_DAY_S)
         return 0;
     if (mu_store_trail_tip(store, &seq, hash, err) != 0)
         return -1;
-    if (seq == 0)
+    if (seq == last_seq)
         return 0;
     MU_AUTO_CLEAR(mu_buf) signature = MU_BUF_INIT;
     signed_text(seq, hash, now, text, sizeof text);

@@ -6,6 +6,7 @@
 #include <unistd.h>
 
 #include "authority/audit.h"
+#include "authority/crl.h"
 #include "authority/internal.h"
 
 #include "base/str.h"
@@ -199,48 +200,40 @@ int mu_authority_change(struct mu_authority *authority, mu_change_fn *change, vo
 
 /* --- Issuing --- */
 
-int mu_issue_by(const struct mu_cert *ca, const struct mu_key *ca_key, const struct mu_order *order,
-                struct mu_cert **ret, struct mu_error *err)
+static struct mu_issue issue_of(const struct mu_order *order)
 {
-    struct mu_issue issue = {
+    return (struct mu_issue){
         .profile = order->profile,
         .key = order->key,
         .names = order->names,
         .now = order->now,
         .lifetime_s = order->lifetime_s,
     };
-    if (mu_serial_make(issue.serial, err) != 0)
-        return -1;
-    return mu_issue_leaf(ca, ca_key, &issue, ret, err);
 }
 
-/* The certificate as a record. What `info` and the buffers hold is borrowed by it. */
-static int describe(const struct mu_authority *authority, const struct mu_order *order,
-                    const struct mu_cert *cert, struct paper *ret, struct mu_error *err)
+int mu_issue_by(const struct mu_cert *ca, const struct mu_key *ca_key, const struct mu_order *order,
+                struct mu_cert **ret, struct mu_error *err)
 {
-    struct mu_cert_info *info = &ret->info;
-    if (mu_cert_info_read(cert, order->now, info, err) != 0)
+    struct mu_issue issue = issue_of(order);
+    return mu_serial_make(issue.serial, err) != 0 ? -1
+                                                  : mu_issue_leaf(ca, ca_key, &issue, ret, err);
+}
+
+/* What has a home also points to where it is told whether it is still good. */
+static int issue_at_home(const struct mu_authority *authority,
+                         const struct mu_crl_settings *settings, const struct mu_order *order,
+                         struct mu_cert **ret, struct mu_error *err)
+{
+    struct mu_crl_urls urls;
+    char serial[2 * MU_SERIAL_LEN + 1];
+    struct mu_issue issue = issue_of(order);
+    if (mu_serial_make(issue.serial, err) != 0)
         return -1;
-    for (size_t i = 0; i < info->san.count; i++)
-        mu_buf_addf(&ret->san, "%s%s", i > 0 ? ", " : "", info->san.at[i]);
-    mu_cert_to_der(cert, &ret->der);
-    if (mu_buf_failed(&ret->san) || mu_buf_failed(&ret->der))
-        return mu_fail_nomem(err);
-    ret->record = (struct mu_record){
-        .serial = info->serial,
-        .name = mu_names_main(order->names),
-        .profile = mu_profile_rules(order->profile)->name,
-        .subject = info->subject,
-        .san = mu_buf_str(&ret->san),
-        .issuer = authority->key_sha256,
-        .not_before = info->not_before,
-        .not_after = info->not_after,
-        .issued_at = order->now,
-        .sha256 = mu_cert_fingerprint(cert, ret->sha256),
-        .der = ret->der.data,
-        .der_len = ret->der.len,
-    };
-    return 0;
+    for (size_t i = 0; i < MU_SERIAL_LEN; i++)
+        snprintf(serial + 2 * i, 3, "%02X", issue.serial[i]);
+    mu_crl_pointers(settings, authority->key_sha256, mu_crl_partition(serial, settings->partitions),
+                    &urls, &issue.pointers);
+    return mu_issue_leaf(authority->cert, authority->key, &issue, ret, err);
 }
 
 static int record_one(struct mu_store *store, const struct mu_record *record, struct mu_error *err)
@@ -262,15 +255,46 @@ struct batch {
     const struct mu_order *orders;
     size_t count;
     struct mu_cert **certs;
+    struct mu_crl_settings settings;
 };
+
+/* The certificate as a record. What `info` and the buffers hold is borrowed by it. */
+static int describe(const struct batch *batch, size_t i, struct paper *ret, struct mu_error *err)
+{
+    const struct mu_order *order = &batch->orders[i];
+    const struct mu_cert *cert = batch->certs[i];
+    struct mu_cert_info *info = &ret->info;
+    if (mu_cert_info_read(cert, order->now, info, err) != 0)
+        return -1;
+    for (size_t n = 0; n < info->san.count; n++)
+        mu_buf_addf(&ret->san, "%s%s", n > 0 ? ", " : "", info->san.at[n]);
+    mu_cert_to_der(cert, &ret->der);
+    if (mu_buf_failed(&ret->san) || mu_buf_failed(&ret->der))
+        return mu_fail_nomem(err);
+    ret->record = (struct mu_record){
+        .serial = info->serial,
+        .name = mu_names_main(order->names),
+        .profile = mu_profile_rules(order->profile)->name,
+        .subject = info->subject,
+        .san = mu_buf_str(&ret->san),
+        .issuer = batch->authority->key_sha256,
+        .not_before = info->not_before,
+        .not_after = info->not_after,
+        .issued_at = order->now,
+        .sha256 = mu_cert_fingerprint(cert, ret->sha256),
+        .partition = mu_crl_partition(info->serial, batch->settings.partitions),
+        .der = ret->der.data,
+        .der_len = ret->der.len,
+    };
+    return 0;
+}
 
 static int record_all(struct mu_store *store, void *arg, struct mu_error *err)
 {
     struct batch *batch = arg;
     for (size_t i = 0; i < batch->count; i++) {
         MU_AUTO_CLEAR(paper) paper = {.san = MU_BUF_INIT, .der = MU_BUF_INIT};
-        if (describe(batch->authority, &batch->orders[i], batch->certs[i], &paper, err) != 0 ||
-            record_one(store, &paper.record, err) != 0)
+        if (describe(batch, i, &paper, err) != 0 || record_one(store, &paper.record, err) != 0)
             return -1;
     }
     return 0;
@@ -287,9 +311,11 @@ static int issue_once(struct batch *batch, struct mu_error *err)
 {
     struct mu_authority *authority = batch->authority;
     time_t now = 0;
+    if (mu_crl_settings_read(authority->store, &batch->settings, err) != 0)
+        return -1;
     for (size_t i = 0; i < batch->count; i++) {
-        if (mu_issue_by(authority->cert, authority->key, &batch->orders[i], &batch->certs[i],
-                        err) != 0)
+        if (issue_at_home(authority, &batch->settings, &batch->orders[i], &batch->certs[i], err) !=
+            0)
             return -1;
         now = batch->orders[i].now;
     }
@@ -299,7 +325,7 @@ static int issue_once(struct batch *batch, struct mu_error *err)
 int mu_authority_issue_all(struct mu_authority *authority, const struct mu_order *orders,
                            size_t count, struct mu_cert **ret, struct mu_error *err)
 {
-    struct batch batch = {authority, orders, count, ret};
+    struct batch batch = {.authority = authority, .orders = orders, .count = count, .certs = ret};
     for (size_t i = 0; i < count; i++)
         ret[i] = NULL;
     /* 135 random bits do not meet twice; but if they do, the store says so, and we draw again. */

@@ -15,7 +15,9 @@ int mu_home_paths(const char *dir, struct mu_home *ret, struct mu_error *err)
 {
     if (mu_path_join(dir, "ca.crt", ret->cert, err) != 0 ||
         mu_path_join(dir, "ca.key", ret->key, err) != 0 ||
-        mu_path_join(dir, "mutual.db", ret->db, err) != 0)
+        mu_path_join(dir, "mutual.db", ret->db, err) != 0 ||
+        mu_path_join(dir, "ca.crl", ret->crl, err) != 0 ||
+        mu_path_join(dir, "public", ret->public, err) != 0)
         return -1;
     mu_str_copy(ret->dir, sizeof ret->dir, dir);
     return 0;
@@ -23,17 +25,28 @@ int mu_home_paths(const char *dir, struct mu_home *ret, struct mu_error *err)
 
 /* --- Who is at work --- */
 
-int mu_home_lock(const struct mu_home *home, enum mu_home_use use, int *ret_lock,
-                 struct mu_error *err)
+static int lock_path(const char *path, int how, int *ret_lock, struct mu_error *err)
 {
-    int fd = open(home->dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    int fd = open(path, O_RDONLY | O_CLOEXEC);
     if (fd < 0)
-        return mu_fail_errno(err, MU_E_IO, "cannot open the directory %s", home->dir);
+        return mu_fail_errno(err, MU_E_IO, "cannot open %s", path);
     /* A filesystem that knows no locks is no reason to refuse all work: every step by itself is safe. */
-    while (flock(fd, use == MU_HOME_ALONE ? LOCK_EX : LOCK_SH) != 0 && errno == EINTR)
+    while (flock(fd, how) != 0 && errno == EINTR)
         continue;
     *ret_lock = fd;
     return 0;
+}
+
+int mu_home_lock(const struct mu_home *home, enum mu_home_use use, int *ret_lock,
+                 struct mu_error *err)
+{
+    return lock_path(home->dir, use == MU_HOME_ALONE ? LOCK_EX : LOCK_SH, ret_lock, err);
+}
+
+/* The directory is locked by all who are at work in it, so the certificate stands for its files. */
+int mu_home_lock_files(const struct mu_home *home, int *ret_lock, struct mu_error *err)
+{
+    return lock_path(home->cert, LOCK_EX, ret_lock, err);
 }
 
 void mu_home_unlock(int lock)
@@ -131,8 +144,9 @@ int mu_home_move_aside(const struct mu_home *home, time_t now, char ret_old[MU_P
                        struct mu_error *err)
 {
     /* The certificate goes first: without it there is no authority here, and init may be repeated. */
-    static const char *const names[] = {"ca.crt",        "ca.key",        "mutual.db-journal",
-                                        "mutual.db-wal", "mutual.db-shm", "mutual.db"};
+    static const char *const names[] =
+        {"ca.crt",        "ca.key",        "ca.crl",   "public", "mutual.db-journal",
+         "mutual.db-wal", "mutual.db-shm", "mutual.db"};
     struct mu_error ignored = MU_ERROR_INIT;
     MU_AUTO_STRUCT(mu_store) store = NULL;
     ret_old[0] = '\0';

@@ -13,6 +13,8 @@ struct mu_home {
     char cert[MU_PATH_LEN]; /* ca.crt, 0644: what makes the directory the home of an authority */
     char key[MU_PATH_LEN];  /* ca.key, 0600 */
     char db[MU_PATH_LEN];   /* mutual.db, 0600: the records */
+    char crl[MU_PATH_LEN];  /* ca.crl, 0644: the present revocation list, in PEM */
+    char public[MU_PATH_LEN]; /* public/: what the world may fetch, in DER, by the names that certificates point to */
 };
 
 /* Fails with MU_E_USAGE when the path is too long. */
@@ -27,6 +29,9 @@ enum mu_home_use { MU_HOME_SHARED, MU_HOME_ALONE };
 MU_CHECK int mu_home_lock(const struct mu_home *home, enum mu_home_use use, int *ret_lock,
                           struct mu_error *err);
 void mu_home_unlock(int lock); /* -1: there is none */
+
+/* Only one at a time puts files into a home that others may be putting there too. Waits; fails with MU_E_IO. */
+MU_CHECK int mu_home_lock_files(const struct mu_home *home, int *ret_lock, struct mu_error *err);
 
 /*
  * Is there room for a new authority? Fails with MU_E_EXISTS where there is a certificate, or a key that has

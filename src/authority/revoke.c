@@ -37,7 +37,13 @@ static int check(const struct taking_back *t, struct mu_error *err)
                 t->serial, date, mu_reason_name(t->present.reason));
         return mu_hint(err, "issue a new certificate: mutual issue");
     }
-    if (revoke && is && (!on_hold || t->wanted.reason == MU_REASON_HOLD))
+    if (revoke && on_hold && t->wanted.reason == MU_REASON_HOLD) {
+        mu_fail(err, MU_E_REVOKED, "\"%s\" (%s) is on hold already, since %s", t->name, t->serial,
+                date);
+        return mu_hint(
+            err, "take the hold back with --release, or revoke it for good with another --reason");
+    }
+    if (revoke && is && !on_hold)
         return mu_fail(err, MU_E_REVOKED, "\"%s\" (%s) is revoked already, since %s: %s", t->name,
                        t->serial, date, mu_reason_name(t->present.reason));
     return 0;

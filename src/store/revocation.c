@@ -91,7 +91,7 @@ static bool copy_crl(void *arg, const struct mu_value *row)
     return false;
 }
 
-#define LAST_CRL                                                                                   \
+#define CRLS_OF                                                                                    \
     "SELECT number, base, seq, this_update, next_update FROM crl WHERE issuer = $1 AND part = $2 "
 #define BY_NUMBER "ORDER BY number DESC LIMIT 1"
 
@@ -99,6 +99,15 @@ int mu_store_last_crl(struct mu_store *store, const struct mu_crl_scope *scope, 
                       struct mu_crl_record *ret, struct mu_error *err)
 {
     *ret = (struct mu_crl_record){.number = 0};
-    return MU_RUN(store, complete ? LAST_CRL "AND base IS NULL " BY_NUMBER : LAST_CRL BY_NUMBER,
+    return MU_RUN(store, complete ? CRLS_OF "AND base IS NULL " BY_NUMBER : CRLS_OF BY_NUMBER,
                   copy_crl, ret, err, mu_text(scope->issuer), mu_number(scope->partition));
+}
+
+int mu_store_base_crl(struct mu_store *store, const struct mu_crl_scope *scope, time_t now,
+                      struct mu_crl_record *ret, struct mu_error *err)
+{
+    *ret = (struct mu_crl_record){.number = 0};
+    return MU_RUN(store, CRLS_OF "AND base IS NULL AND next_update >= $3 ORDER BY number LIMIT 1",
+                  copy_crl, ret, err, mu_text(scope->issuer), mu_number(scope->partition),
+                  mu_number(now));
 }

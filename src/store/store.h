@@ -166,6 +166,11 @@ MU_CHECK int mu_store_add_crl(struct mu_store *store, const struct mu_crl_scope 
 MU_CHECK int mu_store_last_crl(struct mu_store *store, const struct mu_crl_scope *scope,
                                bool complete, struct mu_crl_record *ret, struct mu_error *err);
 
+/* The oldest complete list of this scope that has not run out at `now`: what somebody may still hold, and so what a
+ * delta list has to add to. All zero when there is none. */
+MU_CHECK int mu_store_base_crl(struct mu_store *store, const struct mu_crl_scope *scope, time_t now,
+                               struct mu_crl_record *ret, struct mu_error *err);
+
 /* --- The audit trail --- */
 
 #define MU_HASH_LEN 64 /* SHA-256 in hexadecimal, without its NUL */
@@ -206,8 +211,9 @@ typedef bool mu_trail_head_fn(void *arg, const struct mu_trail_head *head);
 
 MU_CHECK int mu_store_head_add(struct mu_store *store, const struct mu_trail_head *head,
                                struct mu_error *err);
-/* When the trail was last signed; 0: never. */
-MU_CHECK int mu_store_head_last(struct mu_store *store, time_t *ret_at, struct mu_error *err);
+/* When, and up to which entry, the trail was last signed; 0: never. */
+MU_CHECK int mu_store_head_last(struct mu_store *store, time_t *ret_at, int64_t *ret_seq,
+                                struct mu_error *err);
 MU_CHECK int mu_store_head_each(struct mu_store *store, mu_trail_head_fn *each, void *arg,
                                 struct mu_error *err);
 

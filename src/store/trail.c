@@ -81,17 +81,27 @@ int mu_store_head_add(struct mu_store *store, const struct mu_trail_head *head, 
                   mu_text(head->signer), mu_bytes(head->signature, head->signature_len));
 }
 
-static bool copy_time(void *arg, const struct mu_value *row)
+struct last_head {
+    time_t *at;
+    int64_t *seq;
+};
+
+static bool copy_last_head(void *arg, const struct mu_value *row)
 {
-    *(time_t *)arg = (time_t)row[0].number;
+    struct last_head *last = arg;
+    *last->at = (time_t)row[0].number;
+    *last->seq = row[1].number;
     return false;
 }
 
-int mu_store_head_last(struct mu_store *store, time_t *ret_at, struct mu_error *err)
+int mu_store_head_last(struct mu_store *store, time_t *ret_at, int64_t *ret_seq,
+                       struct mu_error *err)
 {
+    struct last_head last = {.at = ret_at, .seq = ret_seq};
     *ret_at = 0;
-    return mu_store_run(store, "SELECT at FROM trail_head ORDER BY seq DESC LIMIT 1", NULL, 0,
-                        copy_time, ret_at, err);
+    *ret_seq = 0;
+    return mu_store_run(store, "SELECT at, seq FROM trail_head ORDER BY seq DESC LIMIT 1", NULL, 0,
+                        copy_last_head, &last, err);
 }
 
 struct heads {

@@ -12,7 +12,7 @@ from conftest import BINARY, WAIT
 from door import Door
 from terminal import answer
 
-COMMANDS = ["init", "issue", "key", "request", "sign", "inspect", "verify", "list", "ca", "serve", "get", "demo"]
+COMMANDS = ["init", "issue", "key", "request", "sign", "inspect", "verify", "list", "revoke", "crl", "audit", "ca", "serve", "get", "demo"]
 GROUPS = {"ca": ["ca passwd"]}
 SINGLE = [one for name in COMMANDS for one in GROUPS.get(name, [name])]  # what can be run
 STAYS = ["serve", "get"]  # their examples need a door, on ports that others may hold

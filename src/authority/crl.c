@@ -1,0 +1,430 @@
+#include "authority/crl.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "authority/audit.h"
+#include "authority/internal.h"
+#include "base/str.h"
+#include "base/time.h"
+#include "pki/crl.h"
+#include "pki/pointer.h"
+
+/* --- Settings --- */
+
+static int read_number(struct mu_store *store, const char *name, int64_t fallback, int64_t *ret,
+                       struct mu_error *err)
+{
+    char text[32];
+    if (mu_store_setting(store, name, text, sizeof text, err) != 0)
+        return -1;
+    *ret = *text == '\0' ? fallback : strtoll(text, NULL, 10);
+    return 0;
+}
+
+int mu_crl_settings_read(struct mu_store *store, struct mu_crl_settings *ret, struct mu_error *err)
+{
+    int64_t partitions, deltas;
+    if (mu_store_setting(store, "url", ret->url, sizeof ret->url, err) != 0 ||
+        mu_store_setting(store, "ocsp-url", ret->ocsp_url, sizeof ret->ocsp_url, err) != 0 ||
+        read_number(store, "crl-partitions", 0, &partitions, err) != 0 ||
+        read_number(store, "crl-deltas", 0, &deltas, err) != 0 ||
+        read_number(store, "crl-lifetime", MU_CRL_LIFETIME_S, &ret->lifetime_s, err) != 0)
+        return -1;
+    ret->partitions = (int)partitions;
+    ret->deltas = deltas != 0;
+    return 0;
+}
+
+static int check_settings(const struct mu_crl_settings *settings, struct mu_error *err)
+{
+    if ((settings->url[0] != '\0' && mu_pointer_check(settings->url, err) != 0) ||
+        (settings->ocsp_url[0] != '\0' && mu_pointer_check(settings->ocsp_url, err) != 0))
+        return -1;
+    if (settings->url[0] != '\0' && !mu_str_ends_with(settings->url, "/")) {
+        mu_fail(err, MU_E_USAGE, "the URL \"%s\" is not that of a directory", settings->url);
+        return mu_hint(err,
+                       "let it end with a slash: the files of public/ will be looked for below it");
+    }
+    if (settings->url[0] == '\0' && (settings->partitions > 0 || settings->deltas)) {
+        mu_fail(
+            err, MU_E_USAGE,
+            "partitions and delta lists are found by the URLs in certificates, and there is no URL");
+        return mu_hint(err, "say where public/ will be served: --url http://HOST/PATH/");
+    }
+    return 0;
+}
+
+struct setting {
+    const char *name;
+    char before[MU_URL_LEN], after[MU_URL_LEN];
+};
+
+struct settings {
+    struct setting at[5];
+    time_t now;
+};
+
+static void lay_out(const struct mu_crl_settings *s, size_t offset, struct settings *ret)
+{
+    static const char *const names[] = {"url", "ocsp-url", "crl-partitions", "crl-deltas",
+                                        "crl-lifetime"};
+    char *text[5];
+    for (size_t i = 0; i < MU_COUNT(names); i++) {
+        ret->at[i].name = names[i];
+        text[i] = (char *)&ret->at[i] + offset;
+    }
+    snprintf(text[0], MU_URL_LEN, "%s", s->url);
+    snprintf(text[1], MU_URL_LEN, "%s", s->ocsp_url);
+    snprintf(text[2], MU_URL_LEN, "%d", s->partitions);
+    snprintf(text[3], MU_URL_LEN, "%d", s->deltas);
+    snprintf(text[4], MU_URL_LEN, "%" PRId64, s->lifetime_s);
+}
+
+static int write_settings(struct mu_store *store, void *arg, struct mu_error *err)
+{
+    const struct settings *settings = arg;
+    char detail[MU_URL_LEN + 64];
+    struct mu_act act = {.action = "setting", .detail = detail};
+    for (size_t i = 0; i < MU_COUNT(settings->at); i++) {
+        const struct setting *s = &settings->at[i];
+        if (mu_str_equal(s->before, s->after))
+            continue;
+        snprintf(detail, sizeof detail, "%s is \"%s\"", s->name, s->after);
+        if (mu_store_set(store, s->name, s->after, err) != 0 ||
+            mu_audit_add(store, &act, settings->now, NULL, err) != 0)
+            return -1;
+    }
+    return 0;
+}
+
+int mu_crl_settings_write(struct mu_authority *authority, const struct mu_crl_settings *settings,
+                          time_t now, struct mu_error *err)
+{
+    struct mu_crl_settings present;
+    struct settings change = {.now = now};
+    if (check_settings(settings, err) != 0 ||
+        mu_crl_settings_read(authority->store, &present, err) != 0)
+        return -1;
+    lay_out(&present, offsetof(struct setting, before), &change);
+    lay_out(settings, offsetof(struct setting, after), &change);
+    for (size_t i = 0; i < MU_COUNT(change.at); i++)
+        if (!mu_str_equal(change.at[i].before, change.at[i].after))
+            return mu_authority_change(authority, write_settings, &change, now, err);
+    return 0;
+}
+
+/* --- Names --- */
+
+#define KEY_PART                                                                                   \
+    16 /* so many hexadecimal digits of the key's SHA-256 name a CA among those of one home */
+#define FILE_LEN (KEY_PART + 32)
+
+static void file_name(const char *key_sha256, int partition, const char *ending, char ret[FILE_LEN])
+{
+    char slice[16] = "";
+    if (partition > 0)
+        snprintf(slice, sizeof slice, "-%d", partition);
+    snprintf(ret, FILE_LEN, "%.*s%s%s", KEY_PART, key_sha256, slice, ending);
+}
+
+static void url_of(const struct mu_crl_settings *settings, const char *key_sha256, int partition,
+                   const char *ending, char ret[MU_URL_LEN + 64])
+{
+    char file[FILE_LEN];
+    file_name(key_sha256, partition, ending, file);
+    snprintf(ret, MU_URL_LEN + 64, "%s%s", settings->url, file);
+}
+
+int mu_crl_partition(const char *serial, int partitions)
+{
+    size_t len = strlen(serial);
+    if (partitions <= 0)
+        return 0;
+    return 1 + (int)(strtoul(serial + (len > 6 ? len - 6 : 0), NULL, 16) % (unsigned)partitions);
+}
+
+void mu_crl_pointers(const struct mu_crl_settings *settings, const char *key_sha256, int partition,
+                     struct mu_crl_urls *urls, struct mu_pointers *ret)
+{
+    *ret =
+        (struct mu_pointers){.ocsp_url = settings->ocsp_url[0] != '\0' ? settings->ocsp_url : NULL};
+    if (settings->url[0] == '\0')
+        return;
+    url_of(settings, key_sha256, partition, ".crl", urls->crl);
+    url_of(settings, key_sha256, partition, "-delta.crl", urls->delta);
+    url_of(settings, key_sha256, 0, ".crt", urls->issuer);
+    ret->crl_url = urls->crl;
+    ret->issuer_url = urls->issuer;
+    if (settings->deltas)
+        ret->delta_url = urls->delta;
+}
+
+/* --- Lists --- */
+
+struct publishing {
+    struct mu_authority *authority;
+    enum mu_publish what;
+    time_t now;
+    struct mu_crl_settings settings;
+    struct mu_stage stage; /* what will be put into home once it is recorded */
+    struct mu_published *ret;
+};
+
+/* One list: of which scope, complete or adding to which, and up to when. */
+struct list {
+    struct mu_crl_scope scope;
+    struct mu_crl_record record;
+    time_t not_ended_at;   /* entries whose certificate ended before are left out */
+    int64_t changed_after; /* a delta's beginning in the trail */
+    size_t entries;
+};
+
+struct drafting {
+    struct mu_crl_draft *draft;
+    size_t entries;
+    int result;
+    struct mu_error *err;
+};
+
+static bool add_entry(void *arg, const struct mu_revoked *revoked)
+{
+    struct drafting *d = arg;
+    const struct mu_revocation *r = &revoked->revocation;
+    bool released = r->at == 0;
+    d->entries++;
+    d->result =
+        mu_crl_add(d->draft, revoked->serial, r->at,
+                   released ? MU_REASON_REMOVE_FROM_CRL : r->reason, r->invalid_since, d->err);
+    return d->result == 0;
+}
+
+static int make(struct publishing *p, struct list *list, struct mu_crl **ret, struct mu_error *err)
+{
+    struct mu_authority *authority = p->authority;
+    struct mu_crl_urls urls;
+    struct mu_pointers pointers;
+    mu_crl_pointers(&p->settings, authority->key_sha256, list->scope.partition, &urls, &pointers);
+    struct mu_crl_plan plan = {
+        .ca = authority->cert,
+        .this_update = list->record.this_update,
+        .next_update = list->record.next_update,
+        .number = list->record.number,
+        .base = list->record.base,
+        .only_for_url = list->scope.partition > 0 ? pointers.crl_url : NULL,
+        .delta_url = pointers.delta_url,
+    };
+    MU_AUTO_STRUCT(mu_crl_draft) draft = NULL;
+    if (mu_crl_begin(&plan, &draft, err) != 0)
+        return -1;
+    struct drafting d = {.draft = draft, .err = err};
+    if (mu_store_each_revoked(authority->store, &list->scope, list->not_ended_at,
+                              list->changed_after, add_entry, &d, err) != 0 ||
+        d.result != 0)
+        return -1;
+    list->entries = d.entries;
+    return mu_crl_finish(mu_take(&draft), authority->key, ret, err);
+}
+
+/* The list goes into the trail and among the lists; complete ones of all into ca.crl, those with a URL into public/. */
+static int keep(struct publishing *p, struct list *list, const struct mu_crl *crl, bool record,
+                struct mu_error *err)
+{
+    struct mu_authority *authority = p->authority;
+    struct mu_store *store = authority->store;
+    char sha256[MU_SHA256_LEN], detail[256], until[MU_DATE_LEN], path[MU_PATH_LEN], file[FILE_LEN];
+    char slice[32] = "";
+    bool delta = list->record.base != 0;
+    MU_AUTO_CLEAR(mu_buf) der = MU_BUF_INIT;
+    MU_AUTO_CLEAR(mu_buf) pem = MU_BUF_INIT;
+    mu_crl_to_der(crl, &der);
+    if (!delta && list->scope.partition == 0)
+        mu_crl_to_pem(crl, &pem);
+    if (mu_buf_failed(&der) || mu_buf_failed(&pem))
+        return mu_fail_nomem(err);
+
+    list->record.sha256 = mu_sha256(der.data, der.len, sha256);
+    if (list->scope.partition > 0)
+        snprintf(slice, sizeof slice, " of partition %d", list->scope.partition);
+    snprintf(detail, sizeof detail, "%s list %" PRId64 "%s, %zu revoked, until %s",
+             delta ? "delta" : "complete", list->record.number, slice, list->entries,
+             mu_date(list->record.next_update, until));
+    struct mu_act act = {.action = "crl", .sha256 = sha256, .detail = detail};
+    if (record && (mu_audit_add(store, &act, p->now, &list->record.seq, err) != 0 ||
+                   mu_store_add_crl(store, &list->scope, &list->record, err) != 0))
+        return -1;
+    p->ret->lists++;
+    if (pem.len > 0 &&
+        mu_stage_add(&p->stage, authority->home.crl, pem.data, pem.len, 0644, err) != 0)
+        return -1;
+    if (p->settings.url[0] == '\0')
+        return 0;
+    file_name(authority->key_sha256, list->scope.partition, delta ? "-delta.crl" : ".crl", file);
+    if (mu_path_join(authority->home.public, file, path, err) != 0 ||
+        mu_stage_add(&p->stage, path, der.data, der.len, 0644, err) != 0)
+        return -1;
+    if (p->what == MU_PUBLISH_DELTA && list->scope.partition == 0)
+        mu_str_copy(p->ret->path, sizeof p->ret->path, path);
+    return 0;
+}
+
+static int make_and_keep(struct publishing *p, struct list *list, bool record, struct mu_error *err)
+{
+    MU_AUTO_STRUCT(mu_crl) crl = NULL;
+    return make(p, list, &crl, err) != 0 ? -1 : keep(p, list, crl, record, err);
+}
+
+static bool note_change(void *arg, const struct mu_revoked *revoked)
+{
+    (void)revoked;
+    *(bool *)arg = true;
+    return false;
+}
+
+/* Behind a revocation, a partition in which nothing changed keeps its list; one that never had a list gets one. */
+static int is_up_to_date(struct publishing *p, const struct mu_crl_scope *scope,
+                         const struct mu_crl_record *complete, bool *ret, struct mu_error *err)
+{
+    bool changed = false;
+    *ret = false;
+    if (p->what != MU_PUBLISH_CHANGED || scope->partition == 0 || complete->number == 0 ||
+        complete->next_update <= p->now)
+        return 0;
+    if (mu_store_each_revoked(p->authority->store, scope, 0, complete->seq, note_change, &changed,
+                              err) != 0)
+        return -1;
+    *ret = !changed;
+    return 0;
+}
+
+/* What the caller hears of is the list of all certificates. */
+static void tell(struct publishing *p, const struct list *list)
+{
+    if (list->scope.partition != 0)
+        return;
+    p->ret->number = list->record.number;
+    p->ret->base = list->record.base;
+    p->ret->revoked = list->entries;
+    p->ret->next_update = list->record.next_update;
+}
+
+/* A delta adds to the oldest complete list that somebody may still hold. Made together with a complete list it has
+ * that one's number, and is no list of its own in the records. [RFC 5280 5.2.3, 5.2.4] */
+static int publish_delta(struct publishing *p, const struct mu_crl_scope *scope, int64_t number,
+                         bool alone, struct mu_error *err)
+{
+    struct mu_crl_record base;
+    if (mu_store_base_crl(p->authority->store, scope, p->now, &base, err) != 0)
+        return -1;
+    if (base.number == 0) {
+        mu_fail(err, MU_E_USAGE,
+                "there is no complete revocation list that has not run out, to add to");
+        return mu_hint(err, "make one first: mutual crl");
+    }
+    struct list list = {
+        .scope = *scope,
+        .record = {.number = number,
+                   .base = base.number,
+                   .this_update = p->now,
+                   .next_update = p->now + MU_CRL_DELTA_LIFETIME_S},
+        .not_ended_at = base.this_update,
+        .changed_after = base.seq,
+    };
+    if (make_and_keep(p, &list, alone, err) != 0)
+        return -1;
+    if (alone)
+        tell(p, &list);
+    return 0;
+}
+
+static int publish_scope(struct publishing *p, int partition, struct mu_error *err)
+{
+    struct mu_store *store = p->authority->store;
+    struct mu_crl_scope scope = {.issuer = p->authority->key_sha256, .partition = partition};
+    struct mu_crl_record last, complete;
+    bool up_to_date;
+    if (mu_store_last_crl(store, &scope, false, &last, err) != 0 ||
+        mu_store_last_crl(store, &scope, true, &complete, err) != 0 ||
+        is_up_to_date(p, &scope, &complete, &up_to_date, err) != 0)
+        return -1;
+    if (up_to_date)
+        return 0;
+    int64_t number = (int64_t)p->now * 1000;
+    if (number <= last.number)
+        number = last.number + 1;
+    if (p->what == MU_PUBLISH_DELTA)
+        return publish_delta(p, &scope, number, true, err);
+
+    struct list list = {
+        .scope = scope,
+        .record = {.number = number,
+                   .this_update = p->now,
+                   .next_update = p->now + p->settings.lifetime_s},
+        .not_ended_at = complete.this_update,
+        .changed_after = MU_CHANGED_EVER,
+    };
+    if (make_and_keep(p, &list, true, err) != 0)
+        return -1;
+    tell(p, &list);
+    return p->settings.deltas ? publish_delta(p, &scope, number, false, err) : 0;
+}
+
+/* The certificate as the world fetches it. */
+static int publish_cert(struct publishing *p, struct mu_error *err)
+{
+    struct mu_authority *authority = p->authority;
+    char path[MU_PATH_LEN], file[FILE_LEN];
+    MU_AUTO_CLEAR(mu_buf) der = MU_BUF_INIT;
+    if (p->settings.url[0] == '\0')
+        return 0;
+    mu_cert_to_der(authority->cert, &der);
+    if (mu_buf_failed(&der))
+        return mu_fail_nomem(err);
+    file_name(authority->key_sha256, 0, ".crt", file);
+    if (mu_dir_make(authority->home.public, 0755, err) != 0 ||
+        mu_path_join(authority->home.public, file, path, err) != 0)
+        return -1;
+    return mu_stage_add(&p->stage, path, der.data, der.len, 0644, err);
+}
+
+static int publish_all(struct mu_store *store, void *arg, struct mu_error *err)
+{
+    struct publishing *p = arg;
+    mu_stage_clear(&p->stage); /* of an attempt that collided with another change */
+    p->stage.replace = true;
+    *p->ret = (struct mu_published){.number = 0};
+    mu_str_copy(p->ret->path, sizeof p->ret->path, p->authority->home.crl);
+    if (mu_crl_settings_read(store, &p->settings, err) != 0 || publish_cert(p, err) != 0)
+        return -1;
+    if (p->what == MU_PUBLISH_DELTA && !p->settings.deltas) {
+        mu_fail(err, MU_E_USAGE, "this CA makes no delta lists, and no certificate points to one");
+        return mu_hint(err, "turn them on with: mutual crl --deltas on");
+    }
+    for (int partition = 0; partition <= p->settings.partitions; partition++)
+        if (publish_scope(p, partition, err) != 0)
+            return -1;
+    return mu_audit_sign(store, MU_AUDIT_NOW, p->authority->cert, p->authority->key, p->now, err);
+}
+
+int mu_authority_publish(struct mu_authority *authority, enum mu_publish what, time_t now,
+                         struct mu_published *ret, struct mu_error *err)
+{
+    int lock;
+    struct publishing p = {.authority = authority,
+                           .what = what,
+                           .now = now,
+                           .stage = MU_STAGE_INIT,
+                           .ret = ret};
+    /* The lists are whole on the disk, without names yet, when they are recorded, and get their names at once behind
+     * that; nobody else puts lists into this home meanwhile, so that an older one never takes a newer one's place. */
+    if (mu_home_lock_files(&authority->home, &lock, err) != 0)
+        return -1;
+    int result = mu_authority_change(authority, publish_all, &p, now, err);
+    if (result == 0)
+        result = mu_stage_commit(&p.stage, err);
+    mu_stage_clear(&p.stage);
+    mu_home_unlock(lock);
+    return result;
+}
