@@ -30,6 +30,7 @@ struct mu_h1 {
     struct span spans[MAX_HEADERS];
     size_t header_count;
     size_t head_len, body_len;
+    bool head_whole; /* all of the head is there, and can be described */
     bool in_value;   /* the parser's last header text was a value */
     bool answer_now; /* without waiting for the body: it will not be read */
     int reject;      /* a status of ours, when a callback stops the parser */
@@ -66,7 +67,7 @@ static int on_message_begin(llhttp_t *parser)
     h1->request_count++;
     mu_buf_reset(&h1->head);
     h1->header_count = h1->head_len = h1->body_len = 0;
-    h1->in_value = h1->answer_now = false;
+    h1->head_whole = h1->in_value = h1->answer_now = false;
     return 0;
 }
 
@@ -241,6 +242,7 @@ static int on_headers_complete(llhttp_t *parser)
     if (mu_buf_failed(&h1->head))
         return refuse(h1, 500, "there is not enough memory");
     trim_values(h1);
+    h1->head_whole = true;
     if (check_head(h1) != 0)
         return -1;
 
@@ -248,7 +250,6 @@ static int on_headers_complete(llhttp_t *parser)
     parser->upgrade = 0; /* an offer that we do not take up [RFC 9110 7.8] */
     describe(h1, headers, &request);
     h1->handler->respond(h1->arg, &request, &h1->response);
-    h1->handler->responded(h1->arg, &request, h1->response.status);
 
     bool has_body = (parser->flags & F_CHUNKED) != 0 || parser->content_length > 0;
     if (!has_body || !expects_continue(h1, &request))
@@ -312,11 +313,22 @@ static void write_response(struct mu_h1 *h1)
         mu_buf_add(out, r->body != NULL ? r->body : r->text.data, body_len);
 }
 
+/* Once for each answer, and only now: what was to be answered 200 may have become a 413 with its body. */
+static void tell_response(struct mu_h1 *h1)
+{
+    struct mu_header headers[MAX_HEADERS];
+    struct mu_request request;
+    if (h1->head_whole)
+        describe(h1, headers, &request);
+    h1->handler->responded(h1->arg, h1->head_whole ? &request : NULL, h1->response.status);
+}
+
 static void answer(struct mu_h1 *h1)
 {
     if (h1->stopping || h1->answer_now)
         h1->keep_alive = false;
     h1->phase = MU_H1_WRITE;
+    tell_response(h1);
     write_response(h1);
 }
 
@@ -326,7 +338,6 @@ static void answer_error(struct mu_h1 *h1, int status, const char *why)
     mu_response_sentence(&h1->response, status, why);
     h1->keep_alive = false; /* where the next request would begin is anybody's guess */
     h1->reject = status;
-    h1->handler->responded(h1->arg, NULL, status);
     answer(h1);
 }
 
@@ -374,6 +385,7 @@ static void finish_response(struct mu_h1 *h1)
 {
     bool broken = h1->file_failed;
     mu_response_clear(&h1->response);
+    h1->head_whole = false;
     if (!h1->keep_alive || broken) {
         h1->phase = MU_H1_DONE;
         return;

@@ -25,7 +25,7 @@ struct mu_h1_handler { /* each is called with the `arg` that was given to mu_h1_
     time_t (*now)(void *arg);
     /* Answer one request; its head has been read, its body is read and dropped. */
     void (*respond)(void *arg, const struct mu_request *request, struct mu_response *ret);
-    /* A response is on its way. `request` is NULL when there was none that could be read. */
+    /* A response is on its way: once for each. `request` is NULL when its head could not be read whole. */
     void (*responded)(void *arg, const struct mu_request *request, int status);
 };
 

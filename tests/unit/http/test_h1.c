@@ -15,6 +15,7 @@ struct fixture {
     int status; /* of the last answer */
     int answers;
     char target[256]; /* of the last request */
+    char told[256];   /* the last answer's request: method and target, or "-" */
     int refuse_with;  /* the handler's answer, if not 200 */
 };
 
@@ -40,7 +41,8 @@ static void respond(void *arg, const struct mu_request *request, struct mu_respo
 static void responded(void *arg, const struct mu_request *request, int status)
 {
     struct fixture *f = arg;
-    (void)request;
+    snprintf(f->told, sizeof f->told, "%s %s", request == NULL ? "-" : request->method,
+             request == NULL ? "-" : request->target);
     f->status = status;
     f->answers++;
 }
@@ -282,6 +284,49 @@ static void or_that_its_body_is_not_wanted(void **state)
     assert_int_equal(mu_h1_phase(f->h1), MU_H1_DONE);
 }
 
+/* What one request is told as, once. */
+static void check_told(const char *text, int status, const char *told)
+{
+    struct fixture f = {.out = MU_BUF_INIT};
+    f.h1 = mu_h1_new(&handler, &f, &limits);
+    assert_non_null(f.h1);
+    send_text(&f, text);
+    if (mu_h1_phase(f.h1) < MU_H1_WRITE)
+        mu_h1_expire(f.h1);
+    take_output(&f);
+    assert_int_equal(f.answers, 1);
+    assert_int_equal(f.status, status);
+    assert_string_equal(f.told, told);
+    mu_h1_free(f.h1);
+    mu_buf_clear(&f.out);
+}
+
+static void an_answer_is_told_once_with_the_status_that_is_sent(void **state)
+{
+    char text[256];
+    (void)state;
+    snprintf(text, sizeof text,
+             "POST /a HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: chunked\r\n\r\n41\r\n%065d\r\n", 0);
+    check_told(text, 413, "POST /a");
+    check_told("POST /b HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\n", 400,
+               "POST /b");
+    check_told("POST /c HTTP/1.1\r\nHost: h\r\nContent-Length: 5\r\n\r\nab", 408, "POST /c");
+    check_told("POST /d HTTP/1.1\r\nHost: h\r\nContent-Length: 65\r\n\r\n", 413, "POST /d");
+    check_told("GET /e HTTP/1.1\r\n\r\n", 400, "GET /e");
+    check_told("GET /f HTTP/1.1\r\nHo", 408, "- -");
+    check_told("noise\r\n\r\n", 400, "- -");
+}
+
+static void noise_behind_a_request_is_not_told_as_that_request(void **state)
+{
+    struct fixture *f = *state;
+    send_text(f, "GET /a HTTP/1.1\r\nHost: h\r\n\r\n");
+    assert_string_equal(f->told, "GET /a");
+    send_text(f, "noise\r\n\r\n");
+    assert_int_equal(f->answers, 2);
+    assert_string_equal(f->told, "- -");
+}
+
 static void an_upgrade_is_not_taken_up(void **state)
 {
     struct fixture *f = *state;
@@ -353,6 +398,8 @@ int main(void)
         T(other_versions_are_told_so),
         T(a_client_that_expects_continue_is_told_to_go_on),
         T(or_that_its_body_is_not_wanted),
+        T(an_answer_is_told_once_with_the_status_that_is_sent),
+        T(noise_behind_a_request_is_not_told_as_that_request),
         T(an_upgrade_is_not_taken_up),
         T(a_slow_request_is_answered_408),
         T(a_connection_at_rest_expires_without_a_word),
