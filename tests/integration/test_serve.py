@@ -186,6 +186,18 @@ def test_alpn_without_http_1_1_is_refused(ca, place, door):
         assert sock.selected_alpn_protocol() == "http/1.1"
 
 
+def test_alpn_of_a_client_of_http_1_0_alone_is_spoken(ca, place, door):
+    ctx = client(ca, place)
+    ctx.set_alpn_protocols(["http/1.0"])
+    with connect(door, ctx) as sock:
+        assert sock.selected_alpn_protocol() == "http/1.0"
+        sock.sendall(b"GET / HTTP/1.0\r\n\r\n")
+        assert read_answer(sock)[0] == 200
+    ctx.set_alpn_protocols(["http/1.0", "http/1.1"])
+    with connect(door, ctx) as sock:
+        assert sock.selected_alpn_protocol() == "http/1.1", "the better one, whatever comes first"
+
+
 def test_pipelined_requests_are_answered_in_order(ca, place, door):
     with connect(door, client(ca, place)) as sock:
         sock.sendall(("GET /?1 HTTP/1.1\r\nHost: h\r\n\r\nGET /none HTTP/1.1\r\nHost: h\r\n\r\n"
