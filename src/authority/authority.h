@@ -31,7 +31,8 @@ struct mu_authority_init {
 /*
  * Make an authority. `ret_cert` is given. `ret_old` is where an authority that was there has been moved, or "".
  * The key alone that an init leaves which is killed in the middle is no authority, and is moved aside, too.
- * Fails with MU_E_EXISTS (there is one, and no `force`), MU_E_NAME, MU_E_UNSUPPORTED, MU_E_IO, MU_E_STORE.
+ * Fails with MU_E_EXISTS (there is one, and no `force`), MU_E_NAME, MU_E_USAGE (the type of key), MU_E_IO,
+ * MU_E_STORE.
  */
 MU_CHECK int mu_authority_init(const struct mu_authority_init *init, struct mu_cert **ret_cert,
                                char ret_old[MU_PATH_LEN], struct mu_error *err);

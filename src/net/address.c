@@ -109,6 +109,7 @@ int mu_address_parse(const char *text, struct mu_address *ret, size_t cap, size_
     }
     if (result == 0)
         return 0;
-    mu_fail(err, MU_E_ADDRESS, "the host \"%s\" cannot be found", host);
-    return mu_cause(err, "%s", gai_strerror(result));
+    mu_fail(err, MU_E_LISTEN, "the host \"%s\" cannot be found", host);
+    mu_cause(err, "%s", gai_strerror(result));
+    return mu_hint(err, "name an address of this machine, or a host that this machine knows");
 }

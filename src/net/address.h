@@ -26,7 +26,7 @@ void mu_address_set_port(struct mu_address *address, unsigned port);
 /*
  * HOST:PORT, [IPV6]:PORT, :PORT or PORT (both: loopback) as the addresses to listen on: "localhost" and an
  * empty host are 127.0.0.1 and ::1, "*" is every address of this machine. Writes at most `cap`.
- * Fails with MU_E_ADDRESS.
+ * Fails with MU_E_ADDRESS (it is not written as one), MU_E_LISTEN (no such host).
  */
 MU_CHECK int mu_address_parse(const char *text, struct mu_address *ret, size_t cap,
                               size_t *ret_count, struct mu_error *err);

@@ -62,7 +62,7 @@ static int find_type(const char *name, const struct key_type **ret, struct mu_er
             return 0;
         }
     }
-    mu_fail(err, MU_E_UNSUPPORTED, "\"%s\" is not a key type known here", name);
+    mu_fail(err, MU_E_USAGE, "\"%s\" is not a key type known here", name);
     return mu_hint(err, "choose one of: %s", mu_key_types);
 }
 

@@ -22,7 +22,7 @@ extern const char mu_key_types[];
 /*
  * Make a key: "p256" (the default), "p384", "p521", "rsa2048", "rsa3072", "rsa4096", "ed25519"; upper
  * case, and openssl's spellings ("prime256v1", "P-256", "rsa:2048"), are understood too.
- * Fails with MU_E_UNSUPPORTED (an unknown type: the hint lists what there is), MU_E_CRYPTO.
+ * Fails with MU_E_USAGE (an unknown type: the hint lists what there is), MU_E_CRYPTO.
  */
 MU_CHECK int mu_key_generate(const char *type, struct mu_key **ret, struct mu_error *err);
 

@@ -150,7 +150,7 @@ def test_options_stand_before_between_and_after_words(mutual, ca, place):
                   ["--home", ca, "list", "--json", "--name", "my-*"]):
         assert [one["name"] for one in mutual(*words, home="/nowhere").ok().json()] == ["my-client"]
     mutual("issue", "--days", 1, "client", "--json", "b", "--san", "c").ok().json()
-    mutual("issue", "client", "d", "-td25519").refused("d25519")
+    mutual("issue", "client", "d", "-td25519").refused("d25519", code=2)
     mutual("issue", "client", "d", "-ted25519").ok()
 
 

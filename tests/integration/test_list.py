@@ -90,8 +90,8 @@ def test_records_of_a_newer_mutual_are_left_alone(mutual, ca, tmp_path):
 
 @pytest.mark.parametrize("words, code, said", [
     (["list", "a"], 2, "\"a\""),
-    (["list", "--expiring", "30"], 1, "90d"),
-    (["list", "--expiring", ""], 1, "length of time"),
+    (["list", "--expiring", "30"], 2, "90d"),
+    (["list", "--expiring", ""], 2, "length of time"),
     (["list", "--name"], 2, "--name needs a value"),
 ])
 def test_what_cannot_be_listed(mutual, ca, words, code, said):
