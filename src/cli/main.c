@@ -35,6 +35,12 @@ static const struct mu_opt global_opts[] = {
     {0},
 };
 
+/* And this one before it, or in its stead. */
+static const struct mu_opt version_opts[] = {
+    {"version", 0, NULL, "show the version", NULL, false},
+    {0},
+};
+
 struct given {
     const struct mu_opt *opt;
     const char *value;
@@ -208,8 +214,8 @@ static void print_help(void)
     print_commands(commands);
     printf("\nOptions:\n");
     print_opts(global_opts);
-    printf("      --version                  show the version\n"
-           "\nA private CA, a server that admits only its clients, and a client, in a minute:\n"
+    print_opts(version_opts);
+    printf("\nA private CA, a server that admits only its clients, and a client, in a minute:\n"
            "  mutual init\n"
            "  mutual issue client my-client\n"
            "  mutual serve &\n"
@@ -264,8 +270,7 @@ static int parse(struct mu_args *args, int argc, char **argv, bool stop_at_word,
     /* '-' hands us each word in its place; '+' stops at the first; ':' tells a missing value apart. */
     struct opt_table table = {.shorts = ""};
     snprintf(table.shorts, sizeof table.shorts, "%s", stop_at_word ? "+:" : "-:");
-    if (args->cmd != NULL)
-        table_add(&table, args->cmd->opts);
+    table_add(&table, args->cmd != NULL ? args->cmd->opts : version_opts);
     table_add(&table, global_opts);
 
     opterr = 0;
@@ -326,7 +331,7 @@ static const struct mu_cmd *find_command(const struct mu_cmd *group, const char 
 /*
  * Read until a command is named: one word, or two where the first names a group. args->cmd is then that
  * command; the group when no more words came; NULL when none came. Returns the index of its last word. The word
- * "help", before any of them, is --help.
+ * "help", before any of them, is --help, and "version" is --version.
  */
 static int choose(struct mu_args *args, int argc, char **argv, struct mu_error *err)
 {
@@ -342,6 +347,10 @@ static int choose(struct mu_args *args, int argc, char **argv, struct mu_error *
             args->given[args->given_count++] = (struct given){find_opt(global_opts, "help"), ""};
             continue;
         }
+        if (args->cmd == NULL && mu_str_equal(argv[at], "version")) {
+            args->given[args->given_count++] = (struct given){version_opts, ""};
+            continue;
+        }
         const struct mu_cmd *cmd = find_command(args->cmd, argv[at]);
         if (cmd == NULL)
             return mu_usage(err, args, "there is no command \"%s%s%s\"",
@@ -352,15 +361,22 @@ static int choose(struct mu_args *args, int argc, char **argv, struct mu_error *
     return at;
 }
 
+static int print_version(const struct mu_args *args)
+{
+    if (mu_args_json(args))
+        mu_print_json(json_pack("{s:s}", "version", MU_VERSION));
+    else
+        printf("mutual %s\n", MU_VERSION);
+    return 0;
+}
+
 static int dispatch(struct mu_args *args, int argc, char **argv, struct mu_error *err)
 {
-    if (argc >= 2 && (mu_str_equal(argv[1], "--version") || mu_str_equal(argv[1], "version"))) {
-        printf("mutual %s\n", MU_VERSION);
-        return 0;
-    }
     int at = choose(args, argc, argv, err);
     if (at < 0)
         return -1;
+    if (mu_args_given(args, "version"))
+        return print_version(args);
     bool chosen = args->cmd != NULL && args->cmd->group == NULL;
     if (chosen)
         return run_command(args, argc - at, argv + at, err);

@@ -99,8 +99,10 @@ def test_the_examples_of_serve_and_get_work(mutual, ca, place):
 
 
 def test_version(mutual):
-    for words in (["--version"], ["version"]):
+    for words in (["--version"], ["version"], ["--home", "none", "--version"]):
         assert re.fullmatch(r"mutual \d+\.\d+\.\d+\n", mutual(*words).ok().stdout)
+    for words in (["--version", "--json"], ["--json", "--version"], ["version", "--json"]):
+        assert mutual(*words).ok().json()["version"] in mutual("--version").stdout
 
 
 @pytest.mark.parametrize("words, said, hint", [
