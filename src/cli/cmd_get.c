@@ -21,12 +21,23 @@
 
 struct output {
     FILE *to;
-    bool headers; /* -i */
+    const char *name; /* of what `to` writes */
+    bool headers;     /* -i */
+    int failure;      /* errno, when it could not be written */
 };
 
 static bool put(struct output *out, const void *data, size_t len)
 {
-    return fwrite(data, 1, len, out->to) == len;
+    if (fwrite(data, 1, len, out->to) == len)
+        return true;
+    out->failure = errno;
+    return false;
+}
+
+static int fail_output(const struct output *out, int number, struct mu_error *err)
+{
+    errno = number;
+    return mu_fail_errno(err, MU_E_IO, "cannot write %s", out->name);
 }
 
 static bool on_header(void *arg, const char *line, size_t len)
@@ -143,7 +154,7 @@ static int fetch(const struct mu_args *args, struct output *out, struct mu_error
         .on_body = on_body,
     };
     if (mu_http_call(&call, &status, err) != 0)
-        return -1;
+        return out->failure == 0 ? -1 : fail_output(out, out->failure, err);
     warn_about_server(&tls);
     if (status < 400)
         return 0;
@@ -173,12 +184,13 @@ static int fetch_to_file(const struct mu_args *args, const char *path, struct ou
             return -1;
         fd = fcntl(fd, F_DUPFD_CLOEXEC, 0);
     }
+    out->name = path;
     out->to = fd < 0 ? NULL : fdopen(fd, "w");
     if (out->to == NULL)
-        return mu_fail_errno(err, MU_E_IO, "cannot write %s", path);
+        return fail_output(out, errno, err);
     int result = fetch(args, out, err);
     if (fclose(out->to) != 0 && result >= 0)
-        result = mu_fail_errno(err, MU_E_IO, "cannot write %s", path);
+        result = fail_output(out, errno, err);
     if (result < 0 || special)
         return result;
     return mu_stage_commit(&stage, err) != 0 ? -1 : result;
@@ -186,7 +198,9 @@ static int fetch_to_file(const struct mu_args *args, const char *path, struct ou
 
 static int run(const struct mu_args *args, struct mu_error *err)
 {
-    struct output out = {.to = stdout, .headers = mu_args_given(args, "include")};
+    struct output out = {.to = stdout,
+                         .name = "standard output",
+                         .headers = mu_args_given(args, "include")};
     const char *path = mu_args_value(args, "output");
     if (path == NULL || mu_str_equal(path, "-"))
         return fetch(args, &out, err);

@@ -420,13 +420,14 @@ int main(int argc, char **argv)
         result = dispatch(&args, argc, argv, &err);
 
     bool json = mu_args_json(&args);
+    bool told = result < 0 && ferror(stdout); /* the command itself has found that out */
     if (result < 0) {
         if (!ferror(stdout) || !mu_reader_is_gone()) /* who has seen enough wants no complaint */
             mu_print_error(&err, json);
         result = mu_code_exit(err.code);
     }
     if (mu_print_finish(&err) != 0) {
-        if (!mu_reader_is_gone())
+        if (!told && !mu_reader_is_gone())
             mu_print_error(&err, false);
         result = 1;
     }

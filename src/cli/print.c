@@ -60,10 +60,18 @@ void mu_fact(const char *label, const char *format, ...)
     free(text);
 }
 
+static int flush_failure; /* errno of the first flush that failed: what follows it does not keep it */
+
+static void flush(void)
+{
+    if (fflush(stdout) != 0 && flush_failure == 0)
+        flush_failure = errno;
+}
+
 static void MU_PRINTF(3, 0)
     remark(const char *word, enum mu_style style, const char *format, va_list args)
 {
-    fflush(stdout); /* keep the order in which things were said */
+    flush(); /* keep the order in which things were said */
     fprintf(stderr, "mutual: %s%s%s", mu_style_on(stderr, style), word, mu_style_off(stderr, style));
     vfprintf(stderr, format, args);
     fputc('\n', stderr);
@@ -97,7 +105,7 @@ void mu_print_error(const struct mu_error *err, bool json)
                                 "what", what, "cause", cause, "hint", hint));
         return;
     }
-    fflush(stdout);
+    flush();
     fprintf(stderr, "mutual: %s%s%s", mu_style_on(stderr, MU_BAD), what,
             mu_style_off(stderr, MU_BAD));
     if (*cause != '\0')
@@ -133,7 +141,11 @@ bool mu_reader_is_gone(void)
 
 int mu_print_finish(struct mu_error *err)
 {
-    if (fflush(stdout) == 0 && !ferror(stdout))
+    flush();
+    if (flush_failure == 0 && !ferror(stdout))
         return 0;
-    return mu_fail_errno(err, MU_E_IO, "cannot write to standard output");
+    errno = flush_failure;
+    return flush_failure != 0
+               ? mu_fail_errno(err, MU_E_IO, "cannot write to standard output")
+               : mu_fail(err, MU_E_IO, "standard output could not take all that was written to it");
 }

@@ -178,6 +178,16 @@ def test_a_reader_that_has_gone_hears_no_complaint(get, mutual):
     assert result.code == 1 and "/dev/full" in result.stderr
 
 
+@pytest.mark.parametrize("options, where", [([], "standard output"), (["-o", "/dev/full"], "/dev/full")])
+@pytest.mark.parametrize("length", [10, 500000])
+def test_an_answer_for_which_there_is_no_room_is_told_of_once_with_the_reason(get, options, where, length):
+    with open("/dev/full", "wb") as full:
+        result = get(*options, "-d", "@-", input="x" * length, stdout=full)
+    assert result.code == 1 and result.stderr.count("mutual: ") == 1, result
+    assert f"cannot write {where}" in result.stderr.replace("write to ", "write "), result
+    assert "No space left on device" in result.stderr, result
+
+
 # --- Refused by the server ---
 
 def make_late(mutual, place):
