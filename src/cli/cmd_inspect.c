@@ -68,7 +68,9 @@ static int load_url(const char *url, struct mu_objects *ret, struct mu_error *er
 {
     MU_AUTO_CLEAR(mu_certs) chain = {0};
     if (mu_str_starts_with(url, "http://")) {
-        mu_fail(err, MU_E_USAGE, "%s is plain HTTP, where no certificate is shown", url);
+        char shown_url[MU_URL_SHOWN_LEN];
+        mu_fail(err, MU_E_USAGE, "%s is plain HTTP, where no certificate is shown",
+                mu_url_shown(url, shown_url));
         return mu_hint(err, "write it as https://HOST:PORT");
     }
     if (mu_fetch_chain(url, &chain, err) != 0)

@@ -2,6 +2,7 @@
 
 #include <curl/curl.h>
 #include <pthread.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -14,9 +15,10 @@ enum { CONNECT_TIMEOUT_S = 15 };
 struct transfer {
     const struct mu_http_call *call;
     struct mu_error *err;
-    bool attach_failed; /* `err` says why */
-    bool stopped;       /* a callback said so */
-    bool answered;      /* a header has come */
+    char url[MU_URL_SHOWN_LEN]; /* as it is shown */
+    bool attach_failed;         /* `err` says why */
+    bool stopped;               /* a callback said so */
+    bool answered;              /* a header has come */
 };
 
 MU_AUTO_DEFINE(CURL, curl_easy_cleanup)
@@ -32,6 +34,19 @@ static CURL *new_curl(void)
     static pthread_once_t once = PTHREAD_ONCE_INIT;
     pthread_once(&once, init_curl);
     return curl_easy_init();
+}
+
+/* By the text alone, because what is no URL is shown, too. [RFC 3986 3.2.1] */
+char *mu_url_shown(const char *url, char ret[MU_URL_SHOWN_LEN])
+{
+    const char *scheme_end = strstr(url, "://");
+    const char *authority = scheme_end == NULL ? url : scheme_end + 3;
+    const char *at = memrchr(authority, '@', strcspn(authority, "/?#"));
+    if (at == NULL)
+        snprintf(ret, MU_URL_SHOWN_LEN, "%s", url);
+    else
+        snprintf(ret, MU_URL_SHOWN_LEN, "%.*s...%s", (int)(authority - url), url, at);
+    return ret;
 }
 
 int mu_url_host(const char *url, char *ret, size_t cap, struct mu_error *err)
@@ -52,7 +67,8 @@ int mu_url_host(const char *url, char *ret, size_t cap, struct mu_error *err)
     curl_free(host);
     if (good)
         return 0;
-    mu_fail(err, MU_E_USAGE, "\"%s\" is not a URL that can be fetched", url);
+    char shown[MU_URL_SHOWN_LEN];
+    mu_fail(err, MU_E_USAGE, "\"%s\" is not a URL that can be fetched", mu_url_shown(url, shown));
     return mu_hint(err, "write it as https://HOST:PORT/PATH");
 }
 
@@ -193,16 +209,16 @@ static int fail_transfer(const struct transfer *transfer, CURLcode code, const c
         return mu_fail(err, MU_E_IO, "the answer could not be written");
     if (tls->verdict.fault != MU_FAULT_NONE && !tls->only_look) {
         mu_fail(err, MU_E_SERVER_CERT, "the certificate of the server at %s is not accepted: %s",
-                call->url, tls->verdict.sentence);
+                transfer->url, tls->verdict.sentence);
         mu_cause(err, "%s", tls->verdict.cause);
         return mu_hint(err, "%s", tls->verdict.hint);
     }
     if (tls->alert >= 0)
-        return fail_by_alert(tls, call->url, err);
+        return fail_by_alert(tls, transfer->url, err);
     if (tls->asked && !transfer->answered &&
         (code == CURLE_RECV_ERROR || code == CURLE_SEND_ERROR || code == CURLE_GOT_NOTHING ||
          code == CURLE_SSL_CONNECT_ERROR))
-        return fail_hung_up(tls, call->url, words, err);
+        return fail_hung_up(tls, transfer->url, words, err);
 
     enum mu_code kind = MU_E_HTTP;
     if (code == CURLE_COULDNT_RESOLVE_HOST || code == CURLE_COULDNT_CONNECT)
@@ -213,7 +229,7 @@ static int fail_transfer(const struct transfer *transfer, CURLcode code, const c
         kind = MU_E_USAGE;
     else if (code == CURLE_SSL_CONNECT_ERROR || code == CURLE_PEER_FAILED_VERIFICATION)
         kind = MU_E_TLS;
-    mu_fail(err, kind, "cannot fetch %s", call->url);
+    mu_fail(err, kind, "cannot fetch %s", transfer->url);
     mu_cause(err, "%s", words);
     if (kind == MU_E_TLS && strstr(words, "wrong version number") != NULL)
         mu_hint(err, "the server does not speak TLS on this port: try http://, or another port");
@@ -226,6 +242,7 @@ static int perform(CURL *curl, struct transfer *transfer, char words[CURL_ERROR_
     CURLcode code = curl_easy_perform(curl);
     if (code == CURLE_OK)
         return 0;
+    mu_url_shown(transfer->call->url, transfer->url);
     return fail_transfer(transfer, code, *words != '\0' ? words : curl_easy_strerror(code));
 }
 
@@ -276,7 +293,8 @@ int mu_fetch_chain(const char *url, struct mu_certs *ret, struct mu_error *err)
 
     /* A server that turned us away for want of a certificate has shown its own before. */
     if (tls.presented.count == 0 && result == 0)
-        return mu_fail(err, MU_E_TLS, "the server at %s presented no certificate", url);
+        return mu_fail(err, MU_E_TLS, "the server at %s presented no certificate",
+                       mu_url_shown(url, transfer.url));
     if (tls.presented.count == 0) {
         *err = why;
         return -1;

@@ -34,6 +34,10 @@ MU_CHECK int mu_http_call(const struct mu_http_call *call, long *ret_status, str
 /* The host of an https:// or http:// URL, without brackets. Fails with MU_E_USAGE. */
 MU_CHECK int mu_url_host(const char *url, char *ret, size_t cap, struct mu_error *err);
 
+/* A URL as it may be shown and logged: the name and the password of a user that it may have are left out. */
+enum { MU_URL_SHOWN_LEN = 256 };
+char *mu_url_shown(const char *url, char ret[MU_URL_SHOWN_LEN]);
+
 /* The chain that the server at this https:// URL presents, leaf first, trusted or not: nothing is sent to
  * it beyond the handshake. Fails with MU_E_USAGE, MU_E_CONNECT, MU_E_TIMEOUT, MU_E_TLS. */
 MU_CHECK int mu_fetch_chain(const char *url, struct mu_certs *ret, struct mu_error *err);

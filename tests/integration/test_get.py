@@ -332,6 +332,20 @@ def test_what_cannot_be_asked(mutual, place, words, code, said):
     mutual("get", *words).refused(said, "hint: ", code=code)
 
 
+@pytest.mark.parametrize("url", ["https://me:s3cret@localhost:1/a@b", "https://s3cret@localhost:1", "http://:s3cret@127.0.0.1:1?x",
+                                 "ftp://me:s3cret@localhost/", "https://me:s3cret@local host/", "https://me:s3cret@"])
+def test_a_password_in_a_url_is_not_told_to_anybody(mutual, place, url):
+    for result in (mutual("get", url), mutual("get", url, "--json")):
+        assert result.code in (1, 2) and "s3cret" not in result.stdout + result.stderr, result
+    if url.startswith("http"):
+        assert "s3cret" not in mutual("inspect", url).stderr
+
+
+def test_a_url_with_a_password_is_otherwise_shown_as_it_is(mutual, place):
+    mutual("get", "https://me:s3cret@localhost:1/a@b").refused("cannot fetch https://...@localhost:1/a@b:")
+    mutual("inspect", "https://me:s3cret@localhost:1").refused("cannot fetch https://...@localhost:1:")
+
+
 def test_a_missing_key_beside_a_certificate_is_told(mutual, place):
     (place / "my-client.key").unlink()
     mutual("get", "--as", "my-client", "https://localhost:1").refused("my-client.key")
