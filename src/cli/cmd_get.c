@@ -100,6 +100,15 @@ static int load_body(const struct mu_args *args, struct mu_buf *ret, struct mu_e
     return mu_buf_failed(ret) ? mu_fail_nomem(err) : 0;
 }
 
+/* libcurl would leave out in silence what is none, and send a second line with the first. As curl has it, "Name:"
+ * takes a header away, and "Name;" sends it empty. */
+static bool is_header_line(const char *line)
+{
+    size_t name = strcspn(line, ":;\r\n");
+    return name > 0 && (line[name] == ':' || mu_str_equal(line + name, ";")) &&
+           line[strcspn(line, "\r\n")] == '\0';
+}
+
 /* Works here, fails elsewhere: worth a word, on standard error, where it does not mix with the answer. */
 static void warn_about_server(const struct mu_tls_client *tls)
 {
@@ -133,9 +142,12 @@ static int fetch(const struct mu_args *args, struct output *out, struct mu_error
     if (mu_args_given(args, "max-time") &&
         mu_args_number(args, "max-time", 1, 86400, &timeout_s, err) != 0)
         return -1;
-    for (int i = 0; (header = mu_args_nth(args, "header", i)) != NULL; i++)
+    for (int i = 0; (header = mu_args_nth(args, "header", i)) != NULL; i++) {
+        if (!is_header_line(header))
+            return mu_usage(err, args, "--header takes \"Name: value\", not \"%s\"", header);
         if (mu_strs_add(&headers, header) != 0)
             return mu_fail_nomem(err);
+    }
 
     tls.anchors = &anchors;
     tls.chain = chain.count > 0 ? &chain : NULL;
