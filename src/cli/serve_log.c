@@ -134,6 +134,13 @@ static void on_admitted(void *arg, const struct mu_address *peer, const struct m
     }
 }
 
+/* A name that another CA certified may hold spaces, and behind them what looks like the rest of the line. */
+static void add_word(struct mu_buf *line, const char *text)
+{
+    for (const char *p = text; *p != '\0'; p++)
+        *p == ' ' ? mu_buf_adds(line, "\\x20") : mu_buf_add(line, p, 1);
+}
+
 static void on_requested(void *arg, const struct mu_request_event *event)
 {
     struct mu_serve_log *log = arg;
@@ -151,8 +158,9 @@ static void on_requested(void *arg, const struct mu_request_event *event)
         return;
     }
     MU_AUTO_CLEAR(mu_buf) line = MU_BUF_INIT;
-    mu_buf_addf(&line, "%s %s request \"%s\" %s %s %s %d\n", when, from, event->who->subject,
-                event->who->san[0] == '\0' ? "-" : event->who->san, method, target, event->status);
+    mu_buf_addf(&line, "%s %s request \"%s\" ", when, from, event->who->subject);
+    add_word(&line, event->who->san[0] == '\0' ? "-" : event->who->san);
+    mu_buf_addf(&line, " %s %s %d\n", method, target, event->status);
     put(log, mu_buf_str(&line), line.len);
 }
 

@@ -11,6 +11,7 @@ import time
 import pytest
 
 from door import WAIT, Door, ask, connect, context, plain, read_all, read_answer
+from made import openssl
 
 VERSIONS = [ssl.TLSVersion.TLSv1_2, ssl.TLSVersion.TLSv1_3]
 GET = "GET / HTTP/1.1\r\nHost: localhost\r\n\r\n"
@@ -362,6 +363,19 @@ def test_requests_are_logged_with_who_asked(ca, place):
         line = door.says(" request ")
         assert '"CN=my-client"' in line and "GET /a%0d%0ab?c 404" in line
         assert "GET / 200" in door.says(" request ")
+
+
+def test_a_name_in_a_certificate_forges_no_line_of_the_log(ca, place):
+    """Other CAs sign names with spaces in them, too."""
+    (place / "ext").write_text("extendedKeyUsage=clientAuth\nsubjectAltName=@s\n[s]\nURI.1=a GET /admin 200\n")
+    openssl("req", "-new", "-key", place / "my-client.key", "-subj", r'/CN=a" - GET \/admin 200', "-out", place / "f.csr")
+    openssl("x509", "-req", "-in", place / "f.csr", "-CA", ca / "ca.crt", "-CAkey", ca / "ca.key", "-set_serial", "99",
+            "-extfile", place / "ext", "-out", place / "f.crt")
+    with Door(place, "--log", "requests", home=ca) as door:
+        with connect(door, context(ca / "ca.crt", place / "f.crt", place / "my-client.key")) as sock:
+            ask(sock, GET)
+        line = door.says(" request ")
+    assert line.rstrip().endswith(r' request "CN=a\" - GET /admin 200" URI:a\x20GET\x20/admin\x20200 GET / 200'), line
 
 
 def test_json_lines(ca, place):
