@@ -6,6 +6,7 @@
 #include "base/str.h"
 #include "base/time.h"
 #include "cli/cmd.h"
+#include "cli/issuing.h"
 #include "cli/passphrase.h"
 #include "cli/print.h"
 #include "pki/info.h"
@@ -38,7 +39,9 @@ static int show(const struct mu_args *args, const struct mu_cert *cert, const ch
     mu_fact("SHA-256", "%s", info.sha256);
     if (*old != '\0')
         mu_note("what was there has been moved to %s", old);
-    printf("next: mutual issue server localhost\n");
+    MU_AUTO_CLEAR(mu_buf) home = MU_BUF_INIT;
+    mu_add_home(&home, args);
+    printf("next: mutual issue server localhost%s\n", mu_buf_str(&home));
     return 0;
 }
 

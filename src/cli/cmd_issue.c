@@ -67,8 +67,8 @@ static int issue(const struct mu_args *args, enum mu_profile profile, int64_t li
 }
 
 /* What a person is likely to type next, ready to be copied. */
-static void suggest(enum mu_profile profile, const char *cert_path, const char *key_path,
-                    struct mu_buf *ret)
+static void suggest(const struct mu_args *args, enum mu_profile profile, const char *cert_path,
+                    const char *key_path, struct mu_buf *ret)
 {
     mu_buf_adds(ret, profile == MU_PROFILE_CLIENT ? "mutual get" : "mutual serve");
     if (profile == MU_PROFILE_CLIENT || !mu_str_equal(cert_path, "localhost.crt")) {
@@ -79,6 +79,7 @@ static void suggest(enum mu_profile profile, const char *cert_path, const char *
     }
     if (profile == MU_PROFILE_CLIENT)
         mu_buf_adds(ret, " https://localhost:3000");
+    mu_add_home(ret, args);
 }
 
 static int run(const struct mu_args *args, struct mu_error *err)
@@ -95,7 +96,7 @@ static int run(const struct mu_args *args, struct mu_error *err)
         mu_output_path(args, name, ".key", key_path, err) != 0 ||
         issue(args, profile, lifetime_s, cert_path, key_path, &cert, err) != 0)
         return -1;
-    suggest(profile, cert_path, key_path, &next);
+    suggest(args, profile, cert_path, key_path, &next);
     return mu_show_issued(args, cert, mu_profile_rules(profile)->name, cert_path, key_path,
                           mu_buf_str(&next), err);
 }

@@ -57,7 +57,9 @@ static int run(const struct mu_args *args, struct mu_error *err)
     printf("made a signing request for \"%s\"\n", mu_args_at(args, 0));
     mu_fact("request", "%s", csr_path);
     mu_fact("key", "%s", key_path);
-    printf("next: give the request to the CA, which runs: mutual sign %s\n", csr_path);
+    MU_AUTO_CLEAR(mu_buf) word = MU_BUF_INIT;
+    mu_add_shell_word(&word, csr_path);
+    printf("next: give the request to the CA, which runs: mutual sign %s\n", mu_buf_str(&word));
     return 0;
 }
 

@@ -90,6 +90,14 @@ void mu_add_shell_word(struct mu_buf *ret, const char *text)
     mu_buf_adds(ret, "'");
 }
 
+void mu_add_home(struct mu_buf *ret, const struct mu_args *args)
+{
+    if (!mu_args_given(args, "home"))
+        return;
+    mu_buf_adds(ret, " --home ");
+    mu_add_shell_word(ret, mu_args_home(args));
+}
+
 void mu_note_if_cut(const struct mu_cert *cert, time_t now, int64_t lifetime_s)
 {
     char date[MU_DATE_LEN];

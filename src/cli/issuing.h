@@ -42,6 +42,9 @@ MU_CHECK int mu_show_issued(const struct mu_args *args, const struct mu_cert *ce
 /* Append `text` so that a shell takes it for one word, whatever is in it. */
 void mu_add_shell_word(struct mu_buf *ret, const char *text);
 
+/* Append " --home DIR" when this command was given one: the next command needs it, too. */
+void mu_add_home(struct mu_buf *ret, const struct mu_args *args);
+
 /* Say so if the CA's own end cut the lifetime short. */
 void mu_note_if_cut(const struct mu_cert *cert, time_t now, int64_t lifetime_s);
 

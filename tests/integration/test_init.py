@@ -1,4 +1,5 @@
 """mutual init: a private CA."""
+import shlex
 import re
 
 import pytest
@@ -106,6 +107,24 @@ def test_a_key_with_a_passphrase_needs_it(mutual, home, tmp_path):
     mutual("issue", "client", "b", env={"MUTUAL_PASSPHRASE_FILE": secret}).ok()
     assert "horse" not in (home / "mutual.db").read_bytes().decode(errors="replace")
     assert len(mutual("list", "--json").ok().json()) == 2
+
+
+def next_command(result):
+    """The command that is to be copied, as a shell reads it."""
+    return shlex.split(result.stdout[result.stdout.index("mutual ", result.stdout.index("next: ")):])[1:]
+
+
+def test_the_next_command_works_as_it_is_written_down(mutual, tmp_path):
+    """For a home that was named on the command line, and for names with spaces, too."""
+    there = tmp_path / "a home"
+    issue = next_command(mutual("init", "--home", there).ok())
+    result = mutual(*issue).ok()
+    assert fingerprint(tmp_path / "localhost.crt") in mutual("inspect", "localhost.crt").stdout
+    assert next_command(result) == ["serve", "--home", str(there)]
+    get = next_command(mutual("issue", "client", "Alice Example", "--home", there).ok())
+    assert get[-3:] == ["https://localhost:3000", "--home", str(there)]
+    sign = next_command(mutual("request", "Bob Example").ok())
+    mutual(*sign, "--profile", "client", "--home", there).ok()
 
 
 @pytest.mark.parametrize("words, code, said", [
