@@ -211,11 +211,10 @@ static bool head_is_good(struct check *check, const struct head *head)
 /* Entries that follow one from the other may all have been written anew; a signature tells. */
 static bool head_fits(struct check *check, const struct mu_trail_entry *entry)
 {
-    const struct head *head = &check->heads[check->next_head];
     int64_t good = check->verdict->signed_up_to;
-    if (check->next_head == check->head_count || head->seq != entry->seq)
+    if (check->next_head == check->head_count || check->heads[check->next_head].seq != entry->seq)
         return true;
-    check->next_head++;
+    const struct head *head = &check->heads[check->next_head++];
     char date[MU_DATE_LEN];
     if (!mu_str_equal(head->hash, entry->hash))
         return wrong(check, good + 1,
