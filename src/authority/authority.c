@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <unistd.h>
 
 #include "authority/audit.h"
@@ -44,6 +45,8 @@ static int write_files(const struct mu_home *home, const struct mu_key *key,
     if (mu_buf_failed(&cert_pem))
         return mu_fail_nomem(err);
     if (mu_key_to_pem(key, passphrase, &key_pem, err) != 0 ||
+        (mu_store_is_postgres(home->db) &&
+         mu_stage_add(&stage, home->store, home->db, strlen(home->db), 0600, err) != 0) ||
         mu_stage_add(&stage, home->key, key_pem.data, key_pem.len, 0600, err) != 0 ||
         mu_stage_add(&stage, home->cert, cert_pem.data, cert_pem.len, 0644, err) != 0)
         return -1;
@@ -67,6 +70,22 @@ static int settle(const struct mu_authority_init *init, const struct mu_home *ho
     return write_files(home, key, cert, init->passphrase, err);
 }
 
+/* Where the records will be, whatever a home that makes way has said. */
+static int use_store(const char *store, struct mu_home *home, struct mu_error *err)
+{
+    const char *where = store;
+    char db[MU_PATH_LEN];
+    if (store == NULL) {
+        if (mu_path_join(home->dir, "mutual.db", db, err) != 0)
+            return -1;
+        where = db;
+    } else if (mu_store_check_url(store, err) != 0)
+        return -1;
+    return mu_str_copy(home->db, sizeof home->db, where)
+               ? 0
+               : mu_fail(err, MU_E_USAGE, "the URL of the database is too long");
+}
+
 int mu_authority_init(const struct mu_authority_init *init, struct mu_cert **ret_cert,
                       char ret_old[MU_PATH_LEN], struct mu_error *err)
 {
@@ -78,7 +97,7 @@ int mu_authority_init(const struct mu_authority_init *init, struct mu_cert **ret
     ret_old[0] = '\0';
 
     /* Everything that can fail without touching the disk comes first. */
-    if (mu_home_paths(init->home, &home, err) != 0 ||
+    if (mu_home_paths(init->home, &home, err) != 0 || use_store(init->store, &home, err) != 0 ||
         (!init->force && mu_home_check_free(&home, err) != 0) ||
         mu_key_generate(init->key_type, &key, err) != 0 || mu_serial_make(serial, err) != 0 ||
         mu_issue_ca(key, init->name, serial, init->now, init->lifetime_s, &cert, err) != 0 ||

@@ -24,6 +24,7 @@ struct mu_authority_init {
     const char *home, *name, *key_type;
     int64_t lifetime_s;
     const struct mu_secret *passphrase; /* protects ca.key; NULL or empty: it is not protected */
+    const char *store; /* the URL of a PostgreSQL database for the records; NULL: mutual.db */
     bool force; /* an authority that is there already is moved into old-<date>/, never lost */
     time_t now;
 };

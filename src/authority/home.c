@@ -4,6 +4,7 @@
 #include <fcntl.h>
 #include <stdbool.h>
 #include <stdio.h>
+#include <string.h>
 #include <sys/file.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -11,16 +12,37 @@
 #include "base/str.h"
 #include "store/store.h"
 
+static bool is_there(const char *path)
+{
+    struct stat st;
+    return lstat(path, &st) == 0;
+}
+
+/* The first line is the URL, in which a password may stand: it does not go into an error. */
+static int read_store(struct mu_home *home, struct mu_error *err)
+{
+    MU_AUTO_CLEAR(mu_buf) text = MU_BUF_INIT_SECRET;
+    if (mu_file_read(home->store, MU_PATH_LEN - 1, &text, err) != 0)
+        return -1;
+    snprintf(home->db, sizeof home->db, "%.*s", (int)strcspn(mu_buf_str(&text), "\r\n"),
+             mu_buf_str(&text));
+    if (mu_store_is_postgres(home->db))
+        return 0;
+    mu_fail(err, MU_E_WRONG_KIND, "%s does not begin with the URL of a database", home->store);
+    return mu_hint(err, "write postgresql://HOST/DATABASE into it, or remove it to use mutual.db");
+}
+
 int mu_home_paths(const char *dir, struct mu_home *ret, struct mu_error *err)
 {
     if (mu_path_join(dir, "ca.crt", ret->cert, err) != 0 ||
         mu_path_join(dir, "ca.key", ret->key, err) != 0 ||
         mu_path_join(dir, "mutual.db", ret->db, err) != 0 ||
+        mu_path_join(dir, "store", ret->store, err) != 0 ||
         mu_path_join(dir, "ca.crl", ret->crl, err) != 0 ||
         mu_path_join(dir, "public", ret->public, err) != 0)
         return -1;
     mu_str_copy(ret->dir, sizeof ret->dir, dir);
-    return 0;
+    return is_there(ret->store) ? read_store(ret, err) : 0;
 }
 
 /* --- Who is at work --- */
@@ -57,17 +79,17 @@ void mu_home_unlock(int lock)
 
 /* --- What is there --- */
 
-static bool is_there(const char *path)
-{
-    struct stat st;
-    return lstat(path, &st) == 0;
-}
-
 static bool note_record(void *arg, const struct mu_record *record)
 {
     (void)record;
     *(bool *)arg = true;
     return false;
+}
+
+/* A database on a server is there, whether or not it can be reached. */
+static bool has_db(const struct mu_home *home)
+{
+    return mu_store_is_postgres(home->db) || is_there(home->db);
 }
 
 /* Records that cannot be read count as there. */
@@ -77,21 +99,40 @@ static bool has_records(const struct mu_home *home)
     struct mu_error ignored = MU_ERROR_INIT;
     const struct mu_store_filter all = {.name_glob = NULL};
     MU_AUTO_STRUCT(mu_store) store = NULL;
-    if (!is_there(home->db))
+    if (!has_db(home))
         return false;
-    return mu_store_open(home->db, MU_STORE_READ, &store, &ignored) != 0 ||
-           mu_store_each(store, &all, note_record, &found, &ignored) != 0 || found;
+    if (mu_store_open(home->db, MU_STORE_READ, &store, &ignored) != 0)
+        return ignored.code != MU_E_NOT_FOUND; /* a database into which nobody has written yet */
+    return mu_store_each(store, &all, note_record, &found, &ignored) != 0 || found;
 }
 
 /* An init makes the records before the key, and the key before the certificate. */
 static bool was_cut_off(const struct mu_home *home)
 {
-    return !is_there(home->cert) && is_there(home->db) && !has_records(home);
+    return !is_there(home->cert) && has_db(home) && !has_records(home);
+}
+
+/* A database on a server may be another home's. */
+static int check_empty(const struct mu_home *home, struct mu_error *err)
+{
+    bool found = false;
+    const struct mu_store_filter all = {.limit = 1};
+    MU_AUTO_STRUCT(mu_store) store = NULL;
+    if (mu_store_open(home->db, MU_STORE_READ, &store, err) != 0)
+        return err->code == MU_E_NOT_FOUND ? 0 : -1;
+    if (mu_store_each(store, &all, note_record, &found, err) != 0)
+        return -1;
+    if (!found)
+        return 0;
+    mu_fail(err, MU_E_EXISTS, "there are records of a CA in that database already");
+    return mu_hint(err, "name an empty database");
 }
 
 int mu_home_check_free(const struct mu_home *home, struct mu_error *err)
 {
     const char *found = is_there(home->cert) ? home->cert : home->key;
+    if (!is_there(found) && mu_store_is_postgres(home->db))
+        return check_empty(home, err);
     if (!is_there(found) || was_cut_off(home))
         return 0;
     mu_fail(err, MU_E_EXISTS, "there is a CA in %s already: %s", home->dir, found);
@@ -144,9 +185,9 @@ int mu_home_move_aside(const struct mu_home *home, time_t now, char ret_old[MU_P
                        struct mu_error *err)
 {
     /* The certificate goes first: without it there is no authority here, and init may be repeated. */
-    static const char *const names[] =
-        {"ca.crt",        "ca.key",        "ca.crl",   "public", "mutual.db-journal",
-         "mutual.db-wal", "mutual.db-shm", "mutual.db"};
+    static const char *const names[] = {"ca.crt",        "ca.key",        "store",
+                                        "ca.crl",        "public",        "mutual.db-journal",
+                                        "mutual.db-wal", "mutual.db-shm", "mutual.db"};
     struct mu_error ignored = MU_ERROR_INIT;
     MU_AUTO_STRUCT(mu_store) store = NULL;
     ret_old[0] = '\0';
@@ -154,7 +195,8 @@ int mu_home_move_aside(const struct mu_home *home, time_t now, char ret_old[MU_P
         return 0;
     /* Closed by its last user, a database is one file, its log taken in. One that cannot be opened (damaged, or of
      * a newer mutual) moves as it is, log and all. */
-    if (is_there(home->db) && mu_store_open(home->db, MU_STORE_WRITE, &store, &ignored) == 0)
+    if (!mu_store_is_postgres(home->db) && is_there(home->db) &&
+        mu_store_open(home->db, MU_STORE_WRITE, &store, &ignored) == 0)
         mu_store_close(mu_take(&store));
     if (make_old_dir(home, now, ret_old, err) != 0)
         return -1;

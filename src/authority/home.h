@@ -12,12 +12,14 @@ struct mu_home {
     char dir[MU_PATH_LEN];
     char cert[MU_PATH_LEN]; /* ca.crt, 0644: what makes the directory the home of an authority */
     char key[MU_PATH_LEN];  /* ca.key, 0600 */
-    char db[MU_PATH_LEN];   /* mutual.db, 0600: the records */
-    char crl[MU_PATH_LEN];  /* ca.crl, 0644: the present revocation list, in PEM */
+    char db[MU_PATH_LEN];   /* the records: mutual.db, 0600, or the URL in `store` */
+    char store[MU_PATH_LEN]; /* store, 0600: the URL of the PostgreSQL database with the records, if one has them */
+    char crl[MU_PATH_LEN]; /* ca.crl, 0644: the present revocation list, in PEM */
     char public[MU_PATH_LEN]; /* public/: what the world may fetch, in DER, by the names that certificates point to */
 };
 
-/* Fails with MU_E_USAGE when the path is too long. */
+/* Fails with MU_E_USAGE when the path is too long, MU_E_WRONG_KIND and as mu_file_read() does for a `store` that holds
+ * no such URL. */
 MU_CHECK int mu_home_paths(const char *dir, struct mu_home *ret, struct mu_error *err);
 
 /*

@@ -61,6 +61,7 @@ static int run(const struct mu_args *args, struct mu_error *err)
         .key_type = mu_args_value(args, "key-type"),
         .lifetime_s = days * MU_DAY_S,
         .passphrase = &passphrase,
+        .store = mu_args_value(args, "store"),
         .force = mu_args_given(args, "force"),
         .now = time(NULL),
     };
@@ -72,6 +73,7 @@ static int run(const struct mu_args *args, struct mu_error *err)
 static const struct mu_opt opts[] = {
     {"key-type", 't', "TYPE", mu_key_types, "p256", false},
     {"days", 0, "N", "how long it is valid, in days", "3650", false},
+    {"store", 0, "URL", "keep the records in PostgreSQL: postgresql://HOST/DATABASE", NULL, false},
     {"force", 0, NULL, "begin anew; a CA that is there is moved aside", NULL, false},
     MU_PASSPHRASE_OPT,
     {0},
@@ -84,7 +86,8 @@ const struct mu_cmd mu_cmd_init = {
     .details =
         "Makes ca.crt, ca.key and mutual.db (the records) in the home directory. NAME is my-ca if not given.\n"
         "Whoever has ca.key can be anybody; whoever trusts ca.crt believes it. With --passphrase-file,\n"
-        "ca.key is encrypted.",
+        "ca.key is encrypted. With --store the records are in a PostgreSQL database, for several machines that\n"
+        "each have a copy of ca.crt, ca.key and the file store.",
     .example = "mutual init\n"
                "mutual init \"Example CA\" --key-type p384 --days 1825",
     .opts = opts,

@@ -47,6 +47,12 @@ struct mu_store {
     bool in_change;
 };
 
+/* The engines, behind mu_store_open(): a path is SQLite's. */
+MU_CHECK int mu_store_open_sqlite(const char *path, enum mu_store_mode mode, struct mu_store **ret,
+                                  struct mu_error *err);
+MU_CHECK int mu_store_open_postgres(const char *url, enum mu_store_mode mode, struct mu_store **ret,
+                                    struct mu_error *err);
+
 /* Run a statement that reads; and one that writes, which has to be inside a change. `each` may be NULL. */
 #define MU_RUN(store, sql, each, arg, err, ...)                                                    \
     mu_store_run(store, sql, (const struct mu_value[]){__VA_ARGS__},                               \

@@ -529,8 +529,8 @@ static int make(const char *path, int (*open)(struct sqlite_store *, struct mu_e
     return 0;
 }
 
-int mu_store_open(const char *path, enum mu_store_mode mode, struct mu_store **ret,
-                  struct mu_error *err)
+int mu_store_open_sqlite(const char *path, enum mu_store_mode mode, struct mu_store **ret,
+                         struct mu_error *err)
 {
     return make(path, mode == MU_STORE_WRITE ? open_writable : open_readable, ret, err);
 }

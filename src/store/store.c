@@ -29,6 +29,13 @@ struct mu_value mu_bytes(const void *data, size_t len)
     return (struct mu_value){.kind = MU_VALUE_BYTES, .data = data, .len = len};
 }
 
+int mu_store_open(const char *where, enum mu_store_mode mode, struct mu_store **ret,
+                  struct mu_error *err)
+{
+    return mu_store_is_postgres(where) ? mu_store_open_postgres(where, mode, ret, err)
+                                       : mu_store_open_sqlite(where, mode, ret, err);
+}
+
 void mu_store_close(struct mu_store *store)
 {
     if (store != NULL)

@@ -24,13 +24,21 @@ enum mu_store_mode {
 };
 
 /*
- * Open the SQLite store at `path`. A schema of an older version is brought up to date in one transaction; in
- * MU_STORE_READ, too, where that can be written.
+ * Open a store: `where` is the path of an SQLite file, or a URL postgresql://... as libpq takes it, whose password
+ * never enters an error. A schema of an older version is brought up to date in one transaction; in MU_STORE_READ,
+ * too, where that can be written.
  * Fails with MU_E_STORE, MU_E_STORE_NEWER, MU_E_WRONG_KIND (another program's database); MU_E_NOT_FOUND in
  * MU_STORE_READ.
  */
-MU_CHECK int mu_store_open(const char *path, enum mu_store_mode mode, struct mu_store **ret,
+MU_CHECK int mu_store_open(const char *where, enum mu_store_mode mode, struct mu_store **ret,
                            struct mu_error *err);
+
+/* Is it the URL of a PostgreSQL database? */
+bool mu_store_is_postgres(const char *where);
+
+/* Can libpq read this URL, and is there no password in it, which would be seen in the list of processes and end in a
+ * file? Fails with MU_E_USAGE. */
+MU_CHECK int mu_store_check_url(const char *url, struct mu_error *err);
 
 /* One that lasts as long as it is open, for tests: SQLite without a file. */
 MU_CHECK int mu_store_open_memory(struct mu_store **ret, struct mu_error *err);

@@ -1,6 +1,7 @@
 /* Every engine keeps the same promises; after those, what SQLite alone can do wrong. */
 
 #include <fcntl.h>
+#include <libpq-fe.h>
 #include <setjmp.h>
 #include <sqlite3.h>
 #include <stdarg.h>
@@ -62,6 +63,19 @@ static int set_up_memory(void **state)
         return -1;
     struct fixture *f = *state;
     return mu_store_open_memory(&f->store, &f->err);
+}
+
+/* Only where a server is at hand: MUTUAL_TEST_POSTGRES is the URL of a database in which to make and drop tables. */
+static int set_up_postgres(void **state)
+{
+    const char *url = getenv("MUTUAL_TEST_POSTGRES");
+    if (url == NULL || make_place(state) != 0)
+        return -1;
+    struct fixture *f = *state;
+    PGconn *db = PQconnectdb(url);
+    PQclear(PQexec(db, "DROP TABLE IF EXISTS trail_head, certificate, crl, ca, trail, setting"));
+    PQfinish(db);
+    return mu_store_open(url, MU_STORE_WRITE, &f->store, &f->err);
 }
 
 static int tear_down(void **state)
@@ -756,35 +770,36 @@ static void a_million_records_would_be_looked_up_not_walked_through(void **state
     sqlite3_close(db);
 }
 
-#define ON_EACH_ENGINE(test)                                                                       \
-    {"sqlite: " #test, test, set_up_sqlite, tear_down, NULL},                                      \
-    {                                                                                              \
-        "memory: " #test, test, set_up_memory, tear_down, NULL                                     \
-    }
+#define ON_EACH_ENGINE(X)                                                                          \
+    X(a_record_is_found_by_its_serial_as_it_was_added)                                             \
+    X(a_serial_that_was_never_issued_is_not_found)                                                 \
+    X(no_serial_is_taken_twice)                                                                    \
+    X(a_list_is_in_the_order_of_issue)                                                             \
+    X(an_empty_store_lists_nothing)                                                                \
+    X(a_list_can_be_limited_by_a_pattern_of_names)                                                 \
+    X(what_expires_soon_comes_soonest_first_and_without_what_has_expired)                          \
+    X(a_reader_may_stop_early)                                                                     \
+    X(what_is_revoked_is_listed_until_its_end_and_what_changed_since_an_entry)                     \
+    X(a_list_has_what_its_issuer_and_its_partition_have_issued)                                    \
+    X(what_was_never_issued_cannot_be_revoked_and_leaves_no_entry)                                 \
+    X(a_list_can_be_limited_to_a_state)                                                            \
+    X(a_list_can_be_read_page_by_page_and_by_what_a_certificate_has)                               \
+    X(a_change_that_fails_leaves_no_trace_and_says_why)                                            \
+    X(a_change_that_collides_with_another_is_run_again_from_its_beginning)                         \
+    X(the_last_list_of_a_scope_is_known_and_no_number_is_taken_twice)                              \
+    X(a_setting_is_what_it_was_set_to_last)                                                        \
+    X(a_whole_store_says_so)
+
+#define ON_SQLITE(test) {"sqlite: " #test, test, set_up_sqlite, tear_down, NULL},
+#define IN_MEMORY(test) {"memory: " #test, test, set_up_memory, tear_down, NULL},
+#define ON_POSTGRES(test) {"postgres: " #test, test, set_up_postgres, tear_down, NULL},
 #define ON_A_FILE(test) cmocka_unit_test_setup_teardown(test, make_place, tear_down)
 
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        ON_EACH_ENGINE(a_record_is_found_by_its_serial_as_it_was_added),
-        ON_EACH_ENGINE(a_serial_that_was_never_issued_is_not_found),
-        ON_EACH_ENGINE(no_serial_is_taken_twice),
-        ON_EACH_ENGINE(a_list_is_in_the_order_of_issue),
-        ON_EACH_ENGINE(an_empty_store_lists_nothing),
-        ON_EACH_ENGINE(a_list_can_be_limited_by_a_pattern_of_names),
-        ON_EACH_ENGINE(what_expires_soon_comes_soonest_first_and_without_what_has_expired),
-        ON_EACH_ENGINE(a_reader_may_stop_early),
-        ON_EACH_ENGINE(what_is_revoked_is_listed_until_its_end_and_what_changed_since_an_entry),
-        ON_EACH_ENGINE(a_list_has_what_its_issuer_and_its_partition_have_issued),
-        ON_EACH_ENGINE(what_was_never_issued_cannot_be_revoked_and_leaves_no_entry),
-        ON_EACH_ENGINE(a_list_can_be_limited_to_a_state),
-        ON_EACH_ENGINE(a_list_can_be_read_page_by_page_and_by_what_a_certificate_has),
-        ON_EACH_ENGINE(a_change_that_fails_leaves_no_trace_and_says_why),
-        ON_EACH_ENGINE(a_change_that_collides_with_another_is_run_again_from_its_beginning),
-        ON_EACH_ENGINE(the_last_list_of_a_scope_is_known_and_no_number_is_taken_twice),
-        ON_EACH_ENGINE(a_setting_is_what_it_was_set_to_last),
-        ON_EACH_ENGINE(a_whole_store_says_so),
-        ON_A_FILE(records_outlive_the_process_and_only_the_owner_may_read_them),
+        ON_EACH_ENGINE(ON_SQLITE) ON_EACH_ENGINE(IN_MEMORY)
+            ON_A_FILE(records_outlive_the_process_and_only_the_owner_may_read_them),
         ON_A_FILE(two_writers_at_once_both_get_through),
         ON_A_FILE(a_store_of_a_newer_mutual_is_refused_and_left_alone),
         ON_A_FILE(a_store_of_an_older_mutual_is_brought_up_to_date),
@@ -796,5 +811,8 @@ int main(void)
         ON_A_FILE(a_record_that_makes_no_sense_is_refused),
         ON_A_FILE(a_million_records_would_be_looked_up_not_walked_through),
     };
+    const struct CMUnitTest on_postgres[] = {ON_EACH_ENGINE(ON_POSTGRES)};
+    if (getenv("MUTUAL_TEST_POSTGRES") != NULL)
+        return cmocka_run_group_tests_name("store on PostgreSQL", on_postgres, NULL, NULL);
     return cmocka_run_group_tests_name("store", tests, NULL, NULL);
 }

@@ -1,0 +1,146 @@
+"""The records on PostgreSQL: the same promises, and several authorities at once."""
+import concurrent.futures
+import os
+import pathlib
+import random
+import subprocess
+import time
+
+import pytest
+
+from conftest import BINARY
+from postgres import Postgres
+
+
+@pytest.fixture(scope="module")
+def server():
+    postgres = Postgres()
+    yield postgres
+    postgres.stop()
+
+
+@pytest.fixture
+def database(server, request):
+    """A database of a test's own."""
+    name = "t" + str(abs(hash(request.node.name)))
+    server.sql(f"CREATE DATABASE {name}")
+    return server.url(name)
+
+
+def test_the_engine_keeps_the_promises_that_sqlite_keeps(database):
+    program = pathlib.Path(BINARY).parent / "tests/unit/test_store_store"
+    if not program.exists():
+        pytest.skip("the unit tests are not built beside the program")
+    done = subprocess.run([program], env={**os.environ, "MUTUAL_TEST_POSTGRES": database}, capture_output=True, text=True,
+                          timeout=120, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "postgres: a_change_that_fails_leaves_no_trace_and_says_why" in done.stdout + done.stderr
+
+
+def test_an_authority_on_postgresql_does_all_that_one_on_a_file_does(mutual, home, database, tmp_path):
+    said = mutual("init", "--store", database).ok().stdout
+    assert database in said
+    assert sorted(os.listdir(home)) == ["ca.crt", "ca.key", "store"]
+    assert (home / "store").stat().st_mode & 0o777 == 0o600
+    mutual("issue", "client", "alice").ok()
+    mutual("issue", "server", "localhost").ok()
+    assert "alice" in mutual("list", "--name", "al*").ok().stdout
+    mutual("revoke", "alice", "--reason", "hold").ok()
+    mutual("revoke", "alice", "--release").ok()
+    mutual("crl", "--url", "http://pki.example.com/", "--deltas", "on", "--partitions", "2").ok()
+    mutual("crl", "--delta").ok()
+    assert "whole: 16 entries" in mutual("audit", "verify").ok().stdout
+    mutual("init").refused("there is a CA")
+    mutual("init", "--store", database, home=tmp_path / "other").refused("records of a CA in that database already")
+    assert not (tmp_path / "other/ca.key").exists()
+
+
+@pytest.mark.parametrize("url, said", [
+    ("mysql://host/db", "postgresql://"),
+    ("postgresql://alice:secret@host/db", "list of processes"),
+    ("postgresql://host/db?password=secret", "list of processes"),
+    ("postgresql://host/db?nonsense=1", "postgresql://"),
+    ("postgresql://" + "h" * 5000, "too long"),
+])
+def test_a_url_that_cannot_be_used_is_refused_before_anything_is_made(mutual, home, url, said):
+    result = mutual("init", "--store", url).refused(said, code=2)
+    assert "secret" not in result.stderr and not home.exists()
+
+
+def test_a_database_that_is_not_reached_is_told_of(mutual, home, server, tmp_path):
+    mutual("init", "--store", f"postgresql:///mutual?host={tmp_path}").refused("cannot reach", "database runs")
+    mutual("init", "--store", server.url("nowhere")).refused("nowhere", "does not exist")
+    assert not (home / "ca.key").exists()
+    (tmp_path / "h2").mkdir()
+    (tmp_path / "h2/store").write_text("a password or so\n")
+    assert "password" not in mutual("list", home=tmp_path / "h2").refused("does not begin with").stderr
+
+
+# --- Several at once ---
+
+@pytest.fixture
+def nodes(mutual, home, database, tmp_path):
+    """Two homes of one CA, as on two machines: the same certificate and key, the same database."""
+    mutual("init", "--store", database).ok()
+    other = tmp_path / "other"
+    other.mkdir(mode=0o700)
+    for name in ("ca.crt", "ca.key", "store"):
+        (other / name).write_bytes((home / name).read_bytes())
+        (other / name).chmod((home / name).stat().st_mode)
+    return home, other
+
+
+def serial_of(path):
+    return subprocess.run(["openssl", "x509", "-in", path, "-noout", "-serial"], capture_output=True, text=True,
+                          check=True).stdout.strip().split("=")[1]
+
+
+def test_two_nodes_at_once_take_no_number_twice_and_lose_no_revocation(mutual, nodes, server, database, tmp_path):
+    def work(which):
+        for i in range(6):
+            name = f"n{which}-{i}"
+            mutual("issue", "client", name, home=nodes[which]).ok()
+            if i % 2 == 0:
+                mutual("revoke", name, home=nodes[which]).ok()
+            mutual("crl", home=nodes[which]).ok()
+
+    with concurrent.futures.ThreadPoolExecutor() as pool:
+        for result in [pool.submit(work, which) for which in (0, 1)]:
+            result.result()
+    name = database.split("/")[3].split("?")[0]
+    assert server.sql("SELECT count(DISTINCT serial) FROM certificate", name) == "12"
+    mutual("crl", home=nodes[0]).ok()
+    listed = subprocess.run(["openssl", "crl", "-in", nodes[0] / "ca.crl", "-noout", "-text"], capture_output=True,
+                            text=True, check=True).stdout
+    revoked = server.sql("SELECT serial FROM certificate WHERE revoked_at IS NOT NULL", name).split()
+    assert len(revoked) == 6 and all(serial in listed for serial in revoked)
+    numbers = server.sql("SELECT number FROM crl", name).split()
+    assert len(numbers) == len(set(numbers)) == 19
+    assert "whole" in mutual("audit", "verify", home=nodes[1]).ok().stdout
+
+
+def test_whatever_is_killed_what_was_handed_out_is_on_record(mutual, nodes, server, database, tmp_path):
+    """Each node, and in the middle the database itself, dies at some moment or other."""
+    chance = random.Random(4)
+    for turn in range(24):
+        if turn % 8 == 5:
+            server.kill()
+            server.start()
+        workers = [
+            subprocess.Popen(mutual.argv("issue", "client", f"k{turn}-{which}"), cwd=tmp_path, stderr=subprocess.DEVNULL,
+                             stdout=subprocess.DEVNULL, env=mutual.environment(nodes[which])) for which in (0, 1)]
+        time.sleep(chance.uniform(0, 0.06))
+        if turn % 8 == 2:
+            server.kill()
+        victim = chance.choice(workers)
+        victim.kill()
+        for worker in workers:
+            worker.wait(60)
+        if turn % 8 == 2:
+            server.start()
+    name = database.split("/")[3].split("?")[0]
+    on_record = set(server.sql("SELECT serial FROM certificate", name).split())
+    handed_out = [serial_of(path) for path in tmp_path.glob("k*.crt")]
+    assert handed_out and set(handed_out) <= on_record
+    assert "whole" in mutual("audit", "verify").ok().stdout
+    mutual("issue", "client", "afterwards").ok()
