@@ -100,7 +100,8 @@ int mu_authority_init(const struct mu_authority_init *init, struct mu_cert **ret
     if (mu_home_paths(init->home, &home, err) != 0 || use_store(init->store, &home, err) != 0 ||
         (!init->force && mu_home_check_free(&home, err) != 0) ||
         mu_key_generate(init->key_type, &key, err) != 0 || mu_serial_make(serial, err) != 0 ||
-        mu_issue_ca(key, init->name, serial, init->now, init->lifetime_s, &cert, err) != 0 ||
+        mu_issue_ca(key, init->name, serial, init->now, init->lifetime_s, init->constraints, &cert,
+                    err) != 0 ||
         mu_dir_make(init->home, 0700, err) != 0 ||
         mu_home_lock(&home, MU_HOME_ALONE, &lock, err) != 0)
         return -1;
@@ -126,9 +127,11 @@ int mu_authority_open(const char *dir, const struct mu_passphrase_source *source
     if (access(home->cert, F_OK) != 0 && errno == ENOENT)
         return mu_fail(err, MU_E_NO_CA, "there is no CA in %s", dir);
     if (mu_home_lock(home, MU_HOME_SHARED, &authority->lock, err) != 0 ||
-        mu_cert_load(home->cert, &authority->cert, err) != 0 ||
-        mu_key_load(home->key, source, &authority->key, err) != 0 ||
-        mu_cert_match_key(authority->cert, authority->key, home->cert, home->key, err) != 0 ||
+        mu_certs_load(home->cert, NULL, &authority->chain, err) != 0 ||
+        mu_key_load(home->key, source, &authority->key, err) != 0)
+        return -1;
+    authority->cert = mu_cert_ref(authority->chain.at[0]);
+    if (mu_cert_match_key(authority->cert, authority->key, home->cert, home->key, err) != 0 ||
         mu_store_open(home->db, MU_STORE_WRITE, &authority->store, err) != 0)
         return -1;
     mu_cert_fingerprint(authority->cert, authority->sha256);
@@ -144,6 +147,7 @@ void mu_authority_free(struct mu_authority *authority)
     mu_store_close(authority->store);
     mu_key_free(authority->key);
     mu_cert_free(authority->cert);
+    mu_certs_clear(&authority->chain);
     mu_home_unlock(authority->lock);
     free(authority);
 }
@@ -219,7 +223,7 @@ int mu_authority_change(struct mu_authority *authority, mu_change_fn *change, vo
 
 /* --- Issuing --- */
 
-static struct mu_issue issue_of(const struct mu_order *order)
+static struct mu_issue issue_of(const struct mu_order *order, const struct mu_certs *above)
 {
     return (struct mu_issue){
         .profile = order->profile,
@@ -227,15 +231,17 @@ static struct mu_issue issue_of(const struct mu_order *order)
         .names = order->names,
         .now = order->now,
         .lifetime_s = order->lifetime_s,
+        .above = above,
     };
 }
 
-int mu_issue_by(const struct mu_cert *ca, const struct mu_key *ca_key, const struct mu_order *order,
-                struct mu_cert **ret, struct mu_error *err)
+int mu_issue_by(const struct mu_issuer *issuer, const struct mu_order *order, struct mu_cert **ret,
+                struct mu_error *err)
 {
-    struct mu_issue issue = issue_of(order);
-    return mu_serial_make(issue.serial, err) != 0 ? -1
-                                                  : mu_issue_leaf(ca, ca_key, &issue, ret, err);
+    struct mu_issue issue = issue_of(order, issuer->above);
+    return mu_serial_make(issue.serial, err) != 0
+               ? -1
+               : mu_issue_leaf(issuer->cert, issuer->key, &issue, ret, err);
 }
 
 /* What has a home also points to where it is told whether it is still good. */
@@ -245,7 +251,7 @@ static int issue_at_home(const struct mu_authority *authority,
 {
     struct mu_crl_urls urls;
     char serial[2 * MU_SERIAL_LEN + 1];
-    struct mu_issue issue = issue_of(order);
+    struct mu_issue issue = issue_of(order, &authority->chain);
     if (mu_serial_make(issue.serial, err) != 0)
         return -1;
     for (size_t i = 0; i < MU_SERIAL_LEN; i++)

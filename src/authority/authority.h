@@ -15,6 +15,7 @@
 #include "base/file.h"
 #include "base/secret.h"
 #include "pki/cert.h"
+#include "pki/constraint.h"
 #include "pki/key.h"
 #include "pki/name.h"
 #include "pki/profile.h"
@@ -25,6 +26,7 @@ struct mu_authority_init {
     int64_t lifetime_s;
     const struct mu_secret *passphrase; /* protects ca.key; NULL or empty: it is not protected */
     const char *store; /* the URL of a PostgreSQL database for the records; NULL: mutual.db */
+    const struct mu_constraints *constraints; /* the names that it may issue for; NULL: all */
     bool force; /* an authority that is there already is moved into old-<date>/, never lost */
     time_t now;
 };
@@ -82,8 +84,15 @@ MU_CHECK int mu_authority_revoke(struct mu_authority *authority, const char *ser
 MU_CHECK int mu_authority_release(struct mu_authority *authority, const char *serial, time_t now,
                                   struct mu_error *err);
 
+/* Who issues. All borrowed. */
+struct mu_issuer {
+    const struct mu_cert *cert;
+    const struct mu_key *key;
+    const struct mu_certs *above; /* CAs above it, as far as they are at hand; others in it do no harm */
+};
+
 /* The same by a CA that has no home: nothing is recorded, the serial number is random. */
-MU_CHECK int mu_issue_by(const struct mu_cert *ca, const struct mu_key *ca_key,
-                         const struct mu_order *order, struct mu_cert **ret, struct mu_error *err);
+MU_CHECK int mu_issue_by(const struct mu_issuer *issuer, const struct mu_order *order,
+                         struct mu_cert **ret, struct mu_error *err);
 
 #endif

@@ -9,6 +9,7 @@ struct mu_authority {
     struct mu_home home;
     int lock;
     struct mu_cert *cert;
+    struct mu_certs chain; /* of ca.crt: that certificate, and maybe those of CAs above it */
     struct mu_key *key;
     struct mu_store *store;
     char sha256[MU_SHA256_LEN];     /* of the certificate */

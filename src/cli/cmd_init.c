@@ -3,17 +3,55 @@
 #include <time.h>
 
 #include "authority/authority.h"
+#include "base/buf.h"
 #include "base/str.h"
 #include "base/time.h"
 #include "cli/cmd.h"
+#include "cli/describe.h"
 #include "cli/issuing.h"
 #include "cli/passphrase.h"
 #include "cli/print.h"
 #include "pki/info.h"
 
-static int show(const struct mu_args *args, const struct mu_cert *cert, const char *old,
-                struct mu_error *err)
+static int read_constraints(const struct mu_args *args, struct mu_constraints *ret,
+                            struct mu_error *err)
 {
+    const char *text;
+    for (int i = 0; (text = mu_args_nth(args, "permit", i)) != NULL; i++)
+        if (mu_constraints_add(ret, false, text, err) != 0)
+            return -1;
+    for (int i = 0; (text = mu_args_nth(args, "exclude", i)) != NULL; i++)
+        if (mu_constraints_add(ret, true, text, err) != 0)
+            return -1;
+    return 0;
+}
+
+static void show_list(const char *label, const struct mu_strs *list)
+{
+    MU_AUTO_CLEAR(mu_buf) text = MU_BUF_INIT;
+    for (size_t i = 0; i < list->count; i++)
+        mu_buf_addf(&text, "%s%s", i > 0 ? "\n" : "", list->at[i]);
+    if (list->count > 0)
+        mu_fact(label, "%s", mu_buf_str(&text));
+}
+
+/* Who permits a domain thinks of hosts, which have addresses, too. */
+static void note_if_free(const struct mu_constraints *constraints)
+{
+    bool names = mu_constraints_concern(constraints, MU_SAN_DNS);
+    bool addresses = mu_constraints_concern(constraints, MU_SAN_IP);
+    if (names && !addresses)
+        mu_note("IP addresses are not constrained; to leave them out altogether, add: "
+                "--exclude IP:0.0.0.0/0 --exclude IP:::/0");
+    if (addresses && !names)
+        mu_note("DNS names are not constrained; to bind them to a domain, add: "
+                "--permit DNS:DOMAIN");
+}
+
+static int show(const struct mu_args *args, const struct mu_constraints *constraints,
+                const struct mu_cert *cert, const char *old, struct mu_error *err)
+{
+    const char *example = mu_constraints_example(constraints);
     struct mu_home paths;
     char label[MU_CERT_LABEL_LEN], date[MU_DATE_LEN], when[MU_SPAN_LEN];
     time_t now = time(NULL);
@@ -22,11 +60,13 @@ static int show(const struct mu_args *args, const struct mu_cert *cert, const ch
         mu_cert_info_read(cert, now, &info, err) != 0)
         return -1;
     if (mu_args_json(args)) {
-        mu_print_json(json_pack("{s:s, s:s, s:s, s:s, s:s, s:s, s:s, s:s?}", "name", info.cn,
-                                "home", mu_args_home(args), "cert", paths.cert, "key", paths.key,
-                                "sha256", info.sha256, "key_type", info.key, "not_after",
+        mu_print_json(json_pack("{s:s, s:s, s:s, s:s, s:s, s:s, s:s, s:s?, s:o, s:o}", "name",
+                                info.cn, "home", mu_args_home(args), "cert", paths.cert, "key",
+                                paths.key, "sha256", info.sha256, "key_type", info.key, "not_after",
                                 mu_date_rfc3339(info.not_after, date), "old",
-                                *old == '\0' ? NULL : old));
+                                *old == '\0' ? NULL : old, "permitted_names",
+                                mu_strs_json(&info.permitted), "excluded_names",
+                                mu_strs_json(&info.excluded)));
         return 0;
     }
     printf("made the certificate authority \"%s\"\n", mu_cert_label(cert, label));
@@ -34,25 +74,31 @@ static int show(const struct mu_args *args, const struct mu_cert *cert, const ch
     mu_fact("key", "%s (keep it secret, keep a copy)", paths.key);
     mu_fact("records", "%s", paths.db);
     mu_fact("key type", "%s", info.key);
+    show_list("permitted", &info.permitted);
+    show_list("excluded", &info.excluded);
     mu_fact("expires", "%s (%s)", mu_relative(info.not_after, now, when),
             mu_date(info.not_after, date));
     mu_fact("SHA-256", "%s", info.sha256);
     if (*old != '\0')
         mu_note("what was there has been moved to %s", old);
+    note_if_free(constraints);
     MU_AUTO_CLEAR(mu_buf) home = MU_BUF_INIT;
     mu_add_home(&home, args);
-    printf("next: mutual issue server localhost%s\n", mu_buf_str(&home));
+    printf("next: mutual issue server %s%s\n", example != NULL ? example : "localhost",
+           mu_buf_str(&home));
     return 0;
 }
 
 static int run(const struct mu_args *args, struct mu_error *err)
 {
     MU_AUTO_CLEAR(mu_secret) passphrase = MU_SECRET_INIT;
+    MU_AUTO_CLEAR(mu_constraints) constraints = {0};
     MU_AUTO_STRUCT(mu_cert) cert = NULL;
     char old[MU_PATH_LEN];
     long days;
     const char *name = mu_args_count(args) > 0 ? mu_args_at(args, 0) : "my-ca";
     if (mu_args_number(args, "days", 1, 36500, &days, err) != 0 ||
+        read_constraints(args, &constraints, err) != 0 ||
         mu_passphrase_for_new_key(args, &passphrase, err) != 0)
         return -1;
     struct mu_authority_init init = {
@@ -62,18 +108,22 @@ static int run(const struct mu_args *args, struct mu_error *err)
         .lifetime_s = days * MU_DAY_S,
         .passphrase = &passphrase,
         .store = mu_args_value(args, "store"),
+        .constraints = &constraints,
         .force = mu_args_given(args, "force"),
         .now = time(NULL),
     };
     if (mu_authority_init(&init, &cert, old, err) != 0)
         return -1;
-    return show(args, cert, old, err);
+    return show(args, &constraints, cert, old, err);
 }
 
 static const struct mu_opt opts[] = {
     {"key-type", 't', "TYPE", mu_key_types, "p256", false},
     {"days", 0, "N", "how long it is valid, in days", "3650", false},
     {"store", 0, "URL", "keep the records in PostgreSQL: postgresql://HOST/DATABASE", NULL, false},
+    {"permit", 0, "KIND:VALUE", "issue only for these names of the kind DNS, IP, email, URI", NULL,
+     true},
+    {"exclude", 0, "KIND:VALUE", "issue for all names but these", NULL, true},
     {"force", 0, NULL, "begin anew; a CA that is there is moved aside", NULL, false},
     MU_PASSPHRASE_OPT,
     {0},
@@ -87,9 +137,19 @@ const struct mu_cmd mu_cmd_init = {
         "Makes ca.crt, ca.key and mutual.db (the records) in the home directory. NAME is my-ca if not given.\n"
         "Whoever has ca.key can be anybody; whoever trusts ca.crt believes it. With --passphrase-file,\n"
         "ca.key is encrypted. With --store the records are in a PostgreSQL database, for several machines that\n"
-        "each have a copy of ca.crt, ca.key and the file store.",
-    .example = "mutual init\n"
-               "mutual init \"Example CA\" --key-type p384 --days 1825",
+        "each have a copy of ca.crt, ca.key and the file store.\n"
+        "\n"
+        "--permit and --exclude write name constraints into ca.crt, which every verifier obeys, and so does mutual\n"
+        "before it signs: whoever steals ca.key is bound by them, too. They cannot be changed later.\n"
+        "  DNS:example.com      that name and all below it\n"
+        "  IP:10.0.0.0/8        a block of addresses, or one; IP:fd00::/8\n"
+        "  email:example.com    all mailboxes of that host; email:.example.com of the hosts below; or one mailbox\n"
+        "  URI:example.com      URIs with that host; URI:.example.com with the hosts below\n"
+        "A kind of names of which none is permitted is not constrained, unless it is excluded.",
+    .example =
+        "mutual init\n"
+        "mutual init \"Example CA\" --key-type p384 --days 1825\n"
+        "mutual init --permit DNS:internal.example --permit IP:10.0.0.0/8 --exclude DNS:vip.internal.example",
     .opts = opts,
     .max_args = 1,
     .run = run,

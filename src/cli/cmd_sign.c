@@ -92,7 +92,7 @@ static int sign(const struct mu_args *args, const struct mu_order *order, struct
     const char *ca_path = mu_args_value(args, "cacert");
     const char *key_path = mu_args_value(args, "cakey");
     MU_AUTO_STRUCT(mu_authority) authority = NULL;
-    MU_AUTO_STRUCT(mu_cert) ca = NULL;
+    MU_AUTO_CLEAR(mu_certs) chain = {0};
     MU_AUTO_STRUCT(mu_key) ca_key = NULL;
     if ((ca_path == NULL) != (key_path == NULL))
         return mu_usage(err, args, "--cacert and --cakey go together");
@@ -100,11 +100,13 @@ static int sign(const struct mu_args *args, const struct mu_order *order, struct
         return mu_authority_open(mu_args_home(args), &source, &authority, err) != 0
                    ? -1
                    : mu_authority_issue(authority, order, ret, err);
-    if (mu_cert_load(ca_path, &ca, err) != 0 || mu_key_load(key_path, &source, &ca_key, err) != 0 ||
-        mu_cert_match_key(ca, ca_key, ca_path, key_path, err) != 0)
+    if (mu_certs_load(ca_path, NULL, &chain, err) != 0 ||
+        mu_key_load(key_path, &source, &ca_key, err) != 0 ||
+        mu_cert_match_key(chain.at[0], ca_key, ca_path, key_path, err) != 0)
         return -1;
-    warn_about_ca(ca, ca_path);
-    return mu_issue_by(ca, ca_key, order, ret, err);
+    warn_about_ca(chain.at[0], ca_path);
+    const struct mu_issuer issuer = {.cert = chain.at[0], .key = ca_key, .above = &chain};
+    return mu_issue_by(&issuer, order, ret, err);
 }
 
 /* Opened before anything is signed, so that a directory that cannot be written costs no certificate. `ret_fd` is
@@ -184,7 +186,8 @@ const struct mu_cmd mu_cmd_sign = {
     .details =
         "The request's own signature is checked; only its names and its public key are taken, everything else\n"
         "comes from the profile. With --cacert and --cakey any CA can sign, one made by openssl, too; its serial\n"
-        "numbers are random, and what it signs is not recorded here. FILE.crt lies beside FILE.csr. \"-\" reads\n"
+        "numbers are random, and what it signs is not recorded here; CAs above it may follow in its file, and their\n"
+        "name constraints count. FILE.crt lies beside FILE.csr. \"-\" reads\n"
         "the request from standard input and writes the certificate to standard output.",
     .example = "mutual sign my-client.csr --profile client\n"
                "mutual sign api.csr --cacert ca.crt --cakey ca.key --days 365",

@@ -88,6 +88,8 @@ void mu_describe_cert(const struct mu_cert_info *info, time_t now)
     mu_fact("key SHA-256", "%s", info->key_sha256);
     fact_unless_empty("key id", info->subject_key_id);
     fact_unless_empty("issuer's id", info->authority_key_id);
+    fact_list("permitted", &info->permitted, "\n");
+    fact_list("excluded", &info->excluded, "\n");
     fact_list("CRL at", &info->crl_urls, "\n");
     fact_list("OCSP at", &info->ocsp_urls, "\n");
     for (size_t i = 0; i < info->problems.count; i++)
@@ -157,6 +159,8 @@ json_t *mu_cert_json(const struct mu_cert_info *info)
         {"key_sha256", json_string(info->key_sha256)},
         {"subject_key_id", json_string(info->subject_key_id)},
         {"authority_key_id", json_string(info->authority_key_id)},
+        {"permitted_names", mu_strs_json(&info->permitted)},
+        {"excluded_names", mu_strs_json(&info->excluded)},
         {"crl_urls", mu_strs_json(&info->crl_urls)},
         {"ocsp_urls", mu_strs_json(&info->ocsp_urls)},
         {"problems", mu_problems_json(&info->problem_ids, &info->problems)},

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "base/str.h"
+#include "pki/info.h"
 #include "pki/object.h"
 #include "pki/ossl.h"
 
@@ -198,13 +199,14 @@ char *mu_name_label(const X509_NAME *name, char ret[MU_CERT_LABEL_LEN])
 static bool label_from_san(X509 *x, char *ret)
 {
     MU_AUTO(GENERAL_NAMES) names = X509_get_ext_d2i(x, NID_subject_alt_name, NULL, NULL);
-    for (int i = 0; names != NULL && i < sk_GENERAL_NAME_num(names); i++) {
-        int kind;
-        const ASN1_STRING *text = GENERAL_NAME_get0_value(sk_GENERAL_NAME_value(names, i), &kind);
-        if (kind != GEN_DNS && kind != GEN_URI && kind != GEN_EMAIL)
+    for (int i = 0; i < sk_GENERAL_NAME_num(names); i++) {
+        char text[MU_CERT_LABEL_LEN + 8]; /* "URI:..." */
+        const GENERAL_NAME *name = sk_GENERAL_NAME_value(names, i);
+        if (name->type != GEN_DNS && name->type != GEN_URI && name->type != GEN_EMAIL &&
+            name->type != GEN_IPADD)
             continue;
-        mu_str_printable(ASN1_STRING_get0_data(text), (size_t)ASN1_STRING_length(text), ret,
-                         MU_CERT_LABEL_LEN);
+        mu_general_name_text(name, text, sizeof text);
+        mu_str_copy(ret, MU_CERT_LABEL_LEN, strchr(text, ':') + 1);
         return true;
     }
     return false;

@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "base/time.h"
+#include "pki/cidr.h"
 #include "pki/ossl.h"
 
 /* --- Text of OpenSSL's types --- */
@@ -71,48 +72,54 @@ void mu_signature_text(int nid, const X509_ALGOR *algorithm, char *ret, size_t c
 
 /* --- Alternative names --- */
 
-static int add_text(struct mu_strs *list, const char *kind, const ASN1_STRING *text)
+static void kind_and_text(const char *kind, const ASN1_STRING *text, char *ret, size_t cap)
 {
-    char value[1024], whole[1100];
+    char value[1024];
     mu_str_printable(ASN1_STRING_get0_data(text), (size_t)ASN1_STRING_length(text), value,
                      sizeof value);
-    snprintf(whole, sizeof whole, "%s:%s", kind, value);
-    return mu_strs_add(list, whole);
+    snprintf(ret, cap, "%s:%s", kind, value);
 }
 
-static int add_ip(struct mu_strs *list, const ASN1_OCTET_STRING *ip)
+/* An address; or, in name constraints, a block of them. */
+static void ip_text(const ASN1_OCTET_STRING *ip, char *ret, size_t cap)
 {
-    char value[INET6_ADDRSTRLEN] = "", whole[64];
+    char value[MU_CIDR_TEXT_LEN] = "";
+    const unsigned char *octets = ASN1_STRING_get0_data(ip);
     int len = ASN1_STRING_length(ip);
-    if (len != 4 && len != 16) {
-        snprintf(whole, sizeof whole, "IP:(%d bytes)", len);
-        return mu_strs_add(list, whole);
-    }
-    inet_ntop(len == 4 ? AF_INET : AF_INET6, ASN1_STRING_get0_data(ip), value, sizeof value);
-    snprintf(whole, sizeof whole, "IP:%s", value);
-    return mu_strs_add(list, whole);
+    if (len == 4 || len == 16)
+        inet_ntop(len == 4 ? AF_INET : AF_INET6, octets, value, sizeof value);
+    else if (len == 8 || len == 32)
+        mu_cidr_octets_text(octets, (size_t)len, value);
+    else
+        snprintf(value, sizeof value, "(%d bytes)", len);
+    snprintf(ret, cap, "IP:%s", value);
 }
 
 /* Names of other kinds: as OpenSSL prints them, "DirName:CN = alice" or "othername: UPN::alice@example". */
-static int add_other(struct mu_strs *list, GENERAL_NAME *name)
+static void other_text(const GENERAL_NAME *name, char *ret, size_t cap)
 {
-    char text[1024] = "";
     MU_AUTO(BIO) bio = BIO_new(BIO_s_mem());
-    if (bio == NULL || GENERAL_NAME_print(bio, name) != 1)
-        return mu_strs_add(list, "other name");
-    printable_from_bio(bio, text, sizeof text);
-    return mu_strs_add(list, text);
+    mu_str_copy(ret, cap, "other name");
+    if (bio != NULL && GENERAL_NAME_print(bio, (GENERAL_NAME *)name) == 1)
+        printable_from_bio(bio, ret, cap);
+}
+
+void mu_general_name_text(const GENERAL_NAME *name, char *ret, size_t cap)
+{
+    switch (name->type) {
+    case GEN_DNS: kind_and_text("DNS", name->d.dNSName, ret, cap); break;
+    case GEN_EMAIL: kind_and_text("email", name->d.rfc822Name, ret, cap); break;
+    case GEN_URI: kind_and_text("URI", name->d.uniformResourceIdentifier, ret, cap); break;
+    case GEN_IPADD: ip_text(name->d.iPAddress, ret, cap); break;
+    default: other_text(name, ret, cap); break;
+    }
 }
 
 static int add_name(struct mu_strs *list, GENERAL_NAME *name)
 {
-    switch (name->type) {
-    case GEN_DNS: return add_text(list, "DNS", name->d.dNSName);
-    case GEN_EMAIL: return add_text(list, "email", name->d.rfc822Name);
-    case GEN_URI: return add_text(list, "URI", name->d.uniformResourceIdentifier);
-    case GEN_IPADD: return add_ip(list, name->d.iPAddress);
-    default: return add_other(list, name);
-    }
+    char text[1100];
+    mu_general_name_text(name, text, sizeof text);
+    return mu_strs_add(list, text);
 }
 
 static int read_san(X509 *x, struct mu_cert_info *ret)
@@ -122,6 +129,26 @@ static int read_san(X509 *x, struct mu_cert_info *ret)
         if (add_name(&ret->san, sk_GENERAL_NAME_value(names, i)) != 0)
             return -1;
     return 0;
+}
+
+MU_AUTO_DEFINE(NAME_CONSTRAINTS, NAME_CONSTRAINTS_free)
+
+static int add_trees(struct mu_strs *list, const STACK_OF(GENERAL_SUBTREE) * trees)
+{
+    for (int i = 0; i < sk_GENERAL_SUBTREE_num(trees); i++)
+        if (add_name(list, sk_GENERAL_SUBTREE_value(trees, i)->base) != 0)
+            return -1;
+    return 0;
+}
+
+static int read_name_constraints(X509 *x, struct mu_cert_info *ret)
+{
+    MU_AUTO(NAME_CONSTRAINTS) found = X509_get_ext_d2i(x, NID_name_constraints, NULL, NULL);
+    if (found == NULL)
+        return 0;
+    return add_trees(&ret->permitted, found->permittedSubtrees) != 0
+               ? -1
+               : add_trees(&ret->excluded, found->excludedSubtrees);
 }
 
 /* --- Purposes --- */
@@ -302,7 +329,8 @@ static int read_fields(const struct mu_cert *cert, struct mu_cert_info *ret)
                       sizeof ret->signature);
     read_fingerprints(x, ret);
     read_key_ids(x, ret);
-    return read_san(x, ret) != 0 || read_purposes(x, ret) != 0 || read_key_usage(x, ret) != 0 ||
+    return read_san(x, ret) != 0 || read_name_constraints(x, ret) != 0 ||
+                   read_purposes(x, ret) != 0 || read_key_usage(x, ret) != 0 ||
                    read_crl_urls(x, ret) != 0 || read_ocsp_urls(x, ret) != 0
                ? -1
                : 0;
@@ -325,6 +353,8 @@ void mu_cert_info_clear(struct mu_cert_info *info)
     mu_strs_clear(&info->san);
     mu_strs_clear(&info->crl_urls);
     mu_strs_clear(&info->ocsp_urls);
+    mu_strs_clear(&info->permitted);
+    mu_strs_clear(&info->excluded);
     mu_strs_clear(&info->problems);
     mu_strs_clear(&info->problem_ids);
 }

@@ -3,6 +3,7 @@
 
 /* Everything about one certificate that a person or a policy asks for, as plain fields of printable text. */
 
+#include <openssl/x509v3.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <time.h>
@@ -31,7 +32,8 @@ struct mu_cert_info {
     char key_sha256[96];              /* of the SubjectPublicKeyInfo */
     char subject_key_id[96], authority_key_id[96]; /* AB:CD:..., or "" */
     struct mu_strs crl_urls, ocsp_urls;
-    struct mu_strs problems;    /* what is wrong with it, as sentences, worst first */
+    struct mu_strs permitted, excluded; /* nameConstraints: "DNS:example.com", "IP:10.0.0.0/8" */
+    struct mu_strs problems;            /* what is wrong with it, as sentences, worst first */
     struct mu_strs problem_ids; /* the same, as stable ids: "server_no_san", "cert_is_v1", ... */
 };
 
@@ -51,6 +53,7 @@ MU_CHECK int mu_cert_find_problems(const struct mu_cert *cert, time_t now,
 /* For pki: printable text of OpenSSL's types. A name is "O=Example, CN=api"; a number is upper-case
  * hexadecimal, "" for NULL; `nid` of a signature is NID_undef where OpenSSL does not know it. */
 void mu_name_text(const X509_NAME *name, char *ret, size_t cap);
+void mu_general_name_text(const GENERAL_NAME *name, char *ret, size_t cap); /* "DNS:localhost" */
 void mu_integer_text(const ASN1_INTEGER *number, char *ret, size_t cap);
 void mu_signature_text(int nid, const X509_ALGOR *algorithm, char *ret, size_t cap);
 

@@ -8,8 +8,6 @@
 #include "pki/ossl.h"
 #include "pki/pointer.h"
 
-MU_AUTO_DEFINE(NAME_CONSTRAINTS, NAME_CONSTRAINTS_free)
-
 enum { RSA_BITS_MIN = 2048, SECURITY_BITS_MIN = 112 };
 
 int mu_serial_make(unsigned char ret[MU_SERIAL_LEN], struct mu_error *err)
@@ -217,18 +215,29 @@ static int check_subject(const X509_NAME *subject, X509 *issuer, struct mu_error
     return mu_hint(err, "give another name first, and this one with --san");
 }
 
-/* A certificate that its issuer's nameConstraints forbid is refused by every verifier. [RFC 5280 4.2.1.10] */
-static int check_constraints(const struct mu_cert *ca, const struct mu_cert *cert,
-                             struct mu_error *err)
+/* A host that is known by its address has it for a common name. */
+static bool is_address(const struct mu_names *names)
 {
-    char ca_label[MU_CERT_LABEL_LEN], label[MU_CERT_LABEL_LEN];
-    MU_AUTO(NAME_CONSTRAINTS) constraints =
-        X509_get_ext_d2i(mu_cert_x509(ca), NID_name_constraints, NULL, NULL);
-    if (constraints == NULL || NAME_CONSTRAINTS_check(mu_cert_x509(cert), constraints) == X509_V_OK)
+    for (size_t i = 0; names->cn != NULL && i < names->count; i++)
+        if (names->san[i].kind == MU_SAN_IP && strcmp(names->san[i].value, names->cn) == 0)
+            return true;
+    return false;
+}
+
+/*
+ * A certificate for names that are outside an issuer's name constraints is refused by every verifier. Many of them
+ * take a common name for a DNS name where there is no other, even if it is an address: where that alone is at fault,
+ * `subject` is emptied, for the address stands among the alternative names.
+ */
+static int check_constraints(const struct mu_cert *ca, const struct mu_issue *issue,
+                             X509_NAME *subject, const GENERAL_NAMES *san, struct mu_error *err)
+{
+    if (mu_constraints_check(ca, issue->above, subject, san, err) == 0)
         return 0;
-    return mu_fail(err, MU_E_PROFILE,
-                   "the CA \"%s\" may not issue for \"%s\": its nameConstraints forbid it",
-                   mu_cert_label(ca, ca_label), mu_cert_label(cert, label));
+    if (!is_address(issue->names))
+        return -1;
+    X509_NAME_ENTRY_free(X509_NAME_delete_entry(subject, 0));
+    return mu_constraints_check(ca, issue->above, subject, san, err);
 }
 
 /* --- Issuing --- */
@@ -263,7 +272,8 @@ static time_t later(time_t a, time_t b)
 }
 
 int mu_issue_ca(const struct mu_key *key, const char *name, const unsigned char *serial, time_t now,
-                int64_t lifetime_s, struct mu_cert **ret, struct mu_error *err)
+                int64_t lifetime_s, const struct mu_constraints *constraints, struct mu_cert **ret,
+                struct mu_error *err)
 {
     MU_AUTO_CLEAR(mu_names) names = {0};
     MU_AUTO(X509_NAME) subject = NULL;
@@ -277,9 +287,13 @@ int mu_issue_ca(const struct mu_key *key, const char *name, const unsigned char 
     if (x == NULL || X509_set_version(x, X509_VERSION_3) != 1 || !set_serial(x, serial) ||
         X509_set_subject_name(x, subject) != 1 || X509_set_issuer_name(x, subject) != 1 ||
         !set_dates(x, now - MU_BACKDATE_S, now + lifetime_s) ||
-        X509_set_pubkey(x, mu_key_evp(key)) != 1 || !add_extensions(x, x, MU_PROFILE_CA, NULL) ||
-        X509_sign(x, mu_key_evp(key), mu_digest_for(key)) == 0)
+        X509_set_pubkey(x, mu_key_evp(key)) != 1 || !add_extensions(x, x, MU_PROFILE_CA, NULL))
         return mu_fail_openssl(err, MU_E_CRYPTO, "the CA \"%s\" could not be made", name);
+    if (constraints != NULL && constraints->count > 0 &&
+        mu_constraints_to_x509(constraints, x, err) != 0)
+        return -1;
+    if (X509_sign(x, mu_key_evp(key), mu_digest_for(key)) == 0)
+        return mu_fail_openssl(err, MU_E_CRYPTO, "the CA \"%s\" could not sign itself", name);
     return finish(x, MU_PROFILE_CA, NULL, ret, err);
 }
 
@@ -292,7 +306,8 @@ int mu_issue_leaf(const struct mu_cert *ca, const struct mu_key *ca_key,
     MU_AUTO(GENERAL_NAMES) san = NULL;
     if (check_ca(ca, ca_key, issue, err) != 0 || check_subject_key(issue->key, err) != 0 ||
         check_names(issue, err) != 0 || mu_names_to_x509(issue->names, &subject, &san, err) != 0 ||
-        check_subject(subject, issuer, err) != 0)
+        check_subject(subject, issuer, err) != 0 ||
+        check_constraints(ca, issue, subject, san, err) != 0)
         return -1;
 
     time_t not_before = later(issue->now - MU_BACKDATE_S, mu_cert_not_before(ca));
@@ -306,9 +321,5 @@ int mu_issue_leaf(const struct mu_cert *ca, const struct mu_key *ca_key,
         X509_sign(x, mu_key_evp(ca_key), mu_digest_for(ca_key)) == 0)
         return mu_fail_openssl(err, MU_E_CRYPTO, "the CA \"%s\" could not sign",
                                mu_cert_label(ca, label));
-    MU_AUTO_STRUCT(mu_cert) cert = NULL;
-    if (finish(x, issue->profile, ca, &cert, err) != 0 || check_constraints(ca, cert, err) != 0)
-        return -1;
-    *ret = mu_take(&cert);
-    return 0;
+    return finish(x, issue->profile, ca, ret, err);
 }

@@ -8,6 +8,7 @@
 
 #include "base/error.h"
 #include "pki/cert.h"
+#include "pki/constraint.h"
 #include "pki/key.h"
 #include "pki/name.h"
 #include "pki/pointer.h"
@@ -28,18 +29,22 @@ struct mu_issue {
     time_t now;
     int64_t lifetime_s; /* from `now`; cut to the issuer's own end */
     struct mu_pointers pointers;
+    const struct mu_certs
+        *above; /* CAs above the issuer, whose name constraints count too; NULL: none at hand */
 };
 
-/* A self-signed CA named `name`, path length 0: it issues leaves, not further CAs. */
+/* A self-signed CA named `name`, path length 0: it issues leaves, not further CAs, and only for names within its
+ * `constraints` (NULL: for all). */
 MU_CHECK int mu_issue_ca(const struct mu_key *key, const char *name, const unsigned char *serial,
-                         time_t now, int64_t lifetime_s, struct mu_cert **ret, struct mu_error *err);
+                         time_t now, int64_t lifetime_s, const struct mu_constraints *constraints,
+                         struct mu_cert **ret, struct mu_error *err);
 
 /*
  * A leaf certificate, signed and checked against its profile.
  * Fails with MU_E_CA_EXPIRED, MU_E_CLOCK (`now` is before `ca`'s own beginning), MU_E_CA_UNFIT (`ca` is no CA, may
  * not sign certificates or not of this profile, or has a weak key), MU_E_KEY_MISMATCH (`ca_key` is not `ca`'s),
- * MU_E_PROFILE (the names do not fit the profile, are the CA's own or forbidden to it; the key is weak, unsound or
- * of no use in TLS), MU_E_CRYPTO.
+ * MU_E_PROFILE (the names do not fit the profile or are the CA's own; the key is weak, unsound or of no use in TLS),
+ * MU_E_CONSTRAINT (a name is outside the name constraints of the CA or of one above it), MU_E_CRYPTO.
  */
 MU_CHECK int mu_issue_leaf(const struct mu_cert *ca, const struct mu_key *ca_key,
                            const struct mu_issue *issue, struct mu_cert **ret, struct mu_error *err);

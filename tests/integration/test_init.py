@@ -138,11 +138,41 @@ def test_the_next_command_works_as_it_is_written_down(mutual, tmp_path):
     (["--days", " 5"], 2, "--days"),
     (["--days", "+5"], 2, "--days"),
     (["a", "b"], 2, "\"b\""),
+    (["--permit", ""], 1, "empty"),
+    (["--permit", "DNS:*.example.com"], 1, "no wildcards"),
+    (["--exclude", "IP:10.0.0.1/8"], 1, "10.0.0.0/8"),
+    (["--exclude", "URI:\x1b[31mhttps://a/"], 1, "DNS:example.com"),
+    (["--permit", "DNS:" + "a" * 10000], 1, "too long"),
 ])
 def test_a_ca_that_cannot_be_is_refused_and_leaves_nothing(mutual, home, words, code, said):
     result = mutual("init", *words).refused(said, "hint: ", code=code)
     assert "\x1b" not in result.stderr
     assert not home.exists()
+
+
+def test_a_ca_can_be_bound_to_names(mutual, home, tmp_path):
+    result = mutual("init", "--permit", "DNS:internal.example", "--permit", "IP:10.0.0.0/8", "--permit", "fd00::/8",
+                    "--exclude", "DNS:vip.internal.example", "--exclude", "email:.example.com").ok()
+    assert "next: mutual issue server internal.example\n" in result.stdout and result.stderr == ""
+    shown = openssl("x509", "-in", home / "ca.crt", "-noout", "-ext", "nameConstraints")
+    assert "Name Constraints: critical" in shown
+    permitted, excluded = shown.split("Permitted:")[1].split("Excluded:")
+    assert permitted.split() == ["DNS:internal.example", "IP:10.0.0.0/255.0.0.0",
+                                 "IP:FD00:0:0:0:0:0:0:0/FF00:0:0:0:0:0:0:0"]
+    assert excluded.split() == ["DNS:vip.internal.example", "email:.example.com"]
+    told = mutual("inspect", home / "ca.crt").ok().stdout
+    for name in ("DNS:internal.example", "IP:10.0.0.0/8", "IP:fd00::/8", "DNS:vip.internal.example"):
+        assert name in result.stdout and name in told
+    facts = mutual("inspect", "--json", home / "ca.crt").ok().json()["objects"][0]
+    assert facts["permitted_names"] == ["DNS:internal.example", "IP:10.0.0.0/8", "IP:fd00::/8"]
+    assert facts["excluded_names"] == ["DNS:vip.internal.example", "email:.example.com"]
+
+
+def test_what_a_bound_ca_leaves_open_is_told(mutual, home):
+    assert "IP addresses are not constrained" in mutual("init", "--permit", "DNS:a.example").ok().stderr
+    assert "DNS names are not constrained" in mutual("init", "--permit", "IP:::/0", "--force").ok().stderr
+    facts = mutual("init", "--force", "--json").ok().json()
+    assert facts["permitted_names"] == facts["excluded_names"] == []
 
 
 def test_names_of_many_tongues_are_welcome(mutual, home):

@@ -27,7 +27,7 @@ static int set_up(void **state)
     *state = &f;
     return mu_names_set_main(&f.names, "api.internal", false, &f.err) != 0 ||
            mu_serial_make(serial, &f.err) != 0 ||
-           mu_issue_ca(f.ca_key, "Home CA", serial, NOW, 365 * DAY, &f.ca, &f.err) != 0;
+           mu_issue_ca(f.ca_key, "Home CA", serial, NOW, 365 * DAY, NULL, &f.ca, &f.err) != 0;
 }
 
 static int tear_down(void **state)
@@ -186,7 +186,8 @@ static void times_beyond_2049_are_written_as_they_must_be(void **state)
     MU_AUTO_STRUCT(mu_cert) ca = NULL;
     unsigned char serial[MU_SERIAL_LEN];
     assert_int_equal(mu_serial_make(serial, &f->err), 0);
-    assert_int_equal(mu_issue_ca(f->ca_key, "Long CA", serial, NOW, 36500 * DAY, &ca, &f->err), 0);
+    assert_int_equal(mu_issue_ca(f->ca_key, "Long CA", serial, NOW, 36500 * DAY, NULL, &ca, &f->err),
+                     0);
     assert_int_equal(ASN1_STRING_type(X509_get0_notAfter(mu_cert_x509(ca))), V_ASN1_GENERALIZEDTIME);
     assert_int_equal(ASN1_STRING_type(X509_get0_notBefore(mu_cert_x509(ca))), V_ASN1_UTCTIME);
 }
@@ -223,7 +224,7 @@ static void every_kind_of_ca_key_can_sign(void **state)
         f->ca = f->cert = NULL;
         f->ca_key = make_key(types[i]);
         assert_int_equal(mu_serial_make(serial, &f->err), 0);
-        assert_int_equal(mu_issue_ca(f->ca_key, "CA", serial, NOW, DAY, &f->ca, &f->err), 0);
+        assert_int_equal(mu_issue_ca(f->ca_key, "CA", serial, NOW, DAY, NULL, &f->ca, &f->err), 0);
         if (issue(f, MU_PROFILE_SERVER, NOW, DAY) != 0)
             fail_msg("%s: %s", types[i], f->err.what);
     }
@@ -319,9 +320,36 @@ static void a_ca_bound_to_a_domain_issues_for_that_only(void **state)
                       .extensions = {CA_EXTENSIONS,
                                      {NID_name_constraints, "critical,permitted;DNS:example.org"}},
                   });
-    assert_refused(f, MU_PROFILE_SERVER, MU_E_PROFILE, "may not issue for \"api.internal\"");
+    assert_refused(
+        f, MU_PROFILE_SERVER, MU_E_CONSTRAINT,
+        "may not issue for DNS:api.internal: its name constraints permit only DNS:example.org");
     replace_names(f, "api.example.org", false);
     assert_int_equal(issue(f, MU_PROFILE_SERVER, NOW, DAY), 0);
+}
+
+/* Verifiers take such a common name for a DNS name, which no constraint permits. */
+static void a_host_known_by_its_address_alone_gets_no_common_name_where_that_would_be_refused(
+    void **state)
+{
+    struct fixture *f = *state;
+    replace_names(f, "10.0.0.1", false);
+    assert_string_equal(issued(f, MU_PROFILE_SERVER)->cn, "10.0.0.1");
+    mu_cert_info_clear(&f->info);
+    mu_cert_free(f->cert);
+    f->cert = NULL;
+    replace_ca(f, &(struct hand_made){
+                      .cn = "Example Only",
+                      .extensions =
+                          {CA_EXTENSIONS,
+                           {NID_name_constraints,
+                            "critical,permitted;DNS:example.org,permitted;IP:10.0.0.0/255.0.0.0"}},
+                  });
+    assert_string_equal(issued(f, MU_PROFILE_SERVER)->cn, "");
+    assert_string_equal(f->info.san.at[0], "IP:10.0.0.1");
+    mu_cert_free(f->cert);
+    f->cert = NULL;
+    replace_names(f, "11.0.0.1", false);
+    assert_refused(f, MU_PROFILE_SERVER, MU_E_CONSTRAINT, "for IP:11.0.0.1");
 }
 
 static void a_ca_with_a_weak_key_issues_nothing(void **state)
@@ -422,6 +450,7 @@ int main(void)
         TEST(a_ca_that_may_not_sign_certificates_issues_nothing),
         TEST(a_ca_bound_to_servers_issues_servers_only),
         TEST(a_ca_bound_to_a_domain_issues_for_that_only),
+        TEST(a_host_known_by_its_address_alone_gets_no_common_name_where_that_would_be_refused),
         TEST(a_ca_with_a_weak_key_issues_nothing),
         TEST(nobody_gets_the_cas_own_name),
         TEST(a_server_without_a_name_is_refused),
