@@ -2,11 +2,13 @@
 //
 //	peer client PORT VERSION CA CERT|- KEY|- COUNT
 //	peer server VERSION CA CERT KEY
+//	peer verify CA CERT
 package main
 
 import (
 	"crypto/tls"
 	"crypto/x509"
+	"encoding/pem"
 	"fmt"
 	"io"
 	"log"
@@ -24,12 +26,12 @@ func version(text string) uint16 {
 }
 
 func pool(file string) *x509.CertPool {
-	pem, err := os.ReadFile(file)
+	text, err := os.ReadFile(file)
 	if err != nil {
 		log.Fatal(err)
 	}
 	p := x509.NewCertPool()
-	if !p.AppendCertsFromPEM(pem) {
+	if !p.AppendCertsFromPEM(text) {
 		log.Fatalf("no certificate in %s", file)
 	}
 	return p
@@ -90,10 +92,30 @@ func server(args []string) {
 	log.Fatal(s.ServeTLS(listener, args[2], args[3]))
 }
 
+// The chain alone: whatever the certificate is for, and whoever it names.
+func verify(args []string) {
+	text, err := os.ReadFile(args[1])
+	if err != nil {
+		log.Fatal(err)
+	}
+	block, _ := pem.Decode(text)
+	cert, err := x509.ParseCertificate(block.Bytes)
+	if err != nil {
+		log.Fatal(err)
+	}
+	usages := []x509.ExtKeyUsage{x509.ExtKeyUsageAny}
+	if _, err := cert.Verify(x509.VerifyOptions{Roots: pool(args[0]), KeyUsages: usages}); err != nil {
+		log.Fatal(err)
+	}
+}
+
 func main() {
-	if os.Args[1] == "client" {
+	switch os.Args[1] {
+	case "client":
 		client(os.Args[2:])
-	} else {
+	case "server":
 		server(os.Args[2:])
+	case "verify":
+		verify(os.Args[2:])
 	}
 }
