@@ -82,9 +82,9 @@ void mu_describe_cert(const struct mu_cert_info *info, time_t now)
     fact_list("key usage", &info->key_usage, ", ");
     mu_fact("signature", "%s", info->signature);
     mu_fact("version", "X.509 v%d", info->version);
-    mu_fact("serial", "%s", info->serial);
-    mu_fact("SHA-256", "%s", info->sha256);
-    mu_fact("SHA-1", "%s", info->sha1);
+    fact_unless_empty("serial", info->serial);
+    fact_unless_empty("SHA-256", info->sha256);
+    fact_unless_empty("SHA-1", info->sha1);
     mu_fact("key SHA-256", "%s", info->key_sha256);
     fact_unless_empty("key id", info->subject_key_id);
     fact_unless_empty("issuer's id", info->authority_key_id);
@@ -92,6 +92,7 @@ void mu_describe_cert(const struct mu_cert_info *info, time_t now)
     fact_list("excluded", &info->excluded, "\n");
     fact_list("CRL at", &info->crl_urls, "\n");
     fact_list("OCSP at", &info->ocsp_urls, "\n");
+    fact_list("extensions", &info->extensions, "\n");
     for (size_t i = 0; i < info->problems.count; i++)
         mu_describe_problem(info->problem_ids.at[i], info->problems.at[i]);
     if (info->problems.count == 0)
@@ -163,6 +164,7 @@ json_t *mu_cert_json(const struct mu_cert_info *info)
         {"excluded_names", mu_strs_json(&info->excluded)},
         {"crl_urls", mu_strs_json(&info->crl_urls)},
         {"ocsp_urls", mu_strs_json(&info->ocsp_urls)},
+        {"extensions", mu_strs_json(&info->extensions)},
         {"problems", mu_problems_json(&info->problem_ids, &info->problems)},
     };
     json_t *object = json_object();

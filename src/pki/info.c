@@ -8,6 +8,7 @@
 
 #include "base/time.h"
 #include "pki/cidr.h"
+#include "pki/extension.h"
 #include "pki/ossl.h"
 
 /* --- Text of OpenSSL's types --- */
@@ -149,6 +150,36 @@ static int read_name_constraints(X509 *x, struct mu_cert_info *ret)
     return add_trees(&ret->permitted, found->permittedSubtrees) != 0
                ? -1
                : add_trees(&ret->excluded, found->excludedSubtrees);
+}
+
+static bool is_told_elsewhere(int nid)
+{
+    static const int nids[] = {NID_basic_constraints,
+                               NID_key_usage,
+                               NID_ext_key_usage,
+                               NID_subject_alt_name,
+                               NID_subject_key_identifier,
+                               NID_authority_key_identifier,
+                               NID_name_constraints,
+                               NID_crl_distribution_points,
+                               NID_info_access};
+    for (size_t i = 0; i < MU_COUNT(nids); i++)
+        if (nids[i] == nid)
+            return true;
+    return false;
+}
+
+static int read_extensions(X509 *x, struct mu_cert_info *ret)
+{
+    char text[1024];
+    for (int i = 0; i < X509_get_ext_count(x); i++) {
+        X509_EXTENSION *extension = X509_get_ext(x, i);
+        if (is_told_elsewhere(OBJ_obj2nid(X509_EXTENSION_get_object(extension))))
+            continue;
+        if (mu_strs_add(&ret->extensions, mu_extension_text(extension, text, sizeof text)) != 0)
+            return -1;
+    }
+    return 0;
 }
 
 /* --- Purposes --- */
@@ -330,8 +361,9 @@ static int read_fields(const struct mu_cert *cert, struct mu_cert_info *ret)
     read_fingerprints(x, ret);
     read_key_ids(x, ret);
     return read_san(x, ret) != 0 || read_name_constraints(x, ret) != 0 ||
-                   read_purposes(x, ret) != 0 || read_key_usage(x, ret) != 0 ||
-                   read_crl_urls(x, ret) != 0 || read_ocsp_urls(x, ret) != 0
+                   read_extensions(x, ret) != 0 || read_purposes(x, ret) != 0 ||
+                   read_key_usage(x, ret) != 0 || read_crl_urls(x, ret) != 0 ||
+                   read_ocsp_urls(x, ret) != 0
                ? -1
                : 0;
 }
@@ -355,6 +387,7 @@ void mu_cert_info_clear(struct mu_cert_info *info)
     mu_strs_clear(&info->ocsp_urls);
     mu_strs_clear(&info->permitted);
     mu_strs_clear(&info->excluded);
+    mu_strs_clear(&info->extensions);
     mu_strs_clear(&info->problems);
     mu_strs_clear(&info->problem_ids);
 }

@@ -33,7 +33,8 @@ struct mu_cert_info {
     char subject_key_id[96], authority_key_id[96]; /* AB:CD:..., or "" */
     struct mu_strs crl_urls, ocsp_urls;
     struct mu_strs permitted, excluded; /* nameConstraints: "DNS:example.com", "IP:10.0.0.0/8" */
-    struct mu_strs problems;            /* what is wrong with it, as sentences, worst first */
+    struct mu_strs extensions;  /* those that no field here tells of: "1.2.3.4 (critical): text" */
+    struct mu_strs problems;    /* what is wrong with it, as sentences, worst first */
     struct mu_strs problem_ids; /* the same, as stable ids: "server_no_san", "cert_is_v1", ... */
 };
 

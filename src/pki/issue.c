@@ -92,6 +92,14 @@ static int add_extensions(X509 *x, X509 *issuer, enum mu_profile profile, const 
            add_text(x, &ctx, NID_subject_key_identifier, "hash") && add_issuer_key_id(x, issuer);
 }
 
+static int add_more(X509 *x, const struct mu_issue *issue)
+{
+    for (size_t i = 0; i < issue->extension_count; i++)
+        if (X509_add_ext(x, mu_extension_x509(issue->extensions[i]), -1) != 1)
+            return 0;
+    return 1;
+}
+
 /* --- Rules that hold before anything is made --- */
 
 /* The kinds of keys that TLS 1.3 signs with [RFC 8446 4.2.3], and those to come where OpenSSL has them. */
@@ -243,7 +251,7 @@ static int check_constraints(const struct mu_cert *ca, const struct mu_issue *is
 /* --- Issuing --- */
 
 /* What leaves is what the bytes say, not what the object in memory remembers of being built. */
-static int finish(X509 *built, enum mu_profile profile, const struct mu_cert *issuer,
+static int finish(X509 *built, enum mu_profile profile, const struct mu_cert *issuer, bool draft,
                   struct mu_cert **ret, struct mu_error *err)
 {
     unsigned char *der = NULL;
@@ -254,8 +262,12 @@ static int finish(X509 *built, enum mu_profile profile, const struct mu_cert *is
     OPENSSL_free(der);
     if (parsed == NULL)
         return mu_fail_openssl(err, MU_E_CRYPTO, "the certificate that was made cannot be read");
-    if (mu_cert_wrap(parsed, &cert, err) != 0 ||
-        mu_profile_check(profile, cert, issuer == NULL ? cert : issuer, err) != 0)
+    if (mu_cert_wrap(parsed, &cert, err) != 0)
+        return -1;
+    if (issuer == NULL)
+        issuer = cert;
+    if ((draft ? mu_profile_check_draft(profile, cert, issuer, err)
+               : mu_profile_check(profile, cert, issuer, err)) != 0)
         return -1;
     *ret = mu_take(&cert);
     return 0;
@@ -294,7 +306,23 @@ int mu_issue_ca(const struct mu_key *key, const char *name, const unsigned char 
         return -1;
     if (X509_sign(x, mu_key_evp(key), mu_digest_for(key)) == 0)
         return mu_fail_openssl(err, MU_E_CRYPTO, "the CA \"%s\" could not sign itself", name);
-    return finish(x, MU_PROFILE_CA, NULL, ret, err);
+    return finish(x, MU_PROFILE_CA, NULL, false, ret, err);
+}
+
+/* A draft's signature is by a key of the same kind, which ends here. */
+static int sign(X509 *x, const struct mu_key *key, bool draft)
+{
+    EVP_PKEY *evp = mu_key_evp(key);
+    EVP_PKEY *thrown_away = NULL;
+    if (draft) {
+        MU_AUTO(EVP_PKEY_CTX) ctx = EVP_PKEY_CTX_new_from_pkey(NULL, evp, NULL);
+        if (ctx == NULL || EVP_PKEY_keygen_init(ctx) != 1 ||
+            EVP_PKEY_generate(ctx, &thrown_away) != 1)
+            return 0;
+    }
+    int len = X509_sign(x, draft ? thrown_away : evp, mu_digest_for(key));
+    EVP_PKEY_free(thrown_away);
+    return len > 0;
 }
 
 int mu_issue_leaf(const struct mu_cert *ca, const struct mu_key *ca_key,
@@ -318,8 +346,8 @@ int mu_issue_leaf(const struct mu_cert *ca, const struct mu_key *ca_key,
         X509_set_issuer_name(x, X509_get_subject_name(issuer)) != 1 ||
         !set_dates(x, not_before, not_after) || X509_set_pubkey(x, mu_key_evp(issue->key)) != 1 ||
         !add_extensions(x, issuer, issue->profile, san) || !mu_pointers_add(x, &issue->pointers) ||
-        X509_sign(x, mu_key_evp(ca_key), mu_digest_for(ca_key)) == 0)
+        !add_more(x, issue) || !sign(x, ca_key, issue->draft))
         return mu_fail_openssl(err, MU_E_CRYPTO, "the CA \"%s\" could not sign",
                                mu_cert_label(ca, label));
-    return finish(x, issue->profile, ca, ret, err);
+    return finish(x, issue->profile, ca, issue->draft, ret, err);
 }

@@ -9,6 +9,7 @@
 #include "base/error.h"
 #include "pki/cert.h"
 #include "pki/constraint.h"
+#include "pki/extension.h"
 #include "pki/key.h"
 #include "pki/name.h"
 #include "pki/pointer.h"
@@ -29,6 +30,9 @@ struct mu_issue {
     time_t now;
     int64_t lifetime_s; /* from `now`; cut to the issuer's own end */
     struct mu_pointers pointers;
+    struct mu_extension *const *extensions; /* to be added to what the profile brings; borrowed */
+    size_t extension_count;
+    bool draft; /* to be looked at, and worth nothing: see below */
     const struct mu_certs
         *above; /* CAs above the issuer, whose name constraints count too; NULL: none at hand */
 };
@@ -40,7 +44,8 @@ MU_CHECK int mu_issue_ca(const struct mu_key *key, const char *name, const unsig
                          struct mu_cert **ret, struct mu_error *err);
 
 /*
- * A leaf certificate, signed and checked against its profile.
+ * A leaf certificate, signed and checked against its profile. A draft passes the same checks and looks the same, but
+ * is signed by a key that is made for it and thrown away: nobody has that key, and nobody trusts it.
  * Fails with MU_E_CA_EXPIRED, MU_E_CLOCK (`now` is before `ca`'s own beginning), MU_E_CA_UNFIT (`ca` is no CA, may
  * not sign certificates or not of this profile, or has a weak key), MU_E_KEY_MISMATCH (`ca_key` is not `ca`'s),
  * MU_E_PROFILE (the names do not fit the profile or are the CA's own; the key is weak, unsound or of no use in TLS),

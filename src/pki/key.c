@@ -72,6 +72,54 @@ int mu_key_type_check(const char *type, struct mu_error *err)
     return find_type(type, &found, err);
 }
 
+/* The type that a rule names, and whether keys of more bits fit, too. */
+static int find_rule(const char *rule, const struct key_type **ret, bool *ret_or_more,
+                     struct mu_error *err)
+{
+    char name[32];
+    size_t len = strlen(rule);
+    bool plus = len > 0 && rule[len - 1] == '+';
+    bool any_rsa = strcasecmp(rule, "rsa") == 0;
+    bool fits = mu_str_copy(name, sizeof name, any_rsa ? "rsa2048" : rule);
+    if (plus && fits)
+        name[len - 1] = '\0';
+    if (find_type(fits ? name : rule, ret, err) != 0 || (plus && (*ret)->bits == 0)) {
+        char shown[64];
+        mu_str_printable(rule, len, shown, sizeof shown);
+        mu_fail(err, MU_E_UNSUPPORTED, "\"%s\" is not a key type known here", shown);
+        return mu_hint(err, "choose of: %s; rsa3072+ means that size or more", mu_key_types);
+    }
+    *ret_or_more = plus || any_rsa;
+    return 0;
+}
+
+int mu_key_rule_check(const char *rule, struct mu_error *err)
+{
+    const struct key_type *type;
+    bool or_more;
+    return find_rule(rule, &type, &or_more, err);
+}
+
+bool mu_key_fits(const struct mu_key *key, const char *rule)
+{
+    struct mu_error ignored = MU_ERROR_INIT;
+    const struct key_type *type;
+    EVP_PKEY *evp = mu_key_evp(key);
+    char group[32] = "";
+    bool or_more;
+    if (find_rule(rule, &type, &or_more, &ignored) != 0)
+        return false;
+    if (type->bits != 0) {
+        unsigned bits = (unsigned)EVP_PKEY_get_bits(evp);
+        return (EVP_PKEY_is_a(evp, "RSA") || EVP_PKEY_is_a(evp, "RSA-PSS")) &&
+               (bits == type->bits || (or_more && bits > type->bits));
+    }
+    if (!EVP_PKEY_is_a(evp, type->algorithm))
+        return false;
+    return type->group == NULL || (EVP_PKEY_get_group_name(evp, group, sizeof group, NULL) == 1 &&
+                                   EC_curve_nist2nid(type->group) == OBJ_sn2nid(group));
+}
+
 int mu_key_generate(const char *name, struct mu_key **ret, struct mu_error *err)
 {
     const struct key_type *type;

@@ -29,6 +29,13 @@ MU_CHECK int mu_key_generate(const char *type, struct mu_key **ret, struct mu_er
 /* 0 if mu_key_generate() would know this type; else fails as it does. For checking before work is done. */
 MU_CHECK int mu_key_type_check(const char *type, struct mu_error *err);
 
+/*
+ * Does a key fit a rule: a type as above, "rsa3072+" (RSA of that size or larger), or "rsa" (RSA of any)? A rule that
+ * mu_key_rule_check() refuses fits no key. Fails with MU_E_UNSUPPORTED.
+ */
+bool mu_key_fits(const struct mu_key *key, const char *rule);
+MU_CHECK int mu_key_rule_check(const char *rule, struct mu_error *err);
+
 /* PKCS#8 PEM, encrypted (PBES2, AES-256-CBC, scrypt or PBKDF2) when `passphrase` is not NULL. `ret` must
  * be a secret buffer. [RFC 5958, RFC 8018] */
 MU_CHECK int mu_key_to_pem(const struct mu_key *key, const struct mu_secret *passphrase,
