@@ -146,6 +146,7 @@ void mu_authority_free(struct mu_authority *authority)
         return;
     mu_store_close(authority->store);
     mu_key_free(authority->key);
+    mu_policy_free(authority->policy);
     mu_cert_free(authority->cert);
     mu_certs_clear(&authority->chain);
     mu_home_unlock(authority->lock);
@@ -223,42 +224,70 @@ int mu_authority_change(struct mu_authority *authority, mu_change_fn *change, vo
 
 /* --- Issuing --- */
 
-static struct mu_issue issue_of(const struct mu_order *order, const struct mu_certs *above)
+int mu_authority_policy(struct mu_authority *authority, const struct mu_policy **ret,
+                        struct mu_error *err)
 {
-    return (struct mu_issue){
+    if (authority->policy == NULL &&
+        mu_policy_load_or_built_in(authority->home.policy, &authority->policy, err) != 0)
+        return -1;
+    *ret = authority->policy;
+    return 0;
+}
+
+/* The one gate: whatever is issued has passed the policy here. */
+static int issue_by(const struct mu_issuer *issuer, const struct mu_order *order,
+                    const unsigned char serial[MU_SERIAL_LEN], const struct mu_pointers *pointers,
+                    struct mu_cert **ret, struct mu_error *err)
+{
+    MU_AUTO_CLEAR(mu_ruling) ruling = {0};
+    if (mu_policy_judge(issuer->policy, order, &ruling, err) != 0 ||
+        mu_ruling_check(&ruling, issuer->policy, order, err) != 0)
+        return -1;
+    struct mu_issue issue = {
         .profile = order->profile,
         .key = order->key,
         .names = order->names,
         .now = order->now,
-        .lifetime_s = order->lifetime_s,
-        .above = above,
+        .lifetime_s = ruling.lifetime_s,
+        .pointers = *pointers,
+        .extensions = ruling.rules->made,
+        .extension_count = ruling.rules->extension_count,
+        .draft = order->draft,
+        .above = issuer->above,
     };
+    memcpy(issue.serial, serial, sizeof issue.serial);
+    return mu_issue_leaf(issuer->cert, issuer->key, &issue, ret, err);
 }
 
 int mu_issue_by(const struct mu_issuer *issuer, const struct mu_order *order, struct mu_cert **ret,
                 struct mu_error *err)
 {
-    struct mu_issue issue = issue_of(order, issuer->above);
-    return mu_serial_make(issue.serial, err) != 0
-               ? -1
-               : mu_issue_leaf(issuer->cert, issuer->key, &issue, ret, err);
+    const struct mu_pointers nowhere = {0};
+    unsigned char serial[MU_SERIAL_LEN];
+    return mu_serial_make(serial, err) != 0 ? -1
+                                            : issue_by(issuer, order, serial, &nowhere, ret, err);
 }
 
 /* What has a home also points to where it is told whether it is still good. */
-static int issue_at_home(const struct mu_authority *authority,
-                         const struct mu_crl_settings *settings, const struct mu_order *order,
-                         struct mu_cert **ret, struct mu_error *err)
+static int issue_at_home(struct mu_authority *authority, const struct mu_crl_settings *settings,
+                         const struct mu_order *order, struct mu_cert **ret, struct mu_error *err)
 {
     struct mu_crl_urls urls;
-    char serial[2 * MU_SERIAL_LEN + 1];
-    struct mu_issue issue = issue_of(order, &authority->chain);
-    if (mu_serial_make(issue.serial, err) != 0)
+    struct mu_pointers pointers;
+    unsigned char serial[MU_SERIAL_LEN];
+    char text[2 * MU_SERIAL_LEN + 1];
+    struct mu_issuer issuer = {
+        .cert = authority->cert,
+        .key = authority->key,
+        .above = &authority->chain,
+    };
+    if (mu_authority_policy(authority, &issuer.policy, err) != 0 || mu_serial_make(serial, err) != 0)
         return -1;
     for (size_t i = 0; i < MU_SERIAL_LEN; i++)
-        snprintf(serial + 2 * i, 3, "%02X", issue.serial[i]);
-    mu_crl_pointers(settings, authority->key_sha256, mu_crl_partition(serial, settings->partitions),
-                    &urls, &issue.pointers);
-    return mu_issue_leaf(authority->cert, authority->key, &issue, ret, err);
+        snprintf(text + 2 * i, 3, "%02X", serial[i]);
+    mu_crl_pointers(settings, authority->key_sha256, mu_crl_partition(text, settings->partitions),
+                    &urls, &pointers);
+    return issue_by(&issuer, order, serial, &pointers, ret, err);
 }
 
 static int record_one(struct mu_store *store, const struct mu_record *record, struct mu_error *err)
@@ -318,6 +347,8 @@ static int record_all(struct mu_store *store, void *arg, struct mu_error *err)
 {
     struct batch *batch = arg;
     for (size_t i = 0; i < batch->count; i++) {
+        if (batch->orders[i].draft)
+            continue;
         MU_AUTO_CLEAR(paper) paper = {.san = MU_BUF_INIT, .der = MU_BUF_INIT};
         if (describe(batch, i, &paper, err) != 0 || record_one(store, &paper.record, err) != 0)
             return -1;
@@ -336,6 +367,7 @@ static int issue_once(struct batch *batch, struct mu_error *err)
 {
     struct mu_authority *authority = batch->authority;
     time_t now = 0;
+    bool drafts_only = true;
     if (mu_crl_settings_read(authority->store, &batch->settings, err) != 0)
         return -1;
     for (size_t i = 0; i < batch->count; i++) {
@@ -343,8 +375,9 @@ static int issue_once(struct batch *batch, struct mu_error *err)
             0)
             return -1;
         now = batch->orders[i].now;
+        drafts_only = drafts_only && batch->orders[i].draft;
     }
-    return mu_authority_change(authority, record_all, batch, now, err);
+    return drafts_only ? 0 : mu_authority_change(authority, record_all, batch, now, err);
 }
 
 int mu_authority_issue_all(struct mu_authority *authority, const struct mu_order *orders,

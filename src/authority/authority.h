@@ -11,6 +11,7 @@
 #include <time.h>
 
 #include "authority/home.h"
+#include "authority/policy.h"
 #include "base/error.h"
 #include "base/file.h"
 #include "base/secret.h"
@@ -56,10 +57,14 @@ struct mu_order {
     const struct mu_key *key; /* the subject's public key */
     const struct mu_names *names;
     time_t now;
-    int64_t lifetime_s;
+    int64_t lifetime_s; /* 0: what the policy gives */
+    bool draft; /* go the whole way but for its end: see mu_issue_leaf(); and nothing is recorded */
 };
 
-/* Issue, and record what was issued before it is given. Fails as mu_issue_leaf() does, and MU_E_STORE. */
+/*
+ * Issue what the policy of the home allows, and record it before it is given. Fails with MU_E_POLICY, as
+ * mu_authority_policy() and mu_issue_leaf() do, and MU_E_STORE.
+ */
 MU_CHECK int mu_authority_issue(struct mu_authority *authority, const struct mu_order *order,
                                 struct mu_cert **ret, struct mu_error *err);
 
@@ -84,11 +89,17 @@ MU_CHECK int mu_authority_revoke(struct mu_authority *authority, const char *ser
 MU_CHECK int mu_authority_release(struct mu_authority *authority, const char *serial, time_t now,
                                   struct mu_error *err);
 
+/* The policy of the home, borrowed. Read when it is first asked for, so that one that cannot be read stops issuing and
+ * nothing else; and not read again. Fails as mu_policy_load() does. */
+MU_CHECK int mu_authority_policy(struct mu_authority *authority, const struct mu_policy **ret,
+                                 struct mu_error *err);
+
 /* Who issues. All borrowed. */
 struct mu_issuer {
     const struct mu_cert *cert;
     const struct mu_key *key;
     const struct mu_certs *above; /* CAs above it, as far as they are at hand; others in it do no harm */
+    const struct mu_policy *policy;
 };
 
 /* The same by a CA that has no home: nothing is recorded, the serial number is random. */

@@ -39,7 +39,8 @@ int mu_home_paths(const char *dir, struct mu_home *ret, struct mu_error *err)
         mu_path_join(dir, "mutual.db", ret->db, err) != 0 ||
         mu_path_join(dir, "store", ret->store, err) != 0 ||
         mu_path_join(dir, "ca.crl", ret->crl, err) != 0 ||
-        mu_path_join(dir, "public", ret->public, err) != 0)
+        mu_path_join(dir, "public", ret->public, err) != 0 ||
+        mu_path_join(dir, "policy.yaml", ret->policy, err) != 0)
         return -1;
     mu_str_copy(ret->dir, sizeof ret->dir, dir);
     return is_there(ret->store) ? read_store(ret, err) : 0;

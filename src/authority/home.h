@@ -16,6 +16,7 @@ struct mu_home {
     char store[MU_PATH_LEN]; /* store, 0600: the URL of the PostgreSQL database with the records, if one has them */
     char crl[MU_PATH_LEN]; /* ca.crl, 0644: the present revocation list, in PEM */
     char public[MU_PATH_LEN]; /* public/: what the world may fetch, in DER, by the names that certificates point to */
+    char policy[MU_PATH_LEN]; /* policy.yaml, which the operator writes: what is issued; see policy.h */
 };
 
 /* Fails with MU_E_USAGE when the path is too long, MU_E_WRONG_KIND and as mu_file_read() does for a `store` that holds

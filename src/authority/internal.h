@@ -12,6 +12,7 @@ struct mu_authority {
     struct mu_certs chain; /* of ca.crt: that certificate, and maybe those of CAs above it */
     struct mu_key *key;
     struct mu_store *store;
+    struct mu_policy *policy;       /* NULL until it is asked for */
     char sha256[MU_SHA256_LEN];     /* of the certificate */
     char key_sha256[MU_SHA256_LEN]; /* of its public key: the issuer in the records */
 };

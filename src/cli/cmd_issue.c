@@ -35,11 +35,14 @@ static int issue(const struct mu_args *args, enum mu_profile profile, int64_t li
     MU_AUTO_CLEAR(mu_buf) cert_pem = MU_BUF_INIT;
     MU_AUTO_CLEAR(mu_secret) passphrase = MU_SECRET_INIT;
     MU_AUTO_STRUCT(mu_cert) cert = NULL;
+    MU_AUTO_CLEAR(mu_ruling) ruling = {0};
+    const struct mu_policy *policy = NULL;
     time_t now = time(NULL);
 
     if (mu_names_from_args(args, 1, mu_profile_rules(profile)->free_text_name, &names, err) != 0 ||
         mu_key_type_check(mu_args_value(args, "key-type"), err) != 0 ||
         mu_authority_open(mu_args_home(args), &source, &authority, err) != 0 ||
+        mu_authority_policy(authority, &policy, err) != 0 ||
         passphrase_for_key(args, &passphrase, err) != 0 ||
         mu_key_generate(mu_args_value(args, "key-type"), &key, err) != 0 ||
         mu_key_to_pem(key, &passphrase, &key_pem, err) != 0 ||
@@ -53,7 +56,8 @@ static int issue(const struct mu_args *args, enum mu_profile profile, int64_t li
         .now = now,
         .lifetime_s = lifetime_s,
     };
-    if (mu_authority_issue(authority, &order, &cert, err) != 0)
+    if (mu_policy_judge(policy, &order, &ruling, err) != 0 ||
+        mu_authority_issue(authority, &order, &cert, err) != 0)
         return -1;
     mu_cert_to_pem(cert, &cert_pem);
     if (mu_buf_failed(&cert_pem))
@@ -61,7 +65,7 @@ static int issue(const struct mu_args *args, enum mu_profile profile, int64_t li
     if (mu_stage_add(&stage, cert_path, cert_pem.data, cert_pem.len, 0644, err) != 0 ||
         mu_stage_commit(&stage, err) != 0)
         return -1;
-    mu_note_if_cut(cert, now, lifetime_s);
+    mu_note_if_cut(cert, policy, &ruling, now);
     *ret = mu_take(&cert);
     return 0;
 }
@@ -91,7 +95,7 @@ static int run(const struct mu_args *args, struct mu_error *err)
     MU_AUTO_STRUCT(mu_cert) cert = NULL;
     MU_AUTO_CLEAR(mu_buf) next = MU_BUF_INIT;
     if (mu_profile_parse(mu_args_at(args, 0), &profile, err) != 0 ||
-        mu_lifetime(args, mu_profile_rules(profile)->default_lifetime_s, &lifetime_s, err) != 0 ||
+        mu_lifetime(args, &lifetime_s, err) != 0 ||
         mu_output_path(args, name, ".crt", cert_path, err) != 0 ||
         mu_output_path(args, name, ".key", key_path, err) != 0 ||
         issue(args, profile, lifetime_s, cert_path, key_path, &cert, err) != 0)
@@ -121,7 +125,8 @@ const struct mu_cmd mu_cmd_issue = {
         "NAME.crt and NAME.key appear in the current directory. The first NAME is the main one, all are names\n"
         "that the certificate is for; what kind each is (DNS, IP, URI, e-mail) is guessed, or said: DNS:x, IP:x,\n"
         "URI:x, email:x. localhost brings 127.0.0.1 and ::1 along. A client may be a person: \"Alice Example\".\n"
-        "server is for TLS servers, client for TLS clients, peer for programs that are both.",
+        "server is for TLS servers, client for TLS clients, peer for programs that are both.\n"
+        "What is issued, and for how long, is bound by policy.yaml in the home directory: see mutual policy.",
     .example = "mutual issue server localhost\n"
                "mutual issue client my-client --lifetime 36h\n"
                "mutual issue peer node1.internal 10.0.0.1 --out node1",

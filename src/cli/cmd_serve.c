@@ -5,6 +5,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "authority/authority.h"
 #include "base/file.h"
 #include "base/str.h"
 #include "base/time.h"
@@ -16,7 +17,6 @@
 #include "cli/serve_log.h"
 #include "front/serve.h"
 #include "pki/info.h"
-#include "pki/issue.h"
 
 enum { MAX_LISTEN = 32, MAX_WORKERS = 256, FRESH_LIFETIME_DAYS = 30, SESSIONS = 8192 };
 
@@ -57,10 +57,11 @@ static int load_listen(const struct mu_args *args, struct door *door, struct mu_
 /* No certificate at hand, but the home CA's key: one for localhost, which never touches the disk. */
 static int issue_fresh(const struct mu_args *args, struct door *door, struct mu_error *err)
 {
-    char ca_key_path[MU_PATH_LEN];
+    struct mu_home home;
     struct mu_passphrase_source source = mu_passphrase_source(args);
-    MU_AUTO_STRUCT(mu_cert) ca = NULL;
+    MU_AUTO_CLEAR(mu_certs) chain = {0};
     MU_AUTO_STRUCT(mu_key) ca_key = NULL;
+    MU_AUTO_STRUCT(mu_policy) policy = NULL;
     MU_AUTO_CLEAR(mu_names) names = {0};
     struct mu_cert *cert = NULL;
     if (access(door->home_ca, F_OK) != 0) {
@@ -70,21 +71,28 @@ static int issue_fresh(const struct mu_args *args, struct door *door, struct mu_
                 mu_args_home(args));
         return mu_hint(err, "make a CA with: mutual init, or give --cert FILE and --key FILE");
     }
-    if (mu_path_join(mu_args_home(args), "ca.key", ca_key_path, err) != 0 ||
-        mu_cert_load(door->home_ca, &ca, err) != 0 ||
-        mu_key_load(ca_key_path, &source, &ca_key, err) != 0 ||
+    if (mu_home_paths(mu_args_home(args), &home, err) != 0 ||
+        mu_certs_load(home.cert, NULL, &chain, err) != 0 ||
+        mu_policy_load_or_built_in(home.policy, &policy, err) != 0 ||
+        mu_key_load(home.key, &source, &ca_key, err) != 0 ||
         mu_key_generate("p256", &door->key, err) != 0 ||
         mu_names_set_main(&names, "localhost", false, err) != 0 ||
         mu_names_add_loopback(&names, err) != 0)
         return -1;
-    struct mu_issue issue = {
+    const int64_t wanted_s = FRESH_LIFETIME_DAYS * MU_DAY_S;
+    const int64_t longest_s = policy->profiles[MU_PROFILE_SERVER].longest_lifetime_s;
+    const struct mu_issuer issuer = {.cert = chain.at[0],
+                                     .key = ca_key,
+                                     .above = &chain,
+                                     .policy = policy};
+    const struct mu_order order = {
         .profile = MU_PROFILE_SERVER,
         .key = door->key,
         .names = &names,
         .now = time(NULL),
-        .lifetime_s = FRESH_LIFETIME_DAYS * MU_DAY_S,
+        .lifetime_s = longest_s < wanted_s ? longest_s : wanted_s,
     };
-    if (mu_serial_make(issue.serial, err) != 0 || mu_issue_leaf(ca, ca_key, &issue, &cert, err) != 0)
+    if (mu_issue_by(&issuer, &order, &cert, err) != 0)
         return -1;
     return mu_certs_add(&door->chain, cert, err);
 }

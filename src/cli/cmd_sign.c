@@ -7,6 +7,7 @@
 #include "authority/authority.h"
 #include "base/str.h"
 #include "cli/cmd.h"
+#include "cli/describe.h"
 #include "cli/issuing.h"
 #include "cli/passphrase.h"
 #include "cli/print.h"
@@ -84,30 +85,170 @@ static void warn_about_ca(const struct mu_cert *ca, const char *path)
         mu_warn("the CA in %s: %s", path, info.problems.at[i]);
 }
 
-/* By the home CA, or by the one given with --cacert and --cakey. */
-static int sign(const struct mu_args *args, const struct mu_order *order, struct mu_cert **ret,
-                struct mu_error *err)
+/* --- Who signs --- */
+
+/* The home CA, or the one given with --cacert and --cakey; and its policy. */
+struct signer {
+    struct mu_authority *authority; /* NULL: the other */
+    struct mu_certs chain;
+    struct mu_key *key;
+    struct mu_policy *own_policy;
+    const struct mu_policy *policy;
+};
+
+static void signer_clear(struct signer *signer)
+{
+    mu_authority_free(signer->authority);
+    mu_certs_clear(&signer->chain);
+    mu_key_free(signer->key);
+    mu_policy_free(signer->own_policy);
+}
+MU_AUTO_DEFINE_CLEAR(signer, signer_clear)
+
+/* A policy lies beside its CA's certificate, so that a home's own files, given by name, are no way round it. */
+static int load_policy_beside(const char *ca_path, struct mu_policy **ret, struct mu_error *err)
+{
+    char path[MU_PATH_LEN];
+    char *real =
+        realpath(ca_path, NULL); /* NULL: standard input, say, which has nothing beside it */
+    char *slash = real == NULL ? NULL : strrchr(real, '/');
+    if (slash == NULL)
+        return mu_policy_new(ret, err);
+    *slash = '\0';
+    int result = mu_path_join(real, "policy.yaml", path, err) != 0
+                     ? -1
+                     : mu_policy_load_or_built_in(path, ret, err);
+    free(real);
+    return result;
+}
+
+static int open_signer(const struct mu_args *args, struct signer *ret, struct mu_error *err)
 {
     struct mu_passphrase_source source = mu_passphrase_source(args);
     const char *ca_path = mu_args_value(args, "cacert");
     const char *key_path = mu_args_value(args, "cakey");
-    MU_AUTO_STRUCT(mu_authority) authority = NULL;
-    MU_AUTO_CLEAR(mu_certs) chain = {0};
-    MU_AUTO_STRUCT(mu_key) ca_key = NULL;
     if ((ca_path == NULL) != (key_path == NULL))
         return mu_usage(err, args, "--cacert and --cakey go together");
     if (ca_path == NULL)
-        return mu_authority_open(mu_args_home(args), &source, &authority, err) != 0
+        return mu_authority_open(mu_args_home(args), &source, &ret->authority, err) != 0
                    ? -1
-                   : mu_authority_issue(authority, order, ret, err);
-    if (mu_certs_load(ca_path, NULL, &chain, err) != 0 ||
-        mu_key_load(key_path, &source, &ca_key, err) != 0 ||
-        mu_cert_match_key(chain.at[0], ca_key, ca_path, key_path, err) != 0)
+                   : mu_authority_policy(ret->authority, &ret->policy, err);
+    if (mu_certs_load(ca_path, NULL, &ret->chain, err) != 0 ||
+        mu_key_load(key_path, &source, &ret->key, err) != 0 ||
+        mu_cert_match_key(ret->chain.at[0], ret->key, ca_path, key_path, err) != 0 ||
+        load_policy_beside(ca_path, &ret->own_policy, err) != 0)
         return -1;
-    warn_about_ca(chain.at[0], ca_path);
-    const struct mu_issuer issuer = {.cert = chain.at[0], .key = ca_key, .above = &chain};
+    ret->policy = ret->own_policy;
+    warn_about_ca(ret->chain.at[0], ca_path);
+    return 0;
+}
+
+static int sign(const struct signer *signer, const struct mu_order *order, struct mu_cert **ret,
+                struct mu_error *err)
+{
+    if (signer->authority != NULL)
+        return mu_authority_issue(signer->authority, order, ret, err);
+    const struct mu_issuer issuer = {
+        .cert = signer->chain.at[0],
+        .key = signer->key,
+        .above = &signer->chain,
+        .policy = signer->policy,
+    };
     return mu_issue_by(&issuer, order, ret, err);
 }
+
+/* --- Whether it would --- */
+
+static void show_finding(const struct mu_finding *finding, const struct mu_policy *policy)
+{
+    char place[MU_PLACE_TEXT_LEN];
+    const char *verb = finding->allowed         ? "allowed by"
+                       : *finding->text == '\0' ? "not listed in"
+                                                : "refused by";
+    mu_fact(finding->kind, "%s: %s %s%s%s%s (%s)", finding->about, verb, finding->rule,
+            *finding->text == '\0' ? "" : ", \"", finding->text, *finding->text == '\0' ? "" : "\"",
+            mu_policy_place(policy, finding->at, place));
+}
+
+/* What differs between this draft and what would be signed next time is left out. */
+static int read_draft(const struct mu_cert *draft, time_t now, struct mu_cert_info *ret,
+                      struct mu_error *err)
+{
+    if (mu_cert_info_read(draft, now, ret, err) != 0)
+        return -1;
+    ret->serial[0] = ret->sha256[0] = ret->sha1[0] = '\0';
+    return 0;
+}
+
+static json_t *findings_json(const struct mu_ruling *ruling, const struct mu_policy *policy)
+{
+    json_t *list = json_array();
+    for (size_t i = 0; i < ruling->count; i++) {
+        const struct mu_finding *found = &ruling->findings[i];
+        bool built_in = found->at.line == 0;
+        json_array_append_new(list,
+                              json_pack("{s:s, s:s, s:b, s:s, s:s, s:s?, s:o, s:o}", "kind",
+                                        found->kind, "about", found->about, "allowed",
+                                        found->allowed, "rule", found->rule, "text", found->text,
+                                        "file", built_in ? NULL : policy->path, "line",
+                                        built_in ? json_null() : json_integer(found->at.line),
+                                        "column",
+                                        built_in ? json_null() : json_integer(found->at.column)));
+    }
+    return list;
+}
+
+static void show_dry_run_json(const struct mu_ruling *ruling, const struct mu_policy *policy,
+                              const char *profile, const struct mu_cert_info *info,
+                              const struct mu_error *why_not)
+{
+    static const char *const left_out[] = {"serial", "sha256", "sha1"};
+    json_t *cert = info == NULL ? json_null() : mu_cert_json(info);
+    for (size_t i = 0; info != NULL && i < MU_COUNT(left_out); i++)
+        json_object_del(cert, left_out[i]);
+    mu_print_json(json_pack("{s:b, s:s, s:s?, s:o, s:o, s:o}", "would_sign", info != NULL, "profile",
+                            profile, "policy", *policy->path == '\0' ? NULL : policy->path, "rules",
+                            findings_json(ruling, policy), "certificate", cert, "error",
+                            why_not == NULL ? json_null() : mu_error_json(why_not)));
+}
+
+static void show_dry_run(const struct mu_ruling *ruling, const struct mu_policy *policy,
+                         const struct mu_names *names, const char *profile,
+                         const struct mu_cert_info *info, time_t now)
+{
+    printf("%s: \"%s\" would %sbe signed as a %s certificate\n", info != NULL ? "yes" : "no",
+           mu_names_main(names), info != NULL ? "" : "not ", profile);
+    for (size_t i = 0; i < ruling->count; i++)
+        show_finding(&ruling->findings[i], policy);
+    if (info == NULL)
+        return;
+    printf("this would be the certificate, with a serial number and a signature:\n");
+    mu_describe_cert(info, now);
+}
+
+/* All but the signature that counts, and without a trace. */
+static int dry_run(const struct mu_args *args, const struct signer *signer,
+                   const struct mu_order *order, const struct mu_ruling *ruling,
+                   struct mu_error *err)
+{
+    const char *profile = mu_profile_rules(order->profile)->name;
+    MU_AUTO_STRUCT(mu_cert) draft = NULL;
+    MU_AUTO_CLEAR(mu_cert_info) info = {0};
+    bool would = sign(signer, order, &draft, err) == 0;
+    if (would && read_draft(draft, order->now, &info, err) != 0)
+        return -1;
+    if (mu_args_json(args)) {
+        show_dry_run_json(ruling, signer->policy, profile, would ? &info : NULL, would ? NULL : err);
+        return would ? 0 : mu_code_exit(err->code);
+    }
+    show_dry_run(ruling, signer->policy, order->names, profile, would ? &info : NULL, order->now);
+    if (!would)
+        return -1;
+    mu_note_if_cut(draft, signer->policy, ruling, order->now);
+    return 0;
+}
+
+/* --- Doing it --- */
 
 /* Opened before anything is signed, so that a directory that cannot be written costs no certificate. `ret_fd` is
  * -1 for standard output. */
@@ -133,39 +274,54 @@ static int deliver(const struct mu_cert *cert, const char *path, struct mu_stage
     return mu_stage_commit(stage, err);
 }
 
-static int run(const struct mu_args *args, struct mu_error *err)
+/* Sign, deliver, tell. */
+static int carry_out(const struct mu_args *args, const struct signer *signer,
+                     const struct mu_order *order, const struct mu_ruling *ruling,
+                     struct mu_error *err)
 {
     char path[MU_PATH_LEN], label[MU_CERT_LABEL_LEN];
-    enum mu_profile profile;
-    int64_t lifetime_s;
-    time_t now = time(NULL);
     int fd;
     MU_AUTO_CLEAR(mu_stage) stage = {.replace = mu_args_given(args, "force")};
-    MU_AUTO_STRUCT(mu_csr) csr = NULL;
-    MU_AUTO_STRUCT(mu_key) key = NULL;
     MU_AUTO_STRUCT(mu_cert) cert = NULL;
-    MU_AUTO_CLEAR(mu_names) names = {0};
-    if (mu_profile_parse(mu_args_value(args, "profile"), &profile, err) != 0 ||
-        mu_lifetime(args, mu_profile_rules(profile)->default_lifetime_s, &lifetime_s, err) != 0 ||
-        output_path(args, path, err) != 0 || mu_csr_load(mu_args_at(args, 0), &csr, err) != 0 ||
-        mu_csr_verify(csr, err) != 0 || mu_csr_key(csr, &key, err) != 0 ||
-        settle_names(csr, profile, &names, err) != 0 || open_output(path, &stage, &fd, err) != 0)
+    if (output_path(args, path, err) != 0 || open_output(path, &stage, &fd, err) != 0 ||
+        sign(signer, order, &cert, err) != 0 || deliver(cert, path, &stage, fd, err) != 0)
         return -1;
-    struct mu_order order = {
-        .profile = profile,
-        .key = key,
-        .names = &names,
-        .now = now,
-        .lifetime_s = lifetime_s,
-    };
-    if (sign(args, &order, &cert, err) != 0 || deliver(cert, path, &stage, fd, err) != 0)
-        return -1;
-    mu_note_if_cut(cert, now, lifetime_s);
+    mu_note_if_cut(cert, signer->policy, ruling, order->now);
     if (mu_str_equal(path, "-")) {
         mu_note("signed \"%s\"", mu_cert_label(cert, label));
         return 0;
     }
-    return mu_show_issued(args, cert, mu_profile_rules(profile)->name, path, NULL, NULL, err);
+    return mu_show_issued(args, cert, mu_profile_rules(order->profile)->name, path, NULL, NULL, err);
+}
+
+static int run(const struct mu_args *args, struct mu_error *err)
+{
+    enum mu_profile profile;
+    int64_t lifetime_s;
+    bool dry = mu_args_given(args, "dry-run");
+    MU_AUTO_STRUCT(mu_csr) csr = NULL;
+    MU_AUTO_STRUCT(mu_key) key = NULL;
+    MU_AUTO_CLEAR(mu_names) names = {0};
+    MU_AUTO_CLEAR(signer) signer = {0};
+    MU_AUTO_CLEAR(mu_ruling) ruling = {0};
+    if (mu_profile_parse(mu_args_value(args, "profile"), &profile, err) != 0 ||
+        mu_lifetime(args, &lifetime_s, err) != 0 ||
+        mu_csr_load(mu_args_at(args, 0), &csr, err) != 0 || mu_csr_verify(csr, err) != 0 ||
+        mu_csr_key(csr, &key, err) != 0 || settle_names(csr, profile, &names, err) != 0 ||
+        open_signer(args, &signer, err) != 0)
+        return -1;
+    const struct mu_order order = {
+        .profile = profile,
+        .key = key,
+        .names = &names,
+        .now = time(NULL),
+        .lifetime_s = lifetime_s,
+        .draft = dry,
+    };
+    if (mu_policy_judge(signer.policy, &order, &ruling, err) != 0)
+        return -1;
+    return dry ? dry_run(args, &signer, &order, &ruling, err)
+               : carry_out(args, &signer, &order, &ruling, err);
 }
 
 static const struct mu_opt opts[] = {
@@ -175,6 +331,8 @@ static const struct mu_opt opts[] = {
     {"cakey", 0, "FILE", "its key", NULL, false},
     {"out", 'o', "FILE", "write the certificate here [FILE.crt for FILE.csr]", NULL, false},
     {"force", 0, NULL, "replace a file that is there", NULL, false},
+    {"dry-run", 'n', NULL,
+     "only say whether it would be signed, by which rules, and what would result", NULL, false},
     MU_PASSPHRASE_OPT,
     {0},
 };
@@ -188,8 +346,12 @@ const struct mu_cmd mu_cmd_sign = {
         "comes from the profile. With --cacert and --cakey any CA can sign, one made by openssl, too; its serial\n"
         "numbers are random, and what it signs is not recorded here; CAs above it may follow in its file, and their\n"
         "name constraints count. FILE.crt lies beside FILE.csr. \"-\" reads\n"
-        "the request from standard input and writes the certificate to standard output.",
+        "the request from standard input and writes the certificate to standard output.\n"
+        "\n"
+        "What is signed, and for how long, is bound by policy.yaml beside the CA's certificate: see mutual policy.\n"
+        "--dry-run goes the whole way, writes and records nothing, and exits with 0 if it would be signed, else 1.",
     .example = "mutual sign my-client.csr --profile client\n"
+               "mutual sign api.csr --dry-run\n"
                "mutual sign api.csr --cacert ca.crt --cakey ca.key --days 365",
     .opts = opts,
     .min_args = 1,

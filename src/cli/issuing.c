@@ -10,7 +10,7 @@
 
 enum { DAYS_MAX = 36500 };
 
-int mu_lifetime(const struct mu_args *args, int64_t fallback_s, int64_t *ret_s, struct mu_error *err)
+int mu_lifetime(const struct mu_args *args, int64_t *ret_s, struct mu_error *err)
 {
     long days;
     const char *lifetime = mu_args_value(args, "lifetime");
@@ -24,7 +24,7 @@ int mu_lifetime(const struct mu_args *args, int64_t fallback_s, int64_t *ret_s, 
                            (int)DAYS_MAX);
         return 0;
     }
-    *ret_s = fallback_s;
+    *ret_s = 0;
     if (!mu_args_given(args, "days"))
         return 0;
     if (mu_args_number(args, "days", 1, DAYS_MAX, &days, err) != 0)
@@ -98,10 +98,14 @@ void mu_add_home(struct mu_buf *ret, const struct mu_args *args)
     mu_add_shell_word(ret, mu_args_home(args));
 }
 
-void mu_note_if_cut(const struct mu_cert *cert, time_t now, int64_t lifetime_s)
+void mu_note_if_cut(const struct mu_cert *cert, const struct mu_policy *policy,
+                    const struct mu_ruling *ruling, time_t now)
 {
-    char date[MU_DATE_LEN];
-    if (mu_cert_not_after(cert) < now + lifetime_s)
+    char date[MU_DATE_LEN], span[MU_SPAN_LEN], place[MU_PLACE_TEXT_LEN];
+    if (ruling->cut)
+        mu_note("the lifetime is cut to %s by the policy, %s", mu_span(ruling->lifetime_s, span),
+                mu_policy_place(policy, ruling->rules->longest_lifetime_at, place));
+    if (mu_cert_not_after(cert) < now + ruling->lifetime_s)
         mu_note("the lifetime is cut to the CA's own end, %s",
                 mu_date(mu_cert_not_after(cert), date));
 }

@@ -6,6 +6,7 @@
 #include <stdint.h>
 #include <time.h>
 
+#include "authority/policy.h"
 #include "base/buf.h"
 #include "base/error.h"
 #include "base/file.h"
@@ -16,14 +17,13 @@
 
 /* The options --days and --lifetime, for a command's table. */
 #define MU_LIFETIME_OPTS                                                                           \
-    {"days", 0, "N", "how long it is valid, in days [90]", NULL, false},                           \
+    {"days", 0, "N", "how long it is valid, in days [90, or as the policy says]", NULL, false},    \
     {                                                                                              \
         "lifetime", 0, "DURATION", "the same, as 36h, 90d, 1y", NULL, false                        \
     }
 
-/* --days or --lifetime, else `fallback_s`. Fails with MU_E_USAGE when both are given, MU_E_LIFETIME. */
-MU_CHECK int mu_lifetime(const struct mu_args *args, int64_t fallback_s, int64_t *ret_s,
-                         struct mu_error *err);
+/* --days or --lifetime, else 0: what the policy gives. Fails with MU_E_USAGE when both are given, MU_E_LIFETIME. */
+MU_CHECK int mu_lifetime(const struct mu_args *args, int64_t *ret_s, struct mu_error *err);
 
 /* NAME... and each --san, as the names of one certificate; localhost brings the loopback addresses. */
 MU_CHECK int mu_names_from_args(const struct mu_args *args, int first_word, bool free_text,
@@ -45,7 +45,8 @@ void mu_add_shell_word(struct mu_buf *ret, const char *text);
 /* Append " --home DIR" when this command was given one: the next command needs it, too. */
 void mu_add_home(struct mu_buf *ret, const struct mu_args *args);
 
-/* Say so if the CA's own end cut the lifetime short. */
-void mu_note_if_cut(const struct mu_cert *cert, time_t now, int64_t lifetime_s);
+/* Say so if the policy or the CA's own end cut the lifetime short. */
+void mu_note_if_cut(const struct mu_cert *cert, const struct mu_policy *policy,
+                    const struct mu_ruling *ruling, time_t now);
 
 #endif

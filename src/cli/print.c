@@ -93,24 +93,40 @@ void mu_warn(const char *format, ...)
     va_end(args);
 }
 
+/* An error with what it quotes, file names, host names, a peer's words, fit to be shown. */
+struct shown {
+    char what[2 * MU_ERROR_WHAT_LEN], cause[2 * MU_ERROR_CAUSE_LEN], hint[2 * MU_ERROR_HINT_LEN];
+};
+
+static void make_printable(const struct mu_error *err, struct shown *ret)
+{
+    mu_str_printable(err->what, strlen(err->what), ret->what, sizeof ret->what);
+    mu_str_printable(err->cause, strlen(err->cause), ret->cause, sizeof ret->cause);
+    mu_str_printable(err->hint, strlen(err->hint), ret->hint, sizeof ret->hint);
+}
+
+json_t *mu_error_json(const struct mu_error *err)
+{
+    struct shown shown;
+    make_printable(err, &shown);
+    return json_pack("{s:s, s:s, s:s, s:s}", "id", mu_code_id(err->code), "what", shown.what,
+                     "cause", shown.cause, "hint", shown.hint);
+}
+
 void mu_print_error(const struct mu_error *err, bool json)
 {
-    /* Errors quote foreign text: file names, host names, a peer's words. */
-    char what[2 * MU_ERROR_WHAT_LEN], cause[2 * MU_ERROR_CAUSE_LEN], hint[2 * MU_ERROR_HINT_LEN];
-    mu_str_printable(err->what, strlen(err->what), what, sizeof what);
-    mu_str_printable(err->cause, strlen(err->cause), cause, sizeof cause);
-    mu_str_printable(err->hint, strlen(err->hint), hint, sizeof hint);
+    struct shown shown;
     if (json) {
-        mu_print_json(json_pack("{s:{s:s, s:s, s:s, s:s}}", "error", "id", mu_code_id(err->code),
-                                "what", what, "cause", cause, "hint", hint));
+        mu_print_json(json_pack("{s:o}", "error", mu_error_json(err)));
         return;
     }
+    make_printable(err, &shown);
     flush();
-    fprintf(stderr, "mutual: %s%s%s", mu_style_on(stderr, MU_BAD), what,
+    fprintf(stderr, "mutual: %s%s%s", mu_style_on(stderr, MU_BAD), shown.what,
             mu_style_off(stderr, MU_BAD));
-    if (*cause != '\0')
-        fprintf(stderr, ": %s", cause);
-    fprintf(stderr, "\n  hint: %s\n", hint);
+    if (*shown.cause != '\0')
+        fprintf(stderr, ": %s", shown.cause);
+    fprintf(stderr, "\n  hint: %s\n", shown.hint);
 }
 
 static void dump(json_t *value, size_t flags)

@@ -32,6 +32,9 @@ void mu_warn(const char *format, ...) MU_PRINTF(1, 2);
  * {"error": {"id", "what", "cause", "hint"}} on standard output. */
 void mu_print_error(const struct mu_error *err, bool json);
 
+/* {"id", "what", "cause", "hint"}, fit to be printed. Given. */
+json_t *mu_error_json(const struct mu_error *err);
+
 /* Print `value` indented, with a newline, and release it (takes). */
 void mu_print_json(json_t *value);
 

@@ -12,7 +12,7 @@ from conftest import BINARY, WAIT
 from door import Door
 from terminal import answer
 
-COMMANDS = ["init", "issue", "key", "request", "sign", "inspect", "verify", "list", "revoke", "crl", "audit", "ca", "serve", "get", "demo"]
+COMMANDS = ["init", "issue", "key", "request", "sign", "inspect", "verify", "list", "policy", "revoke", "crl", "audit", "ca", "serve", "get", "demo"]
 GROUPS = {"ca": ["ca passwd"]}
 SINGLE = [one for name in COMMANDS for one in GROUPS.get(name, [name])]  # what can be run
 STAYS = ["serve", "get"]  # their examples need a door, on ports that others may hold
@@ -28,6 +28,7 @@ def place(mutual, ca, tmp_path):
     (tmp_path / "new.txt").write_text("correct horse\n")
     for name in ("ca.crt", "ca.key"):
         (tmp_path / name).write_bytes((ca / name).read_bytes())
+    (tmp_path / "policy.yaml").write_text("server:\n  longest_lifetime: 2y\n")
     return tmp_path
 
 
