@@ -200,6 +200,29 @@ static int introduce_ca(struct mu_authority *authority, time_t now, struct mu_er
     return mu_audit_sign(store, MU_AUDIT_NOW, authority->cert, authority->key, now, err);
 }
 
+/* The policy is a file that its owner edits; that it is another one is noted with the next change. */
+static int note_policy(struct mu_authority *authority, time_t now, struct mu_error *err)
+{
+    char known[MU_SHA256_LEN], present[MU_SHA256_LEN] = "";
+    struct mu_store *store = authority->store;
+    MU_AUTO_CLEAR(mu_buf) text = MU_BUF_INIT;
+    struct mu_error ignored = MU_ERROR_INIT;
+    if (mu_store_setting(store, "policy", known, sizeof known, err) != 0)
+        return -1;
+    /* One that cannot be read stops what needs it, which is issuing; a revocation goes on. */
+    if (mu_file_read(authority->home.policy, MU_FILE_LIMIT, &text, &ignored) == 0)
+        mu_sha256(text.data, text.len, present);
+    if (mu_str_equal(known, present))
+        return 0;
+    struct mu_act act = {.action = "policy",
+                         .sha256 = present,
+                         .detail = *present == '\0' ? "policy.yaml is gone; the built-in rules hold"
+                                                    : "policy.yaml is a new one"};
+    return mu_store_set(store, "policy", present, err) != 0
+               ? -1
+               : mu_audit_add(store, &act, now, NULL, err);
+}
+
 struct change {
     struct mu_authority *authority;
     mu_change_fn *change;
@@ -210,7 +233,8 @@ struct change {
 static int run_change(struct mu_store *store, void *arg, struct mu_error *err)
 {
     struct change *c = arg;
-    if (introduce_ca(c->authority, c->now, err) != 0 || c->change(store, c->arg, err) != 0)
+    if (introduce_ca(c->authority, c->now, err) != 0 ||
+        note_policy(c->authority, c->now, err) != 0 || c->change(store, c->arg, err) != 0)
         return -1;
     return mu_audit_sign(store, MU_AUDIT_DAILY, c->authority->cert, c->authority->key, c->now, err);
 }

@@ -2,11 +2,13 @@
 
 #include <errno.h>
 #include <limits.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
-#include "authority/home.h"
+#include "authority/audit.h"
+#include "authority/internal.h"
 #include "base/buf.h"
 #include "base/file.h"
 #include "pki/cert.h"
@@ -83,13 +85,12 @@ static void locks_clear(struct locks *locks)
 }
 MU_AUTO_DEFINE_CLEAR(locks, locks_clear)
 
-static int open_locks(const struct mu_home *home, const struct mu_passphrase_source *old,
-                      struct locks *ret, struct mu_error *err)
+static int open_locks(const struct mu_home *home, const struct mu_cert *cert,
+                      const struct mu_passphrase_source *old, struct locks *ret,
+                      struct mu_error *err)
 {
     char root_key[MU_PATH_LEN];
-    MU_AUTO_STRUCT(mu_cert) cert = NULL;
-    if (mu_path_join(home->dir, "root.key", root_key, err) != 0 ||
-        mu_cert_load(home->cert, &cert, err) != 0)
+    if (mu_path_join(home->dir, "root.key", root_key, err) != 0)
         return -1;
     struct lock *lock = &ret->at[ret->count++];
     if (open_lock(home->key, old, lock, err) != 0 ||
@@ -100,15 +101,54 @@ static int open_locks(const struct mu_home *home, const struct mu_passphrase_sou
     return open_lock(root_key, old, &ret->at[ret->count++], err);
 }
 
+struct note {
+    const struct locks *locks;
+    bool protected;
+    time_t now;
+};
+
+static int note_keys(struct mu_store *store, void *arg, struct mu_error *err)
+{
+    const struct note *note = arg;
+    char detail[MU_PATH_LEN + 64];
+    struct mu_act act = {.action = "key", .detail = detail};
+    for (size_t i = 0; i < note->locks->count; i++) {
+        snprintf(detail, sizeof detail, "%s is protected by %s", note->locks->at[i].path,
+                 note->protected ? "a new passphrase" : "no passphrase any more");
+        if (mu_audit_add(store, &act, note->now, NULL, err) != 0)
+            return -1;
+    }
+    return 0;
+}
+
+/* In the trail first: a change that it tells of may then not have come about, but none goes untold. */
+static int record(const struct mu_home *home, const struct mu_cert *cert, const struct locks *locks,
+                  bool protected, time_t now, struct mu_error *err)
+{
+    struct note note = {locks, protected, now};
+    MU_AUTO_STRUCT(mu_store) store = NULL;
+    if (mu_store_open(home->db, MU_STORE_WRITE, &store, err) != 0)
+        return -1;
+    struct mu_authority authority = {.home = *home,
+                                     .lock = -1,
+                                     .cert = (struct mu_cert *)cert,
+                                     .key = locks->at[0].key,
+                                     .store = store};
+    mu_cert_fingerprint(cert, authority.sha256);
+    mu_cert_key_sha256(cert, authority.key_sha256);
+    return mu_authority_change(&authority, note_keys, &note, now, err);
+}
+
 /* Nobody may make the home anew while its keys are open here. */
 static int change(const struct mu_home *home, const struct mu_passphrase_source *old,
-                  const struct mu_passphrase_source *fresh, struct mu_strs *ret_keys,
+                  const struct mu_passphrase_source *fresh, time_t now, struct mu_strs *ret_keys,
                   struct mu_error *err)
 {
+    MU_AUTO_STRUCT(mu_cert) cert = NULL;
     MU_AUTO_CLEAR(locks) locks = {.count = 0};
     MU_AUTO_CLEAR(mu_secret) passphrase = MU_SECRET_INIT;
     MU_AUTO_CLEAR(mu_stage) stage = {.replace = true, .keep_owner = true};
-    if (open_locks(home, old, &locks, err) != 0 ||
+    if (mu_cert_load(home->cert, &cert, err) != 0 || open_locks(home, cert, old, &locks, err) != 0 ||
         (fresh != NULL && fresh->ask(fresh->arg, home->key, &passphrase, err) != 0))
         return -1;
     for (size_t i = 0; i < locks.count; i++) {
@@ -117,12 +157,13 @@ static int change(const struct mu_home *home, const struct mu_passphrase_source 
         if (mu_strs_add(ret_keys, locks.at[i].path) != 0)
             return mu_fail_nomem(err);
     }
-    return mu_stage_commit(&stage, err);
+    return record(home, cert, &locks, fresh != NULL, now, err) != 0 ? -1
+                                                                    : mu_stage_commit(&stage, err);
 }
 
 int mu_authority_passwd(const char *dir, const struct mu_passphrase_source *old,
-                        const struct mu_passphrase_source *fresh, struct mu_strs *ret_keys,
-                        struct mu_error *err)
+                        const struct mu_passphrase_source *fresh, time_t now,
+                        struct mu_strs *ret_keys, struct mu_error *err)
 {
     struct mu_home home;
     int lock;
@@ -132,7 +173,7 @@ int mu_authority_passwd(const char *dir, const struct mu_passphrase_source *old,
         return mu_fail(err, MU_E_NO_CA, "there is no CA in %s", dir);
     if (mu_home_lock(&home, MU_HOME_SHARED, &lock, err) != 0)
         return -1;
-    int result = change(&home, old, fresh, ret_keys, err);
+    int result = change(&home, old, fresh, now, ret_keys, err);
     mu_home_unlock(lock);
     return result;
 }

@@ -3,6 +3,8 @@
 
 /* The passphrase of an authority's own keys. */
 
+#include <time.h>
+
 #include "base/error.h"
 #include "base/secret.h"
 #include "base/str.h"
@@ -18,7 +20,7 @@
  * or with the new one.
  */
 MU_CHECK int mu_authority_passwd(const char *home, const struct mu_passphrase_source *old,
-                                 const struct mu_passphrase_source *fresh, struct mu_strs *ret_keys,
-                                 struct mu_error *err);
+                                 const struct mu_passphrase_source *fresh, time_t now,
+                                 struct mu_strs *ret_keys, struct mu_error *err);
 
 #endif

@@ -1,4 +1,5 @@
 #include <stdio.h>
+#include <time.h>
 
 #include "authority/passwd.h"
 #include "cli/cmd.h"
@@ -21,7 +22,8 @@ static int run(const struct mu_args *args, struct mu_error *err)
     MU_AUTO_CLEAR(mu_strs) keys = {0};
     if (removing && mu_args_given(args, "new-passphrase-file"))
         return mu_usage(err, args, "--remove leaves no passphrase; --new-passphrase-file sets one");
-    if (mu_authority_passwd(mu_args_home(args), &old, removing ? NULL : &fresh, &keys, err) != 0)
+    if (mu_authority_passwd(mu_args_home(args), &old, removing ? NULL : &fresh, time(NULL), &keys,
+                            err) != 0)
         return -1;
     if (mu_args_json(args)) {
         show_json(&keys, !removing);

@@ -106,3 +106,13 @@ def test_a_new_passphrase_is_typed_twice_and_not_shown(mutual, ca):
     code, shown = answer(mutual, ["ca", "passwd"], ["correct horse", ""])
     assert code == 1 and "no new passphrase" in shown
     public_half(ca / "ca.key", "correct horse")
+
+
+def test_the_trail_tells_that_the_passphrase_is_another_one(mutual, ca, tmp_path):
+    (tmp_path / "new").write_text("correct horse\n")
+    mutual("ca", "passwd", "--new-passphrase-file", "new").ok()
+    mutual("ca", "passwd", "--passphrase-file", "new", "--remove").ok()
+    told = mutual("audit").ok().stdout
+    assert "key" in told and "protected by a new passphrase" in told and "no passphrase any more" in told
+    assert "horse" not in told
+    mutual("audit", "verify").ok()

@@ -1,4 +1,6 @@
 """home/policy.yaml: what is issued, and that there is no way round it; mutual policy and mutual sign --dry-run."""
+import hashlib
+import json
 import os
 import re
 
@@ -258,3 +260,16 @@ def test_a_dry_run_needs_no_free_name_for_the_result(mutual, ca, tmp_path):
     (tmp_path / "a.example.crt").write_text("mine")
     mutual("sign", "a.example.csr", "-n").ok()
     assert (tmp_path / "a.example.crt").read_text() == "mine"
+
+
+def test_the_trail_tells_with_which_policy_a_certificate_was_issued(mutual, ca):
+    mutual("issue", "client", "a").ok()
+    (ca / "policy.yaml").write_text("client:\n  names: ['DNS:*']\n")
+    mutual("issue", "client", "b").ok()
+    mutual("issue", "client", "c").ok()
+    (ca / "policy.yaml").unlink()
+    mutual("issue", "client", "d").ok()
+    entries = [json.loads(line) for line in mutual("audit", "--json").ok().stdout.splitlines()]
+    assert [entry["action"] for entry in entries] == ["ca", "issue", "policy", "issue", "issue", "policy", "issue"]
+    digest = hashlib.sha256(b"client:\n  names: ['DNS:*']\n").hexdigest().upper()
+    assert [entry["sha256"] for entry in entries if entry["action"] == "policy"] == [digest, ""]
