@@ -22,26 +22,27 @@ int mu_load_pair(const struct mu_args *args, const char *cert_path, const char *
 
 /* A leaf in the place of a CA is the commonest mistake with this option, and TLS would only say that
  * nobody is trusted. */
-static int load_ca_file(const char *path, struct mu_certs *ret, struct mu_error *err)
+static int load_ca_file(const char *path, bool any, struct mu_certs *ret, struct mu_error *err)
 {
     char label[MU_CERT_LABEL_LEN];
     size_t first = ret->count;
     if (mu_certs_load(path, NULL, ret, err) != 0)
         return -1;
     for (size_t i = first; i < ret->count; i++)
-        if (mu_cert_is_ca(ret->at[i]))
+        if (any || mu_cert_is_ca(ret->at[i]))
             return 0;
     mu_fail(err, MU_E_CA_UNFIT, "%s holds the certificate of \"%s\", which is not a CA", path,
             mu_cert_label(ret->at[first], label));
     return mu_hint(err, "give the certificate of the CA that issued it, not the issued one");
 }
 
-int mu_load_anchors(const struct mu_args *args, struct mu_certs *ret, struct mu_error *err)
+static int load_anchors(const struct mu_args *args, bool any, struct mu_certs *ret,
+                        struct mu_error *err)
 {
     char home_ca[MU_PATH_LEN];
     const char *path;
     for (int i = 0; (path = mu_args_nth(args, "cacert", i)) != NULL; i++)
-        if (load_ca_file(path, ret, err) != 0)
+        if (load_ca_file(path, any, ret, err) != 0)
             return -1;
     if (ret->count > 0)
         return 0;
@@ -52,5 +53,15 @@ int mu_load_anchors(const struct mu_args *args, struct mu_certs *ret, struct mu_
                 mu_args_home(args));
         return mu_hint(err, "name a CA certificate with --cacert FILE, or make a CA: mutual init");
     }
-    return load_ca_file(home_ca, ret, err);
+    return load_ca_file(home_ca, any, ret, err);
+}
+
+int mu_load_anchors(const struct mu_args *args, struct mu_certs *ret, struct mu_error *err)
+{
+    return load_anchors(args, false, ret, err);
+}
+
+int mu_load_any_anchors(const struct mu_args *args, struct mu_certs *ret, struct mu_error *err)
+{
+    return load_anchors(args, true, ret, err);
 }

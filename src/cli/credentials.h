@@ -17,4 +17,8 @@ MU_CHECK int mu_load_pair(const struct mu_args *args, const char *cert_path, con
  * and with MU_E_CA_UNFIT when a file holds no certificate that could be a CA's. */
 MU_CHECK int mu_load_anchors(const struct mu_args *args, struct mu_certs *ret, struct mu_error *err);
 
+/* The same for a strict judge, to whom each certificate is an anchor: leaves are welcome. */
+MU_CHECK int mu_load_any_anchors(const struct mu_args *args, struct mu_certs *ret,
+                                 struct mu_error *err);
+
 #endif

@@ -58,6 +58,14 @@ void mu_certs_clear(struct mu_certs *list)
     *list = (struct mu_certs){0};
 }
 
+bool mu_certs_hold(const struct mu_certs *list, const struct mu_cert *cert)
+{
+    for (size_t i = 0; i < list->count; i++)
+        if (X509_cmp(mu_cert_x509(list->at[i]), mu_cert_x509(cert)) == 0)
+            return true;
+    return false;
+}
+
 int mu_certs_load(const char *path, const struct mu_passphrase_source *source, struct mu_certs *ret,
                   struct mu_error *err)
 {

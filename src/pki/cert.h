@@ -28,6 +28,9 @@ struct mu_certs {
 /* Takes `cert`, even on failure. Fails with MU_E_NOMEM. */
 MU_CHECK int mu_certs_add(struct mu_certs *list, struct mu_cert *cert, struct mu_error *err);
 void mu_certs_clear(struct mu_certs *list);
+
+/* Is this very certificate among them? */
+bool mu_certs_hold(const struct mu_certs *list, const struct mu_cert *cert);
 MU_AUTO_DEFINE_CLEAR(mu_certs, mu_certs_clear)
 
 /*

@@ -127,21 +127,13 @@ static bool is_strong_key(const EVP_PKEY *evp)
            (!rsa || EVP_PKEY_get_bits(evp) >= RSA_BITS_MIN);
 }
 
-/* A point on its curve, an odd RSA modulus that is no prime and has no small factor, an exponent above 1: whoever
- * made the request may not be the only one who knows the private half of a key that is none of these. */
-static bool is_sound_key(EVP_PKEY *evp)
-{
-    MU_AUTO(EVP_PKEY_CTX) ctx = EVP_PKEY_CTX_new_from_pkey(NULL, evp, NULL);
-    return ctx != NULL && EVP_PKEY_public_check(ctx) == 1;
-}
-
 static int check_subject_key(const struct mu_key *key, struct mu_error *err)
 {
     char kind[MU_KEY_DESCRIPTION_LEN];
-    const char *why = !is_strong_key(mu_key_evp(key))  ? "is too weak to be certified"
-                      : !is_tls_key(mu_key_evp(key))   ? "is of a kind that TLS 1.3 does not use"
-                      : !is_sound_key(mu_key_evp(key)) ? "is not a sound one"
-                                                       : NULL;
+    const char *why = !is_strong_key(mu_key_evp(key))     ? "is too weak to be certified"
+                      : !is_tls_key(mu_key_evp(key))      ? "is of a kind that TLS 1.3 does not use"
+                      : !mu_key_is_sound(mu_key_evp(key)) ? "is not a sound one"
+                                                          : NULL;
     if (why == NULL)
         return 0;
     mu_fail_openssl(err, MU_E_PROFILE, "the key (%s) %s", mu_key_describe(key, kind), why);

@@ -270,6 +270,12 @@ char *mu_sha256(const void *data, size_t len, char ret[MU_SHA256_LEN])
     return ret;
 }
 
+bool mu_key_is_sound(EVP_PKEY *evp)
+{
+    MU_AUTO(EVP_PKEY_CTX) ctx = EVP_PKEY_CTX_new_from_pkey(NULL, evp, NULL);
+    return ctx != NULL && EVP_PKEY_public_check(ctx) == 1;
+}
+
 const EVP_MD *mu_digest_for(const struct mu_key *key)
 {
     EVP_PKEY *evp = mu_key_evp(key);

@@ -81,6 +81,11 @@ char *mu_sha256(const void *data, size_t len, char ret[MU_SHA256_LEN]);
 MU_CHECK int mu_key_wrap(EVP_PKEY *evp, struct mu_key **ret, struct mu_error *err);
 EVP_PKEY *mu_key_evp(const struct mu_key *key);
 
+/* For pki: is the public half sound? A point on its curve; an odd RSA modulus that is no prime and has no small
+ * factor, an exponent above 1. Whoever made a key that is none of these may not be the only one who knows its
+ * private half. */
+bool mu_key_is_sound(EVP_PKEY *evp);
+
 /* For pki: the digest to sign with by this key; NULL for a key that brings its own (Ed25519, ML-DSA). */
 const EVP_MD *mu_digest_for(const struct mu_key *key);
 

@@ -114,6 +114,21 @@ static const char *uri_fault(const char *text)
     return NULL;
 }
 
+bool mu_name_is_dns(const char *text)
+{
+    return dns_fault(text) == NULL;
+}
+
+bool mu_name_is_email(const char *text)
+{
+    return is_plain_ascii(text) && email_fault(text) == NULL;
+}
+
+bool mu_name_is_uri(const char *text)
+{
+    return is_plain_ascii(text) && uri_fault(text) == NULL;
+}
+
 /* The shortest text of an address, or false. */
 static bool ip_text(const char *text, char ret[INET6_ADDRSTRLEN])
 {

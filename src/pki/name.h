@@ -61,6 +61,12 @@ const char *mu_names_main(const struct mu_names *names);
 /* "localhost" brings 127.0.0.1 and ::1 along. */
 MU_CHECK int mu_names_add_loopback(struct mu_names *names, struct mu_error *err);
 
+/* For pki: is this text, of a name in a certificate, a DNS name (a wildcard only as the whole first label), an
+ * e-mail address (local-part@domain), a URI (absolute; with a host, if it has an authority)? */
+bool mu_name_is_dns(const char *text);
+bool mu_name_is_email(const char *text);
+bool mu_name_is_uri(const char *text);
+
 /* For pki: as a subject and as a subjectAltName; and back. `ret_san` is NULL when there are no SANs. */
 MU_CHECK int mu_names_to_x509(const struct mu_names *names, X509_NAME **ret_subject,
                               GENERAL_NAMES **ret_san, struct mu_error *err);

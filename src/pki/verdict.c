@@ -50,6 +50,7 @@ struct matter {
     time_t at;
     const char *host;    /* may be NULL */
     const char *openssl; /* what X509_verify_cert_error_string() says */
+    const char *detail;  /* more about it; NULL: OpenSSL's words have to do */
 };
 
 typedef void fill_fn(const struct matter *matter, char *ret, size_t cap);
@@ -191,6 +192,11 @@ static void fill_openssl(const struct matter *matter, char *ret, size_t cap)
     mu_str_copy(ret, cap, matter->openssl);
 }
 
+static void fill_detail(const struct matter *matter, char *ret, size_t cap)
+{
+    mu_str_copy(ret, cap, matter->detail == NULL ? matter->openssl : matter->detail);
+}
+
 static const struct place {
     const char *name;
     fill_fn *fill;
@@ -210,6 +216,7 @@ static const struct place {
     {"{key}", fill_key},
     {"{signature}", fill_signature},
     {"{openssl}", fill_openssl},
+    {"{detail}", fill_detail},
 };
 
 static const struct place *place_at(const char *text)
@@ -324,8 +331,8 @@ static enum mu_fault fault_of(int error, int depth, const struct matter *matter)
     case X509_V_ERR_UNHANDLED_CRITICAL_CRL_EXTENSION:
     case X509_V_ERR_CRL_PATH_VALIDATION_ERROR: return MU_FAULT_CRL_INVALID;
 
-    case X509_V_ERR_HOSTNAME_MISMATCH:
-    case X509_V_ERR_EMAIL_MISMATCH: return MU_FAULT_NAME_MISMATCH;
+    case X509_V_ERR_EMAIL_MISMATCH: return MU_FAULT_EMAIL_MISMATCH;
+    case X509_V_ERR_HOSTNAME_MISMATCH: return MU_FAULT_NAME_MISMATCH;
     case X509_V_ERR_IP_ADDRESS_MISMATCH: return MU_FAULT_IP_MISMATCH;
     case X509_V_ERR_INVALID_PURPOSE: return purpose_fault(matter->cert, info, depth);
     case X509_V_ERR_KEYUSAGE_NO_DIGITAL_SIGNATURE: return MU_FAULT_KEY_USAGE;
@@ -353,6 +360,9 @@ static enum mu_fault fault_of(int error, int depth, const struct matter *matter)
     case X509_V_ERR_NO_ISSUER_PUBLIC_KEY:
     case X509_V_ERR_UNSUPPORTED_SIGNATURE_ALGORITHM:
     case X509_V_ERR_EC_KEY_EXPLICIT_PARAMS: return MU_FAULT_UNSUPPORTED_KEY;
+    case X509_V_ERR_MISSING_AUTHORITY_KEY_IDENTIFIER: return MU_FAULT_AUTHORITY_KEY_ID;
+    case X509_V_ERR_MISSING_SUBJECT_KEY_IDENTIFIER: return MU_FAULT_SUBJECT_KEY_ID;
+    case X509_V_ERR_CA_BCONS_NOT_CRITICAL: return MU_FAULT_BASIC_CONSTRAINTS;
     case X509_V_ERR_INVALID_EXTENSION:
     case X509_V_ERR_INVALID_POLICY_EXTENSION:
     case X509_V_ERR_UNSUPPORTED_EXTENSION_FEATURE:
@@ -364,11 +374,8 @@ static enum mu_fault fault_of(int error, int depth, const struct matter *matter)
     case X509_V_ERR_KU_KEY_CERT_SIGN_INVALID_FOR_NON_CA:
     case X509_V_ERR_ISSUER_NAME_EMPTY:
     case X509_V_ERR_SUBJECT_NAME_EMPTY:
-    case X509_V_ERR_MISSING_AUTHORITY_KEY_IDENTIFIER:
-    case X509_V_ERR_MISSING_SUBJECT_KEY_IDENTIFIER:
     case X509_V_ERR_EMPTY_SUBJECT_ALT_NAME:
     case X509_V_ERR_EMPTY_SUBJECT_SAN_NOT_CRITICAL:
-    case X509_V_ERR_CA_BCONS_NOT_CRITICAL:
     case X509_V_ERR_AUTHORITY_KEY_IDENTIFIER_CRITICAL:
     case X509_V_ERR_SUBJECT_KEY_IDENTIFIER_CRITICAL:
     case X509_V_ERR_CA_CERT_MISSING_KEY_USAGE:
@@ -380,23 +387,48 @@ static enum mu_fault fault_of(int error, int depth, const struct matter *matter)
     }
 }
 
-static void judge(struct mu_verdict *ret, int error, int depth, struct matter *matter)
+static void read_matter(struct matter *matter)
 {
     struct mu_error ignored = MU_ERROR_INIT; /* without memory the sentence has gaps */
-    matter->openssl = X509_verify_cert_error_string(error);
-    if (error != X509_V_OK && matter->cert != NULL &&
-        mu_cert_info_read((const struct mu_cert *)matter->cert, matter->at, &matter->info,
-                          &ignored) != 0)
+    if (matter->cert != NULL && mu_cert_info_read((const struct mu_cert *)matter->cert, matter->at,
+                                                  &matter->info, &ignored) != 0)
         mu_cert_info_clear(&matter->info);
+}
 
+static void put_in_words(struct mu_verdict *ret, const struct matter *matter)
+{
+    const struct fault_words *words = words_of(ret->fault);
+    fill_subject(matter, ret->subject, sizeof ret->subject);
+    fill_in(words->sentence, matter, ret->sentence, sizeof ret->sentence);
+    fill_in(words->hint, matter, ret->hint, sizeof ret->hint);
+}
+
+static void judge(struct mu_verdict *ret, int error, int depth, struct matter *matter)
+{
+    matter->openssl = X509_verify_cert_error_string(error);
+    if (error != X509_V_OK)
+        read_matter(matter);
     enum mu_fault fault = fault_of(error, depth, matter);
     *ret = (struct mu_verdict){.fault = fault, .openssl_error = error, .depth = depth};
-    fill_subject(matter, ret->subject, sizeof ret->subject);
-    fill_in(words_of(fault)->sentence, matter, ret->sentence, sizeof ret->sentence);
-    fill_in(words_of(fault)->hint, matter, ret->hint, sizeof ret->hint);
+    put_in_words(ret, matter);
     if (error != X509_V_OK)
         mu_str_copy(ret->cause, sizeof ret->cause, matter->openssl);
     mu_cert_info_clear(&matter->info);
+}
+
+void mu_verdict_set_fault(struct mu_verdict *ret, enum mu_fault fault, int depth, X509 *cert,
+                          time_t at, const char *rule, const char *detail)
+{
+    struct matter matter = {.cert = cert, .at = at, .openssl = "", .detail = detail};
+    ERR_set_mark();
+    *ret = (struct mu_verdict){.fault = fault,
+                               .openssl_error = X509_V_ERR_APPLICATION_VERIFICATION,
+                               .depth = depth};
+    read_matter(&matter);
+    put_in_words(ret, &matter);
+    mu_cert_info_clear(&matter.info);
+    mu_str_copy(ret->cause, sizeof ret->cause, rule);
+    ERR_pop_to_mark();
 }
 
 void mu_verdict_set(struct mu_verdict *ret, int error, int depth, X509 *cert, time_t at,

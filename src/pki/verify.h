@@ -33,18 +33,41 @@ struct mu_verdict {
     char subject[MU_CERT_LABEL_LEN];  /* that certificate's label */
     char sentence[MU_ERROR_WHAT_LEN]; /* the reason, with names and dates */
     char hint[MU_ERROR_HINT_LEN];
-    char cause[MU_ERROR_CAUSE_LEN]; /* OpenSSL's own words */
+    char cause[MU_ERROR_CAUSE_LEN]; /* OpenSSL's own words; or the rule that is broken: "RFC 5280 4.1.2.2" */
 };
 
+/* What a verdict leaves out. All zero before use; clear it afterwards. */
+struct mu_verify_trace {
+    struct mu_verdict
+        *strict; /* what `strict` would refuse, or has refused besides the verdict; worst first */
+    size_t strict_count;
+    size_t ways, signatures; /* tried and verified in the search for a chain; strict only */
+};
+void mu_verify_trace_clear(struct mu_verify_trace *trace);
+
 struct mu_verify {
-    const struct mu_certs
-        *anchors; /* what is trusted; each must be self-signed, as openssl and nginx have it */
+    const struct mu_certs *anchors;   /* what is trusted: see `strict` */
     const struct mu_certs *untrusted; /* may help to build the chain; NULL: none */
     struct mu_crl *const *crls; /* if any, every certificate but the root is checked against them */
     size_t crl_count;
     enum mu_purpose purpose;
-    const char *host; /* a DNS name or an IP address the leaf must have; NULL: not asked */
+    const char *host;          /* a DNS name or an IP address the leaf must have; NULL: not asked */
+    const char *const *emails; /* e-mail addresses the leaf must have, each of them */
+    size_t email_count;
+    bool limit_depth;
+    int depth; /* if limited: how many CAs may stand between the leaf and the anchor */
     time_t at;
+
+    /*
+     * By RFC 5280, to the letter of what a CA must do (see strict.c), and to the second. Each anchor is one, self-signed or
+     * not; all ways to one are tried; names are looked for in the alternative names only, and a host asks the
+     * leaf's extKeyUsage to allow servers. An anchor itself need be on no revocation list.
+     *
+     * Otherwise as the front door and the client judge, which is as openssl and nginx do by default: an anchor
+     * ends a chain if it is self-signed, and one way is tried.
+     */
+    bool strict;
+    struct mu_verify_trace *trace; /* filled in too; NULL: not asked */
 };
 
 /*
@@ -69,6 +92,10 @@ char *mu_fault_cause(enum mu_fault fault, enum mu_purpose side, char ret[MU_CAUS
  */
 void mu_verdict_set(struct mu_verdict *ret, int error, int depth, X509 *cert, time_t at,
                     const char *host);
+
+/* For pki: the words for a fault that OpenSSL does not know. `rule` is what it breaks, `detail` fills that place. */
+void mu_verdict_set_fault(struct mu_verdict *ret, enum mu_fault fault, int depth, X509 *cert,
+                          time_t at, const char *rule, const char *detail);
 
 /* The same inside a verify callback, where more can be told: that the trusted CA of this name has another key,
  * when and why a certificate was revoked. */
