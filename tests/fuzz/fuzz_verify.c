@@ -1,12 +1,14 @@
 /*
  * A hostile chain: the first certificate is judged, the others came along with it, the last is trusted (by
- * somebody careless). Whatever the verdict, it has words; and nobody is good without a chain to an anchor.
+ * somebody careless). Whatever the verdict, strict or not, it has words; nobody is good without a chain to an anchor; and
+ * the search for a chain keeps its bounds.
  */
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "pki/object.h"
+#include "pki/path.h"
 #include "pki/verify.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
@@ -19,12 +21,39 @@ static void gather(const struct mu_objects *objects, struct mu_certs *ret)
             (void)!mu_certs_add(ret, mu_cert_ref(objects->at[i].cert), &err);
 }
 
-static void judge(const struct mu_certs *certs, const struct mu_certs *anchors, struct mu_crl *crl,
-                  enum mu_purpose purpose, const char *host)
+static void check_words(const struct mu_verdict *verdict)
+{
+    if (verdict->sentence[0] == '\0' || strchr(verdict->sentence, '\n') != NULL ||
+        strchr(verdict->sentence, '\x1b') != NULL || strchr(verdict->hint, '\n') != NULL)
+        abort();
+}
+
+static void judge_once(const struct mu_certs *certs, struct mu_verify how)
 {
     struct mu_error err = MU_ERROR_INIT;
     struct mu_verdict verdict;
+    struct mu_verify_trace trace = {0};
     MU_AUTO_CLEAR(mu_certs) chain = {0};
+    how.trace = &trace;
+    if (mu_verify(certs->at[0], &how, &verdict, &chain, &err) == 0) {
+        check_words(&verdict);
+        for (size_t i = 0; i < trace.strict_count; i++)
+            check_words(&trace.strict[i]);
+        if (verdict.fault == MU_FAULT_NONE && (chain.count == 0 || how.anchors->count == 0))
+            abort();
+        if (verdict.fault == MU_FAULT_NONE && how.strict &&
+            (trace.strict_count > 0 || !mu_certs_hold(how.anchors, chain.at[chain.count - 1])))
+            abort();
+    }
+    if (trace.signatures > MU_PATH_SIGNATURES_MAX || trace.ways > MU_PATH_WAYS_MAX)
+        abort();
+    mu_verify_trace_clear(&trace);
+}
+
+static void judge(const struct mu_certs *certs, const struct mu_certs *anchors, struct mu_crl *crl,
+                  enum mu_purpose purpose, const char *host)
+{
+    static const char *const email = "alice@example.com";
     struct mu_verify how = {
         .anchors = anchors,
         .untrusted = certs,
@@ -32,15 +61,13 @@ static void judge(const struct mu_certs *certs, const struct mu_certs *anchors, 
         .crl_count = crl != NULL,
         .purpose = purpose,
         .host = host,
+        .emails = &email,
+        .email_count = host == NULL && purpose == MU_PURPOSE_CLIENT,
         .at = 1780272000, /* 2026-06-01 */
     };
-    if (mu_verify(certs->at[0], &how, &verdict, &chain, &err) != 0)
-        return;
-    if (verdict.sentence[0] == '\0' || strchr(verdict.sentence, '\n') != NULL ||
-        strchr(verdict.sentence, '\x1b') != NULL)
-        abort();
-    if (verdict.fault == MU_FAULT_NONE && (chain.count == 0 || anchors->count == 0))
-        abort();
+    judge_once(certs, how);
+    how.strict = true;
+    judge_once(certs, how);
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
