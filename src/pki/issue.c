@@ -64,9 +64,10 @@ static int add_usages(X509 *x, X509V3_CTX *ctx, enum mu_profile profile, bool rs
     const char *purposes = !rules->client_auth   ? "serverAuth"
                            : !rules->server_auth ? "clientAuth"
                                                  : "serverAuth,clientAuth";
+    /* A client's key enciphers nothing, whatever its type, and must not say so. [RFC 5280 4.2.1.12] */
     return add_text(x, ctx, NID_key_usage,
-                    rsa ? "critical,digitalSignature,keyEncipherment"
-                        : "critical,digitalSignature") &&
+                    rsa && rules->server_auth ? "critical,digitalSignature,keyEncipherment"
+                                              : "critical,digitalSignature") &&
            add_text(x, ctx, NID_ext_key_usage, purposes);
 }
 

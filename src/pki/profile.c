@@ -64,7 +64,8 @@ static const char *key_usage_fault(X509 *x, enum mu_profile profile)
 {
     uint32_t usage = X509_get_key_usage(x);
     bool rsa = EVP_PKEY_is_a(X509_get0_pubkey(x), "RSA") == 1;
-    uint32_t leaf = KU_DIGITAL_SIGNATURE | (rsa ? KU_KEY_ENCIPHERMENT : 0);
+    bool enciphers = rsa && mu_profile_rules(profile)->server_auth;
+    uint32_t leaf = KU_DIGITAL_SIGNATURE | (enciphers ? KU_KEY_ENCIPHERMENT : 0);
     uint32_t wanted = profile == MU_PROFILE_CA ? KU_KEY_CERT_SIGN | KU_CRL_SIGN : leaf;
     if (!extension_is_critical(x, NID_key_usage))
         return "keyUsage is there and critical";

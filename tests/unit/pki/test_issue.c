@@ -151,7 +151,7 @@ static void a_leaf_is_no_ca_and_nothing_is_wrong_with_it(void **state)
     mu_cert_info_clear(&ca);
 }
 
-static void only_rsa_keys_may_encipher_keys(void **state)
+static void only_rsa_keys_of_servers_may_encipher_keys(void **state)
 {
     struct fixture *f = *state;
     assert_int_equal(issued(f, MU_PROFILE_SERVER)->key_usage.count, 1);
@@ -159,6 +159,9 @@ static void only_rsa_keys_may_encipher_keys(void **state)
     mu_cert_free(f->cert);
     replace_key(f, EVP_RSA_gen(2048));
     assert_int_equal(issued(f, MU_PROFILE_SERVER)->key_usage.count, 2);
+    mu_cert_info_clear(&f->info);
+    mu_cert_free(f->cert);
+    assert_int_equal(issued(f, MU_PROFILE_CLIENT)->key_usage.count, 1);
 }
 
 static void a_lifetime_begins_five_minutes_ago(void **state)
@@ -435,7 +438,7 @@ int main(void)
         TEST(a_ca_signs_leaves_and_lists_and_no_further_cas),
         TEST(each_profile_serves_its_purpose_and_no_other),
         TEST(a_leaf_is_no_ca_and_nothing_is_wrong_with_it),
-        TEST(only_rsa_keys_may_encipher_keys),
+        TEST(only_rsa_keys_of_servers_may_encipher_keys),
         TEST(a_lifetime_begins_five_minutes_ago),
         TEST(no_leaf_lives_outside_its_cas_own_time),
         TEST(times_beyond_2049_are_written_as_they_must_be),
