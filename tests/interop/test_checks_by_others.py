@@ -78,7 +78,7 @@ def test_gnutls_finds_nothing(made):
 def zlint_errors(path):
     """What zlint's lints of RFC 5280 have to say that is more than a remark."""
     told = json.loads(run(need("zlint"), "-includeSources", "RFC5280", path).stdout)
-    assert sum(lint["result"] == "pass" for lint in told.values()) > 3, told
+    assert any(lint["result"] == "pass" for lint in told.values()), told
     return {name: lint for name, lint in told.items() if lint["result"] in ("error", "fatal")}
 
 
