@@ -21,6 +21,9 @@ typedef void mu_strict_fn(enum mu_fault fault, int depth, X509 *cert, const char
 /* Tell of every rule that `path` (leaf first, anchor last) breaks. */
 void mu_strict_check_path(X509 *const *path, size_t len, mu_strict_fn *tell, void *arg);
 
+/* The same for the soundness of its keys, which takes long: for a path with which all else is well. */
+void mu_strict_check_keys(X509 *const *path, size_t len, mu_strict_fn *tell, void *arg);
+
 /* MU_FAULT_NONE, or the first rule that the list breaks. `rule` and `detail` as above; `ret_rule` is static. */
 enum mu_fault mu_strict_check_crl(X509_CRL *crl, const char **ret_rule,
                                   char ret_detail[MU_STRICT_DETAIL_LEN]);

@@ -351,6 +351,8 @@ static int judge_path(const struct trial *trial, struct job *job, struct mu_erro
     judge_use(trial->leaf, trial->how, verdict);
     judge_emails(trial->leaf, trial->how, verdict);
     mu_strict_check_path(job->path, job->len, on_broken_rule, job);
+    if (verdict->fault == MU_FAULT_NONE && job->forms->strict_count == 0)
+        mu_strict_check_keys(job->path, job->len, on_broken_rule, job);
     if (job->no_memory)
         return mu_fail_nomem(err);
     if (verdict->fault == MU_FAULT_NONE && job->forms->strict_count > 0)
@@ -371,7 +373,7 @@ static int keep_path(struct trial *trial, X509 *const *path, size_t len)
 static bool on_way(X509 *const *path, size_t len, void *arg)
 {
     struct trial *trial = arg;
-    struct mu_verdict verdict;
+    struct mu_verdict verdict = {0};
     struct mu_verify_trace forms = {0};
     struct job job = {.how = trial->how,
                       .verdict = &verdict,
@@ -389,7 +391,9 @@ static bool on_way(X509 *const *path, size_t len, void *arg)
         trial->failed = keep_path(trial, path, len) != 0;
     }
     mu_verify_trace_clear(&forms);
-    return good || trial->failed;
+    /* No other way mends the leaf's own key, and to look at it again would take long. */
+    bool hopeless = verdict.fault == MU_FAULT_UNSOUND_KEY && verdict.depth == 0;
+    return good || hopeless || trial->failed;
 }
 
 static int choose_lists(struct trial *trial, struct mu_error *err)

@@ -1,5 +1,7 @@
 /* RFC 5280 to the letter: every reason for which a chain can fail, alone and by its name; and what must not fail. */
 
+#include <openssl/core_names.h>
+#include <openssl/param_build.h>
 #include <openssl/x509_vfy.h>
 
 #include "odd.h"
@@ -246,6 +248,37 @@ static void weak_keys_and_signatures_are_refused_wherever_they_are(void **state)
                {.id = "ok", .leaf = {.key_type = "RSA-2048"}});
 }
 
+/* An RSA key whose exponent is 1: what it "encrypts" is not. */
+static EVP_PKEY *new_unsound_key(void)
+{
+    EVP_PKEY *good = EVP_RSA_gen(2048), *bad = NULL;
+    BIGNUM *n = NULL, *e = BN_new();
+    BN_one(e);
+    assert_int_equal(EVP_PKEY_get_bn_param(good, OSSL_PKEY_PARAM_RSA_N, &n), 1);
+    OSSL_PARAM_BLD *builder = OSSL_PARAM_BLD_new();
+    OSSL_PARAM_BLD_push_BN(builder, OSSL_PKEY_PARAM_RSA_N, n);
+    OSSL_PARAM_BLD_push_BN(builder, OSSL_PKEY_PARAM_RSA_E, e);
+    OSSL_PARAM *params = OSSL_PARAM_BLD_to_param(builder);
+    EVP_PKEY_CTX *ctx = EVP_PKEY_CTX_new_from_name(NULL, "RSA", NULL);
+    assert_int_equal(EVP_PKEY_fromdata_init(ctx), 1);
+    assert_int_equal(EVP_PKEY_fromdata(ctx, &bad, EVP_PKEY_PUBLIC_KEY, params), 1);
+    EVP_PKEY_CTX_free(ctx);
+    OSSL_PARAM_free(params);
+    OSSL_PARAM_BLD_free(builder);
+    BN_free(n);
+    BN_free(e);
+    EVP_PKEY_free(good);
+    return bad;
+}
+
+static void a_key_that_is_not_sound_is_refused(void **state)
+{
+    (void)state;
+    EVP_PKEY *key = new_unsound_key();
+    CHECK_EACH({.id = "unsound-key", .leaf = {.key = key}});
+    EVP_PKEY_free(key);
+}
+
 static void form_is_kept(void **state)
 {
     (void)state;
@@ -420,6 +453,7 @@ int main(void)
         cmocka_unit_test(a_ca_without_key_usage_may_issue_certificates_and_lists),
         cmocka_unit_test(keys_are_named_by_their_identifiers),
         cmocka_unit_test(weak_keys_and_signatures_are_refused_wherever_they_are),
+        cmocka_unit_test(a_key_that_is_not_sound_is_refused),
         cmocka_unit_test(form_is_kept),
         cmocka_unit_test(names_are_well_formed),
         cmocka_unit_test(name_constraints_are_kept_and_are_well_formed),
