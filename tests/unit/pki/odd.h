@@ -6,6 +6,7 @@
  * rest is as it should be. (make.h puts single ones together from nothing.)
  */
 
+#include <openssl/core_names.h>
 #include <openssl/ec.h>
 #include <openssl/rsa.h>
 #include <openssl/x509.h>
@@ -36,7 +37,10 @@ struct spec {
     const EVP_MD *digest;   /* NULL: SHA-256 */
     int version;            /* 0: 3 */
     const char *from_text;  /* notBefore as GeneralizedTime, whatever it is */
-    bool no_ca;             /* a leaf's defaults */
+    bool explicit_curve;    /* the key has its curve's numbers instead of its name */
+    bool damaged;           /* a bit of the signature is wrong */
+    bool unreadable; /* some versions of OpenSSL may not even read it: then there is no `x` */
+    bool no_ca;      /* a leaf's defaults */
 };
 
 struct made {
@@ -118,9 +122,14 @@ static inline struct made make(const struct made *by, struct spec spec)
     X509_set_issuer_name(made.x, X509_get_subject_name(by == NULL ? made.x : by->x));
     ASN1_TIME_set(X509_getm_notBefore(made.x), spec.from == 0 ? NOW - DAY : spec.from);
     ASN1_TIME_set(X509_getm_notAfter(made.x), spec.to == 0 ? NOW + DAY : spec.to);
-    if (spec.from_text != NULL)
-        ASN1_GENERALIZEDTIME_set_string((ASN1_GENERALIZEDTIME *)X509_getm_notBefore(made.x),
-                                        spec.from_text);
+    if (spec.from_text != NULL) {
+        ASN1_TIME *from = X509_getm_notBefore(made.x);
+        ASN1_GENERALIZEDTIME_set_string((ASN1_GENERALIZEDTIME *)from, "20260101000000Z");
+        ASN1_STRING_set(from, spec.from_text, -1);
+    }
+    if (spec.explicit_curve)
+        EVP_PKEY_set_utf8_string_param(made.key, OSSL_PKEY_PARAM_EC_ENCODING,
+                                       OSSL_PKEY_EC_ENCODING_EXPLICIT);
     X509_set_pubkey(made.x, made.key);
     X509V3_set_ctx(&ctx, by == NULL ? made.x : by->x, made.x, NULL, NULL, 0);
     add_lines(made.x, NULL, &ctx,
@@ -136,9 +145,12 @@ static inline struct made make(const struct made *by, struct spec spec)
     unsigned char *der = NULL;
     int len = i2d_X509(made.x, &der);
     const unsigned char *p = der;
+    if (spec.damaged)
+        der[len - 1] ^= 1;
     X509_free(made.x);
     made.x = d2i_X509(NULL, &p, len);
-    assert_non_null(made.x);
+    if (made.x == NULL && !spec.unreadable)
+        fail_msg("OpenSSL does not read what it has made");
     OPENSSL_free(der);
     return made;
 }

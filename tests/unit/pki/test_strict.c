@@ -12,6 +12,10 @@ struct reason {
     const char *id;  /* the strict verdict: "ok" or a fault */
     const char *lax; /* the other one; NULL: "ok" */
     struct spec leaf, ca, root;
+    bool signs_itself;         /* the leaf; nothing else is given */
+    bool stranger;             /* another root is trusted */
+    bool rejected;             /* the root is marked as not trusted for servers */
+    bool without_ca;           /* the CA is not given */
     bool no_ca;                /* the root has issued the leaf itself */
     struct list_spec lists[2]; /* of the root, of the CA */
     int list_count;
@@ -35,9 +39,15 @@ static struct chain make_chain(const struct reason *reason)
     struct spec leaf = reason->leaf;
     leaf.no_ca = true;
     chain.root = make(NULL, reason->root);
-    if (!reason->no_ca)
+    if (!reason->no_ca && !reason->signs_itself)
         chain.ca = make(&chain.root, reason->ca);
-    chain.leaf = make(reason->no_ca ? &chain.root : &chain.ca, leaf);
+    chain.leaf = make(reason->signs_itself ? NULL : reason->no_ca ? &chain.root : &chain.ca, leaf);
+    if (reason->rejected)
+        X509_add1_reject_object(chain.root.x, OBJ_nid2obj(NID_server_auth));
+    if (reason->stranger) {
+        made_clear(&chain.root);
+        chain.root = make(NULL, (struct spec){.cn = "stranger"});
+    }
     for (int i = 0; i < reason->list_count; i++) {
         struct list_spec list = reason->lists[i];
         for (int r = 0; r < 2; r++) /* a test names "the leaf" before there is one */
@@ -72,7 +82,7 @@ static struct mu_verdict judge(const struct chain *chain, const struct reason *r
     MU_AUTO_CLEAR(mu_certs) anchors = {0};
     MU_AUTO_CLEAR(mu_certs) untrusted = {0};
     add(&anchors, chain->root.x);
-    add(&untrusted, chain->ca.x);
+    add(&untrusted, reason->without_ca ? NULL : chain->ca.x);
     struct mu_verify how = {
         .anchors = &anchors,
         .untrusted = &untrusted,
@@ -104,6 +114,9 @@ static void assert_verdict(const char *which, const struct mu_verdict *verdict, 
                     verdict->openssl_error != X509_V_OK);
 }
 
+/* Which faults the strict judge has found in these tests. */
+static bool seen[MU_FAULT_COUNT];
+
 static void check_each(const struct reason *reasons, size_t count)
 {
     for (size_t i = 0; i < count; i++) {
@@ -114,6 +127,7 @@ static void check_each(const struct reason *reasons, size_t count)
         char which[64];
         snprintf(which, sizeof which, "reason %zu (%s): the strict", i, reason->id);
         assert_verdict(which, &strict, reason->id);
+        seen[strict.fault] = true;
         snprintf(which, sizeof which, "reason %zu (%s): the other", i, reason->id);
         assert_verdict(which, &lax, reason->lax == NULL ? "ok" : reason->lax);
         chain_clear(&chain);
@@ -443,6 +457,68 @@ static void lists_keep_the_rules_too(void **state)
                           {.extensions = "crlNumber=DER:020107\n1.2.3.4=critical,ASN1:NULL"}}});
 }
 
+static void trust_comes_from_an_anchor_alone(void **state)
+{
+    (void)state;
+    CHECK_EACH(
+        {.id = "untrusted", .lax = "untrusted", .stranger = true},
+        {.id = "untrusted", .lax = "untrusted", .without_ca = true},
+        {.id = "self-signed",
+         .lax = "self-signed",
+         .signs_itself = true,
+         .leaf = {.extensions = NO_AUTHORITY}},
+        {.id = "bad-signature", .lax = "bad-signature", .leaf = {.damaged = true}},
+        {.id = "bad-signature", .lax = "bad-signature", .no_ca = true, .leaf = {.damaged = true}},
+        {.id = "rejected",
+         .lax = "rejected",
+         .rejected = true,
+         .ask = {.purpose = MU_PURPOSE_SERVER}},
+        {.id = "unsupported-key", .lax = "unsupported-key", .ca = {.explicit_curve = true}},
+        {.id = "key-usage",
+         .lax = "key-usage",
+         .ask = {.purpose = MU_PURPOSE_SERVER},
+         .leaf = {
+             .extensions =
+                 "keyUsage=critical,dataEncipherment\nextendedKeyUsage=serverAuth\nsubjectKeyIdentifier=hash\n"
+                 "authorityKeyIdentifier=keyid:always\nsubjectAltName=DNS:www.example.org"}});
+}
+
+/* OpenSSL 3.5 does not even read such a certificate, 3.0 does. */
+static void a_date_that_is_none_is_refused(void **state)
+{
+    (void)state;
+    const struct reason reason = {.leaf = {.from_text = "2026010100000", .unreadable = true}};
+    struct chain chain = make_chain(&reason);
+    if (chain.leaf.x != NULL) {
+        struct mu_verdict verdict = judge(&chain, &reason, true);
+        assert_verdict("the strict", &verdict, "bad-date");
+    }
+    seen[MU_FAULT_BAD_DATE] = true;
+    chain_clear(&chain);
+}
+
+/* The last of these tests: no fault is left out but those that take more than one chain, which test_path.c has,
+ * and those that a strict judge never finds. */
+static void every_reason_was_among_these(void **state)
+{
+    (void)state;
+    static const enum mu_fault elsewhere[] = {
+        MU_FAULT_REKEYED,
+        MU_FAULT_TOO_MUCH_WORK,
+        MU_FAULT_INTERMEDIATE_EXPIRED,
+        MU_FAULT_CHAIN_INCOMPLETE,
+        MU_FAULT_LEAF_TRUSTED, /* each anchor is one */
+        MU_FAULT_UNTRUSTED_ROOT,
+        MU_FAULT_SAME_NAME, /* others tell more */
+        MU_FAULT_OTHER,
+    };
+    for (size_t i = 0; i < MU_COUNT(elsewhere); i++)
+        seen[elsewhere[i]] = true;
+    for (int fault = 0; fault < MU_FAULT_COUNT; fault++)
+        if (!seen[fault])
+            fail_msg("no test has found %s", mu_fault_id((enum mu_fault)fault));
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -459,6 +535,9 @@ int main(void)
         cmocka_unit_test(name_constraints_are_kept_and_are_well_formed),
         cmocka_unit_test(names_and_uses_are_as_asked),
         cmocka_unit_test(lists_keep_the_rules_too),
+        cmocka_unit_test(trust_comes_from_an_anchor_alone),
+        cmocka_unit_test(a_date_that_is_none_is_refused),
+        cmocka_unit_test(every_reason_was_among_these),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
