@@ -152,8 +152,8 @@ static int run(X509_STORE_CTX *ctx, struct job *job, X509 *leaf, X509_STORE_CTX_
 
     mu_verdict_set(job->verdict, X509_V_OK, 0, leaf, how->at, how->host);
     bool good = X509_verify_cert(ctx) == 1;
-    if (!good && job->verdict->fault ==
-                     MU_FAULT_NONE) /* without asking on_each: out of memory, most likely */
+    if (!good &&
+        job->verdict->fault == MU_FAULT_NONE) /* on_each was not asked: no memory, most likely */
         return mu_fail_openssl(err, MU_E_CRYPTO, "the verification could not be carried out");
     ERR_clear_error();
     return 0;
@@ -289,7 +289,7 @@ static void on_broken_rule(enum mu_fault fault, int depth, X509 *cert, const cha
 /* A list that was left out for breaking a rule is the reason why there is none for `cert`. */
 static void blame_broken_list(const struct trial *trial, X509 *cert, struct mu_verdict *ret)
 {
-    for (size_t i = 0; cert != NULL && i < trial->how->crl_count; i++) {
+    for (size_t i = 0; i < trial->how->crl_count; i++) {
         X509_CRL *crl = mu_crl_x509(trial->how->crls[i]);
         const char *rule = "";
         char detail[MU_STRICT_DETAIL_LEN];
@@ -345,7 +345,7 @@ static int judge_path(const struct trial *trial, struct job *job, struct mu_erro
     sk_X509_free(between);
     if (result != 0)
         return -1;
-    if (is_about_crls(verdict->fault) && verdict->depth >= 0 && (size_t)verdict->depth < job->len)
+    if (verdict->fault == MU_FAULT_CRL_MISSING && (size_t)verdict->depth < job->len)
         blame_broken_list(trial, job->path[verdict->depth], verdict);
     blame_common_name(trial->leaf, trial->how->at, verdict);
     judge_use(trial->leaf, trial->how, verdict);
