@@ -42,13 +42,11 @@ class Made:
     def issue(self, profile, *words):
         return self.directory / self.mutual("issue", profile, *words, "--json").ok().json()["cert"]
 
-    def list(self):
-        """A revocation list with an entry, where mutual makes lists."""
-        if "\n  crl " not in self.mutual("--help").stdout:
-            pytest.skip("this mutual makes no revocation lists")
-        self.mutual("revoke", self.leaves[0][1]).ok()
-        self.mutual("crl", "--out", "ca.crl").ok()
-        return self.directory / "ca.crl"
+    def pem(self, der):
+        """zlint reads lists in PEM only."""
+        out = self.directory / f"{der.stem}.pem"
+        run(need("openssl"), "crl", "-inform", "DER", "-in", der, "-out", out)
+        return out
 
 
 @pytest.fixture(scope="module", params=CA_TYPES)
@@ -101,12 +99,33 @@ def test_mutual_itself_finds_nothing_strictly(made):
             assert told["good"] and told["not_strict"] == [], cert
 
 
-def test_lists_pass_before_all_of_them(made):
-    crl = made.list()
-    others = [cert for profile, cert in made.leaves[1:] if profile == "client"]
-    for cert in others:
+def test_a_list_passes_before_all_of_them(made):
+    """The complete one: for every certificate, with one on it."""
+    made.mutual("revoke", made.leaves[0][1], "--reason", "superseded").ok()
+    crl = made.directory / "home/ca.crl"
+    for cert in [cert for profile, cert in made.leaves[1:] if profile == "client"]:
         run(need("openssl"), "verify", "-x509_strict", "-crl_check_all", "-CRLfile", crl, "-CAfile", made.ca, cert)
-        made.mutual("verify", "--strict", "--crl", crl, cert).ok()
-    assert made.mutual("verify", "--strict", "--crl", crl, made.leaves[0][1]).code == 1
+        told = made.mutual("verify", "--strict", "--crl", crl, cert, "--json").ok().json()
+        assert told["not_strict"] == []
+    assert made.mutual("verify", "--strict", "--crl", crl, made.leaves[0][1], "--json").json()["id"] == "revoked"
     run(need("certtool"), "--verify-crl", "--load-ca-certificate", made.ca, "--infile", crl)
     assert zlint_errors(crl) == {}
+
+
+def test_partitions_and_deltas_pass_before_all_of_them(made):
+    made.mutual("crl", "--url", "http://pki.example.com/", "--partitions", "2", "--deltas", "on").ok()
+    good, bad = made.issue("client", "stays"), made.issue("client", "goes")
+    made.mutual("revoke", bad, "--reason", "keyCompromise").ok()
+    lists = sorted((made.directory / "home/public").glob("*.crl"))
+    assert len(lists) == 6
+    for crl in lists:
+        pem = made.pem(crl)
+        run(need("certtool"), "--verify-crl", "--load-ca-certificate", made.ca, "--infile", pem)
+        run(need("openssl"), "crl", "-in", pem, "-noout", "-CAfile", made.ca)
+    words = [word for crl in lists for word in ("--crl", crl)]
+    assert made.mutual("verify", "--strict", good, *words, "--json").ok().json()["not_strict"] == []
+    assert made.mutual("verify", "--strict", bad, *words, "--json").json()["id"] == "revoked"
+    for cert in (good, bad):
+        assert zlint_errors(cert) == {}
+    for crl in lists:
+        assert zlint_errors(made.pem(crl)) == {}
