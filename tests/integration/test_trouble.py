@@ -228,7 +228,8 @@ def test_of_many_inits_at_once_one_wins(mutual, home):
     processes = [mutual.start("init") for _ in range(8)]
     codes = sorted(process.wait(WAIT) for process in processes)
     assert codes == [0] + 7 * [1]
-    assert files(home) == ["ca.crt", "ca.key", "mutual.db"]
+    # One that only looked may have been the last to close the records, and cannot put their log away.
+    assert [name for name in files(home) if not name.endswith(("-wal", "-shm"))] == ["ca.crt", "ca.key", "mutual.db"]
     mutual("issue", "client", "a").ok()
 
 
