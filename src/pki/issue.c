@@ -61,14 +61,17 @@ static int add_usages(X509 *x, X509V3_CTX *ctx, enum mu_profile profile, bool rs
     const struct mu_profile_rules *rules = mu_profile_rules(profile);
     if (profile == MU_PROFILE_CA)
         return add_text(x, ctx, NID_key_usage, "critical,keyCertSign,cRLSign");
-    const char *purposes = !rules->client_auth   ? "serverAuth"
+    const char *purposes = rules->ocsp_signing   ? "OCSPSigning"
+                           : !rules->client_auth ? "serverAuth"
                            : !rules->server_auth ? "clientAuth"
                                                  : "serverAuth,clientAuth";
     /* A client's key enciphers nothing, whatever its type, and must not say so. [RFC 5280 4.2.1.12] */
     return add_text(x, ctx, NID_key_usage,
                     rsa && rules->server_auth ? "critical,digitalSignature,keyEncipherment"
                                               : "critical,digitalSignature") &&
-           add_text(x, ctx, NID_ext_key_usage, purposes);
+           add_text(x, ctx, NID_ext_key_usage, purposes) &&
+           /* Nobody asks whether a responder's certificate is revoked: it lives too short. [RFC 6960 4.2.2.2.1] */
+           (!rules->ocsp_signing || add_text(x, ctx, NID_id_pkix_OCSP_noCheck, "NULL"));
 }
 
 static int add_issuer_key_id(X509 *x, X509 *issuer)
@@ -156,11 +159,10 @@ static int check_ca_dates(const struct mu_cert *ca, const char *label, time_t no
 }
 
 /* An extKeyUsage in a CA's certificate bounds what its leaves may be for, for most verifiers. */
-static bool may_issue_for(X509 *ca, const struct mu_profile_rules *rules)
+static bool may_issue_for(X509 *ca, enum mu_profile profile)
 {
     uint32_t allowed = X509_get_extended_key_usage(ca); /* all bits without the extension */
-    uint32_t wanted =
-        (rules->server_auth ? XKU_SSL_SERVER : 0u) | (rules->client_auth ? XKU_SSL_CLIENT : 0u);
+    uint32_t wanted = mu_profile_purposes(profile);
     return (allowed & XKU_ANYEKU) != 0 || (allowed & wanted) == wanted;
 }
 
@@ -178,7 +180,7 @@ static int check_ca(const struct mu_cert *ca, const struct mu_key *ca_key,
         return mu_fail(err, MU_E_CA_UNFIT,
                        "the CA \"%s\" may not sign certificates: its keyUsage lacks keyCertSign",
                        label);
-    if (!may_issue_for(x, rules)) {
+    if (!may_issue_for(x, issue->profile)) {
         mu_fail(err, MU_E_CA_UNFIT,
                 "the CA \"%s\" may not issue %s certificates: its extKeyUsage leaves them out",
                 label, rules->name);

@@ -9,15 +9,23 @@
 #include "pki/ossl.h"
 
 static const struct mu_profile_rules rules[] = {
-    [MU_PROFILE_SERVER] = {"server", true, false, false, 90 * MU_DAY_S},
-    [MU_PROFILE_CLIENT] = {"client", false, true, true, 90 * MU_DAY_S},
-    [MU_PROFILE_PEER] = {"peer", true, true, false, 90 * MU_DAY_S},
-    [MU_PROFILE_CA] = {"ca", false, false, true, 3650 * MU_DAY_S},
+    [MU_PROFILE_SERVER] = {"server", true, false, false, false, 90 * MU_DAY_S},
+    [MU_PROFILE_CLIENT] = {"client", false, true, false, true, 90 * MU_DAY_S},
+    [MU_PROFILE_PEER] = {"peer", true, true, false, false, 90 * MU_DAY_S},
+    [MU_PROFILE_CA] = {"ca", false, false, false, true, 3650 * MU_DAY_S},
+    [MU_PROFILE_OCSP] = {"ocsp", false, false, true, true, 7 * MU_DAY_S},
 };
 
 const struct mu_profile_rules *mu_profile_rules(enum mu_profile profile)
 {
     return &rules[profile];
+}
+
+uint32_t mu_profile_purposes(enum mu_profile profile)
+{
+    const struct mu_profile_rules *rule = &rules[profile];
+    return (rule->server_auth ? XKU_SSL_SERVER : 0u) | (rule->client_auth ? XKU_SSL_CLIENT : 0u) |
+           (rule->ocsp_signing ? XKU_OCSP_SIGN : 0u);
 }
 
 int mu_profile_parse(const char *name, enum mu_profile *ret, struct mu_error *err)
@@ -72,13 +80,14 @@ static const char *key_usage_fault(X509 *x, enum mu_profile profile)
     return usage == wanted ? NULL : "keyUsage is what the profile says, and no more";
 }
 
-static const char *purpose_fault(X509 *x, const struct mu_profile_rules *rule)
+static const char *purpose_fault(X509 *x, enum mu_profile profile)
 {
     bool has_eku = extension_is_there(x, NID_ext_key_usage);
-    uint32_t wanted =
-        (rule->server_auth ? XKU_SSL_SERVER : 0u) | (rule->client_auth ? XKU_SSL_CLIENT : 0u);
+    uint32_t wanted = mu_profile_purposes(profile);
     if (has_eku != (wanted != 0))
         return "extKeyUsage is there exactly for leaves";
+    if (extension_is_there(x, NID_id_pkix_OCSP_noCheck) != (profile == MU_PROFILE_OCSP))
+        return "ocsp-nocheck is there exactly for a responder";
     return !has_eku || X509_get_extended_key_usage(x) == wanted
                ? NULL
                : "extKeyUsage is what the profile says, and no more";
@@ -138,7 +147,7 @@ int mu_profile_check_draft(enum mu_profile profile, const struct mu_cert *cert,
     if (fault == NULL)
         fault = key_usage_fault(x, profile);
     if (fault == NULL)
-        fault = purpose_fault(x, &rules[profile]);
+        fault = purpose_fault(x, profile);
     if (fault == NULL)
         fault = names_fault(x, &rules[profile]);
     if (fault == NULL && mu_cert_not_after(cert) > mu_cert_not_after(issuer))

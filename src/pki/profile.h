@@ -9,16 +9,25 @@
 #include "base/error.h"
 #include "pki/cert.h"
 
-enum mu_profile { MU_PROFILE_SERVER, MU_PROFILE_CLIENT, MU_PROFILE_PEER, MU_PROFILE_CA };
+enum mu_profile {
+    MU_PROFILE_SERVER,
+    MU_PROFILE_CLIENT,
+    MU_PROFILE_PEER,
+    MU_PROFILE_CA,
+    MU_PROFILE_OCSP, /* signs answers about revocation for its issuer [RFC 6960 4.2.2.2] */
+};
 
 struct mu_profile_rules {
-    const char *name;              /* "server" */
-    bool server_auth, client_auth; /* extKeyUsage */
-    bool free_text_name;           /* CN may be a person's name and there may be no SAN */
+    const char *name;                            /* "server" */
+    bool server_auth, client_auth, ocsp_signing; /* extKeyUsage */
+    bool free_text_name; /* CN may be a person's name and there may be no SAN */
     int64_t default_lifetime_s;
 };
 
 const struct mu_profile_rules *mu_profile_rules(enum mu_profile profile);
+
+/* The extKeyUsage of a profile as OpenSSL's XKU_* bits; 0: it has none. */
+uint32_t mu_profile_purposes(enum mu_profile profile);
 
 /* "server", "client" or "peer". Fails with MU_E_USAGE. */
 MU_CHECK int mu_profile_parse(const char *name, enum mu_profile *ret, struct mu_error *err);

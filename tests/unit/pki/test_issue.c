@@ -135,6 +135,19 @@ static void each_profile_serves_its_purpose_and_no_other(void **state)
     assert_true(info->server_auth && info->client_auth && info->purposes.count == 2);
 }
 
+static void a_responders_certificate_is_for_answers_whatever_its_key(void **state)
+{
+    struct fixture *f = *state;
+    replace_names(f, "A responder of OCSP", true);
+    replace_key(f, EVP_RSA_gen(2048));
+    const struct mu_cert_info *info = issued(f, MU_PROFILE_OCSP);
+    assert_int_equal(info->purposes.count, 1);
+    assert_string_equal(info->purposes.at[0], "OCSP signing");
+    assert_int_equal(info->key_usage.count, 1);
+    assert_int_equal(info->problems.count, 0);
+    assert_true(X509_get_ext_by_NID(mu_cert_x509(f->cert), NID_id_pkix_OCSP_noCheck, -1) >= 0);
+}
+
 static void a_leaf_is_no_ca_and_nothing_is_wrong_with_it(void **state)
 {
     const struct mu_cert_info *info = issued(*state, MU_PROFILE_SERVER);
@@ -312,6 +325,7 @@ static void a_ca_bound_to_servers_issues_servers_only(void **state)
                   });
     assert_refused(f, MU_PROFILE_CLIENT, MU_E_CA_UNFIT, "may not issue client certificates");
     assert_refused(f, MU_PROFILE_PEER, MU_E_CA_UNFIT, "may not issue peer certificates");
+    assert_refused(f, MU_PROFILE_OCSP, MU_E_CA_UNFIT, "may not issue ocsp certificates");
     assert_int_equal(issue(f, MU_PROFILE_SERVER, NOW, DAY), 0);
 }
 
@@ -437,6 +451,7 @@ int main(void)
         TEST(serials_are_positive_of_one_length_and_never_the_same),
         TEST(a_ca_signs_leaves_and_lists_and_no_further_cas),
         TEST(each_profile_serves_its_purpose_and_no_other),
+        TEST(a_responders_certificate_is_for_answers_whatever_its_key),
         TEST(a_leaf_is_no_ca_and_nothing_is_wrong_with_it),
         TEST(only_rsa_keys_of_servers_may_encipher_keys),
         TEST(a_lifetime_begins_five_minutes_ago),

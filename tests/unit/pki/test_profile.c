@@ -181,6 +181,23 @@ static void a_ca_says_how_long_the_chain_below_it_may_be(void **state)
     assert_says(err.what, "explicit path length");
 }
 
+static void a_responder_signs_answers_and_nothing_else_and_is_not_asked_about(void **state)
+{
+    (void)state;
+    struct hand_made made = good();
+    made.cn = "OCSP responder";
+    made.extensions[PURPOSE].text = "OCSPSigning";
+    made.extensions[SAN].nid = NID_id_pkix_OCSP_noCheck;
+    made.extensions[SAN].text = "NULL";
+    assert_keeps(MU_PROFILE_OCSP, &made);
+    made.extensions[PURPOSE].text = "OCSPSigning,serverAuth";
+    assert_breaks(MU_PROFILE_OCSP, &made, "extKeyUsage is what the profile says");
+    made.extensions[PURPOSE].text = "OCSPSigning";
+    made.extensions[SAN].nid = NID_subject_alt_name;
+    made.extensions[SAN].text = "DNS:api.internal";
+    assert_breaks(MU_PROFILE_OCSP, &made, "ocsp-nocheck");
+}
+
 static void profiles_have_names_and_a_ca_is_none_to_ask_for(void **state)
 {
     static const char *const names[] = {"server", "client", "peer"};
@@ -191,6 +208,7 @@ static void profiles_have_names_and_a_ca_is_none_to_ask_for(void **state)
         assert_int_equal(mu_profile_parse(names[i], &profile, &err), 0);
         assert_string_equal(mu_profile_rules(profile)->name, names[i]);
     }
+    assert_int_equal(mu_profile_parse("ocsp", &profile, &err), -1);
     assert_int_equal(mu_profile_parse("ca", &profile, &err), -1);
     assert_int_equal(err.code, MU_E_USAGE);
     assert_says(err.hint, "server, client or peer");
@@ -208,6 +226,7 @@ int main(void)
         cmocka_unit_test(nothing_outlives_its_issuer),
         cmocka_unit_test(the_issuer_is_the_one_who_signed),
         cmocka_unit_test(a_ca_says_how_long_the_chain_below_it_may_be),
+        cmocka_unit_test(a_responder_signs_answers_and_nothing_else_and_is_not_asked_about),
         cmocka_unit_test(profiles_have_names_and_a_ca_is_none_to_ask_for),
     };
     return cmocka_run_group_tests_name("profile", tests, set_up_group, tear_down_group);
