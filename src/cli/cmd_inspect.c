@@ -6,6 +6,7 @@
 #include "base/time.h"
 #include "cli/cmd.h"
 #include "cli/describe.h"
+#include "cli/describe_ocsp.h"
 #include "cli/passphrase.h"
 #include "cli/print.h"
 #include "pki/info.h"
@@ -256,6 +257,10 @@ static int describe(const struct inspection *all, const struct file *file,
     case MU_OBJECT_KEY:
     case MU_OBJECT_ENCRYPTED_KEY:
     case MU_OBJECT_PUBLIC_KEY: describe_key(all, file, object); return 0;
+    case MU_OBJECT_OCSP_REQUEST: mu_describe_ocsp_request(object->ocsp_request); return 0;
+    case MU_OBJECT_OCSP_RESPONSE:
+        mu_describe_ocsp_response(object->ocsp_response, all->now);
+        return 0;
     case MU_OBJECT_PKCS12:
     case MU_OBJECT_OTHER: return 0;
     }
@@ -395,10 +400,16 @@ static json_t *object_json(const struct inspection *all, const struct file *file
                            const struct mu_object *object, struct mu_error *err)
 {
     static const char *const kinds[] = {
-        [MU_OBJECT_CERT] = "certificate",      [MU_OBJECT_CSR] = "certificate-request",
-        [MU_OBJECT_KEY] = "private-key",       [MU_OBJECT_ENCRYPTED_KEY] = "private-key",
-        [MU_OBJECT_PUBLIC_KEY] = "public-key", [MU_OBJECT_CRL] = "crl",
-        [MU_OBJECT_PKCS12] = "pkcs12",         [MU_OBJECT_OTHER] = "other",
+        [MU_OBJECT_CERT] = "certificate",
+        [MU_OBJECT_CSR] = "certificate-request",
+        [MU_OBJECT_KEY] = "private-key",
+        [MU_OBJECT_ENCRYPTED_KEY] = "private-key",
+        [MU_OBJECT_PUBLIC_KEY] = "public-key",
+        [MU_OBJECT_CRL] = "crl",
+        [MU_OBJECT_OCSP_REQUEST] = "ocsp-request",
+        [MU_OBJECT_OCSP_RESPONSE] = "ocsp-response",
+        [MU_OBJECT_PKCS12] = "pkcs12",
+        [MU_OBJECT_OTHER] = "other",
     };
     json_t *to = json_pack("{s:s, s:s, s:s, s:i, s:s}", "file", shown(file->path), "kind",
                            kinds[object->kind], "form", object->pem ? "PEM" : "DER", "line",
@@ -411,6 +422,10 @@ static json_t *object_json(const struct inspection *all, const struct file *file
         add_csr_json(to, object->csr);
     if (object->crl != NULL)
         add_crl_json(to, object->crl, all->now);
+    if (object->ocsp_request != NULL)
+        mu_ocsp_request_json(to, object->ocsp_request);
+    if (object->ocsp_response != NULL)
+        mu_ocsp_response_json(to, object->ocsp_response, all->now);
     if (object->key != NULL || object->kind == MU_OBJECT_ENCRYPTED_KEY)
         add_key_json(to, all, file, object);
     return to;

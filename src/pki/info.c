@@ -52,6 +52,12 @@ void mu_integer_text(const ASN1_INTEGER *number, char *ret, size_t cap)
     OPENSSL_free(hex);
 }
 
+char *mu_cert_serial(const struct mu_cert *cert, char ret[MU_SERIAL_TEXT_LEN])
+{
+    mu_integer_text(X509_get0_serialNumber(mu_cert_x509(cert)), ret, MU_SERIAL_TEXT_LEN);
+    return ret;
+}
+
 /* A long or short name that OpenSSL knows, else the dotted numbers. */
 static void object_text(const ASN1_OBJECT *object, char *ret, size_t cap)
 {

@@ -44,6 +44,9 @@ MU_CHECK int mu_cert_info_read(const struct mu_cert *cert, time_t now, struct mu
 void mu_cert_info_clear(struct mu_cert_info *info);
 MU_AUTO_DEFINE_CLEAR(mu_cert_info, mu_cert_info_clear)
 
+/* The serial number alone, as it stands in `serial`. Returns `ret`. */
+char *mu_cert_serial(const struct mu_cert *cert, char ret[MU_SERIAL_TEXT_LEN]);
+
 /* "AB:CD:EF" of as many octets as fit. Returns `ret`. */
 char *mu_fingerprint_text(const unsigned char *data, size_t len, char *ret, size_t cap);
 

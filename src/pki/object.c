@@ -24,6 +24,8 @@ static void object_clear(struct mu_object *object)
     mu_csr_free(object->csr);
     mu_key_free(object->key);
     mu_crl_free(object->crl);
+    mu_ocsp_request_free(object->ocsp_request);
+    mu_ocsp_response_free(object->ocsp_response);
     if (object->raw != NULL)
         explicit_bzero(object->raw, object->raw_len);
     free(object->raw);
@@ -46,6 +48,8 @@ const char *mu_object_kind_name(enum mu_object_kind kind)
         [MU_OBJECT_ENCRYPTED_KEY] = "an encrypted private key",
         [MU_OBJECT_PUBLIC_KEY] = "a public key",
         [MU_OBJECT_CRL] = "a certificate revocation list",
+        [MU_OBJECT_OCSP_REQUEST] = "an OCSP request",
+        [MU_OBJECT_OCSP_RESPONSE] = "an OCSP answer",
         [MU_OBJECT_PKCS12] = "a PKCS#12 container",
         [MU_OBJECT_OTHER] = "something else",
     };
@@ -172,6 +176,34 @@ static int decode_crl(struct mu_objects *list, const struct mu_object *like,
     return add_crl(list, like, d2i_X509_CRL(NULL, p, len), err);
 }
 
+static int decode_ocsp_request(struct mu_objects *list, const struct mu_object *like,
+                               const unsigned char **p, long len, struct mu_error *err)
+{
+    struct mu_object object = *like;
+    object.kind = MU_OBJECT_OCSP_REQUEST;
+    OCSP_REQUEST *request = d2i_OCSP_REQUEST(NULL, p, len);
+    if (request == NULL)
+        return 0;
+    if (mu_ocsp_request_wrap(request, &object.ocsp_request, err) != 0 ||
+        mu_objects_add(list, &object, err) != 0)
+        return -1;
+    return 1;
+}
+
+static int decode_ocsp_response(struct mu_objects *list, const struct mu_object *like,
+                                const unsigned char **p, long len, struct mu_error *err)
+{
+    struct mu_object object = *like;
+    object.kind = MU_OBJECT_OCSP_RESPONSE;
+    OCSP_RESPONSE *response = d2i_OCSP_RESPONSE(NULL, p, len);
+    if (response == NULL)
+        return 0;
+    if (mu_ocsp_response_wrap(response, &object.ocsp_response, err) != 0 ||
+        mu_objects_add(list, &object, err) != 0)
+        return -1;
+    return 1;
+}
+
 /* PKCS#8, PKCS#1 or SEC1: OpenSSL tells them apart. */
 static int decode_key(struct mu_objects *list, const struct mu_object *like,
                       const unsigned char **p, long len, struct mu_error *err)
@@ -253,6 +285,8 @@ static const struct label {
     {"PUBLIC KEY", "public key", decode_public_key},
     {"RSA PUBLIC KEY", "public key", decode_rsa_public_key},
     {"X509 CRL", "CRL", decode_crl},
+    {"OCSP REQUEST", "OCSP request", decode_ocsp_request},
+    {"OCSP RESPONSE", "OCSP answer", decode_ocsp_response},
     {"PKCS7", "PKCS#7 bundle", decode_pkcs7},
     {"PKCS #7 SIGNED DATA", "PKCS#7 bundle", decode_pkcs7},
     {"CMS", "CMS message", decode_pkcs7},
@@ -377,9 +411,11 @@ static int parse_der(const char *name, const unsigned char *der, size_t len,
                      struct mu_objects *list, struct mu_error *err)
 {
     /* Encrypted keys before plain ones, which would be tried at the price of a decryption. */
-    static decode_fn *const decoders[] = {decode_cert,   decode_csr,           decode_crl,
-                                          decode_pkcs12, decode_encrypted_key, decode_public_key,
-                                          decode_key,    decode_pkcs7};
+    static decode_fn *const decoders[] = {decode_cert,          decode_csr,
+                                          decode_crl,           decode_pkcs12,
+                                          decode_encrypted_key, decode_public_key,
+                                          decode_key,           decode_pkcs7,
+                                          decode_ocsp_request,  decode_ocsp_response};
     const struct mu_object like = {.kind = MU_OBJECT_OTHER};
     for (size_t i = 0; i < MU_COUNT(decoders); i++) {
         const unsigned char *p = der;

@@ -16,6 +16,7 @@
 #include "pki/crl.h"
 #include "pki/csr.h"
 #include "pki/key.h"
+#include "pki/ocsp.h"
 
 enum mu_object_kind {
     MU_OBJECT_CERT,
@@ -24,6 +25,8 @@ enum mu_object_kind {
     MU_OBJECT_ENCRYPTED_KEY, /* a private key that a passphrase protects: see mu_object_decrypt() */
     MU_OBJECT_PUBLIC_KEY,
     MU_OBJECT_CRL,
+    MU_OBJECT_OCSP_REQUEST,
+    MU_OBJECT_OCSP_RESPONSE,
     MU_OBJECT_PKCS12, /* opened by mu_object_decrypt() too */
     MU_OBJECT_OTHER,  /* a PEM block of another kind; `label` says which */
 };
@@ -37,6 +40,8 @@ struct mu_object {
     struct mu_csr *csr;
     struct mu_key *key; /* KEY: with its private half; PUBLIC_KEY: without */
     struct mu_crl *crl;
+    struct mu_ocsp_request *ocsp_request;
+    struct mu_ocsp_response *ocsp_response;
     unsigned char *raw; /* ENCRYPTED_KEY and PKCS12: what mu_object_decrypt() works on */
     size_t raw_len;
 };

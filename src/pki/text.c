@@ -15,6 +15,10 @@ static void print(BIO *bio, const struct mu_object *object)
         X509_REQ_print_ex(bio, mu_csr_x509(object->csr), XN_FLAG_ONELINE, 0);
     else if (object->crl != NULL)
         X509_CRL_print_ex(bio, mu_crl_x509(object->crl), XN_FLAG_ONELINE);
+    else if (object->ocsp_request != NULL)
+        OCSP_REQUEST_print(bio, mu_ocsp_request_ossl(object->ocsp_request), 0);
+    else if (object->ocsp_response != NULL)
+        OCSP_RESPONSE_print(bio, mu_ocsp_response_ossl(object->ocsp_response), 0);
     else if (object->key != NULL)
         EVP_PKEY_print_public(bio, mu_key_evp(object->key), 0, NULL);
     ERR_clear_error(); /* what cannot be rendered is left out, as openssl does */
