@@ -292,7 +292,7 @@ int mu_issue_by(const struct mu_issuer *issuer, const struct mu_order *order, st
                                             : issue_by(issuer, order, serial, &nowhere, ret, err);
 }
 
-/* What has a home also points to where it is told whether it is still good. */
+/* What has a home also points to where it is told whether it is still good; but whoever tells it is not asked about. */
 static int issue_at_home(struct mu_authority *authority, const struct mu_crl_settings *settings,
                          const struct mu_order *order, struct mu_cert **ret, struct mu_error *err)
 {
@@ -311,6 +311,8 @@ static int issue_at_home(struct mu_authority *authority, const struct mu_crl_set
         snprintf(text + 2 * i, 3, "%02X", serial[i]);
     mu_crl_pointers(settings, authority->key_sha256, mu_crl_partition(text, settings->partitions),
                     &urls, &pointers);
+    if (order->profile == MU_PROFILE_OCSP)
+        pointers = (struct mu_pointers){0};
     return issue_by(&issuer, order, serial, &pointers, ret, err);
 }
 

@@ -40,7 +40,9 @@ int mu_home_paths(const char *dir, struct mu_home *ret, struct mu_error *err)
         mu_path_join(dir, "store", ret->store, err) != 0 ||
         mu_path_join(dir, "ca.crl", ret->crl, err) != 0 ||
         mu_path_join(dir, "public", ret->public, err) != 0 ||
-        mu_path_join(dir, "policy.yaml", ret->policy, err) != 0)
+        mu_path_join(dir, "policy.yaml", ret->policy, err) != 0 ||
+        mu_path_join(dir, "ocsp.crt", ret->ocsp_cert, err) != 0 ||
+        mu_path_join(dir, "ocsp.key", ret->ocsp_key, err) != 0)
         return -1;
     mu_str_copy(ret->dir, sizeof ret->dir, dir);
     return is_there(ret->store) ? read_store(ret, err) : 0;
@@ -186,9 +188,12 @@ int mu_home_move_aside(const struct mu_home *home, time_t now, char ret_old[MU_P
                        struct mu_error *err)
 {
     /* The certificate goes first: without it there is no authority here, and init may be repeated. */
-    static const char *const names[] = {"ca.crt",        "ca.key",        "store",
-                                        "ca.crl",        "public",        "mutual.db-journal",
-                                        "mutual.db-wal", "mutual.db-shm", "mutual.db"};
+    static const char *const names[] = {"ca.crt",        "ca.key",
+                                        "store",         "ca.crl",
+                                        "public",        "ocsp.crt",
+                                        "ocsp.key",      "mutual.db-journal",
+                                        "mutual.db-wal", "mutual.db-shm",
+                                        "mutual.db"};
     struct mu_error ignored = MU_ERROR_INIT;
     MU_AUTO_STRUCT(mu_store) store = NULL;
     ret_old[0] = '\0';

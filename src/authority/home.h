@@ -16,6 +16,8 @@ struct mu_home {
     char store[MU_PATH_LEN]; /* store, 0600: the URL of the PostgreSQL database with the records, if one has them */
     char crl[MU_PATH_LEN]; /* ca.crl, 0644: the present revocation list, in PEM */
     char public[MU_PATH_LEN]; /* public/: what the world may fetch, in DER, by the names that certificates point to */
+    char ocsp_cert[MU_PATH_LEN]; /* ocsp.crt, 0644: the responder's, once somebody has asked */
+    char ocsp_key[MU_PATH_LEN];  /* ocsp.key, 0600 */
     char policy[MU_PATH_LEN]; /* policy.yaml, which the operator writes: what is issued; see policy.h */
 };
 

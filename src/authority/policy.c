@@ -33,7 +33,7 @@ void mu_policy_free(struct mu_policy *policy)
 {
     if (policy == NULL)
         return;
-    for (int i = 0; i < MU_POLICY_PROFILES; i++)
+    for (size_t i = 0; i < MU_COUNT(policy->profiles); i++)
         clear_profile(&policy->profiles[i]);
     free(policy);
 }
@@ -43,7 +43,7 @@ int mu_policy_new(struct mu_policy **ret, struct mu_error *err)
     struct mu_policy *policy = calloc(1, sizeof *policy);
     if (policy == NULL)
         return mu_fail_nomem(err);
-    for (int i = 0; i < MU_POLICY_PROFILES; i++) {
+    for (size_t i = 0; i < MU_COUNT(policy->profiles); i++) {
         struct mu_profile_policy *rules = &policy->profiles[i];
         rules->wildcards = true;
         rules->longest_lifetime_s = MU_LIFETIME_MAX_S;

@@ -59,11 +59,11 @@ struct mu_profile_policy {
     struct mu_place extensions_at;
 };
 
-enum { MU_POLICY_PROFILES = MU_PROFILE_CA + 1 };
+enum { MU_POLICY_PROFILES = MU_PROFILE_CA + 1 }; /* those that a file may speak of */
 
 struct mu_policy {
     char path[MU_PATH_LEN]; /* the file, printable; "": there is none, and all is built in */
-    struct mu_profile_policy profiles[MU_POLICY_PROFILES];
+    struct mu_profile_policy profiles[MU_PROFILE_OCSP + 1]; /* the responder's is always built in */
 };
 void mu_policy_free(struct mu_policy *policy);
 MU_AUTO_DEFINE_STRUCT(mu_policy, mu_policy_free)
