@@ -65,3 +65,17 @@ int mu_load_any_anchors(const struct mu_args *args, struct mu_certs *ret, struct
 {
     return load_anchors(args, true, ret, err);
 }
+
+int mu_find_issuer(const struct mu_cert *cert, const struct mu_certs *among,
+                   const struct mu_cert **ret, struct mu_error *err)
+{
+    char label[MU_CERT_LABEL_LEN];
+    for (size_t i = 0; i < among->count; i++)
+        if (mu_cert_issued_by(cert, among->at[i])) {
+            *ret = among->at[i];
+            return 0;
+        }
+    mu_fail(err, MU_E_NOT_FOUND, "\"%s\" was not issued by any CA that is known here",
+            mu_cert_label(cert, label));
+    return mu_hint(err, "name the certificate of its CA with --cacert FILE");
+}

@@ -21,4 +21,8 @@ MU_CHECK int mu_load_anchors(const struct mu_args *args, struct mu_certs *ret, s
 MU_CHECK int mu_load_any_anchors(const struct mu_args *args, struct mu_certs *ret,
                                  struct mu_error *err);
 
+/* The issuer of `cert` among these, borrowed. Fails with MU_E_NOT_FOUND. */
+MU_CHECK int mu_find_issuer(const struct mu_cert *cert, const struct mu_certs *among,
+                            const struct mu_cert **ret, struct mu_error *err);
+
 #endif

@@ -12,14 +12,14 @@ from conftest import BINARY, WAIT
 from door import Door
 from terminal import answer
 
-COMMANDS = ["init", "issue", "key", "request", "sign", "inspect", "verify", "list", "policy", "revoke", "crl", "audit", "ca", "serve", "get", "demo"]
-GROUPS = {"ca": ["ca passwd"]}
+COMMANDS = ["init", "issue", "key", "request", "sign", "inspect", "verify", "list", "policy", "revoke", "crl", "audit", "ca", "ocsp", "serve", "get", "demo"]
+GROUPS = {"ca": ["ca passwd"], "ocsp": ["ocsp answer", "ocsp request", "ocsp read"]}
 SINGLE = [one for name in COMMANDS for one in GROUPS.get(name, [name])]  # what can be run
 STAYS = ["serve", "get"]  # their examples need a door, on ports that others may hold
 
 
 @pytest.fixture
-def place(mutual, ca, tmp_path):
+def place(request, mutual, ca, tmp_path):
     """A directory in which every example can be run: each kind of file under the name that examples use."""
     mutual("issue", "server", "localhost").ok()
     mutual("issue", "client", "my-client").ok()
@@ -28,6 +28,9 @@ def place(mutual, ca, tmp_path):
     (tmp_path / "new.txt").write_text("correct horse\n")
     for name in ("ca.crt", "ca.key"):
         (tmp_path / name).write_bytes((ca / name).read_bytes())
+    mutual("ocsp", "request", "my-client.crt").ok()
+    if not request.node.name.endswith("[ocsp answer]"):
+        mutual("ocsp", "answer", "my-client.req").ok()
     (tmp_path / "policy.yaml").write_text("server:\n  longest_lifetime: 2y\n")
     return tmp_path
 

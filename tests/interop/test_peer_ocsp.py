@@ -1,0 +1,130 @@
+"""OCSP between mutual and the programs of others: their requests, our answers, and the other way round."""
+import re
+
+import pytest
+
+from peers import need, run
+from .test_checks_by_others import zlint_errors
+
+KEY_TYPES = ["p256", "p521", "rsa2048", "ed25519"]
+
+
+@pytest.fixture
+def world(mutual, tmp_path):
+    """A CA of a key type, with a certificate that is good, one that is revoked and one that is on hold."""
+    def make(key_type="p256"):
+        mutual("init", "--key-type", key_type).ok()
+        for name in ("good", "bad", "held"):
+            mutual("issue", "client", name).ok()
+        mutual("revoke", "bad", "--reason", "keyCompromise").ok()
+        mutual("revoke", "held", "--reason", "hold").ok()
+        (tmp_path / "ca.crt").write_bytes((mutual.home / "ca.crt").read_bytes())
+        return tmp_path
+    return make
+
+
+def said(output, name):
+    """What `openssl ocsp` says of a certificate: the lines from its own to the next."""
+    return re.search(rf"^{name}\.crt: (.*(?:\n\t.*)*)", output, re.M)[1]
+
+
+@pytest.mark.parametrize("key_type", KEY_TYPES)
+def test_openssl_asks_and_believes_the_answer(mutual, world, key_type):
+    place = world(key_type)
+    openssl = need("openssl")
+    certs = ["-cert", "good.crt", "-cert", "bad.crt", "-cert", "held.crt"]
+    run(openssl, "ocsp", "-issuer", "ca.crt", *certs, "-reqout", "openssl.req", cwd=place)
+    mutual("ocsp", "answer", "openssl.req").ok()
+    done = run(openssl, "ocsp", "-reqin", "openssl.req", "-respin", "openssl.resp", "-issuer", "ca.crt", "-CAfile", "ca.crt",
+               "-resp_text", cwd=place)
+    assert "Response verify OK" in done.stderr and "WARNING" not in done.stderr
+    done = run(openssl, "ocsp", "-respin", "openssl.resp", "-issuer", "ca.crt", "-CAfile", "ca.crt", "-no_nonce", *certs, cwd=place)
+    assert "Response verify OK" in done.stderr
+    assert said(done.stdout, "good").startswith("good")
+    assert said(done.stdout, "bad").startswith("revoked") and "Reason: keyCompromise" in said(done.stdout, "bad")
+    assert said(done.stdout, "held").startswith("revoked") and "Reason: certificateHold" in said(done.stdout, "held")
+
+
+@pytest.mark.parametrize("digest", ["sha1", "sha256", "sha384", "sha512"])
+def test_openssl_may_name_the_ca_by_any_hash(mutual, world, digest):
+    place = world()
+    openssl = need("openssl")
+    run(openssl, "ocsp", "-issuer", "ca.crt", f"-{digest}", "-cert", "good.crt", "-serial", "0x1234", "-reqout", "openssl.req",
+        cwd=place)
+    assert "1 good, 1 unknown" in mutual("ocsp", "answer", "openssl.req").ok().stdout
+    done = run(openssl, "ocsp", "-respin", "openssl.resp", "-issuer", "ca.crt", f"-{digest}", "-cert", "good.crt", "-no_nonce",
+               "-CAfile", "ca.crt", cwd=place)
+    assert said(done.stdout, "good").startswith("good")
+
+
+def test_openssl_may_sign_its_request(mutual, world):
+    place = world()
+    run(need("openssl"), "ocsp", "-issuer", "ca.crt", "-cert", "good.crt", "-signer", "good.crt", "-signkey", "good.key",
+        "-reqout", "signed.req", cwd=place)
+    assert "1 good" in mutual("ocsp", "answer", "signed.req").ok().stdout
+
+
+def test_openssl_reads_our_request_and_our_refusal(mutual, world):
+    place = world()
+    openssl = need("openssl")
+    mutual("ocsp", "request", "good.crt", "bad.crt", "--out", "ours.req").ok()
+    shown = run(openssl, "ocsp", "-reqin", "ours.req", "-req_text", "-noverify", cwd=place).stdout
+    assert shown.count("Hash Algorithm: sha1") == 2 and "OCSP Nonce" in shown
+    (place / "foo.req").write_text("foo")
+    mutual("ocsp", "answer", "foo.req").refused("malformedRequest")
+    done = run(openssl, "ocsp", "-respin", "foo.resp", "-resp_text", cwd=place, check=False)
+    assert "malformedrequest (1)" in (done.stdout + done.stderr).lower()
+
+
+@pytest.mark.parametrize("key_type", KEY_TYPES)
+def test_ocsptool_asks_and_believes_the_answer(mutual, world, key_type):
+    place = world(key_type)
+    ocsptool = need("ocsptool")
+    for name, state in [("good", "good"), ("bad", "revoked"), ("held", "revoked")]:
+        run(ocsptool, "--generate-request", "--load-issuer", "ca.crt", "--load-cert", f"{name}.crt", "--outfile", f"{name}.req",
+            cwd=place)
+        mutual("ocsp", "answer", f"{name}.req").ok()
+        done = run(ocsptool, "--verify-response", "--load-response", f"{name}.resp", "--load-trust", "ca.crt", cwd=place)
+        assert "Verifying OCSP Response: Success" in done.stdout
+        assert f"Certificate Status: {state}" in done.stdout
+
+
+def test_we_believe_the_answer_of_openssls_responder(mutual, world):
+    """One that a CA's own key has signed, by name and without a responder's certificate."""
+    place = world()
+    openssl = need("openssl")
+    (place / "ca.key").write_bytes((mutual.home / "ca.key").read_bytes())
+    serial = mutual("inspect", "good.crt", "--json").json()["objects"][0]["serial"]
+    (place / "index.txt").write_text(f"V\t491231235959Z\t\t{serial}\tunknown\t/CN=good\n")
+    mutual("ocsp", "request", "good.crt").ok()
+    mutual("ocsp", "request", "bad.crt").ok()
+    for name, state, code in [("good", "good", 0), ("bad", "unknown", 1)]:
+        run(openssl, "ocsp", "-index", "index.txt", "-CA", "ca.crt", "-rsigner", "ca.crt", "-rkey", "ca.key", "-ndays", "1",
+            "-reqin", f"{name}.req", "-respout", f"{name}.resp", cwd=place)
+        done = mutual("ocsp", "read", f"{name}.resp", "--cert", f"{name}.crt", "--request", f"{name}.req")
+        assert done.code == code and done.stdout == f"{name}: {state}\n", done
+
+
+@pytest.fixture
+def responder(mutual, world):
+    """The certificate that signs the answers of a CA of a key type."""
+    def make(key_type):
+        world(key_type)
+        mutual("ocsp", "request", "good.crt").ok()
+        mutual("ocsp", "answer", "good.req").ok()
+        return mutual.home / "ocsp.crt"
+    return make
+
+
+@pytest.mark.parametrize("key_type", KEY_TYPES)
+def test_strict_judges_accept_the_responders_certificate(mutual, responder, key_type):
+    cert = responder(key_type)
+    ca = cert.parent / "ca.crt"
+    run(need("openssl"), "verify", "-x509_strict", "-purpose", "ocsphelper", "-CAfile", ca, cert)
+    run(need("certtool"), "--verify", "--load-ca-certificate", ca, "--infile", cert, "--verify-purpose", "1.3.6.1.5.5.7.3.9")
+    mutual("verify", "--strict", cert).ok()
+
+
+@pytest.mark.parametrize("key_type", KEY_TYPES)
+def test_zlint_finds_nothing_in_the_responders_certificate(responder, key_type):
+    assert zlint_errors(responder(key_type)) == {}
