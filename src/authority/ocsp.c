@@ -256,7 +256,7 @@ static int load_pair(struct mu_responder *r, time_t now, struct mu_error *err)
 
 static int save_pair(const struct mu_home *home, const struct pair *pair, struct mu_error *err)
 {
-    MU_AUTO_CLEAR(mu_stage) stage = {.replace = true, .keep_owner = true};
+    MU_AUTO_CLEAR(mu_stage) stage = {.replace = true};
     MU_AUTO_CLEAR(mu_buf) key_pem = MU_BUF_INIT_SECRET;
     MU_AUTO_CLEAR(mu_buf) cert_pem = MU_BUF_INIT;
     mu_cert_to_pem(pair->cert, &cert_pem);

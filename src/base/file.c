@@ -5,11 +5,11 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/random.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
 #include "base/str.h"
+#include "base/swap.h"
 
 /* errno of a failed open, as the code that tells a person most. */
 static enum mu_code code_of_errno(int e)
@@ -66,19 +66,14 @@ struct mu_staged {
     bool replaced_nothing;
 };
 
-/* A hidden name beside the target that nobody else uses. */
+/* A hidden name beside the target that nobody else uses: not made from the target's own, which may be as long as a
+ * name can be. */
 static char *temp_path_for(const char *path)
 {
-    unsigned char random[6];
-    char hex[2 * sizeof random + sizeof random + 1];
-    if (getrandom(random, sizeof random, 0) != sizeof random)
-        return NULL;
+    char name[MU_HIDDEN_LEN], *temp = NULL;
     const char *slash = strrchr(path, '/');
     size_t dir_len = slash == NULL ? 0 : (size_t)(slash - path) + 1;
-    char *temp = NULL;
-    /* The target's own name may be as long as a name can be, so it is not part of this one. */
-    if (asprintf(&temp, "%.*s.mutual-%s.tmp", (int)dir_len, path,
-                 mu_str_hex(random, sizeof random, '\0', hex)) < 0)
+    if (mu_hidden_name(name) != 0 || asprintf(&temp, "%.*s%s", (int)dir_len, path, name) < 0)
         return NULL;
     return temp;
 }
@@ -230,22 +225,77 @@ static int place(struct mu_staged *file, bool replace)
     return 0;
 }
 
-int mu_stage_commit(struct mu_stage *stage, struct mu_error *err)
+static int fail_place(const struct mu_staged *file, struct mu_error *err)
 {
-    /* All of them are on the disk before the first one gets its name. */
-    for (struct mu_staged *file = stage->first; file != NULL; file = file->next)
-        if (fsync(file->fd) != 0)
-            return mu_fail_errno(err, MU_E_IO, "cannot write %s", file->path);
+    return mu_fail_errno(err, code_of_errno(errno), "cannot put %s in place", file->path);
+}
+
+static int place_each(struct mu_stage *stage, struct mu_error *err)
+{
     for (struct mu_staged *file = stage->first; file != NULL; file = file->next) {
         if (place(file, stage->replace) == 0)
             continue;
-        mu_fail_errno(err, code_of_errno(errno), "cannot put %s in place", file->path);
+        fail_place(file, err);
         for (struct mu_staged *done = stage->first; done != file; done = done->next)
             if (done->replaced_nothing)
                 unlink(done->path);
         return -1;
     }
     return 0;
+}
+
+/* Each new file gets its hidden name, which the swap knows of before. */
+static int name_new(struct mu_swap *swap, struct mu_stage *stage, struct mu_error *err)
+{
+    size_t i = 0;
+    for (struct mu_staged *file = stage->first; file != NULL; file = file->next) {
+        bool named = file->temp_path != NULL;
+        if (!named)
+            file->temp_path = temp_path_for(file->path);
+        if (file->temp_path == NULL)
+            return mu_fail_nomem(err);
+        if (mu_swap_next(swap, i++, file->temp_path) != 0 ||
+            (!named && link_in(file, file->temp_path) != 0))
+            return fail_place(file, err);
+    }
+    return 0;
+}
+
+/* All at once, in a way that leaves the old files or the new, and never some of each. */
+static int place_all(struct mu_stage *stage, struct mu_error *err)
+{
+    struct mu_staged *last = stage->first;
+    while (last->next != NULL)
+        last = last->next;
+    MU_AUTO_CLEAR(mu_swap) swap = MU_SWAP_INIT;
+    if (mu_swap_open(last->path, &swap, err) != 0)
+        return -1;
+    for (struct mu_staged *file = stage->first; file != NULL; file = file->next) {
+        if (mu_swap_add(&swap, file->path) == 0)
+            continue;
+        /* Without links (FAT), one after the other is the best that can be had. */
+        return mu_swap_is_impossible(errno) ? place_each(stage, err) : fail_place(file, err);
+    }
+    if (name_new(&swap, stage, err) != 0)
+        return -1;
+    if (mu_swap_run(&swap) != 0)
+        return fail_place(last, err);
+    for (struct mu_staged *file = stage->first; file != NULL; file = file->next)
+        file->in_place = true;
+    return 0;
+}
+
+int mu_stage_commit(struct mu_stage *stage, struct mu_error *err)
+{
+    /* All of them are on the disk before the first one gets its name. */
+    for (struct mu_staged *file = stage->first; file != NULL; file = file->next)
+        if (fsync(file->fd) != 0)
+            return mu_fail_errno(err, MU_E_IO, "cannot write %s", file->path);
+    if (stage->replace && stage->first != NULL && stage->first->next != NULL)
+        return place_all(stage, err);
+    if (stage->replace && stage->first != NULL && mu_swap_settle(stage->first->path, err) != 0)
+        return -1;
+    return place_each(stage, err);
 }
 
 void mu_stage_clear(struct mu_stage *stage)

@@ -22,11 +22,15 @@
 MU_CHECK int mu_file_read(const char *path, size_t limit, struct mu_buf *ret, struct mu_error *err);
 
 /*
- * Files that belong together (a key and its certificate). Each is written to a temporary file beside its
- * target; mu_stage_commit() syncs them all and then moves them to their names, in the order in which they
- * were added. Until commit, nothing is visible, and mu_stage_clear() leaves no
- * trace; a process killed before commit leaves none either where the filesystem has O_TMPFILE.
- * If one cannot be moved, those before it are taken back where they replaced nothing.
+ * Files that belong together (a key and its certificate, which comes last). Each is written to a temporary file
+ * beside its target; mu_stage_commit() syncs them all and then moves them to their names.
+ *
+ * Until commit, nothing is visible, and mu_stage_clear() leaves no trace; a process killed before commit leaves none
+ * either where the filesystem has O_TMPFILE. Without `replace` they come in the order in which they were added; if one
+ * cannot be moved, those before it are taken back. With `replace` several change in one step (swap.h): whoever reads
+ * them, at any moment and after a kill at any moment, finds all of the old or all of the new; only a filesystem
+ * without links (FAT) takes them one after the other. What a killed process leaves beside them goes with the next
+ * change of the same files.
  */
 struct mu_stage {
     struct mu_staged *first;
