@@ -9,6 +9,7 @@
 #include "authority/audit.h"
 #include "authority/crl.h"
 #include "authority/internal.h"
+#include "authority/renew.h"
 
 #include "base/str.h"
 #include "base/time.h"
@@ -316,12 +317,16 @@ static int issue_at_home(struct mu_authority *authority, const struct mu_crl_set
     return issue_by(&issuer, order, serial, &pointers, ret, err);
 }
 
-static int record_one(struct mu_store *store, const struct mu_record *record, struct mu_error *err)
+static int record_one(struct mu_store *store, const struct mu_record *record, const char *renews,
+                      struct mu_error *err)
 {
     char until[MU_DATE_LEN], detail[512];
-    snprintf(detail, sizeof detail, "%s \"%s\", until %s", record->profile, record->name,
-             mu_date(record->not_after, until));
-    struct mu_act act = {.action = "issue",
+    snprintf(detail, sizeof detail, "%s \"%s\", until %s%s%s", record->profile, record->name,
+             mu_date(record->not_after, until), renews == NULL ? "" : ", in the place of ",
+             renews == NULL ? "" : renews);
+    if (renews != NULL && mu_renewal_check(store, renews, err) != 0)
+        return -1;
+    struct mu_act act = {.action = renews == NULL ? "issue" : "renew",
                          .serial = record->serial,
                          .sha256 = record->sha256,
                          .detail = detail};
@@ -376,7 +381,8 @@ static int record_all(struct mu_store *store, void *arg, struct mu_error *err)
         if (batch->orders[i].draft)
             continue;
         MU_AUTO_CLEAR(paper) paper = {.san = MU_BUF_INIT, .der = MU_BUF_INIT};
-        if (describe(batch, i, &paper, err) != 0 || record_one(store, &paper.record, err) != 0)
+        if (describe(batch, i, &paper, err) != 0 ||
+            record_one(store, &paper.record, batch->orders[i].renews, err) != 0)
             return -1;
     }
     return 0;

@@ -58,12 +58,13 @@ struct mu_order {
     const struct mu_names *names;
     time_t now;
     int64_t lifetime_s; /* 0: what the policy gives */
+    const char *renews; /* the serial number of the certificate in whose place it comes; NULL: none */
     bool draft; /* go the whole way but for its end: see mu_issue_leaf(); and nothing is recorded */
 };
 
 /*
  * Issue what the policy of the home allows, and record it before it is given. Fails with MU_E_POLICY, as
- * mu_authority_policy() and mu_issue_leaf() do, and MU_E_STORE.
+ * mu_authority_policy(), mu_issue_leaf() and, with `renews`, mu_renewal_check() do, and MU_E_STORE.
  */
 MU_CHECK int mu_authority_issue(struct mu_authority *authority, const struct mu_order *order,
                                 struct mu_cert **ret, struct mu_error *err);

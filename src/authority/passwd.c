@@ -147,7 +147,7 @@ static int change(const struct mu_home *home, const struct mu_passphrase_source 
     MU_AUTO_STRUCT(mu_cert) cert = NULL;
     MU_AUTO_CLEAR(locks) locks = {.count = 0};
     MU_AUTO_CLEAR(mu_secret) passphrase = MU_SECRET_INIT;
-    MU_AUTO_CLEAR(mu_stage) stage = {.replace = true, .keep_owner = true};
+    MU_AUTO_CLEAR(mu_stage) stage = {.replace = true, .keep = true};
     if (mu_cert_load(home->cert, &cert, err) != 0 || open_locks(home, cert, old, &locks, err) != 0 ||
         (fresh != NULL && fresh->ask(fresh->arg, home->key, &passphrase, err) != 0))
         return -1;

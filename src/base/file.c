@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <sys/xattr.h>
 #include <unistd.h>
 
 #include "base/str.h"
@@ -109,7 +110,7 @@ static int open_staged(struct mu_staged *file)
     return file->fd;
 }
 
-static int write_all(int fd, const void *from, size_t len)
+int mu_write_all(int fd, const void *from, size_t len)
 {
     const char *data = from;
     while (len > 0) {
@@ -136,12 +137,24 @@ int mu_stage_check(const struct mu_stage *stage, const char *path, struct mu_err
     return 0;
 }
 
-static int pass_owner_on(const struct mu_staged *file)
+/* The new file is whose the old one was, and opens to whom it did. Returns its mode. A group that cannot be kept gets
+ * no rights, as it would be another one. */
+static mode_t take_after(const struct mu_staged *file, mode_t mode)
 {
+    static const char acl_name[] = "system.posix_acl_access";
     struct stat old;
-    if (lstat(file->path, &old) != 0 || old.st_uid == geteuid())
-        return 0;
-    return fchown(file->fd, old.st_uid, old.st_gid);
+    char acl[4096];
+    if (stat(file->path, &old) != 0)
+        return mode;
+    mode_t kept = old.st_mode & ((mode & S_IRWXO) == 0 ? 0770 : 0777);
+    if (fchown(file->fd, old.st_uid, old.st_gid) != 0 &&
+        fchown(file->fd, (uid_t)-1, old.st_gid) != 0)
+        return kept & ~(mode_t)S_IRWXG;
+    ssize_t len = getxattr(file->path, acl_name, acl, sizeof acl);
+    if (len > 0 && fsetxattr(file->fd, acl_name, acl, (size_t)len, 0) != 0)
+        return kept &
+               ~(mode_t)S_IRWXG; /* with a list, these bits are not the group's: they bound the list */
+    return kept;
 }
 
 int mu_stage_open(struct mu_stage *stage, const char *path, mode_t mode, int *ret_fd,
@@ -162,7 +175,7 @@ int mu_stage_open(struct mu_stage *stage, const char *path, mode_t mode, int *re
         return mu_fail_nomem(err);
     if (open_staged(file) < 0)
         return mu_fail_errno(err, code_of_errno(errno), "cannot write %s", path);
-    if (fchmod(file->fd, mode) != 0 || (stage->keep_owner && pass_owner_on(file) != 0))
+    if (fchmod(file->fd, stage->keep ? take_after(file, mode) : mode) != 0)
         return mu_fail_errno(err, MU_E_IO, "cannot write %s", path);
     *ret_fd = file->fd;
     return 0;
@@ -174,7 +187,7 @@ int mu_stage_add(struct mu_stage *stage, const char *path, const void *data, siz
     int fd;
     if (mu_stage_open(stage, path, mode, &fd, err) != 0)
         return -1;
-    if (write_all(fd, data, len) != 0)
+    if (mu_write_all(fd, data, len) != 0)
         return mu_fail_errno(err, MU_E_IO, "cannot write %s", path);
     return 0;
 }

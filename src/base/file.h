@@ -35,13 +35,15 @@ MU_CHECK int mu_file_read(const char *path, size_t limit, struct mu_buf *ret, st
 struct mu_stage {
     struct mu_staged *first;
     bool replace; /* existing files may be replaced (--force) */
-    bool keep_owner; /* a file that is replaced passes its owner on: root may be at work for a service */
+    bool keep;    /* what is replaced hands on its mode, owner, group and access list */
 };
 
 #define MU_STAGE_INIT {.first = NULL}
 
 /* `mode` is the file's whole mode, whatever the umask says: 0600 for what holds a key, 0644 for what
- * anybody may read. Fails with MU_E_EXISTS (at commit, too, if it has come up since),
+ * anybody may read. With `keep`, what gives nothing to others by its `mode` does not by an old file's either; and what
+ * cannot be handed on, as only root may give files away, is no failure: nobody gets more for it.
+ * Fails with MU_E_EXISTS (at commit, too, if it has come up since),
  * MU_E_NOT_FOUND (no such directory), MU_E_IO. */
 MU_CHECK int mu_stage_add(struct mu_stage *stage, const char *path, const void *data, size_t len,
                           mode_t mode, struct mu_error *err);
@@ -50,6 +52,8 @@ MU_CHECK int mu_stage_check(const struct mu_stage *stage, const char *path, stru
 /* mu_stage_add() for what comes in pieces: write it to `ret_fd`, which is borrowed. */
 MU_CHECK int mu_stage_open(struct mu_stage *stage, const char *path, mode_t mode, int *ret_fd,
                            struct mu_error *err);
+/* All of `data` to `fd`. Returns 0, or -1 with errno. */
+MU_CHECK int mu_write_all(int fd, const void *data, size_t len);
 MU_CHECK int mu_stage_commit(struct mu_stage *stage, struct mu_error *err);
 void mu_stage_clear(struct mu_stage *stage);
 

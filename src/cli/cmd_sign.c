@@ -11,6 +11,7 @@
 #include "cli/issuing.h"
 #include "cli/passphrase.h"
 #include "cli/print.h"
+#include "cli/signer.h"
 #include "pki/csr.h"
 #include "pki/info.h"
 
@@ -72,89 +73,6 @@ static int settle_names(const struct mu_csr *csr, enum mu_profile profile, struc
     *ret = asked;
     asked = (struct mu_names){0};
     return 0;
-}
-
-/* A CA from elsewhere may work here and fail in the eyes of others. */
-static void warn_about_ca(const struct mu_cert *ca, const char *path)
-{
-    struct mu_error ignored = MU_ERROR_INIT;
-    MU_AUTO_CLEAR(mu_cert_info) info = {0};
-    if (mu_cert_info_read(ca, time(NULL), &info, &ignored) != 0)
-        return;
-    for (size_t i = 0; i < info.problems.count; i++)
-        mu_warn("the CA in %s: %s", path, info.problems.at[i]);
-}
-
-/* --- Who signs --- */
-
-/* The home CA, or the one given with --cacert and --cakey; and its policy. */
-struct signer {
-    struct mu_authority *authority; /* NULL: the other */
-    struct mu_certs chain;
-    struct mu_key *key;
-    struct mu_policy *own_policy;
-    const struct mu_policy *policy;
-};
-
-static void signer_clear(struct signer *signer)
-{
-    mu_authority_free(signer->authority);
-    mu_certs_clear(&signer->chain);
-    mu_key_free(signer->key);
-    mu_policy_free(signer->own_policy);
-}
-MU_AUTO_DEFINE_CLEAR(signer, signer_clear)
-
-/* A policy lies beside its CA's certificate, so that a home's own files, given by name, are no way round it. */
-static int load_policy_beside(const char *ca_path, struct mu_policy **ret, struct mu_error *err)
-{
-    char path[MU_PATH_LEN];
-    char *real =
-        realpath(ca_path, NULL); /* NULL: standard input, say, which has nothing beside it */
-    char *slash = real == NULL ? NULL : strrchr(real, '/');
-    if (slash == NULL)
-        return mu_policy_new(ret, err);
-    *slash = '\0';
-    int result = mu_path_join(real, "policy.yaml", path, err) != 0
-                     ? -1
-                     : mu_policy_load_or_built_in(path, ret, err);
-    free(real);
-    return result;
-}
-
-static int open_signer(const struct mu_args *args, struct signer *ret, struct mu_error *err)
-{
-    struct mu_passphrase_source source = mu_passphrase_source(args);
-    const char *ca_path = mu_args_value(args, "cacert");
-    const char *key_path = mu_args_value(args, "cakey");
-    if ((ca_path == NULL) != (key_path == NULL))
-        return mu_usage(err, args, "--cacert and --cakey go together");
-    if (ca_path == NULL)
-        return mu_authority_open(mu_args_home(args), &source, &ret->authority, err) != 0
-                   ? -1
-                   : mu_authority_policy(ret->authority, &ret->policy, err);
-    if (mu_certs_load(ca_path, NULL, &ret->chain, err) != 0 ||
-        mu_key_load(key_path, &source, &ret->key, err) != 0 ||
-        mu_cert_match_key(ret->chain.at[0], ret->key, ca_path, key_path, err) != 0 ||
-        load_policy_beside(ca_path, &ret->own_policy, err) != 0)
-        return -1;
-    ret->policy = ret->own_policy;
-    warn_about_ca(ret->chain.at[0], ca_path);
-    return 0;
-}
-
-static int sign(const struct signer *signer, const struct mu_order *order, struct mu_cert **ret,
-                struct mu_error *err)
-{
-    if (signer->authority != NULL)
-        return mu_authority_issue(signer->authority, order, ret, err);
-    const struct mu_issuer issuer = {
-        .cert = signer->chain.at[0],
-        .key = signer->key,
-        .above = &signer->chain,
-        .policy = signer->policy,
-    };
-    return mu_issue_by(&issuer, order, ret, err);
 }
 
 /* --- Whether it would --- */
@@ -227,14 +145,14 @@ static void show_dry_run(const struct mu_ruling *ruling, const struct mu_policy 
 }
 
 /* All but the signature that counts, and without a trace. */
-static int dry_run(const struct mu_args *args, const struct signer *signer,
+static int dry_run(const struct mu_args *args, const struct mu_signer *signer,
                    const struct mu_order *order, const struct mu_ruling *ruling,
                    struct mu_error *err)
 {
     const char *profile = mu_profile_rules(order->profile)->name;
     MU_AUTO_STRUCT(mu_cert) draft = NULL;
     MU_AUTO_CLEAR(mu_cert_info) info = {0};
-    bool would = sign(signer, order, &draft, err) == 0;
+    bool would = mu_signer_issue(signer, order, &draft, err) == 0;
     if (would && read_draft(draft, order->now, &info, err) != 0)
         return -1;
     if (mu_args_json(args)) {
@@ -275,7 +193,7 @@ static int deliver(const struct mu_cert *cert, const char *path, struct mu_stage
 }
 
 /* Sign, deliver, tell. */
-static int carry_out(const struct mu_args *args, const struct signer *signer,
+static int carry_out(const struct mu_args *args, const struct mu_signer *signer,
                      const struct mu_order *order, const struct mu_ruling *ruling,
                      struct mu_error *err)
 {
@@ -284,7 +202,7 @@ static int carry_out(const struct mu_args *args, const struct signer *signer,
     MU_AUTO_CLEAR(mu_stage) stage = {.replace = mu_args_given(args, "force")};
     MU_AUTO_STRUCT(mu_cert) cert = NULL;
     if (output_path(args, path, err) != 0 || open_output(path, &stage, &fd, err) != 0 ||
-        sign(signer, order, &cert, err) != 0 || deliver(cert, path, &stage, fd, err) != 0)
+        mu_signer_issue(signer, order, &cert, err) != 0 || deliver(cert, path, &stage, fd, err) != 0)
         return -1;
     mu_note_if_cut(cert, signer->policy, ruling, order->now);
     if (mu_str_equal(path, "-")) {
@@ -302,13 +220,13 @@ static int run(const struct mu_args *args, struct mu_error *err)
     MU_AUTO_STRUCT(mu_csr) csr = NULL;
     MU_AUTO_STRUCT(mu_key) key = NULL;
     MU_AUTO_CLEAR(mu_names) names = {0};
-    MU_AUTO_CLEAR(signer) signer = {0};
+    MU_AUTO_CLEAR(mu_signer) signer = {0};
     MU_AUTO_CLEAR(mu_ruling) ruling = {0};
     if (mu_profile_parse(mu_args_value(args, "profile"), &profile, err) != 0 ||
         mu_lifetime(args, &lifetime_s, err) != 0 ||
         mu_csr_load(mu_args_at(args, 0), &csr, err) != 0 || mu_csr_verify(csr, err) != 0 ||
         mu_csr_key(csr, &key, err) != 0 || settle_names(csr, profile, &names, err) != 0 ||
-        open_signer(args, &signer, err) != 0)
+        mu_signer_open(args, &signer, err) != 0)
         return -1;
     const struct mu_order order = {
         .profile = profile,

@@ -141,6 +141,16 @@ time_t mu_cert_not_after(const struct mu_cert *cert)
     return mu_time_from_asn1(X509_get0_notAfter(mu_cert_x509(cert)));
 }
 
+bool mu_cert_is_signed_by(const struct mu_cert *cert, const struct mu_cert *issuer)
+{
+    X509 *x = mu_cert_x509(cert), *by = mu_cert_x509(issuer);
+    EVP_PKEY *key = X509_get0_pubkey(by);
+    bool is = X509_NAME_cmp(X509_get_issuer_name(x), X509_get_subject_name(by)) == 0 &&
+              key != NULL && X509_verify(x, key) == 1;
+    ERR_clear_error();
+    return is;
+}
+
 bool mu_cert_is_ca(const struct mu_cert *cert)
 {
     /* Of X509_check_ca()'s answers, 3 is a self-signed v1 certificate, which OpenSSL takes for a root. Its 1

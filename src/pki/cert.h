@@ -54,6 +54,8 @@ void mu_cert_to_der(const struct mu_cert *cert, struct mu_buf *ret);
 /* What other code asks most; mu_cert_info (info.h) has all the rest. */
 time_t mu_cert_not_before(const struct mu_cert *cert);
 time_t mu_cert_not_after(const struct mu_cert *cert);
+bool mu_cert_is_signed_by(const struct mu_cert *cert,
+                          const struct mu_cert *issuer); /* by name and key */
 bool mu_cert_is_ca(const struct mu_cert *cert); /* basicConstraints says CA:TRUE, or a v1 root */
 void mu_cert_sha256(const struct mu_cert *cert, unsigned char ret[32]);
 

@@ -137,22 +137,52 @@ int mu_key_generate(const char *name, struct mu_key **ret, struct mu_error *err)
     return mu_key_wrap(evp, ret, err);
 }
 
-int mu_key_to_pem(const struct mu_key *key, const struct mu_secret *passphrase, struct mu_buf *ret,
-                  struct mu_error *err)
+int mu_key_generate_like(const struct mu_key *like, struct mu_key **ret, struct mu_error *err)
+{
+    char kind[MU_KEY_DESCRIPTION_LEN];
+    EVP_PKEY *evp = mu_key_evp(like), *made = NULL;
+    MU_AUTO(EVP_PKEY_CTX) ctx = EVP_PKEY_CTX_new_from_pkey(NULL, evp, NULL);
+    bool rsa = EVP_PKEY_is_a(evp, "RSA") || EVP_PKEY_is_a(evp, "RSA-PSS");
+    if (ctx == NULL || EVP_PKEY_keygen_init(ctx) != 1 ||
+        (rsa && EVP_PKEY_CTX_set_rsa_keygen_bits(ctx, EVP_PKEY_get_bits(evp)) != 1) ||
+        EVP_PKEY_keygen(ctx, &made) != 1) {
+        mu_fail_openssl(err, MU_E_UNSUPPORTED, "another key like the old one (%s) cannot be made",
+                        mu_key_describe(like, kind));
+        return mu_hint(err, "choose another kind, or keep the key");
+    }
+    return mu_key_wrap(made, ret, err);
+}
+
+typedef int write_key_fn(BIO *bio, const EVP_PKEY *key, const EVP_CIPHER *cipher,
+                         const char *passphrase, int passphrase_len, pem_password_cb *cb, void *arg);
+
+static int write_key(write_key_fn *write, const struct mu_key *key,
+                     const struct mu_secret *passphrase, struct mu_buf *ret, struct mu_error *err)
 {
     /* Secure memory would be better still; BIO_s_secmem() needs an arena that the program has set up, and
      * wipes what it frees just the same without one. */
     MU_AUTO(BIO) bio = BIO_new(BIO_s_secmem());
     bool encrypted = passphrase != NULL && passphrase->data != NULL;
-    char *pem = NULL;
-    if (bio == NULL ||
-        PEM_write_bio_PKCS8PrivateKey(bio, mu_key_evp(key), encrypted ? EVP_aes_256_cbc() : NULL,
-                                      encrypted ? passphrase->data : NULL,
-                                      encrypted ? (int)passphrase->len : 0, NULL, NULL) != 1)
+    char *written = NULL;
+    if (bio == NULL || write(bio, mu_key_evp(key), encrypted ? EVP_aes_256_cbc() : NULL,
+                             encrypted ? passphrase->data : NULL,
+                             encrypted ? (int)passphrase->len : 0, NULL, NULL) != 1)
         return mu_fail_openssl(err, MU_E_CRYPTO, "the key could not be written");
-    long len = BIO_get_mem_data(bio, &pem);
-    mu_buf_add(ret, pem, (size_t)len);
+    long len = BIO_get_mem_data(bio, &written);
+    mu_buf_add(ret, written, (size_t)len);
     return mu_buf_failed(ret) ? mu_fail_nomem(err) : 0;
+}
+
+int mu_key_to_pem(const struct mu_key *key, const struct mu_secret *passphrase, struct mu_buf *ret,
+                  struct mu_error *err)
+{
+    return write_key(PEM_write_bio_PKCS8PrivateKey, key, passphrase, ret, err);
+}
+
+int mu_key_to_der(const struct mu_key *key, const struct mu_secret *passphrase, struct mu_buf *ret,
+                  struct mu_error *err)
+{
+    return write_key(i2d_PKCS8PrivateKey_bio, key, passphrase, ret, err);
 }
 
 /* The first private key among what a file holds; protected ones and PKCS#12 are opened on the way. */

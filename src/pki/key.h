@@ -26,6 +26,10 @@ extern const char mu_key_types[];
  */
 MU_CHECK int mu_key_generate(const char *type, struct mu_key **ret, struct mu_error *err);
 
+/* Another key of the same kind and size. Fails with MU_E_UNSUPPORTED. */
+MU_CHECK int mu_key_generate_like(const struct mu_key *like, struct mu_key **ret,
+                                  struct mu_error *err);
+
 /* 0 if mu_key_generate() would know this type; else fails as it does. For checking before work is done. */
 MU_CHECK int mu_key_type_check(const char *type, struct mu_error *err);
 
@@ -39,6 +43,10 @@ MU_CHECK int mu_key_rule_check(const char *rule, struct mu_error *err);
 /* PKCS#8 PEM, encrypted (PBES2, AES-256-CBC, scrypt or PBKDF2) when `passphrase` is not NULL. `ret` must
  * be a secret buffer. [RFC 5958, RFC 8018] */
 MU_CHECK int mu_key_to_pem(const struct mu_key *key, const struct mu_secret *passphrase,
+                           struct mu_buf *ret, struct mu_error *err);
+
+/* The same as DER. */
+MU_CHECK int mu_key_to_der(const struct mu_key *key, const struct mu_secret *passphrase,
                            struct mu_buf *ret, struct mu_error *err);
 
 /*

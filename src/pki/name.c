@@ -329,15 +329,13 @@ static int foreign_text(const unsigned char *data, int len, char ret[NAME_TEXT_M
     char shown[256], check[NAME_TEXT_MAX];
     mu_str_printable(data, len < 0 ? 0 : (size_t)len, shown, sizeof shown);
     if (len <= 0 || len >= NAME_TEXT_MAX || memchr(data, '\0', (size_t)len) != NULL)
-        return mu_fail(err, MU_E_NAME,
-                       "the request has the name \"%s\", which is empty, too long or has a NUL in it",
+        return mu_fail(err, MU_E_NAME, "the name \"%s\" is empty, too long or has a NUL in it",
                        shown);
     memcpy(ret, data, (size_t)len);
     ret[len] = '\0';
     mu_str_printable(ret, (size_t)len, check, sizeof check);
     if (strcmp(check, ret) != 0)
-        return mu_fail(err, MU_E_NAME,
-                       "the request has the name \"%s\", with control characters in it", shown);
+        return mu_fail(err, MU_E_NAME, "the name \"%s\" has control characters in it", shown);
     return 0;
 }
 
@@ -347,7 +345,7 @@ static int add_foreign_ip(struct mu_names *names, const ASN1_OCTET_STRING *ip, s
     int len = ASN1_STRING_length(ip);
     if ((len != 4 && len != 16) || inet_ntop(len == 4 ? AF_INET : AF_INET6,
                                              ASN1_STRING_get0_data(ip), text, sizeof text) == NULL)
-        return mu_fail(err, MU_E_NAME, "the request has an IP address of %d octets, not 4 or 16",
+        return mu_fail(err, MU_E_NAME, "an IP address among the names has %d octets, not 4 or 16",
                        len);
     return append(names, MU_SAN_IP, text, err);
 }
@@ -368,7 +366,7 @@ static int add_foreign_san(struct mu_names *names, const GENERAL_NAME *name, str
             return -1;
         return append(names, (enum mu_san_kind)kind, value, err);
     }
-    mu_fail(err, MU_E_NAME, "the request has an alternative name of a kind that is not issued here");
+    mu_fail(err, MU_E_NAME, "one of the alternative names is of a kind that is not issued here");
     return mu_hint(err, "ask for DNS names, IP addresses, URIs and e-mail addresses only");
 }
 
@@ -390,4 +388,11 @@ int mu_names_from_x509(const X509_NAME *subject, const GENERAL_NAMES *san, struc
         if (add_foreign_san(ret, sk_GENERAL_NAME_value(san, i), err) != 0)
             return -1;
     return 0;
+}
+
+int mu_names_from_cert(const struct mu_cert *cert, struct mu_names *ret, struct mu_error *err)
+{
+    X509 *x = mu_cert_x509(cert);
+    MU_AUTO(GENERAL_NAMES) san = X509_get_ext_d2i(x, NID_subject_alt_name, NULL, NULL);
+    return mu_names_from_x509(X509_get_subject_name(x), san, ret, err);
 }

@@ -12,6 +12,7 @@
 
 #include "base/error.h"
 #include "base/macros.h"
+#include "pki/cert.h"
 
 /* RFC 5280 appendix A: ub-common-name. */
 #define MU_CN_MAX 64
@@ -72,5 +73,9 @@ MU_CHECK int mu_names_to_x509(const struct mu_names *names, X509_NAME **ret_subj
                               GENERAL_NAMES **ret_san, struct mu_error *err);
 MU_CHECK int mu_names_from_x509(const X509_NAME *subject, const GENERAL_NAMES *san,
                                 struct mu_names *ret, struct mu_error *err);
+
+/* The names of a certificate. Fails with MU_E_NAME where it has one of a kind that is not issued here. */
+MU_CHECK int mu_names_from_cert(const struct mu_cert *cert, struct mu_names *ret,
+                                struct mu_error *err);
 
 #endif

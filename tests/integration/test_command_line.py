@@ -12,7 +12,8 @@ from conftest import BINARY, WAIT
 from door import Door
 from terminal import answer
 
-COMMANDS = ["init", "issue", "key", "request", "sign", "inspect", "verify", "list", "policy", "revoke", "crl", "audit", "ca", "ocsp", "serve", "get", "demo"]
+COMMANDS = ["init", "issue", "key", "request", "sign", "inspect", "verify", "list", "policy", "renew", "revoke", "crl",
+            "audit", "ca", "ocsp", "serve", "get", "demo"]
 GROUPS = {"ca": ["ca passwd"], "ocsp": ["ocsp answer", "ocsp request", "ocsp read"]}
 SINGLE = [one for name in COMMANDS for one in GROUPS.get(name, [name])]  # what can be run
 STAYS = ["serve", "get"]  # their examples need a door, on ports that others may hold

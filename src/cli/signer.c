@@ -1,0 +1,86 @@
+#include "cli/signer.h"
+
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+#include "cli/passphrase.h"
+#include "cli/print.h"
+#include "pki/info.h"
+
+/* A CA from elsewhere may work here and fail in the eyes of others. */
+static void warn_about_ca(const struct mu_cert *ca, const char *path)
+{
+    struct mu_error ignored = MU_ERROR_INIT;
+    MU_AUTO_CLEAR(mu_cert_info) info = {0};
+    if (mu_cert_info_read(ca, time(NULL), &info, &ignored) != 0)
+        return;
+    for (size_t i = 0; i < info.problems.count; i++)
+        mu_warn("the CA in %s: %s", path, info.problems.at[i]);
+}
+
+void mu_signer_clear(struct mu_signer *signer)
+{
+    mu_authority_free(signer->authority);
+    mu_certs_clear(&signer->chain);
+    mu_key_free(signer->key);
+    mu_policy_free(signer->own_policy);
+    *signer = (struct mu_signer){.authority = NULL};
+}
+
+/* A policy lies beside its CA's certificate, so that a home's own files, given by name, are no way round it. */
+static int load_policy_beside(const char *ca_path, struct mu_policy **ret, struct mu_error *err)
+{
+    char path[MU_PATH_LEN];
+    char *real =
+        realpath(ca_path, NULL); /* NULL: standard input, say, which has nothing beside it */
+    char *slash = real == NULL ? NULL : strrchr(real, '/');
+    if (slash == NULL)
+        return mu_policy_new(ret, err);
+    *slash = '\0';
+    int result = mu_path_join(real, "policy.yaml", path, err) != 0
+                     ? -1
+                     : mu_policy_load_or_built_in(path, ret, err);
+    free(real);
+    return result;
+}
+
+int mu_signer_open(const struct mu_args *args, struct mu_signer *ret, struct mu_error *err)
+{
+    struct mu_passphrase_source source = mu_passphrase_source(args);
+    const char *ca_path = mu_args_value(args, "cacert");
+    const char *key_path = mu_args_value(args, "cakey");
+    if ((ca_path == NULL) != (key_path == NULL))
+        return mu_usage(err, args, "--cacert and --cakey go together");
+    if (ca_path == NULL)
+        return mu_authority_open(mu_args_home(args), &source, &ret->authority, err) != 0
+                   ? -1
+                   : mu_authority_policy(ret->authority, &ret->policy, err);
+    if (mu_certs_load(ca_path, NULL, &ret->chain, err) != 0 ||
+        mu_key_load(key_path, &source, &ret->key, err) != 0 ||
+        mu_cert_match_key(ret->chain.at[0], ret->key, ca_path, key_path, err) != 0 ||
+        load_policy_beside(ca_path, &ret->own_policy, err) != 0)
+        return -1;
+    ret->policy = ret->own_policy;
+    warn_about_ca(ret->chain.at[0], ca_path);
+    return 0;
+}
+
+const struct mu_cert *mu_signer_cert(const struct mu_signer *signer)
+{
+    return signer->authority != NULL ? mu_authority_cert(signer->authority) : signer->chain.at[0];
+}
+
+int mu_signer_issue(const struct mu_signer *signer, const struct mu_order *order,
+                    struct mu_cert **ret, struct mu_error *err)
+{
+    if (signer->authority != NULL)
+        return mu_authority_issue(signer->authority, order, ret, err);
+    const struct mu_issuer issuer = {
+        .cert = signer->chain.at[0],
+        .key = signer->key,
+        .above = &signer->chain,
+        .policy = signer->policy,
+    };
+    return mu_issue_by(&issuer, order, ret, err);
+}

@@ -1,0 +1,29 @@
+#ifndef MU_CLI_SIGNER_H
+#define MU_CLI_SIGNER_H
+
+/* Who signs: the home CA, or the one given with --cacert and --cakey; and its policy. */
+
+#include "authority/authority.h"
+#include "cli/cmd.h"
+
+struct mu_signer {                  /* all zero before it is opened */
+    struct mu_authority *authority; /* NULL: the other */
+    struct mu_certs chain;
+    struct mu_key *key;
+    struct mu_policy *own_policy;
+    const struct mu_policy *policy; /* borrowed from one of them */
+};
+
+/* Fails as mu_authority_open(), the loaders and mu_policy_load() do, and with MU_E_USAGE. */
+MU_CHECK int mu_signer_open(const struct mu_args *args, struct mu_signer *ret, struct mu_error *err);
+void mu_signer_clear(struct mu_signer *signer);
+MU_AUTO_DEFINE_CLEAR(mu_signer, mu_signer_clear)
+
+/* The CA's certificate. Borrowed. */
+const struct mu_cert *mu_signer_cert(const struct mu_signer *signer);
+
+/* Issue, and record it where there are records. Fails as mu_authority_issue() does. */
+MU_CHECK int mu_signer_issue(const struct mu_signer *signer, const struct mu_order *order,
+                             struct mu_cert **ret, struct mu_error *err);
+
+#endif
