@@ -10,7 +10,6 @@
 
 #include "base/str.h"
 #include "base/time.h"
-#include "pki/object.h"
 
 /* --- Entries --- */
 
@@ -176,11 +175,10 @@ static bool read_signer(void *arg, const struct mu_ca_record *ca)
     struct check *check = arg;
     struct mu_error ignored = MU_ERROR_INIT;
     char sha256[MU_SHA256_LEN];
-    MU_AUTO_CLEAR(mu_objects) objects = {0};
+    MU_AUTO_STRUCT(mu_cert) cert = NULL;
     if (mu_str_equal(mu_sha256(ca->der, ca->der_len, sha256), ca->sha256) &&
-        mu_objects_parse("the CA's records", ca->der, ca->der_len, &objects, &ignored) == 0 &&
-        objects.count == 1 && objects.at[0].kind == MU_OBJECT_CERT &&
-        mu_cert_key(objects.at[0].cert, &check->signer, &ignored) != 0)
+        mu_cert_parse("the CA's records", ca->der, ca->der_len, &cert, &ignored) == 0 &&
+        mu_cert_key(cert, &check->signer, &ignored) != 0)
         check->signer = NULL;
     return false;
 }

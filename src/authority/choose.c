@@ -13,7 +13,6 @@
 
 enum {
     DIGITS_MIN = 4, /* of a beginning: fewer are sooner somebody's name */
-    DIGITS_MAX = 64,
     LISTED_MAX = 5, /* in an error */
 };
 
@@ -80,22 +79,21 @@ static int add(struct mu_store *store, const struct mu_store_filter *filter, str
 
 /* --- What a text may mean --- */
 
-/* Hexadecimal digits as the records have them, "" when it is anything else. */
-static void read_digits(const char *text, char ret[DIGITS_MAX + 1])
+bool mu_choose_digits(const char *text, char ret[MU_DIGITS_LEN])
 {
     size_t len = 0;
+    ret[0] = '\0';
     if (mu_str_starts_with(text, "0x") || mu_str_starts_with(text, "0X"))
         text += 2;
     for (; *text != '\0'; text++) {
         if (*text == ':')
             continue;
-        if (!isxdigit((unsigned char)*text) || len == DIGITS_MAX) {
-            len = 0;
-            break;
-        }
+        if (!isxdigit((unsigned char)*text) || len == MU_DIGITS_LEN - 1)
+            return false;
         ret[len++] = (char)toupper((unsigned char)*text);
     }
     ret[len] = '\0';
+    return len > 0;
 }
 
 static bool is_file(const char *text)
@@ -121,11 +119,29 @@ static int add_file(struct mu_store *store, const char *path, struct mu_choices 
     return mu_hint(err, "see who issued it with: mutual inspect; or name the CA with --home DIR");
 }
 
+/* DNS names are recorded in lower case, however they were written; a person's name as it was. */
+static int add_name(struct mu_store *store, const char *text, struct mu_choices *ret,
+                    struct mu_error *err)
+{
+    struct mu_store_filter filter = {.name = text};
+    MU_AUTO_CLEAR(mu_buf) lower = MU_BUF_INIT;
+    if (add(store, &filter, ret, err) != 0)
+        return -1;
+    if (ret->count > 0)
+        return 0;
+    for (const char *p = text; *p != '\0'; p++)
+        mu_buf_add(&lower, (char[]){(char)tolower((unsigned char)*p)}, 1);
+    if (mu_buf_failed(&lower))
+        return mu_fail_nomem(err);
+    filter.name = mu_buf_str(&lower);
+    return add(store, &filter, ret, err);
+}
+
 /* A serial number begins with a zero where its first octet is small, and not everybody writes it. */
 static int add_digits(struct mu_store *store, const char *digits, bool whole,
                       struct mu_choices *ret, struct mu_error *err)
 {
-    char padded[DIGITS_MAX + 2];
+    char padded[MU_DIGITS_LEN + 1];
     snprintf(padded, sizeof padded, "0%s", digits);
     const char *const serials[] = {digits, padded};
     for (size_t i = 0; i < MU_COUNT(serials) && ret->count == 0; i++) {
@@ -179,19 +195,18 @@ static int fail_not_found(const char *text, struct mu_error *err)
 
 int mu_choose(struct mu_store *store, const char *text, struct mu_choices *ret, struct mu_error *err)
 {
-    char digits[DIGITS_MAX + 1];
-    struct mu_store_filter by_name = {.name = text};
-    read_digits(text, digits);
+    char digits[MU_DIGITS_LEN];
+    bool is_digits = mu_choose_digits(text, digits);
 
     if (strchr(text, '/') != NULL && is_file(text))
         return add_file(store, text, ret, err);
-    if (*digits != '\0' && (add_digits(store, digits, true, ret, err) != 0 || ret->count > 0))
-        return ret->count > 0 ? 0 : -1;
-    if (add(store, &by_name, ret, err) != 0)
+    if (is_digits && add_digits(store, digits, true, ret, err) != 0)
+        return -1;
+    if (ret->count == 0 && add_name(store, text, ret, err) != 0)
         return -1;
     if (ret->count > 0)
         return 0;
-    if (strlen(digits) >= DIGITS_MIN && add_digits(store, digits, false, ret, err) != 0)
+    if (is_digits && strlen(digits) >= DIGITS_MIN && add_digits(store, digits, false, ret, err) != 0)
         return -1;
     if (ret->count > 1)
         return fail_ambiguous(text, "have a serial number or fingerprint that begins with", ret,
@@ -219,4 +234,62 @@ int mu_choose_one(struct mu_store *store, const char *text, enum mu_state wanted
     while (ret->count > 1)
         free((char *)ret->at[--ret->count].serial);
     return 0;
+}
+
+/* --- Which issuer --- */
+
+struct issuer_search {
+    const char *text, *digits; /* digits may be NULL */
+    char *key;                 /* "" until one is found */
+    bool several;
+};
+
+static bool fits_ca(const struct issuer_search *search, const struct mu_ca_record *ca)
+{
+    char label[MU_CERT_LABEL_LEN];
+    struct mu_error ignored = MU_ERROR_INIT;
+    MU_AUTO_STRUCT(mu_cert) cert = NULL;
+    if (search->digits != NULL && (mu_str_starts_with(ca->sha256, search->digits) ||
+                                   mu_str_starts_with(ca->key, search->digits)))
+        return true;
+    return mu_cert_parse("the CA's records", ca->der, ca->der_len, &cert, &ignored) == 0 &&
+           mu_str_equal(mu_cert_label(cert, label), search->text);
+}
+
+static bool look_at_ca(void *arg, const struct mu_ca_record *ca)
+{
+    struct issuer_search *search = arg;
+    if (!fits_ca(search, ca))
+        return true;
+    search->several = *search->key != '\0' && !mu_str_equal(search->key, ca->key);
+    mu_str_copy(search->key, MU_SHA256_LEN, ca->key);
+    return !search->several;
+}
+
+int mu_choose_issuer(struct mu_store *store, const char *text, char ret[MU_SHA256_LEN],
+                     struct mu_error *err)
+{
+    char digits[MU_DIGITS_LEN];
+    struct issuer_search search = {.text = text, .key = ret};
+    MU_AUTO_STRUCT(mu_cert) cert = NULL;
+    ret[0] = '\0';
+    if (mu_choose_digits(text, digits) && strlen(digits) >= DIGITS_MIN)
+        search.digits = digits;
+    if (mu_store_ca_each(store, NULL, look_at_ca, &search, err) != 0)
+        return -1;
+    if (search.several) {
+        mu_fail(err, MU_E_AMBIGUOUS, "several CA keys that have issued here fit \"%.200s\"", text);
+        return mu_hint(err, "give the CA's certificate: FILE.crt, or its SHA-256 fingerprint");
+    }
+    if (*ret != '\0')
+        return 0;
+    if (is_file(text)) {
+        if (mu_cert_load(text, &cert, err) != 0)
+            return -1;
+        mu_cert_key_sha256(cert, ret);
+        return 0;
+    }
+    mu_fail(err, MU_E_NOT_FOUND,
+            "no CA that has issued here has the name or fingerprint \"%.200s\"", text);
+    return mu_hint(err, "give the CA's certificate: FILE.crt, or its name, or its fingerprint");
 }

@@ -10,6 +10,7 @@
 #include "cli/cmd.h"
 #include "cli/describe.h"
 #include "cli/print.h"
+#include "cli/records.h"
 
 static bool show_text(void *arg, const struct mu_trail_entry *entry)
 {
@@ -79,12 +80,9 @@ static int run(const struct mu_args *args, struct mu_error *err)
     if (*word != '\0' && !mu_str_equal(word, "verify"))
         return mu_usage(err, args,
                         "there is no \"audit %s\"; audit alone prints, audit verify proves", word);
-    if (mu_home_paths(mu_args_home(args), &home, err) != 0)
+    if (mu_home_paths(mu_args_home(args), &home, err) != 0 ||
+        mu_records_open(args, &store, err) != 0)
         return -1;
-    if (mu_store_open(home.db, MU_STORE_READ, &store, err) != 0)
-        return err->code == MU_E_NOT_FOUND
-                   ? mu_fail(err, MU_E_NO_CA, "there is no CA in %s", mu_args_home(args))
-                   : -1;
     return *word == '\0' ? print(args, store, err) : verify(args, store, &home, err);
 }
 

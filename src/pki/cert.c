@@ -108,6 +108,18 @@ int mu_cert_load(const char *path, struct mu_cert **ret, struct mu_error *err)
     return 0;
 }
 
+int mu_cert_parse(const char *name, const void *data, size_t len, struct mu_cert **ret,
+                  struct mu_error *err)
+{
+    MU_AUTO_CLEAR(mu_objects) objects = {0};
+    if (mu_objects_parse(name, data, len, &objects, err) != 0)
+        return -1;
+    if (objects.count != 1 || objects.at[0].kind != MU_OBJECT_CERT)
+        return mu_fail(err, MU_E_WRONG_KIND, "%s: this is not one certificate", name);
+    *ret = mu_cert_ref(objects.at[0].cert);
+    return 0;
+}
+
 void mu_cert_to_der(const struct mu_cert *cert, struct mu_buf *ret)
 {
     unsigned char *der = NULL;

@@ -47,6 +47,10 @@ bool mu_certs_misordered(const struct mu_certs *list);
 /* The first certificate of a file, alone. */
 MU_CHECK int mu_cert_load(const char *path, struct mu_cert **ret, struct mu_error *err);
 
+/* One certificate from bytes, PEM or DER; `name` is for errors. Fails with MU_E_EMPTY, MU_E_DAMAGED, MU_E_WRONG_KIND. */
+MU_CHECK int mu_cert_parse(const char *name, const void *data, size_t len, struct mu_cert **ret,
+                           struct mu_error *err);
+
 /* Append it as PEM, as DER. Failure shows in mu_buf_failed(). */
 void mu_cert_to_pem(const struct mu_cert *cert, struct mu_buf *ret);
 void mu_cert_to_der(const struct mu_cert *cert, struct mu_buf *ret);

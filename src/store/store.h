@@ -207,6 +207,10 @@ MU_CHECK int mu_store_trail_tip(struct mu_store *store, int64_t *ret_seq,
 MU_CHECK int mu_store_trail_each(struct mu_store *store, int64_t from, mu_trail_fn *each, void *arg,
                                  struct mu_error *err);
 
+/* Those about one certificate, in order. */
+MU_CHECK int mu_store_trail_about(struct mu_store *store, const char *serial, mu_trail_fn *each,
+                                  void *arg, struct mu_error *err);
+
 struct mu_trail_head { /* a signature over the trail up to `seq` */
     int64_t seq;
     time_t at;

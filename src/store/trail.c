@@ -60,14 +60,22 @@ static bool hand_over_entry(void *arg, const struct mu_value *row)
     return entries->each(entries->arg, &entry);
 }
 
+#define ENTRIES "SELECT seq, at, who, host, action, serial, sha256, detail, hash FROM trail "
+
 int mu_store_trail_each(struct mu_store *store, int64_t from, mu_trail_fn *each, void *arg,
                         struct mu_error *err)
 {
     struct entries entries = {.each = each, .arg = arg};
-    return MU_RUN(store,
-                  "SELECT seq, at, who, host, action, serial, sha256, detail, hash FROM trail "
-                  "WHERE seq >= $1 ORDER BY seq",
-                  hand_over_entry, &entries, err, mu_number(from));
+    return MU_RUN(store, ENTRIES "WHERE seq >= $1 ORDER BY seq", hand_over_entry, &entries, err,
+                  mu_number(from));
+}
+
+int mu_store_trail_about(struct mu_store *store, const char *serial, mu_trail_fn *each, void *arg,
+                         struct mu_error *err)
+{
+    struct entries entries = {.each = each, .arg = arg};
+    return MU_RUN(store, ENTRIES "WHERE serial = $1 AND serial <> '' ORDER BY seq", hand_over_entry,
+                  &entries, err, mu_text(serial));
 }
 
 /* --- Signed heads --- */

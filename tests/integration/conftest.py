@@ -36,6 +36,10 @@ class Result:
     def json(self):
         return json.loads(self.stdout)
 
+    def json_lines(self):
+        """One object a line."""
+        return [json.loads(line) for line in self.stdout.splitlines()]
+
 
 def environment(home):
     """This process's environment without what would make the outcome differ from machine to machine."""

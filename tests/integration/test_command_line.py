@@ -12,8 +12,8 @@ from conftest import BINARY, WAIT
 from door import Door
 from terminal import answer
 
-COMMANDS = ["init", "issue", "key", "request", "sign", "inspect", "verify", "list", "policy", "renew", "revoke", "crl",
-            "audit", "ca", "ocsp", "serve", "get", "demo"]
+COMMANDS = ["init", "issue", "key", "request", "sign", "inspect", "verify", "list", "show", "policy", "renew", "revoke",
+            "crl", "audit", "ca", "ocsp", "serve", "get", "demo"]
 GROUPS = {"ca": ["ca passwd"], "ocsp": ["ocsp answer", "ocsp request", "ocsp read"]}
 SINGLE = [one for name in COMMANDS for one in GROUPS.get(name, [name])]  # what can be run
 STAYS = ["serve", "get"]  # their examples need a door, on ports that others may hold
@@ -155,7 +155,7 @@ def test_errors_as_json(mutual, ca, words, code, error):
 def test_options_stand_before_between_and_after_words(mutual, ca, place):
     for words in (["--json", "--home", ca, "list", "--name", "my-*"], ["list", "--name=my-*", f"--home={ca}", "--json"],
                   ["--home", ca, "list", "--json", "--name", "my-*"]):
-        assert [one["name"] for one in mutual(*words, home="/nowhere").ok().json()] == ["my-client"]
+        assert [one["name"] for one in mutual(*words, home="/nowhere").ok().json_lines()] == ["my-client"]
     mutual("issue", "--days", 1, "client", "--json", "b", "--san", "c").ok().json()
     mutual("issue", "client", "d", "-td25519").refused("d25519", code=2)
     mutual("issue", "client", "d", "-ted25519").ok()
@@ -199,7 +199,7 @@ def test_closed_standard_streams_do_no_harm(mutual, ca, tmp_path):
     assert result.code in (0, 1)
     db = (ca / "mutual.db").read_bytes()
     assert db.startswith(b"SQLite format 3\0") and b"mutual: " not in db
-    assert [one["name"] for one in mutual("list", "--json").ok().json()] in (["a"], [])
+    assert [one["name"] for one in mutual("list", "--json").ok().json_lines()] in (["a"], [])
     for made in tmp_path.glob("a.*"):
         assert made.read_text().startswith("-----BEGIN ")
 
@@ -244,6 +244,6 @@ def test_json_is_json_whatever_the_names(mutual, ca, tmp_path):
     strange = 'a "quoted" \\ name ę'
     facts = mutual("issue", "client", strange, "--json").ok().json()
     assert facts["subject"].startswith("CN=")
-    assert mutual("list", "--json").ok().json()[0]["name"] == strange
+    assert mutual("list", "--json").ok().json_lines()[0]["name"] == strange
     told = json.loads(mutual("sign", "--json", b"n\xff\x01.csr".decode(errors="surrogateescape")).stdout)["error"]
     assert "\\xff\\x01" in told["what"]

@@ -43,7 +43,7 @@ def test_an_address_is_no_common_name_where_that_would_count_as_a_host(mutual, b
 def test_what_is_not_is_refused_before_anything_is_made(mutual, bound, tmp_path, profile, given, said):
     mutual("issue", profile, *given).refused('the CA "Bound CA" may not issue for', said, "mutual inspect")
     assert files(tmp_path) == []
-    assert mutual("list", "--json").ok().json() == []
+    assert mutual("list", "--json").ok().json_lines() == []
 
 
 def test_a_request_is_held_to_them_too(mutual, bound, tmp_path):

@@ -83,7 +83,7 @@ def test_no_command_uses_a_standard_stream_for_something_else(mutual, ca, tmp_pa
     assert mutual("issue", "client", "a", prefix=prefix).code == 1, "it cannot say what it did"
     assert (tmp_path / "a.key").read_text().startswith("-----BEGIN PRIVATE KEY-----\n")
     assert (tmp_path / "a.crt").read_text().endswith("-----END CERTIFICATE-----\n")
-    assert [one["name"] for one in mutual("list", "--json").ok().json()] == ["a"]
+    assert [one["name"] for one in mutual("list", "--json").ok().json_lines()] == ["a"]
 
 
 # --- Connections ---

@@ -50,7 +50,7 @@ def test_force_moves_the_old_ca_aside(mutual, ca):
         keys.add((ca / "ca.key").read_bytes())
     assert {path.read_bytes() for path in ca.rglob("ca.key")} == keys
     assert len(keys) == 4
-    assert mutual("list", "--json").ok().json() == [], "the records are the old CA's, and went with it"
+    assert mutual("list", "--json").ok().json_lines() == [], "the records are the old CA's, and went with it"
     assert len(list(ca.glob("old-*/mutual.db"))) == 3
     assert all(mode(old) == 0o700 for old in ca.glob("old-*"))
 
@@ -69,7 +69,7 @@ def test_a_lost_certificate_is_no_reason_to_begin_anew_unasked(mutual, ca):
     mutual("issue", "client", "a").ok()
     (ca / "ca.crt").unlink()
     mutual("init").refused("ca.key", "--force")
-    assert len(mutual("list", "--json").ok().json()) == 1
+    assert len(mutual("list", "--json").ok().json_lines()) == 1
 
 
 def test_the_home_is_what_is_said_nearest(mutual, tmp_path):
@@ -106,7 +106,7 @@ def test_a_key_with_a_passphrase_needs_it(mutual, home, tmp_path):
     mutual("issue", "client", "a", "--passphrase-file", secret).ok()
     mutual("issue", "client", "b", env={"MUTUAL_PASSPHRASE_FILE": secret}).ok()
     assert "horse" not in (home / "mutual.db").read_bytes().decode(errors="replace")
-    assert len(mutual("list", "--json").ok().json()) == 2
+    assert len(mutual("list", "--json").ok().json_lines()) == 2
 
 
 def next_command(result):

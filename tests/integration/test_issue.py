@@ -45,7 +45,7 @@ def test_facts_as_json(mutual, ca, tmp_path):
         "my-client.crt", "my-client.key", "client", [])
     assert facts["serial"] == serial(tmp_path / "my-client.crt")
     assert facts["san"] == ["DNS:my-client"]
-    listed = mutual("list", "--json").ok().json()
+    listed = mutual("list", "--json").ok().json_lines()
     assert [(one["serial"], one["not_after"]) for one in listed] == [(facts["serial"], facts["not_after"])]
 
 
@@ -117,7 +117,7 @@ def test_files_that_are_there_are_left_alone_and_nothing_is_issued(mutual, ca, t
         mutual("issue", "client", "a").refused(taken, "exists already", "--force")
         assert files(tmp_path) == [taken] and (tmp_path / taken).read_text() == "mine"
         (tmp_path / taken).unlink()
-    assert mutual("list", "--json").ok().json() == []
+    assert mutual("list", "--json").ok().json_lines() == []
 
 
 def test_force_replaces_both(mutual, ca, tmp_path):
@@ -127,7 +127,7 @@ def test_force_replaces_both(mutual, ca, tmp_path):
     assert (tmp_path / "a.key").read_bytes() != before
     is_whole_pair(tmp_path / "a")
     assert files(tmp_path) == ["a.crt", "a.key"]
-    assert len(mutual("list", "--json").ok().json()) == 2
+    assert len(mutual("list", "--json").ok().json_lines()) == 2
 
 
 def test_the_new_key_may_have_a_passphrase(mutual, ca, tmp_path):
@@ -179,7 +179,7 @@ def test_what_cannot_be_issued_is_refused_in_words_and_leaves_nothing(mutual, ca
     result = mutual("issue", *words).refused(said, "hint: ", code=code)
     assert "\x1b" not in result.stderr and result.stdout == ""
     assert files(tmp_path) == []
-    assert mutual("list", "--json").ok().json() == []
+    assert mutual("list", "--json").ok().json_lines() == []
 
 
 def test_nobody_gets_the_cas_own_name(mutual, home, tmp_path):

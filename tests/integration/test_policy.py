@@ -63,7 +63,7 @@ def test_what_it_allows_is_issued_as_it_says(mutual, ca, policy, tmp_path):
 def test_what_it_does_not_allow_is_refused_with_the_rules_place(mutual, policy, tmp_path, words, said, line):
     mutual("issue", *words).refused("the policy does not allow", said, f"{policy}:{line}:")
     assert files(tmp_path) == []
-    assert mutual("list", "--json").ok().json() == []
+    assert mutual("list", "--json").ok().json_lines() == []
 
 
 def test_an_overlong_lifetime_can_be_cut(mutual, policy, tmp_path):
@@ -107,7 +107,7 @@ def test_a_mistake_in_it_stops_all_issuing(mutual, ca, policy, tmp_path, bad, sa
         result = mutual(*words).refused(str(policy), said)
         assert "\x1b" not in result.stderr
     assert files(tmp_path) == before
-    assert mutual("list", "--json").ok().json() == []
+    assert mutual("list", "--json").ok().json_lines() == []
 
 
 @pytest.mark.parametrize("spoil", [
@@ -118,7 +118,7 @@ def test_a_mistake_in_it_stops_all_issuing(mutual, ca, policy, tmp_path, bad, sa
 def test_one_that_cannot_be_read_stops_all_issuing(mutual, policy, spoil):
     spoil(policy)
     mutual("issue", "peer", "a").refused("policy.yaml", "hint: ")
-    assert mutual("list", "--json").ok().json() == []
+    assert mutual("list", "--json").ok().json_lines() == []
 
 
 # --- mutual policy ---
@@ -198,7 +198,7 @@ def test_a_dry_run_says_yes_by_which_rules_and_shows_the_certificate(mutual, ca,
     for never in ("BEGIN", "SHA-256     ", "serial  "):
         assert never not in result.stdout
     assert files(tmp_path, ca) == before and mutual("audit").ok().stdout == trail
-    assert mutual("list", "--json").ok().json() == []
+    assert mutual("list", "--json").ok().json_lines() == []
 
 
 def test_a_dry_run_shows_what_is_then_signed(mutual, policy, tmp_path):

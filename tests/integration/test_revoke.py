@@ -47,7 +47,7 @@ def test_a_revoked_certificate_is_on_the_list_with_its_reason(mutual, ca, alice)
     assert "revoked" in verify(ca, alice, code=2)
     judged = mutual("verify", "alice.crt", "--crl", ca / "ca.crl")
     assert judged.code == 1 and "was revoked" in judged.stdout and "key was exposed" in judged.stdout
-    assert mutual("list", "--json").ok().json()[0]["state"] == "revoked"
+    assert mutual("list", "--json").ok().json_lines()[0]["state"] == "revoked"
 
 
 def test_what_is_not_revoked_is_good_in_the_eyes_of_others(mutual, ca, alice):

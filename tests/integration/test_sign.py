@@ -34,7 +34,7 @@ def test_a_request_of_mutual_becomes_a_certificate_of_each_kind(mutual, ca, tmp_
         verify(ca / "ca.crt", tmp_path / "one.example.crt", purpose)
     assert names(tmp_path / "one.example.crt") == ["DNS:one.example", "IP Address:10.0.0.1"]
     is_whole_pair(tmp_path / "one.example")
-    listed = mutual("list", "--json").ok().json()
+    listed = mutual("list", "--json").ok().json_lines()
     assert [(one["name"], one["kind"]) for one in listed] == [("one.example", profile)]
 
 
@@ -75,7 +75,7 @@ def test_any_ca_can_sign_and_nothing_is_recorded(mutual, ca, openssl_ca, tmp_pat
     mutual("sign", "my.csr", "--cacert", "ca.crt", "--cakey", "ca.key", "--days", 5).ok()
     openssl("verify", "-CAfile", tmp_path / "ca.crt", "-purpose", "sslserver", tmp_path / "my.crt")
     assert lifetime(tmp_path / "my.crt") == pytest.approx(5 * DAY, abs=600)
-    assert mutual("list", "--json").ok().json() == []
+    assert mutual("list", "--json").ok().json_lines() == []
 
 
 def test_a_v1_ca_can_sign(mutual, tmp_path):
@@ -120,7 +120,7 @@ def test_a_request_that_was_altered_is_refused(mutual, ca, tmp_path):
     mutual("sign", "my.der", "--profile", "client").refused("not signed by the key", "mutual request")
     (tmp_path / "my.der").write_bytes(data[:-9] + bytes([data[-9] ^ 1]) + data[-8:])
     mutual("sign", "my.der", "--profile", "client").refused("not signed by the key")
-    assert mutual("list", "--json").ok().json() == []
+    assert mutual("list", "--json").ok().json_lines() == []
 
 
 @pytest.mark.parametrize("extensions, said", [
@@ -178,7 +178,7 @@ def test_a_ca_that_strict_verifiers_refuse_signs_with_a_warning(mutual, openssl_
 def test_a_place_that_cannot_be_written_costs_no_certificate(mutual, ca, tmp_path):
     request(tmp_path)
     mutual("sign", "my.csr", "--profile", "client", "--out", "none/my.crt").refused("none/my.crt", "hint: ")
-    assert mutual("list", "--json").ok().json() == []
+    assert mutual("list", "--json").ok().json_lines() == []
 
 
 def test_an_output_file_is_not_overwritten(mutual, ca, tmp_path):
@@ -186,7 +186,7 @@ def test_an_output_file_is_not_overwritten(mutual, ca, tmp_path):
     (tmp_path / "my.crt").write_text("mine")
     mutual("sign", "my.csr", "--profile", "client").refused("my.crt", "exists already")
     assert (tmp_path / "my.crt").read_text() == "mine"
-    assert mutual("list", "--json").ok().json() == []
+    assert mutual("list", "--json").ok().json_lines() == []
     mutual("sign", "my.csr", "--profile", "client", "--force").ok()
     mutual("sign", "my.csr", "--profile", "client", "--out", "other.crt").ok()
     is_whole_pair(tmp_path / "my")

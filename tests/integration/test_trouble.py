@@ -68,7 +68,7 @@ def mount(tmp_path):
 
 
 def listed(mutual, **how):
-    return mutual("list", "--json", **how).ok().json()
+    return mutual("list", "--json", **how).ok().json_lines()
 
 
 def assert_no_half_files(*directories):

@@ -106,6 +106,7 @@ static void a_name_means_every_certificate_that_has_it(void **state)
 {
     assert_string_equal(chosen(*state, "api"), "api 0AB1, api 0AB2");
     assert_string_equal(chosen(*state, "a person/x"), "a person/x 3F01");
+    assert_string_equal(chosen(*state, "API"), "api 0AB1, api 0AB2");
     assert_string_equal(chosen(*state, "ap"), "not-found");
     assert_string_equal(chosen(*state, ""), "not-found");
 }
@@ -181,6 +182,46 @@ static void where_it_has_to_be_one_the_state_decides(void **state)
     assert_string_equal(f->choices.at[0].name, "beef"); /* one alone, whatever its state */
 }
 
+static int add_ca(struct mu_store *store, void *arg, struct mu_error *err)
+{
+    return mu_store_ca_add(store, arg, err);
+}
+
+static void an_issuer_is_meant_by_its_name_its_fingerprint_or_its_certificate(void **state)
+{
+    struct fixture *f = *state;
+    const char *path = MU_TEST_DATA "/certs/ca.crt";
+    char label[MU_CERT_LABEL_LEN], sha256[MU_SHA256_LEN], key[MU_SHA256_LEN], got[MU_SHA256_LEN];
+    MU_AUTO_STRUCT(mu_cert) cert = NULL;
+    MU_AUTO_CLEAR(mu_buf) der = MU_BUF_INIT;
+    assert_int_equal(mu_cert_load(path, &cert, &f->err), 0);
+    mu_cert_to_der(cert, &der);
+    mu_cert_label(cert, label);
+    struct mu_ca_record ca = {.sha256 = mu_cert_fingerprint(cert, sha256),
+                              .key = mu_cert_key_sha256(cert, key),
+                              .since = NOW,
+                              .der = der.data,
+                              .der_len = der.len};
+    assert_int_equal(mu_store_change(f->store, add_ca, &ca, &f->err), 0);
+    const char *const texts[] = {label, sha256, key, path};
+    for (size_t i = 0; i < MU_COUNT(texts); i++) {
+        assert_int_equal(mu_choose_issuer(f->store, texts[i], got, &f->err), 0);
+        assert_string_equal(got, key);
+    }
+    assert_int_equal(mu_choose_issuer(f->store, "nobody", got, &f->err), -1);
+    assert_int_equal(f->err.code, MU_E_NOT_FOUND);
+
+    ca.sha256 = "A second certificate of the same name under another key, as it is";
+    char second[MU_SHA256_LEN];
+    memcpy(second, ca.sha256, sizeof second - 1);
+    second[sizeof second - 1] = '\0';
+    ca.sha256 = second;
+    ca.key = "another";
+    assert_int_equal(mu_store_change(f->store, add_ca, &ca, &f->err), 0);
+    assert_int_equal(mu_choose_issuer(f->store, label, got, &f->err), -1);
+    assert_int_equal(f->err.code, MU_E_AMBIGUOUS);
+}
+
 int main(void)
 {
 #define T(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
@@ -192,6 +233,7 @@ int main(void)
         T(a_name_does_not_stand_in_the_way_of_a_whole_serial_number),
         T(a_file_means_the_certificate_in_it),
         T(where_it_has_to_be_one_the_state_decides),
+        T(an_issuer_is_meant_by_its_name_its_fingerprint_or_its_certificate),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
