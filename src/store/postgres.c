@@ -408,6 +408,13 @@ static void name_it(struct postgres_store *store)
     mu_str_printable(text, strlen(text), store->name, sizeof store->name);
 }
 
+/* libpq would print what the server remarks. */
+static void say_nothing(void *arg, const char *message)
+{
+    (void)arg;
+    (void)message;
+}
+
 static int connect_to(struct postgres_store *store, const char *url, struct mu_error *err)
 {
     char timeout[16];
@@ -419,6 +426,7 @@ static int connect_to(struct postgres_store *store, const char *url, struct mu_e
     store->db = PQconnectdbParams(words, values, 1);
     if (store->db == NULL)
         return mu_fail_nomem(err);
+    PQsetNoticeProcessor(store->db, say_nothing, NULL);
     name_it(store);
     if (PQstatus(store->db) == CONNECTION_OK)
         return 0;
