@@ -2,6 +2,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <ftw.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <string.h>
@@ -78,6 +79,61 @@ void mu_home_unlock(int lock)
 {
     if (lock >= 0)
         close(lock);
+}
+
+/* --- Work in progress --- */
+
+static int remove_entry(const char *path, const struct stat *st, int type, struct FTW *walk)
+{
+    (void)st;
+    (void)type;
+    return walk->level == 0 ? 0 : remove(path);
+}
+
+static void empty_dir(const char *dir)
+{
+    nftw(dir, remove_entry, 8, FTW_DEPTH | FTW_PHYS);
+}
+
+int mu_home_work_begin(const struct mu_home *home, const char *name, char ret_dir[MU_PATH_LEN],
+                       int *ret_lock, struct mu_error *err)
+{
+    struct stat st;
+    if (mu_path_join(home->dir, name, ret_dir, err) != 0)
+        return -1;
+    for (;;) {
+        if (mkdir(ret_dir, 0700) != 0 && errno != EEXIST)
+            return mu_fail_errno(err, MU_E_IO, "cannot make the directory %s", ret_dir);
+        int fd = open(ret_dir, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+        if (fd < 0 && errno == ENOENT)
+            continue;
+        if (fd < 0)
+            return mu_fail_errno(err, MU_E_IO, "cannot open the directory %s", ret_dir);
+        while (flock(fd, LOCK_EX) != 0 && errno == EINTR)
+            continue;
+        /* Who had it before may have removed it while we waited. */
+        if (fstat(fd, &st) == 0 && st.st_nlink > 0) {
+            empty_dir(ret_dir);
+            *ret_lock = fd;
+            return 0;
+        }
+        close(fd);
+    }
+}
+
+void mu_home_work_end(const char *dir, int lock)
+{
+    if (lock < 0)
+        return;
+    empty_dir(dir);
+    rmdir(dir);
+    close(lock);
+}
+
+bool mu_home_is_aside(const char *name)
+{
+    return mu_str_starts_with(name, ".") || mu_str_starts_with(name, "old-") ||
+           mu_str_ends_with(name, ".tmp");
 }
 
 /* --- What is there --- */
@@ -184,6 +240,11 @@ static void sync_dir(const char *path)
     }
 }
 
+void mu_home_sync(const struct mu_home *home)
+{
+    sync_dir(home->dir);
+}
+
 int mu_home_move_aside(const struct mu_home *home, time_t now, char ret_old[MU_PATH_LEN],
                        struct mu_error *err)
 {
@@ -211,4 +272,17 @@ int mu_home_move_aside(const struct mu_home *home, time_t now, char ret_old[MU_P
             return -1;
     sync_dir(ret_old);
     return 0;
+}
+
+int mu_home_make_way(const struct mu_home *home, const char *name, time_t now,
+                     char ret_old[MU_PATH_LEN], struct mu_error *err)
+{
+    char path[MU_PATH_LEN];
+    if (mu_path_join(home->dir, name, path, err) != 0)
+        return -1;
+    if (!is_there(path))
+        return 0;
+    if (*ret_old == '\0' && make_old_dir(home, now, ret_old, err) != 0)
+        return -1;
+    return move_into(ret_old, home->dir, name, err);
 }

@@ -3,6 +3,7 @@
 
 /* The directory of an authority: what lies in it, who may be at work in it, and how an old authority makes way. */
 
+#include <stdbool.h>
 #include <time.h>
 
 #include "base/error.h"
@@ -52,5 +53,25 @@ MU_CHECK int mu_home_check_free(const struct mu_home *home, struct mu_error *err
  */
 MU_CHECK int mu_home_move_aside(const struct mu_home *home, time_t now, char ret_old[MU_PATH_LEN],
                                 struct mu_error *err);
+
+/*
+ * A directory in the home, 0700 and empty, to make something in that is not to be seen before it is whole. One process
+ * at a time has it; others wait. What one that was killed has left in it is removed. `ret_lock` is for
+ * mu_home_work_end(), which removes it with all that is still in it.
+ * Fails with MU_E_IO.
+ */
+MU_CHECK int mu_home_work_begin(const struct mu_home *home, const char *name,
+                                char ret_dir[MU_PATH_LEN], int *ret_lock, struct mu_error *err);
+void mu_home_work_end(const char *dir, int lock);
+
+/* Is this the name of a directory entry that belongs to nobody's authority now: an old one, or work in progress? */
+bool mu_home_is_aside(const char *name);
+
+/* What has been put into the home survives a power cut from here on. */
+void mu_home_sync(const struct mu_home *home);
+
+/* Move one more entry into `old`, which is made first where it is "" yet. Nothing there is no failure. */
+MU_CHECK int mu_home_make_way(const struct mu_home *home, const char *name, time_t now,
+                              char ret_old[MU_PATH_LEN], struct mu_error *err);
 
 #endif

@@ -192,6 +192,28 @@ int mu_stage_add(struct mu_stage *stage, const char *path, const void *data, siz
     return 0;
 }
 
+int mu_stage_copy(struct mu_stage *stage, const char *path, const char *from, mode_t mode,
+                  struct mu_error *err)
+{
+    char piece[65536];
+    int to;
+    ssize_t n = 0;
+    if (mu_stage_open(stage, path, mode, &to, err) != 0)
+        return -1;
+    int fd = open(from, O_RDONLY | O_CLOEXEC | O_NOCTTY);
+    if (fd < 0)
+        return mu_fail_errno(err, code_of_errno(errno), "cannot read %s", from);
+    bool written = true;
+    while (written && ((n = read(fd, piece, sizeof piece)) > 0 || (n < 0 && errno == EINTR)))
+        written = n < 0 || mu_write_all(to, piece, (size_t)n) == 0;
+    int result = !written ? mu_fail_errno(err, MU_E_IO, "cannot write %s", path)
+                 : n < 0  ? mu_fail_errno(err, MU_E_IO, "cannot read %s", from)
+                          : 0;
+    explicit_bzero(piece, sizeof piece); /* whatever it was */
+    close(fd);
+    return result;
+}
+
 /* Give a file without a name the name `name`. */
 static int link_in(const struct mu_staged *file, const char *name)
 {

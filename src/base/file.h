@@ -54,6 +54,9 @@ MU_CHECK int mu_stage_open(struct mu_stage *stage, const char *path, mode_t mode
                            struct mu_error *err);
 /* All of `data` to `fd`. Returns 0, or -1 with errno. */
 MU_CHECK int mu_write_all(int fd, const void *data, size_t len);
+/* mu_stage_add() for all of the file `from`, whatever its size. */
+MU_CHECK int mu_stage_copy(struct mu_stage *stage, const char *path, const char *from, mode_t mode,
+                           struct mu_error *err);
 MU_CHECK int mu_stage_commit(struct mu_stage *stage, struct mu_error *err);
 void mu_stage_clear(struct mu_stage *stage);
 

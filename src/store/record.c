@@ -197,6 +197,8 @@ static bool list_one(void *arg, const struct mu_value *row)
     struct listing *listing = arg;
     const struct mu_store_filter *filter = listing->filter;
     struct mu_record record = record_of(row);
+    record.der = filter->with_certificates ? row[COLUMN_COUNT].data : NULL;
+    record.der_len = filter->with_certificates ? row[COLUMN_COUNT].len : 0;
     if ((filter->name_glob != NULL && fnmatch(filter->name_glob, record.name, FNM_NOESCAPE) != 0) ||
         (filter->san_glob != NULL && !san_fits(record.san, filter->san_glob)))
         return true;
@@ -233,7 +235,8 @@ int mu_store_each(struct mu_store *store, const struct mu_store_filter *filter, 
             return fail_not_found(filter->after, err);
     }
 
-    mu_buf_adds(&query.sql, "SELECT " COLUMNS " FROM certificate WHERE 1 = 1");
+    mu_buf_addf(&query.sql, "SELECT " COLUMNS "%s FROM certificate WHERE 1 = 1",
+                filter->with_certificates ? ", der" : "");
     if (filter->name != NULL)
         where(&query, "name =", mu_text(filter->name));
     if (filter->name_glob != NULL)

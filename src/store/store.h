@@ -10,6 +10,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <sys/types.h>
 #include <time.h>
 
 #include "base/error.h"
@@ -116,9 +117,10 @@ struct mu_store_filter { /* all zero but `now`: every record */
     time_t expiring_before; /* those still valid at `now` that end before this */
     const char *after;      /* only what comes behind the record of this serial */
     size_t limit;           /* at most so many; 0: all */
+    bool with_certificates; /* else `der` is NULL */
 };
 
-/* Call `each` with every record that fits, without its certificate (`der` is NULL): oldest first, or with
+/* Call `each` with every record that fits: oldest first, or with
  * `expiring_before` what ends first. Fails with MU_E_NOT_FOUND (there is no `after`), MU_E_STORE. */
 MU_CHECK int mu_store_each(struct mu_store *store, const struct mu_store_filter *filter,
                            mu_record_fn *each, void *arg, struct mu_error *err);
@@ -273,5 +275,22 @@ MU_CHECK int mu_store_check(struct mu_store *store, struct mu_error *err);
 /* A copy as of one moment, made while others go on writing, at `path`, which must not be there. Only of a store
  * in a file. Fails with MU_E_STORE, MU_E_EXISTS, MU_E_UNSUPPORTED. */
 MU_CHECK int mu_store_copy(struct mu_store *store, const char *path, struct mu_error *err);
+
+/* Files that a copy carries along, for a backup. Those that write must be called inside a change. */
+struct mu_store_file {
+    const char *name; /* unique */
+    mode_t mode;
+    const void *data; /* never NULL */
+    size_t len;
+};
+typedef bool mu_store_file_fn(void *arg, const struct mu_store_file *file);
+
+MU_CHECK int mu_store_file_add(struct mu_store *store, const struct mu_store_file *file,
+                               struct mu_error *err);
+/* By name. Fails with MU_E_STORE, also when nothing was ever added. */
+MU_CHECK int mu_store_file_each(struct mu_store *store, mu_store_file_fn *each, void *arg,
+                                struct mu_error *err);
+/* What was in them may remain in the file until it is copied. */
+MU_CHECK int mu_store_file_drop_all(struct mu_store *store, struct mu_error *err);
 
 #endif

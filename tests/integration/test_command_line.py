@@ -13,7 +13,7 @@ from door import Door
 from terminal import answer
 
 COMMANDS = ["init", "issue", "key", "request", "sign", "inspect", "verify", "list", "show", "policy", "renew", "revoke",
-            "crl", "audit", "ca", "ocsp", "serve", "get", "demo"]
+            "crl", "audit", "ca", "ocsp", "backup", "restore", "serve", "get", "demo"]
 GROUPS = {"ca": ["ca passwd"], "ocsp": ["ocsp answer", "ocsp request", "ocsp read"]}
 SINGLE = [one for name in COMMANDS for one in GROUPS.get(name, [name])]  # what can be run
 STAYS = ["serve", "get"]  # their examples need a door, on ports that others may hold
@@ -27,6 +27,7 @@ def place(request, mutual, ca, tmp_path):
     mutual("request", "my-client", "--key", "my-client.key").ok()
     mutual("request", "api", "--key-type", "p256").ok()
     (tmp_path / "new.txt").write_text("correct horse\n")
+    mutual("backup", "my-ca.backup").ok()
     for name in ("ca.crt", "ca.key"):
         (tmp_path / name).write_bytes((ca / name).read_bytes())
     mutual("ocsp", "request", "my-client.crt").ok()
@@ -78,7 +79,7 @@ def test_help_of_each_command(mutual, command):
 @pytest.mark.parametrize("command", [name for name in SINGLE if name not in STAYS])
 def test_the_examples_in_the_help_work(mutual, ca, place, command):
     # The CA and the files are there already; who makes new ones is told that it may.
-    more = ["--force"] if command in ("init", "issue", "key", "request", "sign") else []
+    more = ["--force"] if command in ("init", "issue", "key", "request", "sign", "backup") else []
     with Door(place, home=ca) as door:
         for words in examples(command):
             mutual(*(word.replace("https://localhost:3000", door.url) for word in words), *more).ok()

@@ -37,6 +37,14 @@ def test_the_engine_keeps_the_promises_that_sqlite_keeps(database):
     assert "postgres: a_change_that_fails_leaves_no_trace_and_says_why" in done.stdout + done.stderr
 
 
+def test_a_backup_is_left_to_the_database(mutual, home, database, tmp_path):
+    mutual("init", "--store", database).ok()
+    mutual("issue", "client", "alice").ok()
+    mutual("backup", "b").refused("cannot be copied", "pg_dump")
+    assert not (tmp_path / "b").exists() and sorted(os.listdir(home)) == ["ca.crt", "ca.key", "store"]
+    assert "alice" in mutual("show", "alice").ok().stdout
+
+
 def test_an_authority_on_postgresql_does_all_that_one_on_a_file_does(mutual, home, database, tmp_path):
     said = mutual("init", "--store", database).ok().stdout
     assert database in said

@@ -74,6 +74,28 @@ static void what_cannot_be_read_is_told_for_what_it_is(void **state)
     assert_worked(mu_file_read("large", 11, &found, &err), &err);
 }
 
+static void a_copy_has_all_of_the_file_and_the_mode_that_was_said(void **state)
+{
+    (void)state;
+    struct stat st;
+    struct mu_error err = MU_ERROR_INIT;
+    MU_AUTO_CLEAR(mu_stage) stage = MU_STAGE_INIT;
+    MU_AUTO_CLEAR(mu_buf) large = MU_BUF_INIT, found = MU_BUF_INIT;
+    for (int i = 0; i < 50000; i++)
+        mu_buf_addf(&large, "%d,", i);
+    write_file("a", mu_buf_str(&large));
+    assert_int_equal(mu_stage_copy(&stage, "none", "nowhere", 0600, &err), -1);
+    assert_int_equal(err.code, MU_E_NOT_FOUND);
+    mu_stage_clear(&stage);
+    assert_worked(mu_stage_copy(&stage, "b", "a", 0600, &err), &err);
+    assert_worked(mu_stage_commit(&stage, &err), &err);
+    assert_worked(mu_file_read("b", MU_FILE_LIMIT, &found, &err), &err);
+    assert_string_equal(mu_buf_str(&found), mu_buf_str(&large));
+    assert_int_equal(stat("b", &st), 0);
+    assert_int_equal(st.st_mode & 07777, 0600);
+    assert_int_equal(count_files(), 2);
+}
+
 static void several_files_appear_together_or_not_at_all(void **state)
 {
     (void)state;
@@ -199,6 +221,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         IN_A_DIRECTORY(a_file_is_read_as_it_was_written),
         IN_A_DIRECTORY(what_cannot_be_read_is_told_for_what_it_is),
+        IN_A_DIRECTORY(a_copy_has_all_of_the_file_and_the_mode_that_was_said),
         IN_A_DIRECTORY(several_files_appear_together_or_not_at_all),
         IN_A_DIRECTORY(modes_are_what_was_said_whatever_the_umask),
         IN_A_DIRECTORY(a_file_that_is_there_is_left_alone_unless_it_may_be_replaced),

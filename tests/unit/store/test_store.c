@@ -155,6 +155,13 @@ static const char *names_of(struct fixture *f, const char *glob, time_t expiring
     return names;
 }
 
+static bool append_serial_end(void *arg, const struct mu_record *record)
+{
+    strcat(arg, record->serial + strlen(record->serial) - 2);
+    strcat(arg, record->der != NULL && record->der_len == 3 ? "+ " : " ");
+    return true;
+}
+
 /* --- What every engine promises --- */
 
 static bool is_as_it_was_added(void *arg, const struct mu_record *got)
@@ -196,6 +203,29 @@ static void a_serial_that_was_never_issued_is_not_found(void **state)
     assert_int_equal(mu_store_find(f->store, "0AFF", is_as_it_was_added, NULL, &f->err), -1);
     assert_int_equal(f->err.code, MU_E_NOT_FOUND);
     assert_non_null(strstr(f->err.what, "0AFF"));
+}
+
+static void the_beginning_of_a_serial_or_a_fingerprint_finds_it(void **state)
+{
+    struct fixture *f = *state;
+    struct mu_record record = record_of(1, "a", 1);
+    struct mu_store_filter filter = {.serial = record.serial, .now = NOW};
+    char ends[256] = "";
+    for (int n = 1; n < 4; n++)
+        add(f, n, "a", 1);
+    assert_int_equal(mu_store_each(f->store, &filter, append_serial_end, ends, &f->err), 0);
+    assert_string_equal(ends, "01 ");
+    filter = (struct mu_store_filter){.serial = "0A0000", .serial_is_beginning = true, .now = NOW};
+    assert_int_equal(mu_store_each(f->store, &filter, append_serial_end, ends, &f->err), 0);
+    assert_string_equal(ends, "01 01 02 03 ");
+    filter.serial = "0A0001";
+    assert_int_equal(mu_store_each(f->store, &filter, append_serial_end, ends, &f->err), 0);
+    assert_string_equal(ends, "01 01 02 03 ");
+    filter = (struct mu_store_filter){.sha256 = "0", .sha256_is_beginning = true, .now = NOW};
+    filter.with_certificates = true;
+    filter.limit = 2;
+    assert_int_equal(mu_store_each(f->store, &filter, append_serial_end, ends, &f->err), 0);
+    assert_string_equal(ends, "01 01 02 03 01+ 02+ ");
 }
 
 static void no_serial_is_taken_twice(void **state)
@@ -653,6 +683,43 @@ static void a_store_of_an_older_mutual_is_brought_up_to_date(void **state)
     }
 }
 
+static int add_files(struct mu_store *store, void *arg, struct mu_error *err)
+{
+    const struct mu_store_file b = {.name = "b", .mode = 0600, .data = "\0two", .len = 4};
+    const struct mu_store_file a = {.name = "a", .mode = 0644, .data = "", .len = 0};
+    (void)arg;
+    return mu_store_file_add(store, &b, err) != 0 ? -1 : mu_store_file_add(store, &a, err);
+}
+
+static int drop_files(struct mu_store *store, void *arg, struct mu_error *err)
+{
+    (void)arg;
+    return mu_store_file_drop_all(store, err);
+}
+
+static bool append_file(void *arg, const struct mu_store_file *file)
+{
+    char *said = arg;
+    assert_non_null(file->data);
+    sprintf(said + strlen(said), "%s %04o %zu ", file->name, (unsigned)file->mode, file->len);
+    assert_memory_equal(file->data, "\0two", file->len);
+    return true;
+}
+
+static void files_are_carried_along_until_they_are_dropped(void **state)
+{
+    struct fixture *f = *state;
+    char said[64] = "";
+    open_store(f, MU_STORE_WRITE);
+    assert_int_equal(mu_store_file_each(f->store, append_file, said, &f->err), -1);
+    assert_int_equal(mu_store_change(f->store, add_files, NULL, &f->err), 0);
+    assert_int_equal(mu_store_file_each(f->store, append_file, said, &f->err), 0);
+    assert_string_equal(said, "a 0644 0 b 0600 4 ");
+    assert_int_equal(mu_store_change(f->store, drop_files, NULL, &f->err), 0);
+    assert_int_equal(mu_store_file_each(f->store, append_file, said, &f->err), -1);
+    assert_int_equal(f->err.code, MU_E_STORE);
+}
+
 static void a_copy_is_whole_private_and_never_over_another_file(void **state)
 {
     struct fixture *f = *state;
@@ -773,6 +840,7 @@ static void a_million_records_would_be_looked_up_not_walked_through(void **state
 #define ON_EACH_ENGINE(X)                                                                          \
     X(a_record_is_found_by_its_serial_as_it_was_added)                                             \
     X(a_serial_that_was_never_issued_is_not_found)                                                 \
+    X(the_beginning_of_a_serial_or_a_fingerprint_finds_it)                                         \
     X(no_serial_is_taken_twice)                                                                    \
     X(a_list_is_in_the_order_of_issue)                                                             \
     X(an_empty_store_lists_nothing)                                                                \
@@ -804,6 +872,7 @@ int main(void)
         ON_A_FILE(a_store_of_a_newer_mutual_is_refused_and_left_alone),
         ON_A_FILE(a_store_of_an_older_mutual_is_brought_up_to_date),
         ON_A_FILE(a_copy_is_whole_private_and_never_over_another_file),
+        ON_A_FILE(files_are_carried_along_until_they_are_dropped),
         ON_A_FILE(the_database_of_another_program_is_refused_and_left_alone),
         ON_A_FILE(a_file_that_is_no_database_is_refused),
         ON_A_FILE(a_store_that_is_not_there_cannot_be_read),

@@ -1,0 +1,65 @@
+#include <stdio.h>
+#include <time.h>
+
+#include "authority/backup.h"
+#include "cli/cmd.h"
+#include "cli/describe.h"
+#include "cli/print.h"
+
+static void show(const struct mu_args *args, const char *path, const struct mu_backup_made *made)
+{
+    MU_AUTO_CLEAR(mu_buf) files = MU_BUF_INIT;
+    if (mu_args_json(args)) {
+        mu_print_json(json_pack("{s:s, s:I, s:s, s:o, s:o, s:b}", "file", path, "size",
+                                (json_int_t)made->size, "sha256", made->sha256, "files",
+                                mu_strs_json(&made->files), "left_out",
+                                mu_strs_json(&made->left_out), "key_open", (int)made->key_open));
+        return;
+    }
+    mu_buf_adds(&files, "mutual.db");
+    for (size_t i = 0; i < made->files.count; i++)
+        mu_buf_addf(&files, ", %s", made->files.at[i]);
+    printf("made the backup %s\n", path);
+    mu_fact("holds", "%s", mu_buf_str(&files));
+    mu_fact("size", "%lld bytes", (long long)made->size);
+    mu_fact("SHA-256", "%s", made->sha256);
+}
+
+static int run(const struct mu_args *args, struct mu_error *err)
+{
+    struct mu_backup how = {.home = mu_args_home(args),
+                            .path = mu_args_at(args, 0),
+                            .force = mu_args_given(args, "force"),
+                            .now = time(NULL)};
+    MU_AUTO_CLEAR(mu_backup_made) made = {.size = 0};
+    if (mu_authority_backup(&how, &made, err) != 0)
+        return -1;
+    show(args, how.path, &made);
+    for (size_t i = 0; i < made.left_out.count; i++)
+        mu_warn("%s is not in it: only files are, of up to 16 MiB", made.left_out.at[i]);
+    if (made.key_open)
+        mu_note("it holds the CA's key without a passphrase: keep it as you keep the key");
+    return 0;
+}
+
+static const struct mu_opt opts[] = {
+    {"force", 0, NULL, "replace a file that is there", NULL, false},
+    {0},
+};
+
+const struct mu_cmd mu_cmd_backup = {
+    .name = "backup",
+    .args = "FILE",
+    .summary = "put the whole CA into one file, while it is in use",
+    .details =
+        "The records as of one moment, and the other files of the home directory: certificates, keys as they\n"
+        "are, policy. Others may issue and revoke meanwhile. The file (an SQLite database) is readable by its\n"
+        "owner only; it holds the CA's key, protected if the key is: see mutual ca passwd. No passphrase is\n"
+        "needed. mutual restore makes a CA of it again.",
+    .example = "mutual backup my-ca.backup\n"
+               "mutual backup my-ca.backup --force --json",
+    .opts = opts,
+    .min_args = 1,
+    .max_args = 1,
+    .run = run,
+};
