@@ -48,6 +48,8 @@ def test_a_restored_ca_goes_on(mutual, ca, backup, tmp_path):
     assert names(mutual, home=new) == ["before"]
     mutual("issue", "client", "next", home=new).ok()
     verify(ca / "ca.crt", tmp_path / "next.crt", "client")
+    history = mutual("health", "--json", home=new).ok().json()
+    assert "trail" in [one["id"] for one in history["findings"]], "the audit trail is whole"
 
 
 def test_the_key_is_not_left_in_the_records(mutual, backup, tmp_path):
@@ -237,3 +239,4 @@ def test_a_revocation_is_in_the_backup(mutual, ca, tmp_path):
     assert (one["state"], [entry["action"] for entry in one["history"]]) == ("revoked", ["issue", "revoke"])
     assert (new / "ca.crl").read_bytes() == (ca / "ca.crl").read_bytes()
     mutual("audit", "verify", home=new).ok()
+    mutual("health", home=new).ok()

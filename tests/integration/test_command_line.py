@@ -13,7 +13,7 @@ from door import Door
 from terminal import answer
 
 COMMANDS = ["init", "issue", "key", "request", "sign", "inspect", "verify", "list", "show", "policy", "renew", "revoke",
-            "crl", "audit", "ca", "ocsp", "backup", "restore", "serve", "get", "demo"]
+            "crl", "audit", "ca", "ocsp", "health", "backup", "restore", "serve", "get", "demo"]
 GROUPS = {"ca": ["ca passwd"], "ocsp": ["ocsp answer", "ocsp request", "ocsp read"]}
 SINGLE = [one for name in COMMANDS for one in GROUPS.get(name, [name])]  # what can be run
 STAYS = ["serve", "get"]  # their examples need a door, on ports that others may hold

@@ -42,6 +42,7 @@ def test_a_backup_is_left_to_the_database(mutual, home, database, tmp_path):
     mutual("issue", "client", "alice").ok()
     mutual("backup", "b").refused("cannot be copied", "pg_dump")
     assert not (tmp_path / "b").exists() and sorted(os.listdir(home)) == ["ca.crt", "ca.key", "store"]
+    assert "by the means of their database" in mutual("health").ok().stdout
     assert "alice" in mutual("show", "alice").ok().stdout
 
 
