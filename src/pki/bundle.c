@@ -42,15 +42,26 @@ static int find_parts(struct mu_bundle *bundle, struct mu_error *err)
     return 0;
 }
 
-int mu_bundle_load(const char *path, const char *name, struct mu_bundle *ret, struct mu_error *err)
+static int parse(const char *name, struct mu_bundle *ret, struct mu_error *err)
 {
     ret->name = strdup(name);
     if (ret->name == NULL)
         return mu_fail_nomem(err);
-    if (mu_file_read(path, MU_FILE_LIMIT, &ret->text, err) != 0 ||
-        mu_objects_parse(name, mu_buf_str(&ret->text), ret->text.len, &ret->objects, err) != 0)
+    if (mu_objects_parse(name, mu_buf_str(&ret->text), ret->text.len, &ret->objects, err) != 0)
         return -1;
     return find_parts(ret, err);
+}
+
+int mu_bundle_parse(const char *name, const void *data, size_t len, struct mu_bundle *ret,
+                    struct mu_error *err)
+{
+    mu_buf_add(&ret->text, data, len);
+    return mu_buf_failed(&ret->text) ? mu_fail_nomem(err) : parse(name, ret, err);
+}
+
+int mu_bundle_load(const char *path, const char *name, struct mu_bundle *ret, struct mu_error *err)
+{
+    return mu_file_read(path, MU_FILE_LIMIT, &ret->text, err) != 0 ? -1 : parse(name, ret, err);
 }
 
 void mu_bundle_clear(struct mu_bundle *bundle)

@@ -30,6 +30,9 @@ struct mu_bundle {
  */
 MU_CHECK int mu_bundle_load(const char *path, const char *name, struct mu_bundle *ret,
                             struct mu_error *err);
+/* The same for bytes that are at hand. */
+MU_CHECK int mu_bundle_parse(const char *name, const void *data, size_t len, struct mu_bundle *ret,
+                             struct mu_error *err);
 void mu_bundle_clear(struct mu_bundle *bundle);
 MU_AUTO_DEFINE_CLEAR(mu_bundle, mu_bundle_clear)
 

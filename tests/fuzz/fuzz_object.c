@@ -8,6 +8,7 @@
 
 #include "base/buf.h"
 #include "pki/info.h"
+#include "pki/bundle.h"
 #include "pki/object.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
@@ -90,6 +91,20 @@ static void describe(const struct mu_object *object)
             abort();
 }
 
+/* What is written anew holds what was there: as many blocks, and the new certificate. */
+static void write_anew(const uint8_t *data, size_t size)
+{
+    struct mu_error err = MU_ERROR_INIT;
+    MU_AUTO_CLEAR(mu_bundle) bundle = MU_BUNDLE_INIT, again = MU_BUNDLE_INIT;
+    MU_AUTO_CLEAR(mu_buf) text = MU_BUF_INIT_SECRET;
+    if (mu_bundle_parse("x", data, size, &bundle, &err) != 0 || bundle.leaf == NULL)
+        return;
+    if (mu_bundle_write(&bundle, bundle.leaf->cert, NULL, NULL, &text, &err) != 0 ||
+        mu_bundle_parse("x", mu_buf_str(&text), text.len, &again, &err) != 0 ||
+        again.objects.count != bundle.objects.count || again.leaf == NULL)
+        abort();
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     struct mu_error err = MU_ERROR_INIT;
@@ -101,5 +116,6 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         abort();
     for (size_t i = 0; i < objects.count; i++)
         describe(&objects.at[i]);
+    write_anew(data, size);
     return 0;
 }

@@ -100,6 +100,17 @@ def test_another_lifetime(mutual, ca, tmp_path):
     mutual("renew", "a.crt", "--days", 0).refused("--days", code=2)
 
 
+def test_the_policy_of_today_bounds_what_was_issued_before_it(mutual, ca, tmp_path):
+    mutual("issue", "client", "a", "--days", 60).ok()
+    (ca / "policy.yaml").write_text("client:\n  longest_lifetime: 20d\n")
+    mutual("renew", "a.crt", "--days", 30).refused("20 days", "policy.yaml")
+    mutual("renew", "a.crt").ok()
+    assert lifetime(tmp_path / "a.crt") == 20 * DAY + 300
+    (ca / "policy.yaml").write_text("client:\n  names: [b]\n")
+    mutual("renew", "a.crt").refused("DNS:a", "policy.yaml")
+    mutual("renew", "a.crt", "--dry-run").refused("DNS:a", "policy.yaml")
+
+
 def test_an_expired_one_is_renewed(mutual, ca, tmp_path):
     mutual("issue", "client", "a", "--lifetime", "1s").ok()
     while mutual("verify", "a.crt").code == 0:

@@ -13,6 +13,7 @@
 #include <cmocka.h>
 
 #include "authority/authority.h"
+#include "authority/renew.h"
 #include "base/str.h"
 #include "base/time.h"
 
@@ -394,6 +395,39 @@ static void while_somebody_issues_nobody_makes_the_home_anew(void **state)
 
 #define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
 
+/* Between the look at its record and the change that renews it, a certificate may be revoked by somebody else. */
+static void one_that_is_revoked_meanwhile_is_not_renewed(void **state)
+{
+    struct fixture *f = *state;
+    MU_AUTO_STRUCT(mu_authority) authority = NULL;
+    MU_AUTO_STRUCT(mu_cert) renewed = NULL;
+    struct mu_renewal renewal;
+    struct mu_revocation hold = {.at = NOW + 1, .reason = MU_REASON_HOLD};
+    make(f);
+    assert_int_equal(issue(f), 0);
+    assert_int_equal(mu_authority_open(f->dir, NULL, &authority, &f->err), 0);
+    assert_int_equal(mu_renewal_find(mu_authority_store(authority), f->cert, &renewal, &f->err), 0);
+    assert_int_equal(renewal.profile, MU_PROFILE_SERVER);
+    struct mu_order order = {
+        .profile = renewal.profile,
+        .key = f->key,
+        .names = &f->names,
+        .now = NOW + 2,
+        .lifetime_s = MU_DAY_S,
+        .renews = renewal.serial,
+    };
+    assert_int_equal(mu_authority_revoke(authority, renewal.serial, &hold, &f->err), 0);
+    assert_int_equal(mu_authority_issue(authority, &order, &renewed, &f->err), -1);
+    assert_int_equal(f->err.code, MU_E_REVOKED);
+    assert_non_null(strstr(f->err.what, "on hold since 2026-06-01"));
+    assert_non_null(strstr(f->err.hint, "--release"));
+    assert_null(renewed);
+    assert_int_equal(count_records(f->home.db), 1);
+    assert_int_equal(mu_authority_release(authority, renewal.serial, NOW + 3, &f->err), 0);
+    assert_int_equal(mu_authority_issue(authority, &order, &renewed, &f->err), 0);
+    assert_int_equal(count_records(f->home.db), 2);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -412,6 +446,7 @@ int main(void)
         TEST(files_of_two_authorities_do_not_make_one),
         TEST(a_protected_key_is_asked_for_its_passphrase),
         TEST(while_somebody_issues_nobody_makes_the_home_anew),
+        TEST(one_that_is_revoked_meanwhile_is_not_renewed),
     };
     return cmocka_run_group_tests_name("authority", tests, NULL, NULL);
 }
