@@ -55,7 +55,7 @@ def test_the_same_names_and_purpose_a_new_key_and_new_dates(mutual, ca, tmp_path
     assert files(tmp_path) == ["a.crt", "a.key", "before.crt"]
     assert audit(mutual)[-1] == ("renew", serial(new))
     assert mutual("audit", "verify").ok()
-    assert [one["state"] for one in mutual("list", "--json").ok().json()] == ["valid", "valid"]
+    assert [one["state"] for one in mutual("list", "--json").ok().json_lines()] == ["valid", "valid"]
 
 
 @pytest.mark.parametrize("key_type", KEY_TYPES)
@@ -222,9 +222,9 @@ def test_out_leaves_the_old_ones(mutual, ca, tmp_path):
     mutual("renew", "a.crt", "--out", "b").ok()
     is_whole_pair(tmp_path / "b")
     assert ((tmp_path / "a.crt").read_bytes(), (tmp_path / "a.key").read_bytes()) == before
-    count = len(mutual("list", "--json").ok().json())
+    count = len(mutual("list", "--json").ok().json_lines())
     mutual("renew", "a.crt", "--out", "b").refused("b.key", "exists already", "--force")
-    assert len(mutual("list", "--json").ok().json()) == count
+    assert len(mutual("list", "--json").ok().json_lines()) == count
     mutual("renew", "a.crt", "--out", "b", "--force").ok()
     is_whole_pair(tmp_path / "b")
     mutual("renew", "a.crt", "--out", "c", "--keep-key").ok()
@@ -458,7 +458,7 @@ def test_kill_in_the_middle_of_renew_leaves_the_old_pair_or_the_new(mutual, ca, 
         is_whole_pair(tmp_path / "a")
         seen.add(serial(tmp_path / "a.crt"))
     assert killed > 15 and len(seen) > 3, "the moments are chosen so that many are hit"
-    assert seen <= {one["serial"] for one in mutual("list", "--json").ok().json()}
+    assert seen <= {one["serial"] for one in mutual("list", "--json").ok().json_lines()}
     mutual("renew", "a.crt").ok()
     is_whole_pair(tmp_path / "a")
     assert files(tmp_path) == ["a.crt", "a.key"], "what the killed ones left is gone"
