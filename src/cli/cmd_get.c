@@ -51,33 +51,6 @@ static bool on_body(void *arg, const void *data, size_t len)
     return put(arg, data, len);
 }
 
-/* Who we are: --as NAME, or --cert and --key, or nobody. */
-static int load_identity(const struct mu_args *args, struct mu_certs *chain, struct mu_key **key,
-                         struct mu_error *err)
-{
-    const char *as = mu_args_value(args, "as");
-    const char *cert = mu_args_value(args, "cert");
-    const char *key_path = mu_args_value(args, "key");
-    if (as != NULL && (cert != NULL || key_path != NULL))
-        return mu_usage(err, args, "--as stands for --cert and --key; give one or the other");
-    if (cert == NULL && key_path != NULL)
-        return mu_usage(err, args, "--key needs --cert");
-    if (cert != NULL)
-        return mu_load_pair(args, cert, key_path, chain, key, err);
-    if (as == NULL)
-        return 0;
-
-    char cert_file[MU_PATH_LEN], key_file[MU_PATH_LEN];
-    if (snprintf(cert_file, sizeof cert_file, "%s.crt", as) >= (int)sizeof cert_file ||
-        snprintf(key_file, sizeof key_file, "%s.key", as) >= (int)sizeof key_file)
-        return mu_usage(err, args, "the name given with --as is too long");
-    if (access(cert_file, F_OK) != 0 && errno == ENOENT) {
-        mu_fail(err, MU_E_NOT_FOUND, "there is no %s here for --as %s", cert_file, as);
-        return mu_hint(err, "make it with: mutual issue client %s", as);
-    }
-    return mu_load_pair(args, cert_file, key_file, chain, key, err);
-}
-
 /* --cacert, else the home CA, else whom the system trusts. */
 static int load_trust(const struct mu_args *args, struct mu_certs *ret, struct mu_error *err)
 {
@@ -136,8 +109,8 @@ static int fetch(const struct mu_args *args, struct output *out, struct mu_error
     long status = 0, timeout_s = 0;
 
     if (mu_url_host(url, host, sizeof host, err) != 0 ||
-        load_identity(args, &chain, &key, err) != 0 || load_trust(args, &anchors, err) != 0 ||
-        load_body(args, &body, err) != 0)
+        mu_load_identity(args, mu_args_value(args, "as"), "--as", &chain, &key, err) != 0 ||
+        load_trust(args, &anchors, err) != 0 || load_body(args, &body, err) != 0)
         return -1;
     if (mu_args_given(args, "max-time") &&
         mu_args_number(args, "max-time", 1, 86400, &timeout_s, err) != 0)

@@ -134,8 +134,6 @@ static void show_failed(struct work *work, const char *given, const struct mu_er
 static int check_args(const struct mu_args *args, struct mu_error *err)
 {
     bool several = mu_args_count(args) > 1;
-    if (mu_args_given(args, "cacert") != mu_args_given(args, "cakey"))
-        return mu_usage(err, args, "--cacert and --cakey go together");
     if (mu_args_given(args, "profile") && !mu_args_given(args, "cacert"))
         return mu_usage(err, args,
                         "the CA's records say what it is for: --profile goes with --cacert");
@@ -263,7 +261,7 @@ static const struct mu_opt opts[] = {
      false},
     {"out", 'o', "PREFIX", "leave the old ones, and write PREFIX.crt and PREFIX.key", NULL, false},
     {"cacert", 0, "FILE", "renew by this CA instead of the home CA", NULL, false},
-    {"cakey", 0, "FILE", "its key", NULL, false},
+    {"cakey", 0, "FILE", "its key, if it is not in the same file", NULL, false},
     {"profile", 'p', "NAME", "with --cacert, if it does not say it: server, client or peer", NULL,
      false},
     MU_PASSPHRASE_OPT,

@@ -99,15 +99,12 @@ static int issue_fresh(const struct mu_args *args, struct door *door, struct mu_
 
 static int load_certificate(const struct mu_args *args, struct door *door, struct mu_error *err)
 {
-    const char *cert = mu_args_value(args, "cert");
-    const char *key = mu_args_value(args, "key");
-    if (cert == NULL && key != NULL)
-        return mu_usage(err, args, "--key needs --cert");
-    if (cert != NULL)
-        return mu_load_pair(args, cert, key, &door->chain, &door->key, err);
-    if (access("localhost.crt", F_OK) == 0 && access("localhost.key", F_OK) == 0)
-        return mu_load_pair(args, "localhost.crt", "localhost.key", &door->chain, &door->key, err);
-    return issue_fresh(args, door, err);
+    bool named = mu_args_given(args, "cert") || mu_args_given(args, "key");
+    bool here = access("localhost.crt", F_OK) == 0 && access("localhost.key", F_OK) == 0;
+    if (!named && !here)
+        return issue_fresh(args, door, err);
+    return mu_load_identity(args, named ? NULL : "localhost", "localhost", &door->chain, &door->key,
+                            err);
 }
 
 /* Works here, fails elsewhere. */

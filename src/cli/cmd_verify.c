@@ -60,9 +60,10 @@ static int load_untrusted(const struct mu_args *args, struct trial *trial, struc
     for (size_t i = 1; i < trial->given.count; i++)
         if (mu_certs_add(&trial->untrusted, mu_cert_ref(trial->given.at[i]), err) != 0)
             return -1;
+    struct mu_passphrase_source source = mu_passphrase_source(args);
     const char *path;
     for (int i = 0; (path = mu_args_nth(args, "untrusted", i)) != NULL; i++)
-        if (mu_certs_load(path, NULL, &trial->untrusted, err) != 0)
+        if (mu_certs_load(path, &source, &trial->untrusted, err) != 0)
             return -1;
     return 0;
 }

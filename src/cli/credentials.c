@@ -1,32 +1,92 @@
 #include "cli/credentials.h"
 
+#include <errno.h>
+#include <stdio.h>
 #include <unistd.h>
 
 #include "base/file.h"
+#include "base/str.h"
 #include "cli/passphrase.h"
+#include "pki/object.h"
 
-int mu_load_pair(const struct mu_args *args, const char *cert_path, const char *key_path,
+static bool holds_container(const struct mu_objects *objects)
+{
+    for (size_t i = 0; i < objects->count; i++)
+        if (objects->at[i].kind == MU_OBJECT_PKCS12)
+            return true;
+    return false;
+}
+
+static int pick_chain(const char *path, struct mu_objects *objects,
+                      const struct mu_passphrase_source *source, struct mu_certs *ret,
+                      struct mu_error *err)
+{
+    MU_AUTO_CLEAR(mu_certs) found = {0};
+    if (!holds_container(objects))
+        return mu_certs_pick(path, objects, source, ret, err);
+    if (mu_certs_pick(path, objects, source, &found, err) != 0)
+        return -1;
+    return mu_certs_add_chain(found.at[0], &found, false, ret, err);
+}
+
+int mu_load_pair(const struct mu_args *args, const struct mu_pair_files *files,
                  struct mu_certs *ret_chain, struct mu_key **ret_key, struct mu_error *err)
 {
     struct mu_passphrase_source source = mu_passphrase_source(args);
-    if (key_path == NULL)
-        key_path = cert_path;
+    bool together = files->key == NULL || mu_str_equal(files->key, files->cert);
+    MU_AUTO_CLEAR(mu_objects) objects = {0};
     MU_AUTO_STRUCT(mu_key) key = NULL;
-    if (mu_certs_load(cert_path, &source, ret_chain, err) != 0 ||
-        mu_key_load(key_path, &source, &key, err) != 0 ||
-        mu_cert_match_key(ret_chain->at[0], key, cert_path, key_path, err) != 0)
+    if (mu_objects_load(files->cert, &objects, err) != 0 ||
+        pick_chain(files->cert, &objects, &source, ret_chain, err) != 0)
+        return -1;
+    if (!together && mu_key_load(files->key, &source, &key, err) != 0)
+        return -1;
+    if (together && mu_key_pick(files->cert, &objects, &source, &key, err) != 0)
+        return err->code == MU_E_WRONG_KIND && files->key == NULL
+                   ? mu_hint(err, "name the file of its key with --%s FILE", files->key_opt)
+                   : -1;
+    if (mu_cert_match_key(ret_chain->at[0], key, files->cert, together ? files->cert : files->key,
+                          err) != 0)
         return -1;
     *ret_key = mu_take(&key);
     return 0;
 }
 
+int mu_load_identity(const struct mu_args *args, const char *name, const char *name_opt,
+                     struct mu_certs *ret_chain, struct mu_key **ret_key, struct mu_error *err)
+{
+    char cert_file[MU_PATH_LEN], key_file[MU_PATH_LEN];
+    struct mu_pair_files files = {mu_args_value(args, "cert"), mu_args_value(args, "key"), "key"};
+    if (name != NULL && (files.cert != NULL || files.key != NULL))
+        return mu_usage(err, args, "%s stands for --cert and --key; give one or the other",
+                        name_opt);
+    if (files.cert == NULL && files.key != NULL)
+        return mu_usage(err, args, "--key needs --cert");
+    if (files.cert != NULL)
+        return mu_load_pair(args, &files, ret_chain, ret_key, err);
+    if (name == NULL)
+        return 0;
+
+    if (snprintf(cert_file, sizeof cert_file, "%s.crt", name) >= (int)sizeof cert_file ||
+        snprintf(key_file, sizeof key_file, "%s.key", name) >= (int)sizeof key_file)
+        return mu_usage(err, args, "the name given with %s is too long", name_opt);
+    if (access(cert_file, F_OK) != 0 && errno == ENOENT) {
+        mu_fail(err, MU_E_NOT_FOUND, "there is no %s here for %s %s", cert_file, name_opt, name);
+        return mu_hint(err, "make it with: mutual issue client %s", name);
+    }
+    files = (struct mu_pair_files){cert_file, key_file, "key"};
+    return mu_load_pair(args, &files, ret_chain, ret_key, err);
+}
+
 /* A leaf in the place of a CA is the commonest mistake with this option, and TLS would only say that
  * nobody is trusted. */
-static int load_ca_file(const char *path, bool any, struct mu_certs *ret, struct mu_error *err)
+static int load_ca_file(const struct mu_args *args, const char *path, bool any,
+                        struct mu_certs *ret, struct mu_error *err)
 {
+    struct mu_passphrase_source source = mu_passphrase_source(args);
     char label[MU_CERT_LABEL_LEN];
     size_t first = ret->count;
-    if (mu_certs_load(path, NULL, ret, err) != 0)
+    if (mu_certs_load(path, &source, ret, err) != 0)
         return -1;
     for (size_t i = first; i < ret->count; i++)
         if (any || mu_cert_is_ca(ret->at[i]))
@@ -42,7 +102,7 @@ static int load_anchors(const struct mu_args *args, bool any, struct mu_certs *r
     char home_ca[MU_PATH_LEN];
     const char *path;
     for (int i = 0; (path = mu_args_nth(args, "cacert", i)) != NULL; i++)
-        if (load_ca_file(path, any, ret, err) != 0)
+        if (load_ca_file(args, path, any, ret, err) != 0)
             return -1;
     if (ret->count > 0)
         return 0;
@@ -53,7 +113,7 @@ static int load_anchors(const struct mu_args *args, bool any, struct mu_certs *r
                 mu_args_home(args));
         return mu_hint(err, "name a CA certificate with --cacert FILE, or make a CA: mutual init");
     }
-    return load_ca_file(home_ca, any, ret, err);
+    return load_ca_file(args, home_ca, any, ret, err);
 }
 
 int mu_load_anchors(const struct mu_args *args, struct mu_certs *ret, struct mu_error *err)

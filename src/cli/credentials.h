@@ -8,10 +8,28 @@
 #include "pki/cert.h"
 #include "pki/key.h"
 
-/* --cert FILE, or FILE that holds both: load chain and key, and check that they belong together. With
- * `key_path` NULL the key is looked for in the certificate's file. */
-MU_CHECK int mu_load_pair(const struct mu_args *args, const char *cert_path, const char *key_path,
+/* The files of a certificate and its key, as options name them. */
+struct mu_pair_files {
+    const char *cert;    /* PEM, DER or PKCS#12: the leaf, and perhaps its chain */
+    const char *key;     /* NULL: in the certificate's file */
+    const char *key_opt; /* the option that names the key's file, for a hint */
+};
+
+/*
+ * Load chain and key, and check that they belong together. A file is read once, and its passphrase asked for once. A
+ * PEM file's certificates are taken as they stand; a PKCS#12 container has no order, so out of it comes the chain from
+ * the leaf up to, not including, the root. Fails as mu_certs_load() and mu_key_load() do, and MU_E_KEY_MISMATCH.
+ */
+MU_CHECK int mu_load_pair(const struct mu_args *args, const struct mu_pair_files *files,
                           struct mu_certs *ret_chain, struct mu_key **ret_key, struct mu_error *err);
+
+/*
+ * What a command is to use as itself: `name` (NAME.crt and NAME.key), or --cert and --key; nothing is loaded when
+ * none of these is given. `name_opt` is how the command calls `name`: "--as", "NAME".
+ */
+MU_CHECK int mu_load_identity(const struct mu_args *args, const char *name, const char *name_opt,
+                              struct mu_certs *ret_chain, struct mu_key **ret_key,
+                              struct mu_error *err);
 
 /* Every --cacert given; without one, the home CA's certificate. Fails with MU_E_NO_CA when there is neither,
  * and with MU_E_CA_UNFIT when a file holds no certificate that could be a CA's. */

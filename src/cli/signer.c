@@ -4,6 +4,7 @@
 #include <string.h>
 #include <time.h>
 
+#include "cli/credentials.h"
 #include "cli/passphrase.h"
 #include "cli/print.h"
 #include "pki/info.h"
@@ -50,15 +51,14 @@ int mu_signer_open(const struct mu_args *args, struct mu_signer *ret, struct mu_
     struct mu_passphrase_source source = mu_passphrase_source(args);
     const char *ca_path = mu_args_value(args, "cacert");
     const char *key_path = mu_args_value(args, "cakey");
-    if ((ca_path == NULL) != (key_path == NULL))
-        return mu_usage(err, args, "--cacert and --cakey go together");
+    if (ca_path == NULL && key_path != NULL)
+        return mu_usage(err, args, "--cakey needs --cacert");
     if (ca_path == NULL)
         return mu_authority_open(mu_args_home(args), &source, &ret->authority, err) != 0
                    ? -1
                    : mu_authority_policy(ret->authority, &ret->policy, err);
-    if (mu_certs_load(ca_path, NULL, &ret->chain, err) != 0 ||
-        mu_key_load(key_path, &source, &ret->key, err) != 0 ||
-        mu_cert_match_key(ret->chain.at[0], ret->key, ca_path, key_path, err) != 0 ||
+    const struct mu_pair_files files = {ca_path, key_path, "cakey"};
+    if (mu_load_pair(args, &files, &ret->chain, &ret->key, err) != 0 ||
         load_policy_beside(ca_path, &ret->own_policy, err) != 0)
         return -1;
     ret->policy = ret->own_policy;

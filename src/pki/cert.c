@@ -67,25 +67,59 @@ bool mu_certs_hold(const struct mu_certs *list, const struct mu_cert *cert)
     return false;
 }
 
+int mu_certs_pick(const char *name, struct mu_objects *objects,
+                  const struct mu_passphrase_source *source, struct mu_certs *ret,
+                  struct mu_error *err)
+{
+    for (size_t i = 0; i < objects->count; i++)
+        if (objects->at[i].kind == MU_OBJECT_PKCS12 &&
+            mu_object_decrypt(name, objects, i, source, err) != 0)
+            return -1;
+
+    size_t before = ret->count;
+    for (size_t i = 0; i < objects->count; i++)
+        if (objects->at[i].cert != NULL &&
+            mu_certs_add(ret, mu_cert_ref(objects->at[i].cert), err) != 0)
+            return -1;
+    if (ret->count == before)
+        return mu_objects_fail_without(name, objects, "certificate", err);
+    return 0;
+}
+
 int mu_certs_load(const char *path, const struct mu_passphrase_source *source, struct mu_certs *ret,
                   struct mu_error *err)
 {
     MU_AUTO_CLEAR(mu_objects) objects = {0};
     if (mu_objects_load(path, &objects, err) != 0)
         return -1;
-    for (size_t i = 0; i < objects.count; i++)
-        if (objects.at[i].kind == MU_OBJECT_PKCS12 &&
-            mu_object_decrypt(path, &objects, i, source, err) != 0)
-            return -1;
+    return mu_certs_pick(path, &objects, source, ret, err);
+}
 
-    size_t before = ret->count;
-    for (size_t i = 0; i < objects.count; i++)
-        if (objects.at[i].cert != NULL &&
-            mu_certs_add(ret, mu_cert_ref(objects.at[i].cert), err) != 0)
+static bool is_issued_by(const struct mu_cert *cert, const struct mu_cert *issuer)
+{
+    X509 *x = mu_cert_x509(cert), *by = mu_cert_x509(issuer);
+    EVP_PKEY *key = X509_get0_pubkey(by);
+    bool issued = key != NULL && X509_check_issued(by, x) == X509_V_OK && X509_verify(x, key) == 1;
+    ERR_clear_error();
+    return issued;
+}
+
+int mu_certs_add_chain(struct mu_cert *leaf, const struct mu_certs *pool, bool with_root,
+                       struct mu_certs *ret, struct mu_error *err)
+{
+    struct mu_cert *last = leaf;
+    if (mu_certs_add(ret, mu_cert_ref(leaf), err) != 0)
+        return -1;
+    for (size_t i = 0; i < pool->count; i++) {
+        struct mu_cert *next = pool->at[i];
+        if (mu_certs_hold(ret, next) || !is_issued_by(last, next) ||
+            (!with_root && X509_self_signed(mu_cert_x509(next), 1) == 1))
+            continue;
+        if (mu_certs_add(ret, mu_cert_ref(next), err) != 0)
             return -1;
-    if (ret->count == before)
-        return mu_fail(err, MU_E_WRONG_KIND, "%s holds %s, not a certificate", path,
-                       mu_object_kind_name(objects.at[0].kind));
+        last = next;
+        i = (size_t)-1; /* the next issuer may stand anywhere: from the beginning */
+    }
     return 0;
 }
 

@@ -41,6 +41,19 @@ MU_AUTO_DEFINE_CLEAR(mu_certs, mu_certs_clear)
 MU_CHECK int mu_certs_load(const char *path, const struct mu_passphrase_source *source,
                            struct mu_certs *ret, struct mu_error *err);
 
+/* The same from what has been read already, of which `name` is the name. */
+struct mu_objects;
+MU_CHECK int mu_certs_pick(const char *name, struct mu_objects *objects,
+                           const struct mu_passphrase_source *source, struct mu_certs *ret,
+                           struct mu_error *err);
+
+/*
+ * Add `leaf`, and after it each issuer in turn, as far as `pool` has them: the issuer by name, by key identifier and
+ * by its signature. A root, which is signed by its own key, is left out unless `with_root`.
+ */
+MU_CHECK int mu_certs_add_chain(struct mu_cert *leaf, const struct mu_certs *pool, bool with_root,
+                                struct mu_certs *ret, struct mu_error *err);
+
 /* Does a CA's certificate come first though a leaf follows? Programs take the first one for the leaf. */
 bool mu_certs_misordered(const struct mu_certs *list);
 

@@ -185,10 +185,9 @@ int mu_key_to_der(const struct mu_key *key, const struct mu_secret *passphrase, 
     return write_key(i2d_PKCS8PrivateKey_bio, key, passphrase, ret, err);
 }
 
-/* The first private key among what a file holds; protected ones and PKCS#12 are opened on the way. */
-static int pick_key(const char *path, struct mu_objects *objects,
-                    const struct mu_passphrase_source *source, struct mu_key **ret,
-                    struct mu_error *err)
+/* The first private key; protected ones and PKCS#12 are opened on the way. */
+int mu_key_pick(const char *path, struct mu_objects *objects,
+                const struct mu_passphrase_source *source, struct mu_key **ret, struct mu_error *err)
 {
     for (size_t i = 0; i < objects->count; i++) {
         enum mu_object_kind kind = objects->at[i].kind;
@@ -204,9 +203,7 @@ static int pick_key(const char *path, struct mu_objects *objects,
         object->key = NULL;
         return 0;
     }
-    mu_fail(err, MU_E_WRONG_KIND, "%s holds %s, not a private key", path,
-            mu_object_kind_name(objects->at[0].kind));
-    return -1;
+    return mu_objects_fail_without(path, objects, "private key", err);
 }
 
 int mu_key_load(const char *path, const struct mu_passphrase_source *source, struct mu_key **ret,
@@ -215,7 +212,7 @@ int mu_key_load(const char *path, const struct mu_passphrase_source *source, str
     MU_AUTO_CLEAR(mu_objects) objects = {0};
     if (mu_objects_load(path, &objects, err) != 0)
         return -1;
-    return pick_key(path, &objects, source, ret, err);
+    return mu_key_pick(path, &objects, source, ret, err);
 }
 
 int mu_key_parse(const char *name, const void *data, size_t len,
@@ -225,7 +222,7 @@ int mu_key_parse(const char *name, const void *data, size_t len,
     MU_AUTO_CLEAR(mu_objects) objects = {0};
     if (mu_objects_parse(name, data, len, &objects, err) != 0)
         return -1;
-    return pick_key(name, &objects, source, ret, err);
+    return mu_key_pick(name, &objects, source, ret, err);
 }
 
 char *mu_key_describe(const struct mu_key *key, char ret[MU_KEY_DESCRIPTION_LEN])

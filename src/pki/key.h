@@ -58,7 +58,11 @@ MU_CHECK int mu_key_to_der(const struct mu_key *key, const struct mu_secret *pas
 MU_CHECK int mu_key_load(const char *path, const struct mu_passphrase_source *source,
                          struct mu_key **ret, struct mu_error *err);
 
-/* The same from memory; `name` is for errors and for the passphrase's prompt. */
+/* The same from what has been read already, and from memory; `name` is for errors and for the prompt. */
+struct mu_objects;
+MU_CHECK int mu_key_pick(const char *name, struct mu_objects *objects,
+                         const struct mu_passphrase_source *source, struct mu_key **ret,
+                         struct mu_error *err);
 MU_CHECK int mu_key_parse(const char *name, const void *data, size_t len,
                           const struct mu_passphrase_source *source, struct mu_key **ret,
                           struct mu_error *err);

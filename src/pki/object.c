@@ -56,6 +56,14 @@ const char *mu_object_kind_name(enum mu_object_kind kind)
     return names[kind];
 }
 
+int mu_objects_fail_without(const char *name, const struct mu_objects *objects, const char *wanted,
+                            struct mu_error *err)
+{
+    const struct mu_object *first = &objects->at[0];
+    return mu_fail(err, MU_E_WRONG_KIND, "%s holds %s%s%s", name, mu_object_kind_name(first->kind),
+                   first->opened ? " without a " : ", not a ", wanted);
+}
+
 /* "-" is how a person names standard input, not what it is called. */
 static const char *shown(const char *name)
 {

@@ -44,6 +44,7 @@ struct mu_object {
     struct mu_ocsp_response *ocsp_response;
     unsigned char *raw; /* ENCRYPTED_KEY and PKCS12: what mu_object_decrypt() works on */
     size_t raw_len;
+    bool opened; /* PKCS12: what was in it stands at the end of the list */
 };
 
 struct mu_objects {
@@ -60,6 +61,10 @@ MU_CHECK int mu_objects_add(struct mu_objects *objects, const struct mu_object *
 /* "a certificate", "a certificate request", "an encrypted private key" ... */
 const char *mu_object_kind_name(enum mu_object_kind kind);
 
+/* Fail with MU_E_WRONG_KIND: there is no `wanted` ("private key") among what `name` holds. */
+int mu_objects_fail_without(const char *name, const struct mu_objects *objects, const char *wanted,
+                            struct mu_error *err);
+
 /*
  * Recognise everything in `data`. `name` (a path) is for errors. Adds to `ret`, which keeps what was
  * understood even on failure. Fails with MU_E_EMPTY, MU_E_DAMAGED (a block is cut off or does not decode:
@@ -75,8 +80,8 @@ MU_CHECK int mu_objects_load(const char *path, struct mu_objects *ret, struct mu
 /*
  * Open an ENCRYPTED_KEY or PKCS12 with a passphrase from `source`: an empty one is tried first for
  * PKCS#12. The first turns into a KEY; from the second, its key and certificates are added behind it in
- * `objects` (index `i` stays what it was). Fails with MU_E_PASSPHRASE_NEEDED, MU_E_PASSPHRASE_WRONG,
- * MU_E_DAMAGED, MU_E_UNSUPPORTED (an algorithm of old: RC2, 3DES; says how to convert the file).
+ * `objects` (index `i` stays what it was). Once is enough: the second time nothing is asked or added. Fails with MU_E_PASSPHRASE_NEEDED, MU_E_PASSPHRASE_WRONG,
+ * MU_E_DAMAGED, MU_E_UNSUPPORTED (an algorithm of old, such as RC2; says how to convert the file).
  */
 MU_CHECK int mu_object_decrypt(const char *name, struct mu_objects *objects, size_t i,
                                const struct mu_passphrase_source *source, struct mu_error *err);

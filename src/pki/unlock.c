@@ -124,7 +124,7 @@ static int open_key(const char *name, struct mu_object *object,
 static int fail_pkcs12_unsupported(const char *name, struct mu_error *err)
 {
     mu_fail_openssl(err, MU_E_UNSUPPORTED,
-                    "the PKCS#12 container %s is encrypted with an algorithm of old (RC2 or 3DES)",
+                    "the PKCS#12 container %s is encrypted with an algorithm of old (such as RC2)",
                     name);
     return mu_hint(err, "convert it: openssl pkcs12 -legacy -in FILE -nodes -out TEMP.pem && "
                         "openssl pkcs12 -export -in TEMP.pem -out NEW.p12 && rm TEMP.pem");
@@ -212,6 +212,10 @@ int mu_object_decrypt(const char *name, struct mu_objects *objects, size_t i,
 {
     if (mu_str_equal(name, "-"))
         name = "standard input";
-    return objects->at[i].kind == MU_OBJECT_PKCS12 ? open_pkcs12(name, objects, i, source, err)
-                                                   : open_key(name, &objects->at[i], source, err);
+    if (objects->at[i].kind != MU_OBJECT_PKCS12)
+        return open_key(name, &objects->at[i], source, err);
+    if (!objects->at[i].opened && open_pkcs12(name, objects, i, source, err) != 0)
+        return -1;
+    objects->at[i].opened = true;
+    return 0;
 }

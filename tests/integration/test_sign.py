@@ -214,8 +214,8 @@ def test_a_file_that_is_no_request_is_told_for_what_it_is(mutual, openssl_ca, tm
 @pytest.mark.parametrize("words, code, said", [
     (["sign"], 2, "FILE.csr"),
     (["sign", "a", "b"], 2, "\"b\""),
-    (["sign", "my.csr", "--cacert", "ca.crt"], 2, "go together"),
-    (["sign", "my.csr", "--cakey", "ca.key"], 2, "go together"),
+    (["sign", "my.csr", "--cacert", "ca.crt"], 1, "name the file of its key with --cakey"),
+    (["sign", "my.csr", "--cakey", "ca.key"], 2, "--cakey needs --cacert"),
     (["sign", "my.csr", "--cacert", "ca.crt", "--cakey", "my.key"], 1, "belong"),
     (["sign", "my.csr", "--cacert", "ca.key", "--cakey", "ca.key"], 1, "ca.key"),
     (["sign", "my.csr", "--cacert", "my.csr", "--cakey", "ca.key"], 1, "my.csr"),
