@@ -103,8 +103,8 @@ static int load_certificate(const struct mu_args *args, struct door *door, struc
     bool here = access("localhost.crt", F_OK) == 0 && access("localhost.key", F_OK) == 0;
     if (!named && !here)
         return issue_fresh(args, door, err);
-    return mu_load_identity(args, named ? NULL : "localhost", "localhost", &door->chain, &door->key,
-                            err);
+    const struct mu_identity who = {.name = named ? NULL : "localhost"};
+    return mu_load_identity(args, &who, &door->chain, &door->key, err);
 }
 
 /* Works here, fails elsewhere. */

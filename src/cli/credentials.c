@@ -17,16 +17,16 @@ static bool holds_container(const struct mu_objects *objects)
     return false;
 }
 
-static int pick_chain(const char *path, struct mu_objects *objects,
+static int pick_chain(const struct mu_pair_files *files, struct mu_objects *objects,
                       const struct mu_passphrase_source *source, struct mu_certs *ret,
                       struct mu_error *err)
 {
     MU_AUTO_CLEAR(mu_certs) found = {0};
     if (!holds_container(objects))
-        return mu_certs_pick(path, objects, source, ret, err);
-    if (mu_certs_pick(path, objects, source, &found, err) != 0)
+        return mu_certs_pick(files->cert, objects, source, ret, err);
+    if (mu_certs_pick(files->cert, objects, source, &found, err) != 0)
         return -1;
-    return mu_certs_add_chain(found.at[0], &found, false, ret, err);
+    return mu_certs_add_chain(found.at[0], &found, files->with_root, ret, err);
 }
 
 int mu_load_pair(const struct mu_args *args, const struct mu_pair_files *files,
@@ -37,8 +37,10 @@ int mu_load_pair(const struct mu_args *args, const struct mu_pair_files *files,
     MU_AUTO_CLEAR(mu_objects) objects = {0};
     MU_AUTO_STRUCT(mu_key) key = NULL;
     if (mu_objects_load(files->cert, &objects, err) != 0 ||
-        pick_chain(files->cert, &objects, &source, ret_chain, err) != 0)
+        pick_chain(files, &objects, &source, ret_chain, err) != 0)
         return -1;
+    if (ret_key == NULL)
+        return 0;
     if (!together && mu_key_load(files->key, &source, &key, err) != 0)
         return -1;
     if (together && mu_key_pick(files->cert, &objects, &source, &key, err) != 0)
@@ -52,14 +54,20 @@ int mu_load_pair(const struct mu_args *args, const struct mu_pair_files *files,
     return 0;
 }
 
-int mu_load_identity(const struct mu_args *args, const char *name, const char *name_opt,
+int mu_load_identity(const struct mu_args *args, const struct mu_identity *who,
                      struct mu_certs *ret_chain, struct mu_key **ret_key, struct mu_error *err)
 {
     char cert_file[MU_PATH_LEN], key_file[MU_PATH_LEN];
-    struct mu_pair_files files = {mu_args_value(args, "cert"), mu_args_value(args, "key"), "key"};
+    const char *name = who->name;
+    struct mu_pair_files files = {
+        .cert = mu_args_value(args, "cert"),
+        .key = mu_args_value(args, "key"),
+        .key_opt = "key",
+        .with_root = who->with_root,
+    };
     if (name != NULL && (files.cert != NULL || files.key != NULL))
         return mu_usage(err, args, "%s stands for --cert and --key; give one or the other",
-                        name_opt);
+                        who->name_opt);
     if (files.cert == NULL && files.key != NULL)
         return mu_usage(err, args, "--key needs --cert");
     if (files.cert != NULL)
@@ -69,12 +77,14 @@ int mu_load_identity(const struct mu_args *args, const char *name, const char *n
 
     if (snprintf(cert_file, sizeof cert_file, "%s.crt", name) >= (int)sizeof cert_file ||
         snprintf(key_file, sizeof key_file, "%s.key", name) >= (int)sizeof key_file)
-        return mu_usage(err, args, "the name given with %s is too long", name_opt);
+        return mu_usage(err, args, "the name given with %s is too long", who->name_opt);
     if (access(cert_file, F_OK) != 0 && errno == ENOENT) {
-        mu_fail(err, MU_E_NOT_FOUND, "there is no %s here for %s %s", cert_file, name_opt, name);
+        mu_fail(err, MU_E_NOT_FOUND, "there is no %s here for %s %s", cert_file, who->name_opt,
+                name);
         return mu_hint(err, "make it with: mutual issue client %s", name);
     }
-    files = (struct mu_pair_files){cert_file, key_file, "key"};
+    files.cert = cert_file;
+    files.key = key_file;
     return mu_load_pair(args, &files, ret_chain, ret_key, err);
 }
 

@@ -13,21 +13,27 @@ struct mu_pair_files {
     const char *cert;    /* PEM, DER or PKCS#12: the leaf, and perhaps its chain */
     const char *key;     /* NULL: in the certificate's file */
     const char *key_opt; /* the option that names the key's file, for a hint */
+    bool with_root;      /* keep the root of a PKCS#12, which nobody has to be sent */
 };
 
 /*
  * Load chain and key, and check that they belong together. A file is read once, and its passphrase asked for once. A
  * PEM file's certificates are taken as they stand; a PKCS#12 container has no order, so out of it comes the chain from
- * the leaf up to, not including, the root. Fails as mu_certs_load() and mu_key_load() do, and MU_E_KEY_MISMATCH.
+ * the leaf up. `ret_key` may be NULL: the certificate alone. Fails as mu_certs_load() and mu_key_load() do, and with
+ * MU_E_KEY_MISMATCH.
  */
 MU_CHECK int mu_load_pair(const struct mu_args *args, const struct mu_pair_files *files,
                           struct mu_certs *ret_chain, struct mu_key **ret_key, struct mu_error *err);
 
-/*
- * What a command is to use as itself: `name` (NAME.crt and NAME.key), or --cert and --key; nothing is loaded when
- * none of these is given. `name_opt` is how the command calls `name`: "--as", "NAME".
- */
-MU_CHECK int mu_load_identity(const struct mu_args *args, const char *name, const char *name_opt,
+/* What a command is to use as itself: a name (NAME.crt and NAME.key), or --cert and --key. */
+struct mu_identity {
+    const char *name;     /* or NULL */
+    const char *name_opt; /* how the command calls it: "--as", "NAME" */
+    bool with_root;       /* as in struct mu_pair_files */
+};
+
+/* mu_load_pair() for it; nothing is loaded where neither a name nor --cert is given. Fails with MU_E_USAGE, too. */
+MU_CHECK int mu_load_identity(const struct mu_args *args, const struct mu_identity *who,
                               struct mu_certs *ret_chain, struct mu_key **ret_key,
                               struct mu_error *err);
 

@@ -12,8 +12,8 @@ from conftest import BINARY, WAIT
 from door import Door
 from terminal import answer
 
-COMMANDS = ["init", "issue", "key", "request", "sign", "inspect", "verify", "list", "show", "policy", "renew", "revoke",
-            "crl", "audit", "ca", "ocsp", "health", "backup", "restore", "serve", "get", "demo"]
+COMMANDS = ["init", "issue", "key", "request", "sign", "inspect", "verify", "list", "show", "export", "policy", "renew",
+            "revoke", "crl", "audit", "ca", "ocsp", "health", "backup", "restore", "serve", "get", "demo"]
 GROUPS = {"ca": ["ca passwd"], "ocsp": ["ocsp answer", "ocsp request", "ocsp read"]}
 SINGLE = [one for name in COMMANDS for one in GROUPS.get(name, [name])]  # what can be run
 STAYS = ["serve", "get"]  # their examples need a door, on ports that others may hold
@@ -79,7 +79,7 @@ def test_help_of_each_command(mutual, command):
 @pytest.mark.parametrize("command", [name for name in SINGLE if name not in STAYS])
 def test_the_examples_in_the_help_work(mutual, ca, place, command):
     # The CA and the files are there already; who makes new ones is told that it may.
-    more = ["--force"] if command in ("init", "issue", "key", "request", "sign", "backup") else []
+    more = ["--force"] if command in ("init", "issue", "key", "request", "sign", "backup", "export") else []
     with Door(place, home=ca) as door:
         for words in examples(command):
             mutual(*(word.replace("https://localhost:3000", door.url) for word in words), *more).ok()
