@@ -151,7 +151,10 @@ static bool is_misordered(const struct file *file)
 #define CRL_EXPIRED_ID "crl_expired"
 #define CRL_EXPIRED_SENTENCE                                                                       \
     "the next list was due: whoever checks this one refuses every certificate"
-#define CSR_SIGNATURE_ID "csr_bad_signature"
+static const char *csr_problem_id(const struct mu_error *err)
+{
+    return err->code == MU_E_UNSUPPORTED ? "unsupported_key_type" : "csr_bad_signature";
+}
 
 /* --- For people --- */
 
@@ -209,7 +212,7 @@ static void describe_csr(const struct mu_csr *csr)
     if (mu_csr_verify(csr, &err) == 0)
         mu_fact("signature", "good: made with the key that it asks for");
     else
-        mu_describe_problem(CSR_SIGNATURE_ID, err.what);
+        mu_describe_problem(csr_problem_id(&err), err.what);
 }
 
 static bool is_overdue(const struct mu_crl_info *info, time_t now)
@@ -364,7 +367,7 @@ static void add_csr_json(json_t *to, const struct mu_csr *csr)
     if (mu_csr_key(csr, &key, &err) == 0)
         set(to, "key", json_string(mu_key_describe(key, kind)));
     if (mu_csr_verify(csr, &err) != 0)
-        add_problem(problems, CSR_SIGNATURE_ID, err.what);
+        add_problem(problems, csr_problem_id(&err), err.what);
     set(to, "problems", problems);
 }
 

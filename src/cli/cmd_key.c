@@ -48,7 +48,8 @@ const struct mu_cmd mu_cmd_key = {
     .args = "FILE",
     .summary = "make a private key alone",
     .details =
-        "The file is PEM (PKCS#8), readable by its owner only; encrypted with --passphrase-file.",
+        "The file is PEM (PKCS#8), readable by its owner only; encrypted with --passphrase-file.\n"
+        "ML-DSA, whose signatures a quantum computer does not forge, needs OpenSSL 3.5, and TLS 1.3 on both sides.",
     .example = "mutual key my-client.key --key-type p256",
     .opts = opts,
     .min_args = 1,

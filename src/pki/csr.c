@@ -68,9 +68,21 @@ int mu_csr_load(const char *path, struct mu_csr **ret, struct mu_error *err)
     return mu_hint(err, "make a request with: mutual request NAME");
 }
 
+/* Its key is of a kind that came after this libcrypto. 0: no, or -1 with the failure. */
+static int check_key_kind(const struct mu_csr *csr, struct mu_error *err)
+{
+    ASN1_OBJECT *algorithm = NULL;
+    X509_PUBKEY *key = X509_REQ_get_X509_PUBKEY(mu_csr_x509(csr));
+    if (X509_PUBKEY_get0_param(&algorithm, NULL, NULL, NULL, key) != 1 || mu_oid_is_known(algorithm))
+        return 0;
+    return mu_fail_key_kind(err, "the request's key", algorithm);
+}
+
 int mu_csr_verify(const struct mu_csr *csr, struct mu_error *err)
 {
     EVP_PKEY *key = X509_REQ_get0_pubkey(mu_csr_x509(csr));
+    if (key == NULL && check_key_kind(csr, err) != 0)
+        return -1;
     if (key != NULL && X509_REQ_verify(mu_csr_x509(csr), key) == 1)
         return 0;
     return mu_fail_openssl(err, MU_E_CSR_SIGNATURE,
@@ -88,6 +100,8 @@ int mu_csr_names(const struct mu_csr *csr, struct mu_names *ret, struct mu_error
 int mu_csr_key(const struct mu_csr *csr, struct mu_key **ret, struct mu_error *err)
 {
     EVP_PKEY *key = X509_REQ_get_pubkey(mu_csr_x509(csr));
+    if (key == NULL && check_key_kind(csr, err) != 0)
+        return -1;
     if (key == NULL)
         return mu_fail_openssl(err, MU_E_DAMAGED, "the request's public key cannot be read");
     return mu_key_wrap(key, ret, err);

@@ -58,14 +58,6 @@ char *mu_cert_serial(const struct mu_cert *cert, char ret[MU_SERIAL_TEXT_LEN])
     return ret;
 }
 
-/* A long or short name that OpenSSL knows, else the dotted numbers. */
-static void object_text(const ASN1_OBJECT *object, char *ret, size_t cap)
-{
-    char text[128] = "";
-    OBJ_obj2txt(text, sizeof text, object, 0);
-    mu_str_printable(text, strlen(text), ret, cap);
-}
-
 void mu_signature_text(int nid, const X509_ALGOR *algorithm, char *ret, size_t cap)
 {
     const ASN1_OBJECT *object = NULL;
@@ -74,7 +66,7 @@ void mu_signature_text(int nid, const X509_ALGOR *algorithm, char *ret, size_t c
     if (name != NULL)
         mu_str_copy(ret, cap, name);
     else
-        object_text(object, ret, cap);
+        mu_oid_text(object, ret, cap);
 }
 
 /* --- Alternative names --- */
@@ -206,7 +198,7 @@ static int add_purpose(struct mu_strs *list, const ASN1_OBJECT *object)
     for (size_t i = 0; i < MU_COUNT(purpose_names); i++)
         if (purpose_names[i].nid == OBJ_obj2nid(object))
             return mu_strs_add(list, purpose_names[i].name);
-    object_text(object, text, sizeof text);
+    mu_oid_text(object, text, sizeof text);
     return mu_strs_add(list, text);
 }
 
@@ -309,7 +301,7 @@ static void read_key(X509 *x, struct mu_cert_info *ret)
     if (evp != NULL && mu_key_wrap(evp, &key, &ignored) == 0)
         mu_key_describe(key, ret->key);
     else if (X509_PUBKEY_get0_param(&algorithm, NULL, NULL, NULL, X509_get_X509_PUBKEY(x)) == 1)
-        object_text(algorithm, ret->key, sizeof ret->key);
+        mu_oid_text(algorithm, ret->key, sizeof ret->key);
 }
 
 static void read_fingerprints(X509 *x, struct mu_cert_info *ret)

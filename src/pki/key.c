@@ -1,6 +1,7 @@
 #include "pki/key.h"
 
 #include <ctype.h>
+#include <openssl/crypto.h>
 #include <openssl/err.h>
 #include <openssl/evp.h>
 #include <openssl/pem.h>
@@ -13,7 +14,7 @@
 #include "pki/object.h"
 #include "pki/ossl.h"
 
-const char mu_key_types[] = "p256, p384, p521, rsa2048, rsa3072, rsa4096, ed25519";
+const char mu_key_types[] = "p256, p384, p521, rsa2048, rsa3072, rsa4096, ed25519, ml-dsa-44/65/87";
 
 /* The types that are made here, by our name and by those that people know from elsewhere. */
 static const struct key_type {
@@ -29,6 +30,9 @@ static const struct key_type {
     {"rsa3072", {"rsa:3072", "rsa-3072"}, "RSA", NULL, 3072},
     {"rsa4096", {"rsa:4096", "rsa-4096"}, "RSA", NULL, 4096},
     {"ed25519", {"ed-25519"}, "ED25519", NULL, 0},
+    {"ml-dsa-44", {"mldsa44"}, "ML-DSA-44", NULL, 0},
+    {"ml-dsa-65", {"mldsa65"}, "ML-DSA-65", NULL, 0},
+    {"ml-dsa-87", {"mldsa87"}, "ML-DSA-87", NULL, 0},
 };
 
 /* An EVP_PKEY by another name: see cert.c. */
@@ -50,6 +54,15 @@ void mu_key_free(struct mu_key *key)
     EVP_PKEY_free(mu_key_evp(key));
 }
 
+/* ML-DSA came with OpenSSL 3.5. What counts is the libcrypto that this program runs with. */
+static bool has_algorithm(const char *algorithm)
+{
+    ERR_set_mark();
+    MU_AUTO(EVP_PKEY_CTX) ctx = EVP_PKEY_CTX_new_from_name(NULL, algorithm, NULL);
+    ERR_pop_to_mark();
+    return ctx != NULL;
+}
+
 static int find_type(const char *name, const struct key_type **ret, struct mu_error *err)
 {
     for (size_t i = 0; i < MU_COUNT(key_types); i++) {
@@ -57,10 +70,15 @@ static int find_type(const char *name, const struct key_type **ret, struct mu_er
         bool known = strcasecmp(type->name, name) == 0;
         for (size_t a = 0; !known && a < MU_COUNT(type->aliases); a++)
             known = type->aliases[a] != NULL && strcasecmp(type->aliases[a], name) == 0;
-        if (known) {
-            *ret = type;
-            return 0;
+        if (!known)
+            continue;
+        if (!has_algorithm(type->algorithm)) {
+            mu_fail(err, MU_E_UNSUPPORTED, "the OpenSSL here, %s, has no %s",
+                    OpenSSL_version(OPENSSL_VERSION_STRING), type->algorithm);
+            return mu_hint_newer_openssl(err);
         }
+        *ret = type;
+        return 0;
     }
     mu_fail(err, MU_E_USAGE, "\"%s\" is not a key type known here", name);
     return mu_hint(err, "choose one of: %s", mu_key_types);
@@ -235,6 +253,8 @@ char *mu_key_describe(const struct mu_key *key, char ret[MU_KEY_DESCRIPTION_LEN]
     if (EVP_PKEY_is_a(evp, "EC") && EVP_PKEY_get_group_name(evp, group, sizeof group, NULL) == 1) {
         const char *nist = EC_curve_nid2nist(OBJ_sn2nid(group));
         snprintf(ret, MU_KEY_DESCRIPTION_LEN, "EC %.40s", nist == NULL ? group : nist);
+    } else if (mu_str_starts_with(type, "ML-DSA-")) { /* the number says it all */
+        mu_str_copy(ret, MU_KEY_DESCRIPTION_LEN, type);
     } else if (EVP_PKEY_is_a(evp, "ED25519") || EVP_PKEY_is_a(evp, "ED448")) {
         snprintf(ret, MU_KEY_DESCRIPTION_LEN, "%c%c%.20s", type[0], tolower((unsigned char)type[1]),
                  type + 2);

@@ -349,6 +349,19 @@ static int fail_base64(const char *name, const struct mu_pem *block, const struc
                            name, label->what, block->line);
 }
 
+/* PKCS#8 around a kind of key that came after this libcrypto is not damaged. 0: it is nothing of the sort. */
+static int check_key_kind(const char *what, const unsigned char *der, long len, struct mu_error *err)
+{
+    const ASN1_OBJECT *algorithm = NULL;
+    PKCS8_PRIV_KEY_INFO *info = d2i_PKCS8_PRIV_KEY_INFO(NULL, &der, len);
+    int result = 0;
+    if (info != NULL && PKCS8_pkey_get0(&algorithm, NULL, NULL, NULL, info) == 1 &&
+        !mu_oid_is_known(algorithm))
+        result = mu_fail_key_kind(err, what, algorithm);
+    PKCS8_PRIV_KEY_INFO_free(info);
+    return result;
+}
+
 static int add_block(const char *name, const struct mu_pem *block, struct mu_objects *list,
                      struct mu_error *err)
 {
@@ -372,6 +385,14 @@ static int add_block(const char *name, const struct mu_pem *block, struct mu_obj
 
     const unsigned char *p = content.der;
     int found = label->decode(list, &like, &p, content.len, err);
+    if (found == 0 && label->decode == decode_key) {
+        char what[MU_PATH_LEN + 64];
+        snprintf(what, sizeof what, "%s: the private key in line %d", name, block->line);
+        ERR_set_mark();
+        if (check_key_kind(what, content.der, content.len, err) != 0)
+            return -1;
+        ERR_pop_to_mark();
+    }
     if (found == 0)
         return mu_fail_openssl(err, MU_E_DAMAGED, "%s: the %s in line %d cannot be decoded", name,
                                label->what, block->line);
@@ -442,6 +463,9 @@ static int parse_der(const char *name, const unsigned char *der, size_t len,
                            what, (size_t)(der + len - p));
         return list->count > before ? 0 : mu_fail(err, MU_E_WRONG_KIND, "%s holds %s", name, what);
     }
+    if (check_key_kind(name, der, (long)len, err) != 0)
+        return -1;
+    ERR_clear_error();
     if (is_cut_off(der, len))
         return mu_fail(err, MU_E_DAMAGED,
                        "%s is cut off: it is DER, and shorter than it says itself", name);

@@ -8,6 +8,7 @@
 #include <openssl/pkcs12.h>
 #include <openssl/x509.h>
 #include <openssl/x509v3.h>
+#include <stdbool.h>
 #include <time.h>
 
 #include "base/error.h"
@@ -36,6 +37,19 @@ MU_AUTO_DEFINE(X509_STORE_CTX, X509_STORE_CTX_free)
  */
 int mu_fail_openssl(struct mu_error *err, enum mu_code code, const char *format, ...)
     MU_PRINTF(3, 4);
+
+/* What an object identifier stands for: a name that OpenSSL knows, or that we know and it does not yet (ML-DSA before
+ * 3.5), else its numbers. Printable. */
+void mu_oid_text(const ASN1_OBJECT *object, char *ret, size_t cap);
+
+/* Is this algorithm known to the libcrypto at hand, by its name at least? */
+bool mu_oid_is_known(const ASN1_OBJECT *object);
+
+/* mu_fail() with MU_E_UNSUPPORTED: `what` ("the private key in x") is of a kind that is not known here. */
+int mu_fail_key_kind(struct mu_error *err, const char *what, const ASN1_OBJECT *algorithm);
+
+/* "has no ML-DSA" is a matter of the library's version, not of the file's. */
+int mu_hint_newer_openssl(struct mu_error *err);
 
 /* UTC seconds; 0 for NULL and for what cannot be read, so that it counts as long past. */
 time_t mu_time_from_asn1(const ASN1_TIME *t);

@@ -226,7 +226,8 @@ static bool self_signed_leaf(const struct subject *s, struct problem *ret)
 
 static bool same_name_as_issuer(const struct subject *s, struct problem *ret)
 {
-    return s->info->self_issued && !s->info->self_signed &&
+    bool can_tell = X509_get0_pubkey(s->x) != NULL;
+    return can_tell && s->info->self_issued && !s->info->self_signed &&
            found(ret, "subject_equals_issuer",
                  "it has the same name as the CA that issued it: programs may take it for self-signed");
 }

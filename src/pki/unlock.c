@@ -10,6 +10,7 @@
 #include "pki/ossl.h"
 
 MU_AUTO_DEFINE(X509_SIG, X509_SIG_free)
+MU_AUTO_DEFINE(ASN1_OBJECT, ASN1_OBJECT_free)
 MU_AUTO_DEFINE(PKCS8_PRIV_KEY_INFO, PKCS8_PRIV_KEY_INFO_free)
 
 static int ask(const char *name, const struct mu_passphrase_source *source, struct mu_secret *ret,
@@ -78,12 +79,18 @@ static EVP_PKEY *open_rfc1421(const char *header, unsigned char *der, long len,
     return key;
 }
 
-static EVP_PKEY *open_pkcs8(const unsigned char *der, long len, const struct mu_secret *passphrase)
+/* `ret_unknown` is given: the kind of a key that was decrypted, but is not known here. */
+static EVP_PKEY *open_pkcs8(const unsigned char *der, long len, const struct mu_secret *passphrase,
+                            ASN1_OBJECT **ret_unknown)
 {
     MU_AUTO(X509_SIG) sig = d2i_X509_SIG(NULL, &der, len);
     if (sig == NULL)
         return NULL;
     MU_AUTO(PKCS8_PRIV_KEY_INFO) info = PKCS8_decrypt(sig, passphrase->data, (int)passphrase->len);
+    const ASN1_OBJECT *algorithm = NULL;
+    if (info != NULL && PKCS8_pkey_get0(&algorithm, NULL, NULL, NULL, info) == 1 &&
+        !mu_oid_is_known(algorithm))
+        *ret_unknown = OBJ_dup(algorithm);
     return info == NULL ? NULL : EVP_PKCS82PKEY(info);
 }
 
@@ -110,8 +117,11 @@ static int open_key(const char *name, struct mu_object *object,
         return -1;
     ERR_clear_error();
     bool rfc1421 = object->raw[0] == '-';
+    MU_AUTO(ASN1_OBJECT) unknown = NULL;
     EVP_PKEY *evp = rfc1421 ? open_pem(object, &passphrase)
-                            : open_pkcs8(object->raw, (long)object->raw_len, &passphrase);
+                            : open_pkcs8(object->raw, (long)object->raw_len, &passphrase, &unknown);
+    if (unknown != NULL)
+        return mu_fail_key_kind(err, name, unknown);
     if (evp == NULL)
         return fail_key(name, err);
     ERR_clear_error(); /* d2i_AutoPrivateKey leaves what it tried first */
@@ -124,8 +134,9 @@ static int open_key(const char *name, struct mu_object *object,
 static int fail_pkcs12_unsupported(const char *name, struct mu_error *err)
 {
     mu_fail_openssl(err, MU_E_UNSUPPORTED,
-                    "the PKCS#12 container %s is encrypted with an algorithm of old (such as RC2)",
-                    name);
+                    "the PKCS#12 container %s is encrypted with an algorithm of old (such as RC2), or "
+                    "holds a key of a kind that the OpenSSL here, %s, does not know",
+                    name, OpenSSL_version(OPENSSL_VERSION_STRING));
     return mu_hint(err, "convert it: openssl pkcs12 -legacy -in FILE -nodes -out TEMP.pem && "
                         "openssl pkcs12 -export -in TEMP.pem -out NEW.p12 && rm TEMP.pem");
 }

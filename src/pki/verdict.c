@@ -260,6 +260,13 @@ static enum mu_fault purpose_fault(X509 *cert, const struct mu_cert_info *info, 
                                                                         : MU_FAULT_PURPOSE;
 }
 
+/* OpenSSL takes a key that it cannot read, because it came after it (ML-DSA before 3.5), for one without strength. */
+static enum mu_fault weak_key_fault(X509 *cert)
+{
+    return cert != NULL && X509_get0_pubkey(cert) == NULL ? MU_FAULT_UNSUPPORTED_KEY
+                                                          : MU_FAULT_WEAK_KEY;
+}
+
 static enum mu_fault self_signed_fault(X509 *cert)
 {
     /* By names alone a certificate named like its CA looks the same; its signature tells. */
@@ -354,7 +361,7 @@ static enum mu_fault fault_of(int error, int depth, const struct matter *matter)
     case X509_V_ERR_UNABLE_TO_DECRYPT_CERT_SIGNATURE:
     case X509_V_ERR_CERT_SIGNATURE_FAILURE: return MU_FAULT_BAD_SIGNATURE;
     case X509_V_ERR_EE_KEY_TOO_SMALL:
-    case X509_V_ERR_CA_KEY_TOO_SMALL: return MU_FAULT_WEAK_KEY;
+    case X509_V_ERR_CA_KEY_TOO_SMALL: return weak_key_fault(matter->cert);
     case X509_V_ERR_CA_MD_TOO_WEAK: return MU_FAULT_WEAK_SIGNATURE;
     case X509_V_ERR_UNABLE_TO_DECODE_ISSUER_PUBLIC_KEY:
     case X509_V_ERR_NO_ISSUER_PUBLIC_KEY:
