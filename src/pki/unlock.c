@@ -141,6 +141,37 @@ static int fail_pkcs12_unsupported(const char *name, struct mu_error *err)
                         "openssl pkcs12 -export -in TEMP.pem -out NEW.p12 && rm TEMP.pem");
 }
 
+/* The MAC of RFC 9579, which OpenSSL knows from 3.4 on, and writes when asked to. */
+static bool has_newer_mac(const PKCS12 *p12)
+{
+    const X509_ALGOR *algorithm = NULL;
+    const ASN1_OBJECT *oid = NULL;
+    PKCS12_get0_mac(NULL, &algorithm, NULL, NULL, p12);
+    if (algorithm != NULL)
+        X509_ALGOR_get0(&oid, NULL, NULL, algorithm);
+    return oid != NULL && OBJ_obj2nid(oid) == NID_pbmac1;
+}
+
+static int fail_newer_mac(const char *name, struct mu_error *err)
+{
+    mu_fail_openssl(
+        err, MU_E_UNSUPPORTED,
+        "the PKCS#12 container %s has a MAC of a kind, PBMAC1, that the OpenSSL here, %s, does not know",
+        name, OpenSSL_version(OPENSSL_VERSION_STRING));
+    return mu_hint(err, "have it made again with a MAC of SHA-256, or use OpenSSL 3.4 or later");
+}
+
+static int fail_without_mac(const char *name, struct mu_error *err)
+{
+    mu_fail_openssl(
+        err, MU_E_UNSUPPORTED,
+        "the PKCS#12 container %s has no MAC, and the OpenSSL here, %s, does not open it so", name,
+        OpenSSL_version(OPENSSL_VERSION_STRING));
+    return mu_hint(
+        err,
+        "have it made again with a MAC, or take it apart: openssl pkcs12 -nomacver -in FILE -out NEW.pem");
+}
+
 /* The container's MAC is made with the passphrase, so it tells a wrong one from damage. [RFC 7292 4] */
 static int find_passphrase(const char *name, PKCS12 *p12, const struct mu_passphrase_source *source,
                            struct mu_secret *ret, struct mu_error *err)
@@ -151,7 +182,7 @@ static int find_passphrase(const char *name, PKCS12 *p12, const struct mu_passph
     if (PKCS12_verify_mac(p12, NULL, 0) || PKCS12_verify_mac(p12, "", 0))
         return mu_secret_set(ret, "", 0, err);
     if (failed_as_unsupported())
-        return fail_pkcs12_unsupported(name, err);
+        return has_newer_mac(p12) ? fail_newer_mac(name, err) : fail_pkcs12_unsupported(name, err);
     if (ask(name, source, ret, err) != 0)
         return -1;
     ERR_clear_error();
@@ -214,6 +245,9 @@ static int open_pkcs12(const char *name, struct mu_objects *objects, size_t i,
         return append_contents(objects, key, leaf, others, err);
     if (failed_as_unsupported())
         return fail_pkcs12_unsupported(name, err);
+    if (ERR_GET_LIB(ERR_peek_error()) == ERR_LIB_PKCS12 &&
+        ERR_GET_REASON(ERR_peek_error()) == PKCS12_R_MAC_ABSENT)
+        return fail_without_mac(name, err);
     return mu_fail_openssl(err, PKCS12_mac_present(p12) ? MU_E_DAMAGED : MU_E_PASSPHRASE_WRONG,
                            "the PKCS#12 container %s cannot be opened", name);
 }

@@ -21,3 +21,8 @@ rm ca.key ext
 openssl pkcs8 -topk8 -in client.key -passout pass:secret -out client-encrypted.key
 openssl pkcs8 -topk8 -nocrypt -in client.key -outform DER -out client-key.der
 openssl pkcs12 -export -in client.crt -inkey client.key -passout pass:secret -out client.p12
+# The same kind of container with a MAC of today's making, and without one, around a key that everybody knows.
+for mac in -pbmac1_pbkdf2 -nomac; do
+    openssl pkcs12 -export -in ../certs/client.crt -inkey ../keys/test-client.pem -passout pass:secret "$mac" \
+        -out "client$mac.p12"
+done

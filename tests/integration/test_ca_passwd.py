@@ -7,6 +7,7 @@ import subprocess
 import pytest
 
 from conftest import WAIT
+from door import Door
 from terminal import answer
 
 
@@ -116,3 +117,41 @@ def test_the_trail_tells_that_the_passphrase_is_another_one(mutual, ca, tmp_path
     assert "key" in told and "protected by a new passphrase" in told and "no passphrase any more" in told
     assert "horse" not in told
     mutual("audit", "verify").ok()
+
+
+def test_a_protected_ca_key_opens_wherever_the_ca_signs(mutual, ca, secrets, tmp_path):
+    mutual("ca", "passwd", "--new-passphrase-file", "one").ok()
+    unlock = ("--passphrase-file", "one")
+    mutual("issue", "client", "a", *unlock).ok()
+    mutual("request", "b").ok()
+    mutual("sign", "b.csr", "--profile", "client", *unlock).ok()
+    mutual("sign", "b.csr", "--cacert", ca / "ca.crt", "--cakey", ca / "ca.key", "--force", *unlock).ok()
+    with Door(tmp_path, *unlock, home=ca) as door:  # without a certificate at hand, the CA issues it one
+        assert mutual("get", "--as", "a", door.url).ok().stdout == "Hello World"
+    for words in (["issue", "client", "c"], ["sign", "b.csr", "--force"], ["serve"]):
+        mutual(*words, start_new_session=True).refused("ca.key is protected by a passphrase")
+
+
+def test_a_full_disk_leaves_the_old_key(mutual, ca, secrets):
+    before = (ca / "ca.key").read_bytes()
+    full = ("sh", "-c", "trap '' XFSZ; ulimit -f 0; exec \"$@\"", "sh")
+    mutual("ca", "passwd", "--new-passphrase-file", "one", prefix=full).refused(str(ca), "hint: ")
+    assert (ca / "ca.key").read_bytes() == before
+    mutual("issue", "client", "a").ok()
+
+
+def test_whenever_it_is_killed_the_key_opens_with_the_old_passphrase_or_the_new(mutual, ca, secrets):
+    key = ca / "ca.key"
+    mutual("ca", "passwd", "--new-passphrase-file", "one").ok()
+    same = public_half(key, "passphrase one")
+    now, other = "one", "two"
+    for i in range(40):
+        process = mutual.start("ca", "passwd", "--passphrase-file", now, "--new-passphrase-file", other)
+        try:
+            process.wait(i / 2000)
+        except subprocess.TimeoutExpired:
+            process.kill()
+        process.wait(WAIT)
+        if mutual("ca", "passwd", "--passphrase-file", other, "--new-passphrase-file", other).code == 0:
+            now, other = other, now
+        assert public_half(key, f"passphrase {now}") == same

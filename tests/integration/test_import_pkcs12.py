@@ -3,7 +3,7 @@ import subprocess
 
 import pytest
 
-from conftest import WAIT
+from conftest import ROOT, WAIT
 from door import Door
 from terminal import answer
 
@@ -100,3 +100,17 @@ def test_a_chain_without_order_is_put_in_order(mutual, ca, place):
     mutual("verify", "pile.p12", *UNLOCK).ok()
     with Door(place, home=ca) as door:
         assert mutual("get", "--cert", "pile.p12", *UNLOCK, door.url).ok().stdout == "Hello World"
+
+
+@pytest.mark.parametrize("name, words", [
+    ("client-pbmac1_pbkdf2.p12", ("a MAC of a kind, PBMAC1, that the OpenSSL here", "OpenSSL 3.4 or later")),
+    ("client-nomac.p12", ("has no MAC", "have it made again with a MAC")),
+])
+def test_a_mac_of_another_kind_is_known_or_named(mutual, place, name, words):
+    """A newer OpenSSL reads what an older one has to refuse in words."""
+    (place / "plain").write_text("secret\n")
+    result = mutual("request", "a", "--key", ROOT / "tests/data/pq" / name, "--passphrase-file", "plain")
+    if result.code != 0:
+        result.refused(name, *words)
+    version = tuple(map(int, openssl("version", cwd=place).stdout.split()[1].split(".")[:2]))
+    assert (result.code == 0) == (version >= (3, 4))
