@@ -9,12 +9,9 @@
 MU_CA_COMMANDS(X)
 #undef X
 
-static const struct mu_cmd *const group[] = {
 #define X(name) &mu_cmd_ca_##name,
-    MU_CA_COMMANDS(X)
+static const struct mu_cmd *const group[] = {MU_CA_COMMANDS(X) NULL};
 #undef X
-        NULL,
-};
 
 const struct mu_cmd mu_cmd_ca = {
     .name = "ca",

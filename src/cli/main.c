@@ -20,12 +20,9 @@
 MU_COMMANDS(X)
 #undef X
 
-static const struct mu_cmd *const commands[] = {
 #define X(name) &mu_cmd_##name,
-    MU_COMMANDS(X)
+static const struct mu_cmd *const commands[] = {MU_COMMANDS(X) NULL};
 #undef X
-        NULL,
-};
 
 /* These stand before or after the command's name. */
 static const struct mu_opt global_opts[] = {

@@ -20,8 +20,9 @@ MU_AUTO_DEFINE_STRUCT(mu_key, mu_key_free)
 extern const char mu_key_types[];
 
 /*
- * Make a key: "p256" (the default), "p384", "p521", "rsa2048", "rsa3072", "rsa4096", "ed25519", "ml-dsa-44", "ml-dsa-65", "ml-dsa-87"; upper
- * case, and openssl's spellings ("prime256v1", "P-256", "rsa:2048"), are understood too.
+ * Make a key: "p256" (the default), "p384", "p521", "rsa2048", "rsa3072", "rsa4096", "ed25519", "ml-dsa-44",
+ * "ml-dsa-65", "ml-dsa-87"; upper case, and openssl's spellings ("prime256v1", "P-256", "rsa:2048"), are
+ * understood too.
  * Fails with MU_E_USAGE (an unknown type: the hint lists what there is), MU_E_UNSUPPORTED (one that this libcrypto has
  * not: ML-DSA before OpenSSL 3.5), MU_E_CRYPTO.
  */

@@ -80,8 +80,9 @@ MU_CHECK int mu_objects_load(const char *path, struct mu_objects *ret, struct mu
 /*
  * Open an ENCRYPTED_KEY or PKCS12 with a passphrase from `source`: an empty one is tried first for
  * PKCS#12. The first turns into a KEY; from the second, its key and certificates are added behind it in
- * `objects` (index `i` stays what it was). Once is enough: the second time nothing is asked or added. Fails with MU_E_PASSPHRASE_NEEDED, MU_E_PASSPHRASE_WRONG,
- * MU_E_DAMAGED, MU_E_UNSUPPORTED (an algorithm of old, such as RC2; says how to convert the file).
+ * `objects` (index `i` stays what it was). A container that is open is not asked for again. Fails with
+ * MU_E_PASSPHRASE_NEEDED, MU_E_PASSPHRASE_WRONG, MU_E_DAMAGED, MU_E_UNSUPPORTED (an algorithm of
+ * old, such as RC2, or one that came after this libcrypto; says what to do).
  */
 MU_CHECK int mu_object_decrypt(const char *name, struct mu_objects *objects, size_t i,
                                const struct mu_passphrase_source *source, struct mu_error *err);
