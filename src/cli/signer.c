@@ -58,8 +58,10 @@ int mu_signer_open(const struct mu_args *args, struct mu_signer *ret, struct mu_
                    ? -1
                    : mu_authority_policy(ret->authority, &ret->policy, err);
     /* The root comes along: names that it forbids bind what is signed below it. */
-    const struct mu_pair_files files = {
-        .cert = ca_path, .key = key_path, .key_opt = "cakey", .with_root = true};
+    const struct mu_pair_files files = {.cert = ca_path,
+                                        .key = key_path,
+                                        .key_opt = "cakey",
+                                        .with_root = true};
     if (mu_load_pair(args, &files, &ret->chain, &ret->key, err) != 0 ||
         load_policy_beside(ca_path, &ret->own_policy, err) != 0)
         return -1;

@@ -55,12 +55,16 @@ void mu_key_free(struct mu_key *key)
 }
 
 /* ML-DSA came with OpenSSL 3.5. What counts is the libcrypto that this program runs with. */
-static bool has_algorithm(const char *algorithm)
+static int check_there(const struct key_type *type, struct mu_error *err)
 {
     ERR_set_mark();
-    MU_AUTO(EVP_PKEY_CTX) ctx = EVP_PKEY_CTX_new_from_name(NULL, algorithm, NULL);
+    MU_AUTO(EVP_PKEY_CTX) ctx = EVP_PKEY_CTX_new_from_name(NULL, type->algorithm, NULL);
     ERR_pop_to_mark();
-    return ctx != NULL;
+    if (ctx != NULL)
+        return 0;
+    mu_fail(err, MU_E_UNSUPPORTED, "the OpenSSL here, %s, has no %s",
+            OpenSSL_version(OPENSSL_VERSION_STRING), type->algorithm);
+    return mu_hint_newer_openssl(err);
 }
 
 static int find_type(const char *name, const struct key_type **ret, struct mu_error *err)
@@ -72,11 +76,6 @@ static int find_type(const char *name, const struct key_type **ret, struct mu_er
             known = type->aliases[a] != NULL && strcasecmp(type->aliases[a], name) == 0;
         if (!known)
             continue;
-        if (!has_algorithm(type->algorithm)) {
-            mu_fail(err, MU_E_UNSUPPORTED, "the OpenSSL here, %s, has no %s",
-                    OpenSSL_version(OPENSSL_VERSION_STRING), type->algorithm);
-            return mu_hint_newer_openssl(err);
-        }
         *ret = type;
         return 0;
     }
@@ -87,7 +86,7 @@ static int find_type(const char *name, const struct key_type **ret, struct mu_er
 int mu_key_type_check(const char *type, struct mu_error *err)
 {
     const struct key_type *found;
-    return find_type(type, &found, err);
+    return find_type(type, &found, err) != 0 ? -1 : check_there(found, err);
 }
 
 /* The type that a rule names, and whether keys of more bits fit, too. */
@@ -142,7 +141,7 @@ int mu_key_generate(const char *name, struct mu_key **ret, struct mu_error *err)
 {
     const struct key_type *type;
     EVP_PKEY *evp;
-    if (find_type(name, &type, err) != 0)
+    if (find_type(name, &type, err) != 0 || check_there(type, err) != 0)
         return -1;
     if (type->group != NULL)
         evp = EVP_PKEY_Q_keygen(NULL, NULL, type->algorithm, type->group);

@@ -368,7 +368,7 @@ def test_a_file_that_cannot_be_renewed_is_told_for_what_it_is(mutual, ca, tmp_pa
 
 
 @pytest.mark.parametrize("words, said", [
-    ([], "FILE.crt"), (["-"], "standard input"), (["a.crt", "--cacert", "x"], "go together"),
+    ([], "FILE.crt"), (["-"], "standard input"), (["a.crt", "--cakey", "x"], "--cakey needs --cacert"),
     (["a.crt", "--profile", "client"], "--cacert"), (["a.crt", "b.crt", "--key", "a.key"], "for one certificate"),
     (["a.crt", "b.crt", "--out", "x"], "for one certificate"), (["a.crt", "--keep-key", "-t", "p256"], "--keep-key"),
     (["a.crt", "--keep-key", "--key", "a.key"], "--keep-key"), (["a.crt", "--out", ""], "hint: "),
