@@ -43,7 +43,7 @@ static void show_renewed_json(struct work *work, const struct mu_renewed *one)
                                     mu_profile_rules(one->renewal.profile)->name, "replaces",
                                     "serial", one->old.serial, "not_after",
                                     mu_date_rfc3339(one->old.not_after, until), "certificate",
-                                    mu_cert_json(&one->new)));
+                                    cert));
 }
 
 static void show_key(const struct mu_renewed *one)

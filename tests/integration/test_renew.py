@@ -401,6 +401,7 @@ def test_dry_run_changes_nothing(mutual, ca, tmp_path):
     assert 'would renew "a", a client certificate' in mutual("renew", "a.crt", "-n").ok().stdout
     facts = mutual("renew", "a.crt", "--dry-run", "--json").ok().json()
     assert facts["dry_run"] is True and len(facts["renewed"]) == 1
+    assert "not_after" in facts["renewed"][0]["certificate"] and "serial" not in facts["renewed"][0]["certificate"]
     mutual("revoke", "a").ok()
     mutual("renew", "a.crt", "--dry-run").refused("revoked")
     assert {name: (tmp_path / name).read_bytes() for name in files(tmp_path)} == before
