@@ -25,7 +25,7 @@
 
 #include "base/error.h"
 
-enum { MU_SWAP_MAX = 10 }; /* files: one digit */
+enum { MU_SWAP_MAX = 4 }; /* files: no result of ours has more; one digit each */
 
 #define MU_HIDDEN_LEN 32
 
