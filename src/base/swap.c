@@ -5,20 +5,20 @@
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <time.h>
 #include <string.h>
 #include <sys/file.h>
 #include <sys/random.h>
 #include <sys/stat.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "base/file.h"
 #include "base/str.h"
 
-/* The directories of records: each entry leads to a hidden file, and goes when that has gone. */
 /* How long those who opened a name while it was a link have to come through. */
 enum { GRACE_NS = 3 * 1000 * 1000 };
 
+/* The directories of records: each entry leads to a hidden file, and goes when that has gone. */
 static const char *const versions[] = {"old", "new", "link"};
 
 int mu_hidden_name(char ret[MU_HIDDEN_LEN])
