@@ -1,4 +1,3 @@
-#include <ftw.h>
 #include <setjmp.h>
 #include <sqlite3.h>
 #include <stdarg.h>
@@ -10,6 +9,8 @@
 #include <unistd.h>
 
 #include <cmocka.h>
+
+#include "place.h"
 
 #include "authority/audit.h"
 #include "authority/authority.h"
@@ -25,14 +26,6 @@ struct fixture {
     char serials[3][64];
     struct mu_error err;
 };
-
-static int remove_entry(const char *path, const struct stat *st, int type, struct FTW *ftw)
-{
-    (void)st;
-    (void)type;
-    (void)ftw;
-    return remove(path);
-}
 
 static struct mu_authority *open_authority(struct fixture *f)
 {
@@ -95,7 +88,7 @@ static int set_up(void **state)
 static int tear_down(void **state)
 {
     struct fixture *f = *state;
-    nftw(f->place, remove_entry, 8, FTW_DEPTH | FTW_PHYS);
+    remove_place(f->place);
     mu_cert_free(f->ca);
     free(f);
     return 0;

@@ -1,4 +1,3 @@
-#include <ftw.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -11,6 +10,8 @@
 #include <unistd.h>
 
 #include <cmocka.h>
+
+#include "place.h"
 
 #include "authority/authority.h"
 #include "authority/renew.h"
@@ -29,14 +30,6 @@ struct fixture {
     struct mu_error err;
 };
 
-static int remove_entry(const char *path, const struct stat *st, int type, struct FTW *ftw)
-{
-    (void)st;
-    (void)type;
-    (void)ftw;
-    return remove(path);
-}
-
 static int set_up(void **state)
 {
     struct fixture *f = calloc(1, sizeof *f);
@@ -53,7 +46,7 @@ static int set_up(void **state)
 static int tear_down(void **state)
 {
     struct fixture *f = *state;
-    nftw(f->place, remove_entry, 8, FTW_DEPTH | FTW_PHYS);
+    remove_place(f->place);
     mu_names_clear(&f->names);
     mu_key_free(f->key);
     mu_cert_free(f->ca);

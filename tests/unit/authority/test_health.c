@@ -1,4 +1,3 @@
-#include <ftw.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -11,6 +10,8 @@
 #include <utime.h>
 
 #include <cmocka.h>
+
+#include "place.h"
 
 #include "authority/authority.h"
 #include "authority/backup.h"
@@ -29,14 +30,6 @@ struct fixture {
     enum mu_severity worst;
     struct mu_error err;
 };
-
-static int remove_entry(const char *path, const struct stat *st, int type, struct FTW *ftw)
-{
-    (void)st;
-    (void)type;
-    (void)ftw;
-    return remove(path);
-}
 
 static int set_up(void **state)
 {
@@ -63,7 +56,7 @@ static int set_up(void **state)
 static int tear_down(void **state)
 {
     struct fixture *f = *state;
-    nftw(f->place, remove_entry, 8, FTW_DEPTH | FTW_PHYS);
+    remove_place(f->place);
     mu_key_free(f->key);
     free(f);
     return 0;

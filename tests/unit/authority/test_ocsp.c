@@ -1,10 +1,11 @@
-#include <ftw.h>
 #include <sqlite3.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
 #include "check.h"
+
+#include "place.h"
 
 #include "authority/authority.h"
 #include "authority/ocsp.h"
@@ -28,14 +29,6 @@ struct fixture {
     struct mu_objects answer; /* `der`, read */
     struct mu_error err;
 };
-
-static int remove_entry(const char *path, const struct stat *st, int type, struct FTW *ftw)
-{
-    (void)st;
-    (void)type;
-    (void)ftw;
-    return remove(path);
-}
 
 static void init(struct fixture *f, const char *name, int64_t lifetime_s, bool force)
 {
@@ -107,7 +100,7 @@ static int set_up_short(void **state)
 static int tear_down(void **state)
 {
     struct fixture *f = *state;
-    nftw(f->place, remove_entry, 8, FTW_DEPTH | FTW_PHYS);
+    remove_place(f->place);
     mu_responder_free(f->responder);
     mu_objects_clear(&f->answer);
     mu_buf_clear(&f->der);
