@@ -1,12 +1,9 @@
 #include "authority/ocsp.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/file.h>
 #include <sys/stat.h>
-#include <unistd.h>
 
 #include "authority/authority.h"
 #include "base/file.h"
@@ -290,16 +287,7 @@ static int make_pair(struct mu_authority *authority, struct mu_responder *r, tim
     return 0;
 }
 
-/* One process renews, the others wait for it and take what it made. ca.crt is what all of them can open, whoever they
- * run as; -1, where the filesystem knows no locks, costs a certificate too many at worst. */
-static int lock_pair(const struct mu_home *home)
-{
-    int fd = open(home->cert, O_RDONLY | O_CLOEXEC);
-    while (fd >= 0 && flock(fd, LOCK_EX) != 0 && errno == EINTR)
-        continue;
-    return fd;
-}
-
+/* One process renews, the others wait for it and take what it made. */
 static int renew(struct mu_responder *r, time_t now, struct mu_error *err)
 {
     const struct mu_passphrase_source *source = r->source.ask == NULL ? NULL : &r->source;
@@ -307,12 +295,13 @@ static int renew(struct mu_responder *r, time_t now, struct mu_error *err)
     /* Before the lock: it may ask for a passphrase, and nobody should wait for the answer. */
     if (mu_authority_open(r->home.dir, source, &authority, err) != 0)
         return -1;
-    int lock = lock_pair(&r->home);
+    int lock;
+    if (mu_home_lock_files(&r->home, &lock, err) != 0)
+        return -1;
     int result = load_pair(r, now, err);
     if (result == 0 && (r->pair.cert == NULL || is_due(r, now)))
         result = make_pair(authority, r, now, err);
-    if (lock >= 0)
-        close(lock);
+    mu_home_unlock(lock);
     return result;
 }
 
@@ -363,7 +352,7 @@ static bool is_signed_by(const struct mu_record *record, const struct mu_cert *i
     struct mu_error ignored = MU_ERROR_INIT;
     MU_AUTO_CLEAR(mu_objects) objects = {0};
     return mu_objects_parse("the records", record->der, record->der_len, &objects, &ignored) == 0 &&
-           objects.at[0].cert != NULL && mu_cert_issued_by(objects.at[0].cert, issuer);
+           objects.at[0].cert != NULL && mu_cert_is_signed_by(objects.at[0].cert, issuer);
 }
 
 static bool read_state(void *arg, const struct mu_record *record)

@@ -141,7 +141,7 @@ int mu_find_issuer(const struct mu_cert *cert, const struct mu_certs *among,
 {
     char label[MU_CERT_LABEL_LEN];
     for (size_t i = 0; i < among->count; i++)
-        if (mu_cert_issued_by(cert, among->at[i])) {
+        if (mu_cert_is_signed_by(cert, among->at[i])) {
             *ret = among->at[i];
             return 0;
         }

@@ -32,7 +32,7 @@ static int find_issuer(const struct mu_args *args, const struct mu_certs *certs,
          mu_find_issuer(certs->at[0], anchors, ret, err) != 0))
         return -1;
     for (size_t i = 1; i < certs->count; i++)
-        if (!mu_cert_issued_by(certs->at[i], *ret)) {
+        if (!mu_cert_is_signed_by(certs->at[i], *ret)) {
             mu_fail(err, MU_E_USAGE, "\"%s\" and \"%s\" are not of one CA, and so of two requests",
                     mu_cert_label(certs->at[0], label), mu_cert_label(certs->at[i], other));
             return mu_hint(err, "make a request for each");

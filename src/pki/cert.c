@@ -286,17 +286,6 @@ char *mu_cert_label(const struct mu_cert *cert, char ret[MU_CERT_LABEL_LEN])
     return ret;
 }
 
-bool mu_cert_issued_by(const struct mu_cert *cert, const struct mu_cert *issuer)
-{
-    X509 *x = mu_cert_x509(cert), *by = mu_cert_x509(issuer);
-    EVP_PKEY *key = X509_get0_pubkey(by);
-    bool so = key != NULL &&
-              X509_NAME_cmp(X509_get_issuer_name(x), X509_get_subject_name(by)) == 0 &&
-              X509_verify(x, key) == 1;
-    ERR_clear_error();
-    return so;
-}
-
 int mu_cert_key(const struct mu_cert *cert, struct mu_key **ret, struct mu_error *err)
 {
     char label[MU_CERT_LABEL_LEN];

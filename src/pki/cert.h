@@ -71,8 +71,6 @@ void mu_cert_to_der(const struct mu_cert *cert, struct mu_buf *ret);
 /* What other code asks most; mu_cert_info (info.h) has all the rest. */
 time_t mu_cert_not_before(const struct mu_cert *cert);
 time_t mu_cert_not_after(const struct mu_cert *cert);
-bool mu_cert_is_signed_by(const struct mu_cert *cert,
-                          const struct mu_cert *issuer); /* by name and key */
 bool mu_cert_is_ca(const struct mu_cert *cert); /* basicConstraints says CA:TRUE, or a v1 root */
 void mu_cert_sha256(const struct mu_cert *cert, unsigned char ret[32]);
 
@@ -81,7 +79,7 @@ char *mu_cert_fingerprint(const struct mu_cert *cert, char ret[MU_SHA256_LEN]);
 char *mu_cert_key_sha256(const struct mu_cert *cert, char ret[MU_SHA256_LEN]);
 
 /* Does it name `issuer` as its issuer, and does that one's key verify it? */
-bool mu_cert_issued_by(const struct mu_cert *cert, const struct mu_cert *issuer);
+bool mu_cert_is_signed_by(const struct mu_cert *cert, const struct mu_cert *issuer);
 
 /* Its public key, given. Fails with MU_E_DAMAGED when there is none that can be read. */
 MU_CHECK int mu_cert_key(const struct mu_cert *cert, struct mu_key **ret, struct mu_error *err);
