@@ -57,44 +57,41 @@ static int check_settings(const struct mu_crl_settings *settings, struct mu_erro
     return 0;
 }
 
-struct setting {
-    const char *name;
-    char before[MU_URL_LEN], after[MU_URL_LEN];
+enum { SETTINGS = 5 };
+static const char *const setting_names[SETTINGS] = {"url", "ocsp-url", "crl-partitions",
+                                                    "crl-deltas", "crl-lifetime"};
+
+/* The settings as they are kept. */
+struct texts {
+    char at[SETTINGS][MU_URL_LEN];
 };
 
-struct settings {
-    struct setting at[5];
+static void write_out(const struct mu_crl_settings *s, struct texts *ret)
+{
+    snprintf(ret->at[0], MU_URL_LEN, "%s", s->url);
+    snprintf(ret->at[1], MU_URL_LEN, "%s", s->ocsp_url);
+    snprintf(ret->at[2], MU_URL_LEN, "%d", s->partitions);
+    snprintf(ret->at[3], MU_URL_LEN, "%d", s->deltas);
+    snprintf(ret->at[4], MU_URL_LEN, "%" PRId64, s->lifetime_s);
+}
+
+struct settling {
+    struct texts before, after;
     time_t now;
 };
 
-static void lay_out(const struct mu_crl_settings *s, size_t offset, struct settings *ret)
-{
-    static const char *const names[] = {"url", "ocsp-url", "crl-partitions", "crl-deltas",
-                                        "crl-lifetime"};
-    char *text[5];
-    for (size_t i = 0; i < MU_COUNT(names); i++) {
-        ret->at[i].name = names[i];
-        text[i] = (char *)&ret->at[i] + offset;
-    }
-    snprintf(text[0], MU_URL_LEN, "%s", s->url);
-    snprintf(text[1], MU_URL_LEN, "%s", s->ocsp_url);
-    snprintf(text[2], MU_URL_LEN, "%d", s->partitions);
-    snprintf(text[3], MU_URL_LEN, "%d", s->deltas);
-    snprintf(text[4], MU_URL_LEN, "%" PRId64, s->lifetime_s);
-}
-
 static int write_settings(struct mu_store *store, void *arg, struct mu_error *err)
 {
-    const struct settings *settings = arg;
+    const struct settling *settling = arg;
     char detail[MU_URL_LEN + 64];
     struct mu_act act = {.action = "setting", .detail = detail};
-    for (size_t i = 0; i < MU_COUNT(settings->at); i++) {
-        const struct setting *s = &settings->at[i];
-        if (mu_str_equal(s->before, s->after))
+    for (size_t i = 0; i < SETTINGS; i++) {
+        const char *text = settling->after.at[i];
+        if (mu_str_equal(settling->before.at[i], text))
             continue;
-        snprintf(detail, sizeof detail, "%s is \"%s\"", s->name, s->after);
-        if (mu_store_set(store, s->name, s->after, err) != 0 ||
-            mu_audit_add(store, &act, settings->now, NULL, err) != 0)
+        snprintf(detail, sizeof detail, "%s is \"%s\"", setting_names[i], text);
+        if (mu_store_set(store, setting_names[i], text, err) != 0 ||
+            mu_audit_add(store, &act, settling->now, NULL, err) != 0)
             return -1;
     }
     return 0;
@@ -104,16 +101,15 @@ int mu_crl_settings_write(struct mu_authority *authority, const struct mu_crl_se
                           time_t now, struct mu_error *err)
 {
     struct mu_crl_settings present;
-    struct settings change = {.now = now};
+    struct settling settling = {.now = now};
     if (check_settings(settings, err) != 0 ||
         mu_crl_settings_read(authority->store, &present, err) != 0)
         return -1;
-    lay_out(&present, offsetof(struct setting, before), &change);
-    lay_out(settings, offsetof(struct setting, after), &change);
-    for (size_t i = 0; i < MU_COUNT(change.at); i++)
-        if (!mu_str_equal(change.at[i].before, change.at[i].after))
-            return mu_authority_change(authority, write_settings, &change, now, err);
-    return 0;
+    write_out(&present, &settling.before);
+    write_out(settings, &settling.after);
+    return memcmp(&settling.before, &settling.after, sizeof settling.before) == 0
+               ? 0
+               : mu_authority_change(authority, write_settings, &settling, now, err);
 }
 
 /* --- Names --- */
@@ -393,7 +389,7 @@ static int publish_all(struct mu_store *store, void *arg, struct mu_error *err)
 {
     struct publishing *p = arg;
     mu_stage_clear(&p->stage); /* of an attempt that collided with another change */
-    p->stage.replace = true;
+    p->stage.replace = p->stage.apart = true;
     *p->ret = (struct mu_published){.number = 0};
     mu_str_copy(p->ret->path, sizeof p->ret->path, p->authority->home.crl);
     if (mu_crl_settings_read(store, &p->settings, err) != 0 || publish_cert(p, err) != 0)

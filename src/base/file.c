@@ -326,9 +326,10 @@ int mu_stage_commit(struct mu_stage *stage, struct mu_error *err)
     for (struct mu_staged *file = stage->first; file != NULL; file = file->next)
         if (fsync(file->fd) != 0)
             return mu_fail_errno(err, MU_E_IO, "cannot write %s", file->path);
-    if (stage->replace && stage->first != NULL && stage->first->next != NULL)
+    if (stage->replace && !stage->apart && stage->first != NULL && stage->first->next != NULL)
         return place_all(stage, err);
-    if (stage->replace && stage->first != NULL && mu_swap_settle(stage->first->path, err) != 0)
+    if (stage->replace && !stage->apart && stage->first != NULL &&
+        mu_swap_settle(stage->first->path, err) != 0)
         return -1;
     return place_each(stage, err);
 }

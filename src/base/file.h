@@ -35,6 +35,7 @@ MU_CHECK int mu_file_read(const char *path, size_t limit, struct mu_buf *ret, st
 struct mu_stage {
     struct mu_staged *first;
     bool replace; /* existing files may be replaced (--force) */
+    bool apart;   /* the files do not belong together: each is replaced by itself */
     bool keep;    /* what is replaced hands on its mode, owner, group and access list */
 };
 

@@ -25,7 +25,7 @@
 
 #include "base/error.h"
 
-enum { MU_SWAP_MAX = 4 }; /* files: no result of ours has more; one digit each */
+enum { MU_SWAP_MAX = 4 }; /* files: none that belong together are more; one digit each */
 
 #define MU_HIDDEN_LEN 32
 
@@ -47,10 +47,10 @@ struct mu_swap {
 MU_CHECK int mu_swap_open(const char *path, struct mu_swap *ret, struct mu_error *err);
 
 /* The next file that will change; there may be none at `path` yet. Returns 0, or -1 with errno, in which case
- * nothing has happened: see mu_swap_is_possible(). */
+ * nothing has happened: see mu_swap_is_impossible(). */
 MU_CHECK int mu_swap_add(struct mu_swap *swap, const char *path);
 
-/* Can the file system do it? `e` is errno after mu_swap_add(). */
+/* Can the file system not do it? `e` is errno after mu_swap_add(). */
 bool mu_swap_is_impossible(int e);
 
 /* The new file of the i-th has, or is going to have, this hidden name beside it. Returns 0, or -1 with errno. */
