@@ -53,6 +53,9 @@ MU_CHECK int mu_store_open_sqlite(const char *path, enum mu_store_mode mode, str
 MU_CHECK int mu_store_open_postgres(const char *url, enum mu_store_mode mode, struct mu_store **ret,
                                     struct mu_error *err);
 
+/* A schema of a later version than `known`, which is refused. Fails with MU_E_STORE_NEWER. */
+MU_CHECK int mu_store_check_version(const char *name, int version, int known, struct mu_error *err);
+
 /* Run a statement that reads; and one that writes, which has to be inside a change. `each` may be NULL. */
 #define MU_RUN(store, sql, each, arg, err, ...)                                                    \
     mu_store_run(store, sql, (const struct mu_value[]){__VA_ARGS__},                               \

@@ -338,15 +338,6 @@ static int read_version(struct postgres_store *store, int *ret, struct mu_error 
                        copy_version, ret, err);
 }
 
-static int check_version(const struct postgres_store *store, int version, struct mu_error *err)
-{
-    return version <= SCHEMA_VERSION
-               ? 0
-               : mu_fail(err, MU_E_STORE_NEWER,
-                         "%s was written by a newer mutual (schema %d; this one knows up to %d)",
-                         store->name, version, (int)SCHEMA_VERSION);
-}
-
 static int migrate_from(struct postgres_store *store, int version, struct mu_error *err)
 {
     char seal[96];
@@ -365,7 +356,8 @@ static int migrate_once(struct postgres_store *store, struct mu_error *err)
     int version;
     if (exec(store, begin_here, "cannot set up", err) != 0 || begin(&store->base, err) != 0)
         return -1;
-    if (read_version(store, &version, err) != 0 || check_version(store, version, err) != 0 ||
+    if (read_version(store, &version, err) != 0 ||
+        mu_store_check_version(store->name, version, SCHEMA_VERSION, err) != 0 ||
         (version < SCHEMA_VERSION && migrate_from(store, version, err) != 0)) {
         rollback(&store->base);
         return -1;
@@ -392,7 +384,7 @@ static int open_readable(struct postgres_store *store, struct mu_error *err)
         mu_fail(err, MU_E_NOT_FOUND, "there are no records of a CA in %s", store->name);
         return mu_hint(err, "make them with: mutual init --store URL");
     }
-    if (check_version(store, version, err) != 0)
+    if (mu_store_check_version(store->name, version, SCHEMA_VERSION, err) != 0)
         return -1;
     return version == SCHEMA_VERSION ? 0 : migrate(store, err);
 }

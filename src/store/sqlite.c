@@ -203,11 +203,7 @@ static int read_version(struct sqlite_store *store, int *ret, struct mu_error *e
     if (id != APPLICATION_ID && (id != 0 || tables != 0))
         return mu_fail(err, MU_E_WRONG_KIND, "%s is a database, but not one of mutual's",
                        store->path);
-    if (*ret > SCHEMA_VERSION)
-        return mu_fail(err, MU_E_STORE_NEWER,
-                       "%s was written by a newer mutual (schema %d; this one knows up to %d)",
-                       store->path, *ret, (int)SCHEMA_VERSION);
-    return 0;
+    return mu_store_check_version(store->path, *ret, SCHEMA_VERSION, err);
 }
 
 static int migrate_from(struct sqlite_store *store, int version, struct mu_error *err)

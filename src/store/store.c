@@ -83,6 +83,15 @@ int mu_store_change(struct mu_store *store, mu_change_fn *change, void *arg, str
     }
 }
 
+int mu_store_check_version(const char *name, int version, int known, struct mu_error *err)
+{
+    return version <= known
+               ? 0
+               : mu_fail(err, MU_E_STORE_NEWER,
+                         "%s was written by a newer mutual (schema %d; this one knows up to %d)",
+                         name, version, known);
+}
+
 int mu_store_check(struct mu_store *store, struct mu_error *err)
 {
     return store->engine->check(store, err);
