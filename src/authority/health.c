@@ -517,10 +517,11 @@ static void look_at_clock(struct visit *v)
         find(v, MU_F_CLOCK_GOOD, "the clock says %s, and is not behind what was done before", date);
 }
 
-/* Files that others must not even read. */
+/* Files that others must not even read. In `store` somebody may have written a password. */
 static bool is_secret(const char *name)
 {
-    return mu_str_ends_with(name, ".key") || mu_str_starts_with(name, "mutual.db");
+    return mu_str_ends_with(name, ".key") || mu_str_starts_with(name, "mutual.db") ||
+           mu_str_equal(name, "store");
 }
 
 static size_t judge_mode(struct visit *v, const char *name, const char *path, uid_t owner)

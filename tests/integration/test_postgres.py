@@ -64,6 +64,13 @@ def test_an_authority_on_postgresql_does_all_that_one_on_a_file_does(mutual, hom
     assert not (tmp_path / "other/ca.key").exists()
 
 
+def test_health_knows_that_the_url_may_hold_a_password(mutual, home, database):
+    mutual("init", "--store", database).ok()
+    assert "secret_open" not in mutual("health").ok().stdout
+    (home / "store").chmod(0o644)
+    assert "store can be read by others" in mutual("health").stdout
+
+
 @pytest.mark.parametrize("url, said", [
     ("mysql://host/db", "postgresql://"),
     ("postgresql://alice:secret@host/db", "list of processes"),
