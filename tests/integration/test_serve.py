@@ -248,22 +248,24 @@ def test_bytes_one_at_a_time(ca, place, door):
         assert read_answer(sock)[0] == 200
 
 
-def test_sigterm_finishes_what_is_under_way_and_exits_0(ca, place, door):
-    idle = connect(door, client(ca, place))
-    assert ask(idle, GET)[0] == 200
-    busy = connect(door, client(ca, place))
-    assert ask(busy, GET)[0] == 200
-    busy.sendall(b"GET / HTTP/1.1\r\n")
-    time.sleep(0.3)  # until the server has read it; if it has not, the answer comes all the same or not at all
-    door.signal()
-    assert read_all(idle)[0] == b"", "an idle connection is closed"
-    busy.sendall(b"Host: h\r\n\r\n")
-    status, headers, _ = read_answer(busy)
-    assert status == 200 and headers["connection"] == "close"
-    assert read_all(busy)[0] == b""
-    assert door.stop() == 0
-    idle.close()
-    busy.close()
+def test_sigterm_finishes_what_is_under_way_and_exits_0(ca, place):
+    # One worker: once it has closed one connection it has told the others, too.
+    with Door(place, "--workers", "1", home=ca) as door:
+        idle = connect(door, client(ca, place))
+        assert ask(idle, GET)[0] == 200
+        busy = connect(door, client(ca, place))
+        assert ask(busy, GET)[0] == 200
+        busy.sendall(b"GET / HTTP/1.1\r\n")
+        time.sleep(0.3)  # until the server has read it; if it has not, the answer comes all the same or not at all
+        door.signal()
+        assert read_all(idle)[0] == b"", "an idle connection is closed"
+        busy.sendall(b"Host: h\r\n\r\n")
+        status, headers, _ = read_answer(busy)
+        assert status == 200 and headers["connection"] == "close"
+        assert read_all(busy)[0] == b""
+        assert door.stop() == 0
+        idle.close()
+        busy.close()
 
 
 def test_a_second_signal_ends_it_at_once(ca, place, door):
