@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/library.h"
 #include "tls/alert.h"
 
 enum { CONNECT_TIMEOUT_S = 15 };
@@ -21,20 +22,66 @@ struct transfer {
     bool answered;              /* a header has come */
 };
 
-MU_AUTO_DEFINE(CURL, curl_easy_cleanup)
-MU_AUTO_DEFINE(CURLU, curl_url_cleanup)
+/* --- libcurl --- */
 
-static void init_curl(void)
+/* The name of its binary interface, which has been this one since 2006. */
+#define LIBCURL_SONAME "libcurl.so.4"
+
+#define LIBCURL(F)                                                                                 \
+    F(easy_cleanup, curl_easy_cleanup)                                                             \
+    F(easy_getinfo, curl_easy_getinfo)                                                             \
+    F(easy_init, curl_easy_init)                                                                   \
+    F(easy_perform, curl_easy_perform)                                                             \
+    F(easy_setopt, curl_easy_setopt)                                                               \
+    F(easy_strerror, curl_easy_strerror)                                                           \
+    F(free, curl_free)                                                                             \
+    F(global_init, curl_global_init)                                                               \
+    F(slist_append, curl_slist_append)                                                             \
+    F(slist_free_all, curl_slist_free_all)                                                         \
+    F(url, curl_url)                                                                               \
+    F(url_cleanup, curl_url_cleanup)                                                               \
+    F(url_get, curl_url_get)                                                                       \
+    F(url_set, curl_url_set)
+
+static struct {
+    LIBCURL(MU_LIBRARY_FIELD)
+} libcurl;
+
+static struct mu_error load_error = MU_ERROR_INIT;
+
+static void load_libcurl(void)
 {
-    curl_global_init(CURL_GLOBAL_DEFAULT);
+#define SYMBOL(field, function) {#function, &libcurl.field},
+    static const struct mu_symbol symbols[] = {LIBCURL(SYMBOL)};
+#undef SYMBOL
+    if (mu_library_load(LIBCURL_SONAME, "libcurl4", symbols, MU_COUNT(symbols), &load_error) == 0)
+        libcurl.global_init(CURL_GLOBAL_DEFAULT);
 }
 
-static CURL *new_curl(void)
+static int need_libcurl(struct mu_error *err)
 {
     static pthread_once_t once = PTHREAD_ONCE_INIT;
-    pthread_once(&once, init_curl);
-    return curl_easy_init();
+    pthread_once(&once, load_libcurl);
+    if (load_error.code == MU_OK)
+        return 0;
+    *err = load_error;
+    return -1;
 }
+
+static void free_curl(CURL *curl)
+{
+    libcurl.easy_cleanup(curl);
+}
+
+static void free_url(CURLU *url)
+{
+    libcurl.url_cleanup(url);
+}
+
+MU_AUTO_DEFINE(CURL, free_curl)
+MU_AUTO_DEFINE(CURLU, free_url)
+
+/* --- URLs --- */
 
 /* By the text alone, because what is no URL is shown, too. [RFC 3986 3.2.1] */
 char *mu_url_shown(const char *url, char ret[MU_URL_SHOWN_LEN])
@@ -51,20 +98,22 @@ char *mu_url_shown(const char *url, char ret[MU_URL_SHOWN_LEN])
 
 int mu_url_host(const char *url, char *ret, size_t cap, struct mu_error *err)
 {
-    MU_AUTO(CURLU) parsed = curl_url();
+    if (need_libcurl(err) != 0)
+        return -1;
+    MU_AUTO(CURLU) parsed = libcurl.url();
     char *scheme = NULL, *host = NULL;
-    bool good = parsed != NULL && curl_url_set(parsed, CURLUPART_URL, url, 0) == CURLUE_OK &&
-                curl_url_get(parsed, CURLUPART_SCHEME, &scheme, 0) == CURLUE_OK &&
+    bool good = parsed != NULL && libcurl.url_set(parsed, CURLUPART_URL, url, 0) == CURLUE_OK &&
+                libcurl.url_get(parsed, CURLUPART_SCHEME, &scheme, 0) == CURLUE_OK &&
                 (strcmp(scheme, "https") == 0 || strcmp(scheme, "http") == 0) &&
-                curl_url_get(parsed, CURLUPART_HOST, &host, 0) == CURLUE_OK;
+                libcurl.url_get(parsed, CURLUPART_HOST, &host, 0) == CURLUE_OK;
     if (good) {
         size_t len = strlen(host);
         bool bracketed = len >= 2 && host[0] == '[';
         host[len - (bracketed ? 1 : 0)] = '\0';
         good = mu_str_copy(ret, cap, host + (bracketed ? 1 : 0));
     }
-    curl_free(scheme);
-    curl_free(host);
+    libcurl.free(scheme);
+    libcurl.free(host);
     if (good)
         return 0;
     char shown[MU_URL_SHOWN_LEN];
@@ -111,7 +160,7 @@ static struct curl_slist *header_list(const struct mu_strs *headers)
 {
     struct curl_slist *list = NULL;
     for (size_t i = 0; headers != NULL && i < headers->count; i++) {
-        struct curl_slist *longer = curl_slist_append(list, headers->at[i]);
+        struct curl_slist *longer = libcurl.slist_append(list, headers->at[i]);
         if (longer == NULL)
             break;
         list = longer;
@@ -121,33 +170,33 @@ static struct curl_slist *header_list(const struct mu_strs *headers)
 
 static void set_common(CURL *curl, struct transfer *transfer, char words[CURL_ERROR_SIZE])
 {
-    curl_easy_setopt(curl, CURLOPT_URL, transfer->call->url);
-    curl_easy_setopt(curl, CURLOPT_PROTOCOLS_STR, "http,https");
-    curl_easy_setopt(curl, CURLOPT_ERRORBUFFER, words);
-    curl_easy_setopt(curl, CURLOPT_NOSIGNAL, 1L);
-    curl_easy_setopt(curl, CURLOPT_CONNECTTIMEOUT, (long)CONNECT_TIMEOUT_S);
-    curl_easy_setopt(curl, CURLOPT_TIMEOUT, transfer->call->timeout_s);
+    libcurl.easy_setopt(curl, CURLOPT_URL, transfer->call->url);
+    libcurl.easy_setopt(curl, CURLOPT_PROTOCOLS_STR, "http,https");
+    libcurl.easy_setopt(curl, CURLOPT_ERRORBUFFER, words);
+    libcurl.easy_setopt(curl, CURLOPT_NOSIGNAL, 1L);
+    libcurl.easy_setopt(curl, CURLOPT_CONNECTTIMEOUT, (long)CONNECT_TIMEOUT_S);
+    libcurl.easy_setopt(curl, CURLOPT_TIMEOUT, transfer->call->timeout_s);
     /* Trust is ours to judge, in the callback that mu_tls_client_attach() sets: curl is to load none. */
-    curl_easy_setopt(curl, CURLOPT_CAINFO, NULL);
-    curl_easy_setopt(curl, CURLOPT_CAPATH, NULL);
-    curl_easy_setopt(curl, CURLOPT_SSLVERSION, (long)CURL_SSLVERSION_TLSv1_2);
-    curl_easy_setopt(curl, CURLOPT_SSL_CTX_FUNCTION, on_ssl_ctx);
-    curl_easy_setopt(curl, CURLOPT_SSL_CTX_DATA, transfer);
+    libcurl.easy_setopt(curl, CURLOPT_CAINFO, NULL);
+    libcurl.easy_setopt(curl, CURLOPT_CAPATH, NULL);
+    libcurl.easy_setopt(curl, CURLOPT_SSLVERSION, (long)CURL_SSLVERSION_TLSv1_2);
+    libcurl.easy_setopt(curl, CURLOPT_SSL_CTX_FUNCTION, on_ssl_ctx);
+    libcurl.easy_setopt(curl, CURLOPT_SSL_CTX_DATA, transfer);
 }
 
 static void set_request(CURL *curl, const struct mu_http_call *call, struct curl_slist *headers)
 {
-    curl_easy_setopt(curl, CURLOPT_HTTP_VERSION, (long)CURL_HTTP_VERSION_2TLS);
-    curl_easy_setopt(curl, CURLOPT_USERAGENT, "mutual");
-    curl_easy_setopt(curl, CURLOPT_HTTPHEADER, headers);
+    libcurl.easy_setopt(curl, CURLOPT_HTTP_VERSION, (long)CURL_HTTP_VERSION_2TLS);
+    libcurl.easy_setopt(curl, CURLOPT_USERAGENT, "mutual");
+    libcurl.easy_setopt(curl, CURLOPT_HTTPHEADER, headers);
     if (call->body != NULL) {
-        curl_easy_setopt(curl, CURLOPT_POSTFIELDSIZE_LARGE, (curl_off_t)call->body_len);
-        curl_easy_setopt(curl, CURLOPT_POSTFIELDS, call->body);
+        libcurl.easy_setopt(curl, CURLOPT_POSTFIELDSIZE_LARGE, (curl_off_t)call->body_len);
+        libcurl.easy_setopt(curl, CURLOPT_POSTFIELDS, call->body);
     }
     if (call->method != NULL && strcmp(call->method, "HEAD") == 0)
-        curl_easy_setopt(curl, CURLOPT_NOBODY, 1L);
+        libcurl.easy_setopt(curl, CURLOPT_NOBODY, 1L);
     else if (call->method != NULL)
-        curl_easy_setopt(curl, CURLOPT_CUSTOMREQUEST, call->method);
+        libcurl.easy_setopt(curl, CURLOPT_CUSTOMREQUEST, call->method);
 }
 
 /* --- What went wrong --- */
@@ -239,11 +288,11 @@ static int fail_transfer(const struct transfer *transfer, CURLcode code, const c
 /* Run one transfer that has been set up. */
 static int perform(CURL *curl, struct transfer *transfer, char words[CURL_ERROR_SIZE])
 {
-    CURLcode code = curl_easy_perform(curl);
+    CURLcode code = libcurl.easy_perform(curl);
     if (code == CURLE_OK)
         return 0;
     mu_url_shown(transfer->call->url, transfer->url);
-    return fail_transfer(transfer, code, *words != '\0' ? words : curl_easy_strerror(code));
+    return fail_transfer(transfer, code, *words != '\0' ? words : libcurl.easy_strerror(code));
 }
 
 int mu_http_call(const struct mu_http_call *call, long *ret_status, struct mu_error *err)
@@ -252,21 +301,21 @@ int mu_http_call(const struct mu_http_call *call, long *ret_status, struct mu_er
     struct transfer transfer = {.call = call, .err = err};
     if (mu_url_host(call->url, host, sizeof host, err) != 0)
         return -1;
-    MU_AUTO(CURL) curl = new_curl();
+    MU_AUTO(CURL) curl = libcurl.easy_init();
     if (curl == NULL)
         return mu_fail_nomem(err);
 
     struct curl_slist *headers = header_list(call->headers);
     set_common(curl, &transfer, words);
     set_request(curl, call, headers);
-    curl_easy_setopt(curl, CURLOPT_HEADERFUNCTION, on_header);
-    curl_easy_setopt(curl, CURLOPT_HEADERDATA, &transfer);
-    curl_easy_setopt(curl, CURLOPT_WRITEFUNCTION, on_body);
-    curl_easy_setopt(curl, CURLOPT_WRITEDATA, &transfer);
+    libcurl.easy_setopt(curl, CURLOPT_HEADERFUNCTION, on_header);
+    libcurl.easy_setopt(curl, CURLOPT_HEADERDATA, &transfer);
+    libcurl.easy_setopt(curl, CURLOPT_WRITEFUNCTION, on_body);
+    libcurl.easy_setopt(curl, CURLOPT_WRITEDATA, &transfer);
     int result = perform(curl, &transfer, words);
     if (result == 0)
-        curl_easy_getinfo(curl, CURLINFO_RESPONSE_CODE, ret_status);
-    curl_slist_free_all(headers);
+        libcurl.easy_getinfo(curl, CURLINFO_RESPONSE_CODE, ret_status);
+    libcurl.slist_free_all(headers);
     return result;
 }
 
@@ -283,12 +332,12 @@ int mu_fetch_chain(const char *url, struct mu_certs *ret, struct mu_error *err)
     tls.anchors = &no_anchors;
     tls.only_look = true;
 
-    MU_AUTO(CURL) curl = new_curl();
+    MU_AUTO(CURL) curl = libcurl.easy_init();
     if (curl == NULL)
         return mu_fail_nomem(err);
     set_common(curl, &transfer, words);
-    curl_easy_setopt(curl, CURLOPT_CONNECT_ONLY, 1L);
-    curl_easy_setopt(curl, CURLOPT_SSL_VERIFYHOST, 0L); /* to look is not to trust */
+    libcurl.easy_setopt(curl, CURLOPT_CONNECT_ONLY, 1L);
+    libcurl.easy_setopt(curl, CURLOPT_SSL_VERIFYHOST, 0L); /* to look is not to trust */
     int result = perform(curl, &transfer, words);
 
     /* A server that turned us away for want of a certificate has shown its own before. */

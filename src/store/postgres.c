@@ -2,11 +2,13 @@
 
 #include <endian.h>
 #include <libpq-fe.h>
+#include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "base/buf.h"
+#include "base/library.h"
 #include "base/str.h"
 #include "store/engine.h"
 
@@ -18,6 +20,9 @@ enum {
     CONNECT_TIMEOUT_S = 15,
     SET_UP_TRIES = 10,
 };
+
+/* The name of its client library's binary interface, which has been this one since 2005. */
+#define LIBPQ_SONAME "libpq.so.5"
 
 /* Types that pg_type.h of the server's sources numbers for good. */
 enum { TYPE_BYTES = 17, TYPE_INT8 = 20, TYPE_INT4 = 23 };
@@ -94,7 +99,60 @@ struct postgres_store {
     int depth;      /* how many SELECTs are being walked through, one in the other */
 };
 
-MU_AUTO_DEFINE(PGresult, PQclear)
+#define LIBPQ(F)                                                                                   \
+    F(clear, PQclear)                                                                              \
+    F(connectdbParams, PQconnectdbParams)                                                          \
+    F(conninfoFree, PQconninfoFree)                                                                \
+    F(conninfoParse, PQconninfoParse)                                                              \
+    F(db, PQdb)                                                                                    \
+    F(errorMessage, PQerrorMessage)                                                                \
+    F(exec, PQexec)                                                                                \
+    F(execParams, PQexecParams)                                                                    \
+    F(finish, PQfinish)                                                                            \
+    F(freemem, PQfreemem)                                                                          \
+    F(ftype, PQftype)                                                                              \
+    F(getisnull, PQgetisnull)                                                                      \
+    F(getlength, PQgetlength)                                                                      \
+    F(getvalue, PQgetvalue)                                                                        \
+    F(host, PQhost)                                                                                \
+    F(nfields, PQnfields)                                                                          \
+    F(ntuples, PQntuples)                                                                          \
+    F(resultErrorField, PQresultErrorField)                                                        \
+    F(resultErrorMessage, PQresultErrorMessage)                                                    \
+    F(resultStatus, PQresultStatus)                                                                \
+    F(setNoticeProcessor, PQsetNoticeProcessor)                                                    \
+    F(status, PQstatus)
+
+static struct {
+    LIBPQ(MU_LIBRARY_FIELD)
+} libpq;
+
+static struct mu_error load_error = MU_ERROR_INIT;
+
+static void load_libpq(void)
+{
+#define SYMBOL(field, function) {#function, &libpq.field},
+    static const struct mu_symbol symbols[] = {LIBPQ(SYMBOL)};
+#undef SYMBOL
+    (void)!mu_library_load(LIBPQ_SONAME, "libpq5", symbols, MU_COUNT(symbols), &load_error);
+}
+
+static int need_libpq(struct mu_error *err)
+{
+    static pthread_once_t once = PTHREAD_ONCE_INIT;
+    pthread_once(&once, load_libpq);
+    if (load_error.code == MU_OK)
+        return 0;
+    *err = load_error;
+    return -1;
+}
+
+static void clear_result(PGresult *result)
+{
+    libpq.clear(result);
+}
+
+MU_AUTO_DEFINE(PGresult, clear_result)
 
 static struct postgres_store *of(struct mu_store *store)
 {
@@ -103,7 +161,7 @@ static struct postgres_store *of(struct mu_store *store)
 
 static void close_postgres(struct mu_store *store)
 {
-    PQfinish(of(store)->db);
+    libpq.finish(of(store)->db);
     free(store);
 }
 
@@ -119,14 +177,14 @@ static void add_cause(struct mu_error *err, const char *said)
 
 static bool is_state(const PGresult *result, const char *state)
 {
-    const char *found = PQresultErrorField(result, PG_DIAG_SQLSTATE);
+    const char *found = libpq.resultErrorField(result, PG_DIAG_SQLSTATE);
     return found != NULL && mu_str_equal(found, state);
 }
 
 /* A number of the trail or of a list that is taken tells that another change was faster. */
 static bool was_overtaken(const PGresult *result)
 {
-    const char *table = PQresultErrorField(result, PG_DIAG_TABLE_NAME);
+    const char *table = libpq.resultErrorField(result, PG_DIAG_TABLE_NAME);
     return table != NULL && (mu_str_equal(table, "trail") || mu_str_equal(table, "trail_head"));
 }
 
@@ -140,20 +198,21 @@ static int fail_postgres(struct postgres_store *store, const PGresult *result, s
     if (taken)
         return mu_fail(err, MU_E_EXISTS, "it is in the CA's records already");
     mu_fail(err, MU_E_STORE, "%s the CA's records in %s", attempt, store->name);
-    add_cause(err, result == NULL ? PQerrorMessage(store->db) : PQresultErrorMessage(result));
+    add_cause(err,
+              result == NULL ? libpq.errorMessage(store->db) : libpq.resultErrorMessage(result));
     return mu_hint(err, "check that the database runs, is reached, and lets this user in");
 }
 
 static bool is_good(const PGresult *result)
 {
-    ExecStatusType status = PQresultStatus(result);
+    ExecStatusType status = libpq.resultStatus(result);
     return status == PGRES_COMMAND_OK || status == PGRES_TUPLES_OK;
 }
 
 static int exec(struct postgres_store *store, const char *sql, const char *attempt,
                 struct mu_error *err)
 {
-    MU_AUTO(PGresult) result = PQexec(store->db, sql);
+    MU_AUTO(PGresult) result = libpq.exec(store->db, sql);
     return is_good(result) ? 0 : fail_postgres(store, result, err, attempt);
 }
 
@@ -161,22 +220,22 @@ static int exec(struct postgres_store *store, const char *sql, const char *attem
 
 static struct mu_value column(const PGresult *result, int row, int i)
 {
-    const char *data = PQgetvalue(result, row, i);
-    size_t len = (size_t)PQgetlength(result, row, i);
-    if (PQgetisnull(result, row, i))
+    const char *data = libpq.getvalue(result, row, i);
+    size_t len = (size_t)libpq.getlength(result, row, i);
+    if (libpq.getisnull(result, row, i))
         return (struct mu_value){.kind = MU_VALUE_NULL, .data = ""};
-    if (PQftype(result, i) == TYPE_INT8 && len == 8) {
+    if (libpq.ftype(result, i) == TYPE_INT8 && len == 8) {
         uint64_t number;
         memcpy(&number, data, sizeof number);
         return mu_number((int64_t)be64toh(number));
     }
-    if (PQftype(result, i) == TYPE_INT4 && len == 4) {
+    if (libpq.ftype(result, i) == TYPE_INT4 && len == 4) {
         uint32_t number;
         memcpy(&number, data, sizeof number);
         return mu_number((int32_t)be32toh(number));
     }
     return (struct mu_value){
-        .kind = PQftype(result, i) == TYPE_BYTES ? MU_VALUE_BYTES : MU_VALUE_TEXT,
+        .kind = libpq.ftype(result, i) == TYPE_BYTES ? MU_VALUE_BYTES : MU_VALUE_TEXT,
         .data = data,
         .len = len,
     };
@@ -186,8 +245,8 @@ static struct mu_value column(const PGresult *result, int row, int i)
 static bool walk(const PGresult *result, mu_row_fn *each, void *arg)
 {
     struct mu_value row[COLUMNS_MAX] = {{.kind = MU_VALUE_NULL}};
-    int columns = PQnfields(result);
-    for (int n = 0; each != NULL && n < PQntuples(result); n++) {
+    int columns = libpq.nfields(result);
+    for (int n = 0; each != NULL && n < libpq.ntuples(result); n++) {
         for (int i = 0; i < columns && i < COLUMNS_MAX; i++)
             row[i] = column(result, n, i);
         if (!each(arg, row))
@@ -211,7 +270,7 @@ static PGresult *send(struct postgres_store *store, const char *sql, const struc
         lengths[i] = (int)values[i].len;
         formats[i] = values[i].kind == MU_VALUE_BYTES;
     }
-    return PQexecParams(store->db, sql, (int)count, NULL, data, lengths, formats, 1);
+    return libpq.execParams(store->db, sql, (int)count, NULL, data, lengths, formats, 1);
 }
 
 static int run_at_once(struct postgres_store *store, const char *sql, const struct mu_value *values,
@@ -230,10 +289,10 @@ static int fetch_all(struct postgres_store *store, mu_row_fn *each, void *arg, s
     char fetch[64];
     snprintf(fetch, sizeof fetch, "FETCH %d FROM walk_%d", CHUNK, store->depth);
     for (;;) {
-        MU_AUTO(PGresult) result = PQexecParams(store->db, fetch, 0, NULL, NULL, NULL, NULL, 1);
+        MU_AUTO(PGresult) result = libpq.execParams(store->db, fetch, 0, NULL, NULL, NULL, NULL, 1);
         if (!is_good(result))
             return fail_postgres(store, result, err, "cannot read");
-        if (PQntuples(result) == 0 || !walk(result, each, arg))
+        if (libpq.ntuples(result) == 0 || !walk(result, each, arg))
             return 0;
     }
 }
@@ -261,7 +320,7 @@ static int run_in_chunks(struct postgres_store *store, const char *sql,
         return result == 0 ? exec(store, close, "cannot read", err) : -1;
     }
     if (result != 0) {
-        PQclear(PQexec(store->db, "ROLLBACK"));
+        libpq.clear(libpq.exec(store->db, "ROLLBACK"));
         return -1;
     }
     return exec(store, "COMMIT", "cannot read", err);
@@ -284,7 +343,7 @@ static int begin(struct mu_store *store, struct mu_error *err)
         exec(of(store), "SELECT value FROM setting WHERE name = 'schema' FOR UPDATE",
              "cannot write to", err) == 0)
         return 0;
-    PQclear(PQexec(of(store)->db, "ROLLBACK"));
+    libpq.clear(libpq.exec(of(store)->db, "ROLLBACK"));
     return -1;
 }
 
@@ -295,7 +354,7 @@ static int commit(struct mu_store *store, struct mu_error *err)
 
 static void rollback(struct mu_store *store)
 {
-    PQclear(PQexec(of(store)->db, "ROLLBACK"));
+    libpq.clear(libpq.exec(of(store)->db, "ROLLBACK"));
 }
 
 /* --- The database as a whole --- */
@@ -393,7 +452,7 @@ static int open_readable(struct postgres_store *store, struct mu_error *err)
 
 static void name_it(struct postgres_store *store)
 {
-    const char *host = PQhost(store->db), *database = PQdb(store->db);
+    const char *host = libpq.host(store->db), *database = libpq.db(store->db);
     char text[256];
     snprintf(text, sizeof text, "postgresql://%s/%s", host == NULL ? "" : host,
              database == NULL ? "" : database);
@@ -415,12 +474,12 @@ static int connect_to(struct postgres_store *store, const char *url, struct mu_e
     const char *const words[] = {"client_encoding", "application_name", "connect_timeout", "dbname",
                                  NULL};
     const char *const values[] = {"UTF8", "mutual", timeout, url, NULL};
-    store->db = PQconnectdbParams(words, values, 1);
+    store->db = libpq.connectdbParams(words, values, 1);
     if (store->db == NULL)
         return mu_fail_nomem(err);
-    PQsetNoticeProcessor(store->db, say_nothing, NULL);
+    libpq.setNoticeProcessor(store->db, say_nothing, NULL);
     name_it(store);
-    if (PQstatus(store->db) == CONNECTION_OK)
+    if (libpq.status(store->db) == CONNECTION_OK)
         return 0;
     fail_postgres(store, NULL, err, "cannot reach");
     return -1;
@@ -442,10 +501,12 @@ static bool has_password(const PQconninfoOption *options)
 int mu_store_check_url(const char *url, struct mu_error *err)
 {
     char *fault = NULL;
-    PQconninfoOption *options = mu_store_is_postgres(url) ? PQconninfoParse(url, &fault) : NULL;
+    if (need_libpq(err) != 0)
+        return -1;
+    PQconninfoOption *options = mu_store_is_postgres(url) ? libpq.conninfoParse(url, &fault) : NULL;
     bool readable = options != NULL, secret = readable && has_password(options);
-    PQconninfoFree(options);
-    PQfreemem(fault); /* it may quote the URL */
+    libpq.conninfoFree(options);
+    libpq.freemem(fault); /* it may quote the URL */
     if (!readable) {
         mu_fail(err, MU_E_USAGE, "that is not the URL of a database");
         return mu_hint(
@@ -462,6 +523,8 @@ int mu_store_check_url(const char *url, struct mu_error *err)
 int mu_store_open_postgres(const char *url, enum mu_store_mode mode, struct mu_store **ret,
                            struct mu_error *err)
 {
+    if (need_libpq(err) != 0)
+        return -1;
     struct postgres_store *postgres = calloc(1, sizeof *postgres);
     if (postgres == NULL)
         return mu_fail_nomem(err);
