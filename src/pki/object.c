@@ -508,11 +508,10 @@ int mu_objects_parse(const char *name, const void *data, size_t len, struct mu_o
     if (is_blank(text, len))
         return mu_fail(err, MU_E_EMPTY, len == 0 ? "%s is empty" : "%s holds nothing but blanks",
                        name);
-    if (mu_foreign_check_utf16(name, text, len, err) != 0)
-        return -1;
-    return looks_like_der((const unsigned char *)text, len)
-               ? parse_der(name, (const unsigned char *)text, len, ret, err)
-               : parse_pem(name, text, len, ret, err);
+    if (looks_like_der((const unsigned char *)text, len))
+        return parse_der(name, (const unsigned char *)text, len, ret, err);
+    return mu_foreign_check_utf16(name, text, len, err) != 0 ? -1
+                                                             : parse_pem(name, text, len, ret, err);
 }
 
 int mu_objects_load(const char *path, struct mu_objects *ret, struct mu_error *err)

@@ -3,6 +3,7 @@
 
 #include "base/file.h"
 #include "data.h"
+#include "pki/issue.h"
 
 /* --- Helpers --- */
 
@@ -273,6 +274,23 @@ static void utf16_is_named(void **state)
     assert_refused("\xff\xfe-\0-\0", 6, MU_E_WRONG_KIND, "x is text in UTF-16");
 }
 
+static void der_with_the_bytes_of_a_wide_dash_is_no_utf16(void **state)
+{
+    (void)state;
+    struct mu_error err = MU_ERROR_INIT;
+    unsigned char serial[MU_SERIAL_LEN] = {1, '-', 0, '-', 0, '-', 0};
+    MU_AUTO_STRUCT(mu_key) key = NULL;
+    MU_AUTO_STRUCT(mu_cert) cert = NULL;
+    MU_AUTO_CLEAR(mu_buf) der = MU_BUF_INIT;
+    MU_AUTO_CLEAR(mu_objects) objects = {0};
+    assert_int_equal(mu_key_generate("p256", &key, &err), 0);
+    assert_int_equal(mu_issue_ca(key, "CA", serial, 1780272000, 86400, NULL, &cert, &err), 0);
+    mu_cert_to_der(cert, &der);
+    if (mu_objects_parse("x", der.data, der.len, &objects, &err) != 0)
+        fail_msg("%s: %s", err.what, err.cause);
+    assert_int_equal(objects.at[0].kind, MU_OBJECT_CERT);
+}
+
 static void files_of_other_programs_are_named(void **state)
 {
     (void)state;
@@ -439,6 +457,7 @@ int main(void)
         cmocka_unit_test(what_came_before_the_damage_is_kept),
         cmocka_unit_test(nothing_is_said_to_be_nothing),
         cmocka_unit_test(utf16_is_named),
+        cmocka_unit_test(der_with_the_bytes_of_a_wide_dash_is_no_utf16),
         cmocka_unit_test(files_of_other_programs_are_named),
         cmocka_unit_test(an_encrypted_key_opens_with_its_passphrase),
         cmocka_unit_test(a_wrong_passphrase_is_told_from_a_missing_one),
