@@ -23,6 +23,7 @@ enum { MAX_LISTEN = 32, MAX_WORKERS = 256, FRESH_LIFETIME_DAYS = 30, SESSIONS = 
 /* Everything the server needs, loaded and checked before it binds anything. */
 struct door {
     struct mu_certs anchors, chain;
+    struct mu_crls crls;
     struct mu_key *key;
     struct mu_files *files;
     struct mu_address listen[MAX_LISTEN];
@@ -35,6 +36,7 @@ static void door_clear(struct door *door)
 {
     mu_certs_clear(&door->anchors);
     mu_certs_clear(&door->chain);
+    mu_crls_clear(&door->crls);
     mu_key_free(door->key);
     mu_files_free(door->files);
 }
@@ -51,6 +53,15 @@ static int load_listen(const struct mu_args *args, struct door *door, struct mu_
             return -1;
         door->listen_count += count;
     }
+    return 0;
+}
+
+static int load_crls(const struct mu_args *args, struct door *door, struct mu_error *err)
+{
+    const char *path;
+    for (int i = 0; (path = mu_args_nth(args, "crl", i)) != NULL; i++)
+        if (mu_crls_load(path, &door->crls, err) != 0)
+            return -1;
     return 0;
 }
 
@@ -122,6 +133,31 @@ static void warn_about_certificate(const struct door *door)
         mu_warn("the certificate \"%s\" is not for servers: clients will refuse it", label);
 }
 
+static bool has_list(const struct door *door, const struct mu_cert *ca)
+{
+    for (size_t i = 0; i < door->crls.count; i++)
+        if (mu_crl_is_from(door->crls.at[i], ca))
+            return true;
+    return false;
+}
+
+/* What turns every client of a CA away is better known now than when they come. */
+static void warn_about_lists(const struct door *door)
+{
+    char label[MU_CERT_LABEL_LEN];
+    for (size_t i = 0; door->crls.count > 0 && i < door->anchors.count; i++)
+        if (!has_list(door, door->anchors.at[i]))
+            mu_warn("no --crl is from the CA \"%s\": all its clients will be refused",
+                    mu_cert_label(door->anchors.at[i], label));
+    for (size_t i = 0; i < door->crls.count; i++) {
+        struct mu_crl_info info;
+        mu_crl_info(door->crls.at[i], &info);
+        if (info.next_update != 0 && info.next_update < time(NULL))
+            mu_warn("the revocation list of \"%s\" is out of date: all its clients will be refused",
+                    info.issuer);
+    }
+}
+
 /* Does `path` lie below `dir`, when all links are followed? */
 static bool lies_below(const char *dir, const char *path)
 {
@@ -155,7 +191,7 @@ static int load_door(const struct mu_args *args, struct door *door, struct mu_er
     const char *files = mu_args_value(args, "files");
     if (mu_path_join(mu_args_home(args), "ca.crt", door->home_ca, err) != 0 ||
         load_listen(args, door, err) != 0 || load_certificate(args, door, err) != 0 ||
-        mu_load_anchors(args, &door->anchors, err) != 0)
+        mu_load_anchors(args, &door->anchors, err) != 0 || load_crls(args, door, err) != 0)
         return -1;
     const char *ca_file = mu_args_nth(args, "cacert", 0);
     door->ca_file = ca_file == NULL ? door->home_ca : ca_file;
@@ -270,11 +306,13 @@ static int run(const struct mu_args *args, struct mu_error *err)
         mu_serve_log_new(mu_args_json(args), &log, err) != 0)
         return -1;
     warn_about_certificate(&door);
+    warn_about_lists(&door);
 
     struct mu_front_config config = {
         .door = {.chain = &door.chain,
                  .key = door.key,
                  .anchors = &door.anchors,
+                 .crls = &door.crls,
                  .sessions = SESSIONS / (unsigned)workers + 1},
         .listen = door.listen,
         .listen_count = door.listen_count,
@@ -295,6 +333,7 @@ static const struct mu_opt opts[] = {
     {"cert", 'E', "FILE", "the server's certificate, with its chain behind it", NULL, false},
     {"key", 0, "FILE", "its key, if it is not in the same file", NULL, false},
     {"cacert", 0, "FILE", "admit clients of this CA [the home CA]", NULL, true},
+    {"crl", 0, "FILE", "refuse clients that this revocation list names (PEM or DER)", NULL, true},
     {"files", 0, "DIR", "serve the files below DIR instead of \"Hello World\"", NULL, false},
     {"workers", 'w', "N", "worker threads [one a core]", NULL, false},
     {"max-connections", 0, "N", "open connections, in all", "10000", false},

@@ -18,9 +18,7 @@ struct trial {
     const char *path;
     struct mu_certs given; /* CERT's file: the leaf, then what came along */
     struct mu_certs anchors, untrusted;
-    struct mu_objects lists;
-    struct mu_crl **crls;
-    size_t crl_count;
+    struct mu_crls crls;
     enum mu_purpose purpose;
     const char *host;
     const char **emails;
@@ -42,14 +40,13 @@ static void trial_clear(struct trial *trial)
     for (size_t i = 0; trial->infos != NULL && i < trial->chain.count; i++)
         mu_cert_info_clear(&trial->infos[i]);
     free(trial->infos);
-    free(trial->crls);
     free(trial->emails);
     mu_verify_trace_clear(&trial->trace);
     mu_certs_clear(&trial->given);
     mu_certs_clear(&trial->anchors);
     mu_certs_clear(&trial->untrusted);
     mu_certs_clear(&trial->chain);
-    mu_objects_clear(&trial->lists);
+    mu_crls_clear(&trial->crls);
 }
 MU_AUTO_DEFINE_CLEAR(trial, trial_clear)
 
@@ -68,30 +65,12 @@ static int load_untrusted(const struct mu_args *args, struct trial *trial, struc
     return 0;
 }
 
-static int load_list(const char *path, struct mu_objects *ret, struct mu_error *err)
-{
-    size_t first = ret->count;
-    if (mu_objects_load(path, ret, err) != 0)
-        return -1;
-    for (size_t i = first; i < ret->count; i++)
-        if (ret->at[i].crl != NULL)
-            return 0;
-    return mu_fail(err, MU_E_WRONG_KIND, "%s holds %s, not a certificate revocation list", path,
-                   mu_object_kind_name(ret->at[first].kind));
-}
-
 static int load_lists(const struct mu_args *args, struct trial *trial, struct mu_error *err)
 {
     const char *path;
     for (int i = 0; (path = mu_args_nth(args, "crl", i)) != NULL; i++)
-        if (load_list(path, &trial->lists, err) != 0)
+        if (mu_crls_load(path, &trial->crls, err) != 0)
             return -1;
-    trial->crls = calloc(trial->lists.count + 1, sizeof *trial->crls);
-    if (trial->crls == NULL)
-        return mu_fail_nomem(err);
-    for (size_t i = 0; i < trial->lists.count; i++)
-        if (trial->lists.at[i].crl != NULL)
-            trial->crls[trial->crl_count++] = trial->lists.at[i].crl;
     return 0;
 }
 
@@ -162,8 +141,8 @@ static int judge(struct trial *trial, struct mu_error *err)
     struct mu_verify how = {
         .anchors = &trial->anchors,
         .untrusted = &trial->untrusted,
-        .crls = trial->crls,
-        .crl_count = trial->crl_count,
+        .crls = trial->crls.at,
+        .crl_count = trial->crls.count,
         .purpose = trial->purpose,
         .host = trial->host,
         .emails = trial->emails,
@@ -222,7 +201,7 @@ static void print_good(const struct trial *trial)
     for (size_t i = 0; i < trial->email_count; i++)
         printf("%s%s", trial->host == NULL && i == 0 ? " for " : " and ", trial->emails[i]);
     printf(", by the trusted %s \"%s\"%s%s\n", trial->chain.count > 1 ? "CA" : "certificate", root,
-           trial->crl_count > 0 ? ", and not revoked" : "",
+           trial->crls.count > 0 ? ", and not revoked" : "",
            trial->strict ? ", strictly by RFC 5280" : "");
 }
 

@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "pki/info.h"
+#include "pki/object.h"
 #include "pki/ossl.h"
 #include "pki/pointer.h"
 
@@ -26,6 +27,44 @@ int mu_crl_wrap(X509_CRL *x, struct mu_crl **ret, struct mu_error *err)
 void mu_crl_free(struct mu_crl *crl)
 {
     X509_CRL_free(mu_crl_x509(crl));
+}
+
+void mu_crls_clear(struct mu_crls *list)
+{
+    for (size_t i = 0; i < list->count; i++)
+        mu_crl_free(list->at[i]);
+    free(list->at);
+    *list = (struct mu_crls){0};
+}
+
+int mu_crls_load(const char *path, struct mu_crls *ret, struct mu_error *err)
+{
+    MU_AUTO_CLEAR(mu_objects) objects = {0};
+    if (mu_objects_load(path, &objects, err) != 0)
+        return -1;
+    struct mu_crl **longer = realloc(ret->at, (ret->count + objects.count) * sizeof *longer);
+    if (longer == NULL)
+        return mu_fail_nomem(err);
+    ret->at = longer;
+    const size_t before = ret->count;
+    for (size_t i = 0; i < objects.count; i++)
+        if (objects.at[i].crl != NULL)
+            ret->at[ret->count++] = mu_take(&objects.at[i].crl);
+    return ret->count > before
+               ? 0
+               : mu_objects_fail_without(path, &objects, "certificate revocation list", err);
+}
+
+bool mu_crl_is_from(const struct mu_crl *crl, const struct mu_cert *ca)
+{
+    X509_CRL *x = mu_crl_x509(crl);
+    X509 *by = mu_cert_x509(ca);
+    EVP_PKEY *key = X509_get0_pubkey(by);
+    bool is_from = key != NULL &&
+                   X509_NAME_cmp(X509_CRL_get_issuer(x), X509_get_subject_name(by)) == 0 &&
+                   X509_CRL_verify(x, key) == 1;
+    ERR_clear_error();
+    return is_from;
 }
 
 void mu_crl_info(const struct mu_crl *crl, struct mu_crl_info *ret)

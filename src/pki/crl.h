@@ -21,6 +21,21 @@ struct mu_crl;
 void mu_crl_free(struct mu_crl *crl);
 MU_AUTO_DEFINE_STRUCT(mu_crl, mu_crl_free)
 
+/* Several, owned. */
+struct mu_crls {
+    struct mu_crl **at;
+    size_t count;
+};
+void mu_crls_clear(struct mu_crls *list);
+MU_AUTO_DEFINE_CLEAR(mu_crls, mu_crls_clear)
+
+/* Add every list in `path` ("-": standard input), PEM or DER. Fails as mu_objects_load() does, and with
+ * MU_E_WRONG_KIND when it holds none. */
+MU_CHECK int mu_crls_load(const char *path, struct mu_crls *ret, struct mu_error *err);
+
+/* Is it from this CA: of its name, and signed with its key? */
+bool mu_crl_is_from(const struct mu_crl *crl, const struct mu_cert *ca);
+
 /* What a person wants to know of one. Text is printable. */
 struct mu_crl_info {
     char issuer[512];

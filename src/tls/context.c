@@ -46,6 +46,21 @@ static int trust(SSL_CTX *ctx, const struct mu_certs *anchors, struct mu_error *
     return 0;
 }
 
+/* Each CA of a chain must have a list that is not out of date: none, or an old one, is no reason to let anybody in.
+ * [RFC 5280 6.3] */
+static int check_revocation(SSL_CTX *ctx, const struct mu_crls *crls, struct mu_error *err)
+{
+    X509_STORE *store = SSL_CTX_get_cert_store(ctx);
+    for (size_t i = 0; crls != NULL && i < crls->count; i++)
+        if (X509_STORE_add_crl(store, mu_crl_x509(crls->at[i])) != 1)
+            return mu_fail_openssl(err, MU_E_TLS, "TLS cannot use a revocation list");
+    const unsigned long flags =
+        X509_V_FLAG_CRL_CHECK | X509_V_FLAG_CRL_CHECK_ALL | X509_V_FLAG_USE_DELTAS;
+    if (crls != NULL && crls->count > 0 && X509_STORE_set_flags(store, flags) != 1)
+        return mu_fail_openssl(err, MU_E_TLS, "TLS could not be set up");
+    return 0;
+}
+
 /* The hybrid with ML-KEM comes first where libssl has it (OpenSSL 3.5): what is recorded today should
  * not be readable by a quantum computer later. */
 static int set_groups(SSL_CTX *ctx)
@@ -103,7 +118,8 @@ int mu_tls_context_new(const struct mu_tls_door *door, struct mu_tls_context **r
         SSL_CTX_free(ctx);
         return mu_fail_openssl(err, MU_E_TLS, "TLS could not be set up");
     }
-    if (use_certificate(ctx, door, err) != 0 || trust(ctx, door->anchors, err) != 0) {
+    if (use_certificate(ctx, door, err) != 0 || trust(ctx, door->anchors, err) != 0 ||
+        check_revocation(ctx, door->crls, err) != 0) {
         SSL_CTX_free(ctx);
         return -1;
     }

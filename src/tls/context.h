@@ -5,6 +5,7 @@
 
 #include "base/error.h"
 #include "pki/cert.h"
+#include "pki/crl.h"
 #include "pki/key.h"
 
 struct mu_tls_context;
@@ -13,6 +14,8 @@ struct mu_tls_door {
     const struct mu_certs *chain; /* what the door presents: leaf first, exactly these */
     const struct mu_key *key;     /* the leaf's */
     const struct mu_certs *anchors; /* whose clients may come in; also the list that clients are sent */
+    const struct mu_crls
+        *crls;         /* NULL: none; else every certificate of a client's chain must be on none */
     unsigned sessions; /* how many sessions a context keeps for clients that come back, about 11 KB each */
 };
 

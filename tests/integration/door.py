@@ -132,3 +132,22 @@ def read_answer(sock):
 def ask(sock, request):
     sock.sendall(request if isinstance(request, bytes) else request.encode())
     return read_answer(sock)
+
+
+def refused(door, ctx, expected_id):
+    """No byte of HTTP, by any way, and one line that says why."""
+    try:
+        with connect(door, ctx) as sock:
+            try:
+                sock.sendall(b"GET / HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n")
+            except (ssl.SSLError, ConnectionError):
+                pass
+            data, error = read_all(sock)
+            assert data == b""
+            assert error is not None, "closed without an alert"
+    except ssl.SSLError as caught:
+        error = caught
+    line = door.says(f" {expected_id}: ")
+    assert "hint: " in line
+    assert line.split()[0].endswith("Z") and line.split()[1].startswith("127.0.0.1:")
+    return error

@@ -10,7 +10,7 @@ import time
 
 import pytest
 
-from door import WAIT, Door, ask, connect, context, plain, read_all, read_answer
+from door import WAIT, Door, ask, connect, context, plain, read_all, read_answer, refused
 from made import openssl
 
 VERSIONS = [ssl.TLSVersion.TLSv1_2, ssl.TLSVersion.TLSv1_3]
@@ -44,25 +44,6 @@ def test_a_client_of_the_ca_is_greeted(ca, place, door, version):
         assert headers["content-type"] == "text/plain"
         assert ask(sock, GET)[0] == 200, "the connection is kept"
         assert sock.version() == ("TLSv1.2" if version == VERSIONS[0] else "TLSv1.3")
-
-
-def refused(door, ctx, expected_id):
-    """No byte of HTTP, by any way, and one line that says why."""
-    try:
-        with connect(door, ctx) as sock:
-            try:
-                sock.sendall(GET_CLOSE.encode())
-            except (ssl.SSLError, ConnectionError):
-                pass
-            data, error = read_all(sock)
-            assert data == b""
-            assert error is not None, "closed without an alert"
-    except ssl.SSLError as caught:
-        error = caught
-    line = door.says(f" {expected_id}: ")
-    assert "hint: " in line
-    assert line.split()[0].endswith("Z") and line.split()[1].startswith("127.0.0.1:")
-    return error
 
 
 @pytest.mark.parametrize("version", VERSIONS)

@@ -1,0 +1,102 @@
+"""The front door with revocation lists: who is on one stays outside, and no list at all lets nobody in."""
+import ssl
+import time
+
+import pytest
+
+from door import Door, ask, connect, context, refused
+
+GET = "GET / HTTP/1.1\r\nHost: localhost\r\n\r\n"
+VERSIONS = [ssl.TLSVersion.TLSv1_2, ssl.TLSVersion.TLSv1_3]
+
+
+@pytest.fixture
+def place(ca, mutual, tmp_path):
+    """A server, and three clients of which bob is revoked and carol on hold."""
+    mutual("issue", "server", "localhost").ok()
+    for name in ("alice", "bob", "carol"):
+        mutual("issue", "client", name).ok()
+    mutual("revoke", "bob", "--reason", "keyCompromise").ok()
+    mutual("revoke", "carol", "--reason", "hold").ok()
+    return tmp_path
+
+
+def client(ca, place, name, version=None):
+    return context(ca / "ca.crt", place / f"{name}.crt", place / f"{name}.key", version)
+
+
+def is_let_in(door, ctx):
+    with connect(door, ctx) as sock:
+        return ask(sock, GET)[0] == 200
+
+
+@pytest.mark.parametrize("version", VERSIONS)
+def test_who_is_revoked_or_on_hold_stays_outside(ca, place, version):
+    with Door(place, "--crl", ca / "ca.crl", home=ca) as door:
+        assert "CERTIFICATE_REVOKED" in str(refused(door, client(ca, place, "bob", version), "client-cert-revoked"))
+        refused(door, client(ca, place, "carol", version), "client-cert-revoked")
+        assert is_let_in(door, client(ca, place, "alice", version))
+
+
+def test_a_list_in_der(ca, mutual, place):
+    mutual("crl", "--out", "list.der", "--der").ok()
+    with Door(place, "--crl", "list.der", home=ca) as door:
+        refused(door, client(ca, place, "bob"), "client-cert-revoked")
+        assert is_let_in(door, client(ca, place, "alice"))
+
+
+def test_each_ca_has_its_list(ca, mutual, place, home):
+    other = home.parent / "other"
+    mutual("init", "Other CA", home=other).ok()
+    for name in ("dora", "emil"):
+        mutual("issue", "client", name, home=other).ok()
+    mutual("revoke", "emil", home=other).ok()
+    trust = ("--cacert", ca / "ca.crt", "--cacert", other / "ca.crt")
+    with Door(place, *trust, "--crl", ca / "ca.crl", "--crl", other / "ca.crl", home=ca) as door:
+        refused(door, client(ca, place, "bob"), "client-cert-revoked")
+        refused(door, client(ca, place, "emil"), "client-cert-revoked")
+        assert is_let_in(door, client(ca, place, "alice")) and is_let_in(door, client(ca, place, "dora"))
+
+    both = place / "both.pem"
+    both.write_bytes((ca / "ca.crl").read_bytes() + (other / "ca.crl").read_bytes())
+    with Door(place, *trust, "--crl", both, home=ca) as door:
+        refused(door, client(ca, place, "emil"), "client-cert-revoked")
+        assert is_let_in(door, client(ca, place, "dora"))
+
+    with Door(place, *trust, "--crl", ca / "ca.crl", home=ca) as door:
+        door.says('no --crl is from the CA "Other CA": all its clients will be refused')
+        refused(door, client(ca, place, "dora"), "client-cert-crl-missing")
+        assert is_let_in(door, client(ca, place, "alice"))
+
+
+def test_a_delta_list_is_heeded(ca, mutual, place):
+    mutual("crl", "--url", "http://lists.example/", "--deltas", "on", "--out", "complete.pem").ok()
+    mutual("issue", "client", "late").ok()
+    mutual("revoke", "late").ok()
+    mutual("crl", "--delta", "--out", "delta.pem").ok()
+    with Door(place, "--crl", "complete.pem", home=ca) as door:
+        assert is_let_in(door, client(ca, place, "late"))
+    with Door(place, "--crl", "complete.pem", "--crl", "delta.pem", home=ca) as door:
+        refused(door, client(ca, place, "late"), "client-cert-revoked")
+        assert is_let_in(door, client(ca, place, "alice"))
+
+
+def test_a_list_that_is_out_of_date_lets_nobody_in(ca, mutual, place):
+    mutual("crl", "--lifetime", "1s", "--out", "old.pem").ok()
+
+    time.sleep(2.1)  # the list's own second, and the clock's
+    with Door(place, "--crl", "old.pem", home=ca) as door:
+        door.says("is out of date: all its clients will be refused")
+        refused(door, client(ca, place, "alice"), "client-cert-crl-expired")
+
+
+@pytest.mark.parametrize("name, words", [
+    ("none.crl", "No such file"),
+    ("alice.crt", "holds a certificate, not a certificate revocation list"),
+    ("empty", "is empty"),
+    ("cut", "cut off"),
+])
+def test_a_list_that_cannot_be_read_stops_the_start(ca, mutual, place, name, words):
+    (place / "empty").write_bytes(b"")
+    (place / "cut").write_bytes((ca / "ca.crl").read_bytes()[:150])
+    mutual("serve", "--listen", "127.0.0.1:0", "--crl", ca / "ca.crl", "--crl", name).refused(name, words)
