@@ -18,7 +18,13 @@
 #include "front/serve.h"
 #include "pki/info.h"
 
-enum { MAX_LISTEN = 32, MAX_WORKERS = 256, FRESH_LIFETIME_DAYS = 30, SESSIONS = 8192 };
+enum {
+    MAX_LISTEN = 32,
+    MAX_WORKERS = 256,
+    FRESH_LIFETIME_DAYS = 30,
+    SESSIONS = 8192,
+    IDLE_MS = 60000
+};
 
 /* Everything the server needs, loaded and checked before it binds anything. */
 struct door {
@@ -26,6 +32,7 @@ struct door {
     struct mu_crls crls;
     struct mu_key *key;
     struct mu_files *files;
+    struct mu_backends backends;
     struct mu_address listen[MAX_LISTEN];
     size_t listen_count;
     const char *ca_file; /* for the ready line */
@@ -39,6 +46,7 @@ static void door_clear(struct door *door)
     mu_crls_clear(&door->crls);
     mu_key_free(door->key);
     mu_files_free(door->files);
+    mu_backends_clear(&door->backends);
 }
 MU_AUTO_DEFINE_CLEAR(door, door_clear)
 
@@ -62,6 +70,18 @@ static int load_crls(const struct mu_args *args, struct door *door, struct mu_er
     for (int i = 0; (path = mu_args_nth(args, "crl", i)) != NULL; i++)
         if (mu_crls_load(path, &door->crls, err) != 0)
             return -1;
+    return 0;
+}
+
+static int load_backends(const struct mu_args *args, struct door *door, struct mu_error *err)
+{
+    const char *url;
+    for (int i = 0; (url = mu_args_nth(args, "to", i)) != NULL; i++)
+        if (mu_backends_add(&door->backends, url, err) != 0)
+            return -1;
+    if (door->backends.count > 0 && mu_args_given(args, "files"))
+        return mu_usage(err, args,
+                        "--to hands everything to a backend, and --files would serve it here");
     return 0;
 }
 
@@ -190,8 +210,9 @@ static int load_door(const struct mu_args *args, struct door *door, struct mu_er
 {
     const char *files = mu_args_value(args, "files");
     if (mu_path_join(mu_args_home(args), "ca.crt", door->home_ca, err) != 0 ||
-        load_listen(args, door, err) != 0 || load_certificate(args, door, err) != 0 ||
-        mu_load_anchors(args, &door->anchors, err) != 0 || load_crls(args, door, err) != 0)
+        load_listen(args, door, err) != 0 || load_backends(args, door, err) != 0 ||
+        load_certificate(args, door, err) != 0 || mu_load_anchors(args, &door->anchors, err) != 0 ||
+        load_crls(args, door, err) != 0)
         return -1;
     const char *ca_file = mu_args_nth(args, "cacert", 0);
     door->ca_file = ca_file == NULL ? door->home_ca : ca_file;
@@ -263,20 +284,25 @@ static void on_ready(void *arg)
     fflush(stdout);
 }
 
-static int read_deadlines(const struct mu_args *args, struct mu_front_deadlines *ret,
+/* Between requests nothing is owed to a client; what it means that a carried connection is silent, only its ends know. */
+static int read_deadlines(const struct mu_args *args, bool forwards, struct mu_front_deadlines *ret,
                           struct mu_error *err)
 {
+    *ret = (struct mu_front_deadlines){.idle_ms = forwards ? 0 : IDLE_MS};
     const struct {
         const char *option;
         unsigned *ret_ms;
     } all[] = {
         {"handshake-timeout", &ret->handshake_ms}, {"header-timeout", &ret->header_ms},
         {"idle-timeout", &ret->idle_ms},           {"write-timeout", &ret->write_ms},
-        {"stop-timeout", &ret->stop_ms},
+        {"stop-timeout", &ret->stop_ms},           {"connect-timeout", &ret->connect_ms},
     };
     for (size_t i = 0; i < MU_COUNT(all); i++) {
         int64_t seconds;
-        if (mu_duration_parse(mu_args_value(args, all[i].option), &seconds, err) != 0)
+        const char *text = mu_args_value(args, all[i].option);
+        if (text == NULL)
+            continue;
+        if (mu_duration_parse(text, &seconds, err) != 0)
             return -1;
         if (seconds > MU_DAY_S)
             return mu_usage(err, args, "--%s is at most a day", all[i].option);
@@ -302,7 +328,8 @@ static int run(const struct mu_args *args, struct mu_error *err)
     if (log_what != NULL && !mu_str_equal(log_what, "requests") &&
         !mu_str_equal(log_what, "refusals"))
         return mu_usage(err, args, "--log takes \"refusals\" or \"requests\", not \"%s\"", log_what);
-    if (read_deadlines(args, &deadlines, err) != 0 || load_door(args, &door, err) != 0 ||
+    if (load_door(args, &door, err) != 0 ||
+        read_deadlines(args, door.backends.count > 0, &deadlines, err) != 0 ||
         mu_serve_log_new(mu_args_json(args), &log, err) != 0)
         return -1;
     warn_about_certificate(&door);
@@ -320,6 +347,7 @@ static int run(const struct mu_args *args, struct mu_error *err)
         .max_connections = (unsigned)max_connections,
         .deadlines = deadlines,
         .files = door.files,
+        .backends = &door.backends,
     };
     mu_serve_log_attach(log, log_what != NULL && mu_str_equal(log_what, "requests"), &config);
     if (mu_front_new(&config, &front, err) != 0)
@@ -335,6 +363,7 @@ static const struct mu_opt opts[] = {
     {"cacert", 0, "FILE", "admit clients of this CA [the home CA]", NULL, true},
     {"crl", 0, "FILE", "refuse clients that this revocation list names (PEM or DER)", NULL, true},
     {"files", 0, "DIR", "serve the files below DIR instead of \"Hello World\"", NULL, false},
+    {"to", 0, "URL", "carry each connection to tcp://HOST:PORT or unix:PATH instead", NULL, true},
     {"workers", 'w', "N", "worker threads [one a core]", NULL, false},
     {"max-connections", 0, "N", "open connections, in all", "10000", false},
     {"log", 0, "WHAT", "what to log on standard error: refusals, or requests too", "refusals",
@@ -342,7 +371,9 @@ static const struct mu_opt opts[] = {
     {"handshake-timeout", 0, "TIME", "for TLS and the client's certificate", "10s", false},
     {"header-timeout", 0, "TIME", "from a request's first byte to the end of its headers", "10s",
      false},
-    {"idle-timeout", 0, "TIME", "between requests on a connection", "60s", false},
+    {"idle-timeout", 0, "TIME", "between requests on a connection [60s; with --to: none]", NULL,
+     false},
+    {"connect-timeout", 0, "TIME", "to reach an address of a backend", "5s", false},
     {"write-timeout", 0, "TIME", "for a client to take some more of an answer", "30s", false},
     {"stop-timeout", 0, "TIME", "for answers under way when told to stop", "10s", false},
     MU_PASSPHRASE_OPT,
@@ -352,14 +383,18 @@ static const struct mu_opt opts[] = {
 const struct mu_cmd mu_cmd_serve = {
     .name = "serve",
     .args = "",
-    .summary = "serve HTTPS to clients of your CA, and to nobody else",
+    .summary = "serve clients of your CA over TLS, or a service behind it, and nobody else",
     .details =
         "Without --cert, localhost.crt and localhost.key of the current directory are used; without those,\n"
         "the home CA issues a certificate for localhost that lives in memory only.\n"
+        "With --to, the bytes of each client go to that backend and back, as they are, whatever they speak; of\n"
+        "several backends, the one with the fewest connections is next. With --crl, each CA that issued a\n"
+        "client must have a list, and one that is not out of date.\n"
         "Each refusal is one line on standard error: time, client, id, reason, hint.\n"
         "SIGTERM or SIGINT (Ctrl-C) ends it when the answers under way are out; a second one at once.",
     .example = "mutual serve\n"
-               "mutual serve --listen 127.0.0.1:8443 --files /srv/www --log requests",
+               "mutual serve --listen 127.0.0.1:8443 --files /srv/www --log requests\n"
+               "mutual serve --listen '*:5433' --to tcp://127.0.0.1:5432",
     .opts = opts,
     .max_args = 0,
     .run = run,

@@ -1,5 +1,6 @@
 #include "cli/serve_log.h"
 
+#include <inttypes.h>
 #include <jansson.h>
 #include <poll.h>
 #include <pthread.h>
@@ -17,7 +18,7 @@
 enum { SEEN_SLOTS = 4096 };
 
 struct mu_serve_log {
-    bool json;
+    bool json, requests;
     pthread_mutex_t lock; /* on `seen`, and on standard error */
     unsigned char seen[SEEN_SLOTS][32];
 };
@@ -164,12 +165,41 @@ static void on_requested(void *arg, const struct mu_request_event *event)
     put(log, mu_buf_str(&line), line.len);
 }
 
+static void on_forwarded(void *arg, const struct mu_forward_event *event)
+{
+    struct mu_serve_log *log = arg;
+    char when[MU_DATE_LEN], from[MU_ADDRESS_LEN];
+    if (!log->requests && !event->backend_failed)
+        return;
+    mu_date_rfc3339(time(NULL), when);
+    mu_address_text(event->peer, from);
+    if (log->json) {
+        put_json(log,
+                 json_pack("{s:s, s:s, s:s, s:s, s:s, s:s, s:s, s:s, s:I, s:I, s:I}", "time", when,
+                           "event", "connection", "peer", from, "subject", event->who->subject,
+                           "san", event->who->san, "backend", event->backend, "id", event->id,
+                           "cause", event->cause, "received", (json_int_t)event->received, "sent",
+                           (json_int_t)event->sent, "milliseconds", (json_int_t)event->ms));
+        return;
+    }
+    MU_AUTO_CLEAR(mu_buf) line = MU_BUF_INIT;
+    mu_buf_addf(&line, "%s %s connection \"%s\" ", when, from, event->who->subject);
+    add_word(&line, event->who->san[0] == '\0' ? "-" : event->who->san);
+    mu_buf_addf(&line, " %s %s%s%s%s, received %" PRIu64 ", sent %" PRIu64 ", %" PRIu64 " ms\n",
+                event->backend[0] == '\0' ? "-" : event->backend, event->id,
+                event->cause[0] == '\0' ? "" : " (", event->cause,
+                event->cause[0] == '\0' ? "" : ")", event->received, event->sent, event->ms);
+    put(log, mu_buf_str(&line), line.len);
+}
+
 void mu_serve_log_attach(struct mu_serve_log *log, bool requests, struct mu_front_config *config)
 {
     config->events = (struct mu_server_events){.arg = log,
                                                .refused = on_refused,
                                                .admitted = on_admitted,
                                                .trouble = on_trouble};
+    log->requests = requests;
     config->requested = requests ? on_requested : NULL;
-    config->requested_arg = log;
+    config->forwarded = on_forwarded;
+    config->arg = log;
 }

@@ -1,207 +1,9 @@
-#include "front/serve.h"
-
 #include <stdlib.h>
-#include <time.h>
 
-#include "base/str.h"
-#include "http/h1.h"
-#include "pki/info.h"
+#include "front/internal.h"
 
-/* The deadlines that nobody has needed to choose yet: for a whole body, which is bounded, and for a client
- * to close when all is said. */
-enum { BODY_MS = 60 * 1000, LINGER_MS = 3 * 1000 };
-
-static const struct mu_h1_limits limits = {.target = 8 * 1024,
-                                           .head = 32 * 1024,
-                                           .body = 1024 * 1024};
-
-/* After so many reads in a row, other connections get their turn. */
-enum { READS_IN_A_ROW = 16, READ_SIZE = 16 * 1024 };
-
-struct mu_front {
-    const struct mu_front_config *config;
-    struct mu_server_config server_config;
-    struct mu_server *server;
-};
-
-/* HTTP on one connection. */
-struct session {
-    struct mu_front *front;
-    struct mu_conn *conn;
-    struct mu_h1 *h1;
-    enum mu_h1_phase phase; /* that the deadline was last set for */
-    unsigned long request;  /* likewise */
-    struct mu_who *who;     /* made when a request is first logged */
-};
-
-/* --- What h1 asks --- */
-
-static time_t now(void *arg)
-{
-    (void)arg;
-    return time(NULL);
-}
-
-static void respond(void *arg, const struct mu_request *request, struct mu_response *ret)
-{
-    const struct session *s = arg;
-    const struct mu_files *files = s->front->config->files;
-    if (files != NULL)
-        mu_files_respond(files, request, ret);
-    else
-        mu_hello_respond(request, ret);
-}
-
-/* Reading a certificate takes longer than answering a request, so it is done once a connection. */
-static const struct mu_who *who_is(struct session *s)
-{
-    struct mu_error err = MU_ERROR_INIT;
-    if (s->who != NULL)
-        return s->who;
-    s->who = calloc(1, sizeof *s->who);
-    MU_AUTO_CLEAR(mu_cert_info) info = {0};
-    if (s->who == NULL || mu_cert_info_read(mu_conn_client(s->conn), time(NULL), &info, &err) != 0)
-        return s->who;
-    mu_str_copy(s->who->subject, sizeof s->who->subject, info.subject);
-    if (info.san.count > 0)
-        mu_str_copy(s->who->san, sizeof s->who->san, info.san.at[0]);
-    return s->who;
-}
-
-static void responded(void *arg, const struct mu_request *request, int status)
-{
-    struct session *s = arg;
-    const struct mu_front_config *config = s->front->config;
-    if (config->requested == NULL || who_is(s) == NULL)
-        return;
-    struct mu_request_event event = {
-        .peer = mu_conn_peer(s->conn),
-        .who = s->who,
-        .method = request == NULL ? NULL : request->method,
-        .target = request == NULL ? NULL : request->target,
-        .status = status,
-    };
-    config->requested(config->requested_arg, &event);
-}
-
-static const struct mu_h1_handler handler = {.now = now, .respond = respond, .responded = responded};
-
-/* --- What net asks --- */
-
-static void *session_open(void *arg, struct mu_conn *conn)
-{
-    struct session *s = calloc(1, sizeof *s);
-    if (s == NULL)
-        return NULL;
-    s->front = arg;
-    s->conn = conn;
-    s->phase = MU_H1_DONE; /* no deadline has been set yet */
-    s->h1 = mu_h1_new(&handler, s, &limits);
-    if (s->h1 != NULL)
-        return s;
-    free(s);
-    return NULL;
-}
-
-static void session_close(void *arg)
-{
-    struct session *s = arg;
-    mu_h1_free(s->h1);
-    free(s->who);
-    free(s);
-}
-
-/* The deadline of a phase begins with the phase, not with each byte: drip-feeding does not extend it.
- * Writing is the exception: whoever takes some of an answer gets time to take more. */
-static void set_deadline(struct session *s)
-{
-    const struct mu_front_deadlines *deadlines = &s->front->config->deadlines;
-    const unsigned ms[] = {
-        [MU_H1_IDLE] = deadlines->idle_ms,
-        [MU_H1_HEAD] = deadlines->header_ms,
-        [MU_H1_BODY] = BODY_MS,
-        [MU_H1_WRITE] = deadlines->write_ms,
-        [MU_H1_DONE] = deadlines->write_ms,
-    };
-    enum mu_h1_phase phase = mu_h1_phase(s->h1);
-    unsigned long request = mu_h1_request_count(s->h1);
-    if (phase == s->phase && request == s->request && phase != MU_H1_WRITE)
-        return;
-    s->phase = phase;
-    s->request = request;
-    mu_conn_set_deadline(s->conn, ms[phase]);
-}
-
-/* Send what there is. MU_IO_DONE: all of it is on its way. */
-static enum mu_io write_out(struct session *s)
-{
-    const char *data;
-    for (size_t len; (len = mu_h1_output(s->h1, &data)) > 0;) {
-        size_t taken;
-        enum mu_io io = mu_conn_write(s->conn, data, len, &taken);
-        if (io != MU_IO_DONE)
-            return io;
-        mu_h1_taken(s->h1, taken);
-    }
-    return MU_IO_DONE;
-}
-
-static enum mu_serve serve(struct session *s)
-{
-    static _Thread_local char input[READ_SIZE];
-    for (int reads = 0; reads < READS_IN_A_ROW; reads++) {
-        enum mu_io io = write_out(s);
-        if (io == MU_IO_WANT_WRITE)
-            return MU_SERVE_WRITE;
-        if (io != MU_IO_DONE)
-            return MU_SERVE_ABORT;
-        if (mu_h1_phase(s->h1) == MU_H1_DONE)
-            return MU_SERVE_CLOSE;
-
-        size_t len;
-        io = mu_conn_read(s->conn, input, sizeof input, &len);
-        if (io == MU_IO_WANT_READ)
-            return MU_SERVE_READ;
-        if (io !=
-            MU_IO_DONE) /* the client's goodbye, or bytes that are no TLS: an alert tells it so */
-            return MU_SERVE_CLOSE;
-        if (!mu_h1_input(s->h1, input, len))
-            return MU_SERVE_ABORT;
-    }
-    return MU_SERVE_WRITE;
-}
-
-static enum mu_serve session_serve(void *arg)
-{
-    enum mu_serve result = serve(arg);
-    if (result == MU_SERVE_READ || result == MU_SERVE_WRITE)
-        set_deadline(arg);
-    return result;
-}
-
-static enum mu_serve session_expire(void *arg)
-{
-    struct session *s = arg;
-    if (mu_h1_phase(s->h1) == MU_H1_WRITE)
-        return MU_SERVE_ABORT; /* it takes nothing, so there is nothing to say */
-    mu_h1_expire(s->h1);
-    return session_serve(s);
-}
-
-static enum mu_serve session_stop(void *arg)
-{
-    struct session *s = arg;
-    mu_h1_stop(s->h1);
-    return session_serve(s);
-}
-
-static const struct mu_protocol http_protocol = {
-    .open = session_open,
-    .serve = session_serve,
-    .expire = session_expire,
-    .stop = session_stop,
-    .close = session_close,
-};
+/* For a client to close when all is said; nobody has needed to choose it yet. */
+enum { LINGER_MS = 3 * 1000 };
 
 /* What nginx does, too: a person who typed http:// sees what to do. */
 static const char plain_http_answer[] =
@@ -211,14 +13,20 @@ static const char plain_http_answer[] =
     "Connection: close\r\n\r\n"
     "400 Bad Request: this port speaks HTTPS; use https:// and a client certificate.\r\n";
 
+/* HTTP/1.0 has a name of its own, and curl --http1.0 offers no other. */
+static const char http_protocols[] = "\x08http/1.1\x08http/1.0";
+
 int mu_front_new(const struct mu_front_config *config, struct mu_front **ret, struct mu_error *err)
 {
     MU_AUTO_STRUCT(mu_front) front = calloc(1, sizeof *front);
     if (front == NULL)
         return mu_fail_nomem(err);
     front->config = config;
+    const bool forwards = config->backends != NULL && config->backends->count > 0;
+    front->door = config->door;
+    front->door.alpn = forwards ? NULL : http_protocols;
     front->server_config = (struct mu_server_config){
-        .door = &config->door,
+        .door = &front->door,
         .listen = config->listen,
         .listen_count = config->listen_count,
         .workers = config->workers,
@@ -227,9 +35,9 @@ int mu_front_new(const struct mu_front_config *config, struct mu_front **ret, st
                       .write_ms = config->deadlines.write_ms,
                       .linger_ms = LINGER_MS,
                       .stop_ms = config->deadlines.stop_ms},
-        .protocol = &http_protocol,
+        .protocol = forwards ? &mu_forward_protocol : &mu_answer_protocol,
         .protocol_arg = front,
-        .plain_http_answer = plain_http_answer,
+        .plain_http_answer = forwards ? NULL : plain_http_answer,
         .events = config->events,
     };
     if (mu_server_new(&front->server_config, &front->server, err) != 0)

@@ -1,9 +1,11 @@
 #ifndef MU_FRONT_SERVE_H
 #define MU_FRONT_SERVE_H
 
-/* The mutual-TLS server: HTTP for clients whose certificate has been verified, and nothing for anyone else. */
+/* The mutual-TLS server: HTTP, or a way to a backend, for clients whose certificate has been verified, and nothing for
+ * anyone else. */
 
 #include "base/error.h"
+#include "front/backend.h"
 #include "front/site.h"
 #include "net/worker.h"
 
@@ -21,13 +23,27 @@ struct mu_request_event {
     int status;
 };
 
+/* A connection that was carried to a backend has ended. */
+struct mu_forward_event {
+    const struct mu_address *peer;
+    const struct mu_who *who;
+    const char *backend; /* its name; "" when none could be reached */
+    const char *id; /* how it ended: "closed", "idle", "stopped", "client-reset", "backend-reset" or
+                            "backend-unreachable" */
+    const char *cause;       /* the machine's words, or "" */
+    uint64_t received, sent; /* bytes of the client's, and to it */
+    uint64_t ms;
+    bool backend_failed;
+};
+
 /* How long a client may take, in milliseconds. */
 struct mu_front_deadlines {
     unsigned handshake_ms;
     unsigned header_ms; /* from a request's first byte to the end of its headers */
-    unsigned idle_ms;   /* between requests on a connection that is kept */
-    unsigned write_ms;  /* to take some more of an answer */
-    unsigned stop_ms;   /* to finish, when the server is told to stop */
+    unsigned idle_ms; /* between requests on a connection that is kept; 0, for backends only: as long as it likes */
+    unsigned connect_ms; /* to reach an address of a backend */
+    unsigned write_ms;   /* to take some more of an answer */
+    unsigned stop_ms;    /* to finish, when the server is told to stop */
 };
 
 struct mu_front_config {
@@ -37,10 +53,14 @@ struct mu_front_config {
     unsigned workers, max_connections;
     struct mu_front_deadlines deadlines;
     const struct mu_files *files; /* NULL: the greeting */
+    const struct mu_backends
+        *backends; /* if any, they get the bytes of the clients, and nothing is served here */
     struct mu_server_events events;
     /* Each answered request; called from worker threads. NULL: not wanted. */
     void (*requested)(void *arg, const struct mu_request_event *event);
-    void *requested_arg;
+    /* Each carried connection, likewise. */
+    void (*forwarded)(void *arg, const struct mu_forward_event *event);
+    void *arg; /* of these two */
 };
 
 struct mu_front;

@@ -7,6 +7,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/un.h>
 
 #include "base/str.h"
 
@@ -30,7 +31,10 @@ void mu_address_set_port(struct mu_address *address, unsigned port)
 char *mu_address_text(const struct mu_address *address, char ret[MU_ADDRESS_LEN])
 {
     char host[INET6_ADDRSTRLEN] = "?";
-    if (address->sa.ss_family == AF_INET) {
+    if (address->sa.ss_family == AF_UNIX) {
+        snprintf(ret, MU_ADDRESS_LEN, "unix:%s",
+                 ((const struct sockaddr_un *)&address->sa)->sun_path);
+    } else if (address->sa.ss_family == AF_INET) {
         inet_ntop(AF_INET, &((const struct sockaddr_in *)&address->sa)->sin_addr, host, sizeof host);
         snprintf(ret, MU_ADDRESS_LEN, "%s:%u", host, mu_address_port(address));
     } else {
@@ -85,31 +89,77 @@ static int resolve(const char *host, const char *port, int flags, struct mu_addr
     return 0;
 }
 
+static bool is_port(const char *text)
+{
+    char *end;
+    unsigned long number = strtoul(text, &end, 10);
+    return isdigit((unsigned char)*text) && *end == '\0' && number <= 65535; /* no space, no sign */
+}
+
+/* Not by way of /etc/hosts: loopback is loopback, on a machine without a resolver too. */
+static int resolve_loopback(const char *port, struct mu_address *ret, size_t cap, size_t *ret_count)
+{
+    int result = resolve("127.0.0.1", port, AI_NUMERICHOST, ret, cap, ret_count);
+    return result != 0 ? result : resolve("::1", port, AI_NUMERICHOST, ret, cap, ret_count);
+}
+
+static int fail_unknown(const char *host, int result, enum mu_code code, struct mu_error *err)
+{
+    mu_fail(err, code, "the host \"%s\" cannot be found", host);
+    return mu_cause(err, "%s", gai_strerror(result));
+}
+
 int mu_address_parse(const char *text, struct mu_address *ret, size_t cap, size_t *ret_count,
                      struct mu_error *err)
 {
-    char host[256], *end;
+    char host[256];
     const char *port;
     *ret_count = 0;
     if (!split(text, host, sizeof host, &port))
         return mu_fail(err, MU_E_ADDRESS, "\"%s\" is not an address to listen on", text);
-    unsigned long number = strtoul(port, &end, 10);
-    if (!isdigit((unsigned char)*port) || *end != '\0' || number > 65535) /* no space, no sign */
+    if (!is_port(port))
         return mu_fail(err, MU_E_ADDRESS, "\"%s\" has no port between 0 and 65535", text);
-
-    int result;
-    if (*host == '\0' || mu_str_equal(host, "localhost")) {
-        /* Not by way of /etc/hosts: loopback is loopback, on a machine without a resolver too. */
-        result = resolve("127.0.0.1", port, AI_NUMERICHOST, ret, cap, ret_count);
-        if (result == 0)
-            result = resolve("::1", port, AI_NUMERICHOST, ret, cap, ret_count);
-    } else {
-        result =
-            resolve(mu_str_equal(host, "*") ? NULL : host, port, AI_PASSIVE, ret, cap, ret_count);
-    }
+    int result =
+        *host == '\0' || mu_str_equal(host, "localhost")
+            ? resolve_loopback(port, ret, cap, ret_count)
+            : resolve(mu_str_equal(host, "*") ? NULL : host, port, AI_PASSIVE, ret, cap, ret_count);
     if (result == 0)
         return 0;
-    mu_fail(err, MU_E_LISTEN, "the host \"%s\" cannot be found", host);
-    mu_cause(err, "%s", gai_strerror(result));
+    fail_unknown(host, result, MU_E_LISTEN, err);
     return mu_hint(err, "name an address of this machine, or a host that this machine knows");
+}
+
+static int parse_unix(const char *path, struct mu_address *ret, struct mu_error *err)
+{
+    struct sockaddr_un *sa = (struct sockaddr_un *)&ret->sa;
+    *ret = (struct mu_address){.len = sizeof *sa};
+    sa->sun_family = AF_UNIX;
+    if (*path == '\0')
+        return mu_fail(err, MU_E_ADDRESS, "\"unix:\" has no path behind it");
+    if (!mu_str_copy(sa->sun_path, sizeof sa->sun_path, path))
+        return mu_fail(err, MU_E_ADDRESS, "the path of a Unix socket has %zu bytes at most: \"%s\"",
+                       sizeof sa->sun_path - 1, path);
+    return 0;
+}
+
+int mu_address_parse_target(const char *text, struct mu_address *ret, size_t cap, size_t *ret_count,
+                            struct mu_error *err)
+{
+    char host[256];
+    const char *port;
+    *ret_count = 0;
+    if (mu_str_starts_with(text, "unix:")) {
+        *ret_count = 1;
+        return parse_unix(text + strlen("unix:"), ret, err);
+    }
+    if (strchr(text, ':') == NULL || !split(text, host, sizeof host, &port) || *host == '\0')
+        return mu_fail(err, MU_E_ADDRESS, "\"%s\" is not an address to connect to", text);
+    if (!is_port(port) || strtoul(port, NULL, 10) == 0)
+        return mu_fail(err, MU_E_ADDRESS, "\"%s\" has no port between 1 and 65535", text);
+    int result = mu_str_equal(host, "localhost") ? resolve_loopback(port, ret, cap, ret_count)
+                                                 : resolve(host, port, 0, ret, cap, ret_count);
+    if (result == 0)
+        return 0;
+    fail_unknown(host, result, MU_E_ADDRESS, err);
+    return mu_hint(err, "name a host that this machine knows, or an IP address");
 }

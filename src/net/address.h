@@ -15,8 +15,8 @@ struct mu_address {
     bool optional; /* one of several that a name stands for: fine if this machine lacks its family */
 };
 
-/* "[::1]:3000", "127.0.0.1:54321". Returns `ret`. */
-#define MU_ADDRESS_LEN 64
+/* "[::1]:3000", "127.0.0.1:54321", "unix:/run/door". Returns `ret`. */
+#define MU_ADDRESS_LEN 128
 char *mu_address_text(const struct mu_address *address, char ret[MU_ADDRESS_LEN]);
 
 /* The port, in host order; 0 for what has none. */
@@ -30,5 +30,10 @@ void mu_address_set_port(struct mu_address *address, unsigned port);
  */
 MU_CHECK int mu_address_parse(const char *text, struct mu_address *ret, size_t cap,
                               size_t *ret_count, struct mu_error *err);
+
+/* The same for an address to connect to: HOST:PORT, [IPV6]:PORT or unix:PATH. Fails with MU_E_ADDRESS, also when there
+ * is no such host. */
+MU_CHECK int mu_address_parse_target(const char *text, struct mu_address *ret, size_t cap,
+                                     size_t *ret_count, struct mu_error *err);
 
 #endif

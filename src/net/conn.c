@@ -23,13 +23,19 @@ enum { DISCARD_LIMIT = 1024 * 1024 };
 
 /* --- The transport: TLS reads and writes the socket directly --- */
 
+/* Less than was asked for was all there is; to ask again before the loop says so would be a system call for nothing. */
 static ssize_t socket_read(void *arg, void *ret, size_t cap)
 {
     struct mu_conn *c = arg;
     ssize_t n;
+    if (!c->readable) {
+        errno = EAGAIN;
+        return -1;
+    }
     do
         n = recv(c->fd, ret, cap, 0);
     while (n < 0 && errno == EINTR);
+    c->readable = n == 0 || (size_t)n == cap;
     return n;
 }
 
@@ -53,6 +59,11 @@ enum mu_io mu_conn_read(struct mu_conn *c, void *ret, size_t cap, size_t *ret_le
 enum mu_io mu_conn_write(struct mu_conn *c, const void *data, size_t len, size_t *ret_len)
 {
     return mu_tls_write(c->tls, data, len, ret_len);
+}
+
+void mu_conn_end(struct mu_conn *c)
+{
+    mu_tls_close(c->tls);
 }
 
 struct mu_worker *mu_conn_worker(const struct mu_conn *c)
@@ -82,6 +93,11 @@ void mu_conn_set_deadline(struct mu_conn *c, unsigned deadline_ms)
     c->deadline_ms = now_ms + deadline_ms;
     if (!uv_is_active((uv_handle_t *)&c->timer) || uv_timer_get_due_in(&c->timer) > deadline_ms)
         uv_timer_start(&c->timer, on_timer, deadline_ms, 0);
+}
+
+void mu_conn_clear_deadline(struct mu_conn *c)
+{
+    uv_timer_stop(&c->timer);
 }
 
 /* --- A life, in order --- */
@@ -144,6 +160,13 @@ static enum conn_state identify(struct mu_conn *c)
     return c->session == NULL ? CONN_CLOSED : CONN_SERVE;
 }
 
+/* Let close(2) send a reset. */
+static void reset(struct mu_conn *c)
+{
+    const struct linger at_once = {.l_onoff = 1};
+    setsockopt(c->fd, SOL_SOCKET, SO_LINGER, &at_once, sizeof at_once);
+}
+
 static enum conn_state serve(struct mu_conn *c)
 {
     const struct mu_protocol *protocol = c->worker->config->protocol;
@@ -154,7 +177,9 @@ static enum conn_state serve(struct mu_conn *c)
     else
         c->wants = protocol->serve(c->session);
     c->told = c->stopping;
-    if (c->wants == MU_SERVE_ABORT)
+    if (c->wants == MU_SERVE_RESET)
+        reset(c);
+    if (c->wants == MU_SERVE_ABORT || c->wants == MU_SERVE_RESET)
         return CONN_CLOSED;
     return c->wants == MU_SERVE_CLOSE ? finish(c) : CONN_SERVE;
 }
@@ -230,9 +255,9 @@ static void on_poll(uv_poll_t *poll, int status, int events);
 static void watch(struct mu_conn *c)
 {
     bool reads = c->state == CONN_HANDSHAKE || c->state == CONN_LINGER ||
-                 (c->state == CONN_SERVE && c->wants == MU_SERVE_READ);
+                 (c->state == CONN_SERVE && (c->wants & MU_SERVE_READ) != 0);
     bool writes = c->state == CONN_DRAIN || mu_tls_has_output(c->tls) ||
-                  (c->state == CONN_SERVE && c->wants == MU_SERVE_WRITE);
+                  (c->state == CONN_SERVE && (c->wants & MU_SERVE_WRITE) != 0);
     int events = (reads ? UV_READABLE : 0) | (writes ? UV_WRITABLE : 0);
     if (events == c->events)
         return;
@@ -270,7 +295,8 @@ static void advance(struct mu_conn *c)
 static void on_poll(uv_poll_t *poll, int status, int events)
 {
     struct mu_conn *c = poll->data;
-    (void)events;
+    if ((events & UV_READABLE) != 0 || status < 0)
+        c->readable = true;
     advance(c);
     /* The socket has failed, and libuv watches it no more. What had arrived before has been read above. */
     if (status < 0)
@@ -302,6 +328,7 @@ void mu_conn_start(struct mu_worker *worker, int fd, const struct mu_address *pe
     c->poll.data = c->timer.data = c;
     c->open_handles = 2;
     c->fd = fd;
+    c->readable = true; /* the client's first bytes are often here already */
     c->peer = *peer;
     c->worker = worker;
     mu_worker_add(worker, c);
@@ -312,7 +339,12 @@ void mu_conn_start(struct mu_worker *worker, int fd, const struct mu_address *pe
     if (c->tls == NULL)
         close_handles(c);
     else
-        advance(c); /* the client's first bytes are often here already */
+        advance(c);
+}
+
+void mu_conn_wake(struct mu_conn *c)
+{
+    advance(c);
 }
 
 void mu_conn_stop(struct mu_conn *c)

@@ -18,10 +18,14 @@ struct mu_worker;
 
 /* What a protocol says when it has done what it can for now. */
 enum mu_serve {
-    MU_SERVE_READ,  /* call me when there is something to read */
-    MU_SERVE_WRITE, /* call me when what I wrote has left; do not read meanwhile */
-    MU_SERVE_CLOSE, /* I am done: send what is left and close */
-    MU_SERVE_ABORT, /* close without more words */
+    MU_SERVE_WAIT = 0,  /* not this client's turn: mu_conn_wake() will be called */
+    MU_SERVE_READ = 1,  /* call me when there is something to read */
+    MU_SERVE_WRITE = 2, /* call me when what I wrote has left; do not read meanwhile */
+    MU_SERVE_BOTH = MU_SERVE_READ | MU_SERVE_WRITE,
+    MU_SERVE_CLOSE = 4, /* I am done: send what is left and close */
+    MU_SERVE_ABORT = 8, /* close without more words */
+    MU_SERVE_RESET =
+        16, /* the same by a reset: what was sent is not to be taken for all there was */
 };
 
 struct mu_protocol {
@@ -29,7 +33,7 @@ struct mu_protocol {
     void *(*open)(void *arg, struct mu_conn *conn);
     /* Something may be read or written. Also called once right after open. */
     enum mu_serve (*serve)(void *session);
-    /* The deadline set by mu_conn_set_deadline() has passed. Answer with CLOSE or ABORT. */
+    /* The deadline set by mu_conn_set_deadline() has passed. */
     enum mu_serve (*expire)(void *session);
     /* The server is stopping: finish what is under way, start nothing new. */
     enum mu_serve (*stop)(void *session);
@@ -39,7 +43,12 @@ struct mu_protocol {
 /* For protocols. Reading and writing never block; see tls/session.h. */
 enum mu_io mu_conn_read(struct mu_conn *conn, void *ret, size_t cap, size_t *ret_len);
 enum mu_io mu_conn_write(struct mu_conn *conn, const void *data, size_t len, size_t *ret_len);
+/* Say that no more will be written; reading goes on. */
+void mu_conn_end(struct mu_conn *conn);
 void mu_conn_set_deadline(struct mu_conn *conn, unsigned deadline_ms);
+void mu_conn_clear_deadline(struct mu_conn *conn);
+/* What the protocol waited for elsewhere has happened: it is called again, and may be gone when this returns. */
+void mu_conn_wake(struct mu_conn *conn);
 
 struct mu_worker *mu_conn_worker(const struct mu_conn *conn);
 const struct mu_address *mu_conn_peer(const struct mu_conn *conn);

@@ -58,6 +58,7 @@ struct mu_conn {
     int events; /* what the poll handle watches for now */
     int open_handles;
     enum mu_serve wants;
+    bool readable; /* as far as we know: something to read, or the end */
     bool expired;  /* the deadline of this state has passed */
     bool stopping; /* the server is stopping; the protocol is told once */
     bool told;

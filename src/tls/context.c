@@ -2,6 +2,7 @@
 
 #include <openssl/err.h>
 #include <openssl/ssl.h>
+#include <string.h>
 
 #include "pki/ossl.h"
 #include "tls/internal.h"
@@ -74,19 +75,18 @@ static int set_groups(SSL_CTX *ctx)
 static int on_alpn(SSL *ssl, const unsigned char **ret, unsigned char *ret_len,
                    const unsigned char *offered, unsigned offered_len, void *arg)
 {
-    /* HTTP/1.0 has a name of its own, and curl --http1.0 offers no other. The better one first. */
-    static const unsigned char served[] = "\x08http/1.1\x08http/1.0";
+    const char *spoken = arg;
     (void)ssl;
-    (void)arg;
     unsigned char *chosen = NULL;
-    if (SSL_select_next_proto(&chosen, ret_len, served, sizeof served - 1, offered, offered_len) !=
-        OPENSSL_NPN_NEGOTIATED)
+    if (SSL_select_next_proto(&chosen, ret_len, (const unsigned char *)spoken,
+                              (unsigned)strlen(spoken), offered,
+                              offered_len) != OPENSSL_NPN_NEGOTIATED)
         return SSL_TLSEXT_ERR_ALERT_FATAL;
     *ret = chosen;
     return SSL_TLSEXT_ERR_OK;
 }
 
-static int set_options(SSL_CTX *ctx, unsigned sessions)
+static int set_options(SSL_CTX *ctx, const struct mu_tls_door *door)
 {
     static const unsigned char session_context[] = "mutual";
     SSL_CTX_set_options(ctx, SSL_OP_NO_RENEGOTIATION | SSL_OP_NO_COMPRESSION | SSL_OP_NO_TICKET);
@@ -99,9 +99,10 @@ static int set_options(SSL_CTX *ctx, unsigned sessions)
         SSL_CTX_clear_mode(ctx, SSL_MODE_AUTO_RETRY);
     SSL_CTX_set_read_ahead(ctx, 1);
     SSL_CTX_set_session_cache_mode(ctx, SSL_SESS_CACHE_SERVER);
-    SSL_CTX_sess_set_cache_size(ctx, sessions);
+    SSL_CTX_sess_set_cache_size(ctx, door->sessions);
     SSL_CTX_set_timeout(ctx, SESSION_LIFETIME_S);
-    SSL_CTX_set_alpn_select_cb(ctx, on_alpn, NULL);
+    if (door->alpn != NULL)
+        SSL_CTX_set_alpn_select_cb(ctx, on_alpn, (void *)door->alpn);
     return SSL_CTX_set_min_proto_version(ctx, TLS1_2_VERSION) == 1 &&
            SSL_CTX_set_cipher_list(ctx, ciphers_tls12) == 1 && set_groups(ctx) == 1 &&
            SSL_CTX_set_num_tickets(ctx, 1) == 1 &&
@@ -114,7 +115,7 @@ int mu_tls_context_new(const struct mu_tls_door *door, struct mu_tls_context **r
     SSL_CTX *ctx = SSL_CTX_new(TLS_server_method());
     if (ctx == NULL)
         return mu_fail_openssl(err, MU_E_TLS, "TLS could not be set up");
-    if (!set_options(ctx, door->sessions)) {
+    if (!set_options(ctx, door)) {
         SSL_CTX_free(ctx);
         return mu_fail_openssl(err, MU_E_TLS, "TLS could not be set up");
     }

@@ -15,7 +15,10 @@ struct mu_tls_door {
     const struct mu_key *key;     /* the leaf's */
     const struct mu_certs *anchors; /* whose clients may come in; also the list that clients are sent */
     const struct mu_crls
-        *crls;         /* NULL: none; else every certificate of a client's chain must be on none */
+        *crls; /* NULL: none; else every certificate of a client's chain must be on none */
+    /* The protocols that are spoken, the best first, each behind its length in one octet; a client that offers only
+     * others is turned away. NULL: what clients offer does not matter. [RFC 7301] */
+    const char *alpn;
     unsigned sessions; /* how many sessions a context keeps for clients that come back, about 11 KB each */
 };
 

@@ -294,6 +294,8 @@ enum mu_io mu_tls_write(struct mu_tls *tls, const void *data, size_t len, size_t
 
 void mu_tls_close(struct mu_tls *tls)
 {
+    if (tls->closing) /* to say it again would be to wait for the peer's */
+        return;
     tls->closing = true;
     if (!tls->failed && SSL_is_init_finished(tls->ssl))
         SSL_shutdown(tls->ssl);

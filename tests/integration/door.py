@@ -112,6 +112,54 @@ def read_all(sock):
     return bytes(data), None
 
 
+class Wire:
+    """A TLS client that can say it is done and go on listening, which Python's own sockets cannot."""
+
+    def __init__(self, door, ctx):
+        self.sock, self.coming, self.going = plain(door), ssl.MemoryBIO(), ssl.MemoryBIO()
+        ctx.options &= ~ssl.OP_IGNORE_UNEXPECTED_EOF
+        self.tls = ctx.wrap_bio(self.coming, self.going, server_hostname="localhost")
+        self._until_done(self.tls.do_handshake)
+
+    def _flush(self):
+        self.sock.sendall(self.going.read())
+
+    def _until_done(self, call, *arguments):
+        while True:
+            try:
+                result = call(*arguments)
+                self._flush()
+                return result
+            except ssl.SSLWantReadError:
+                self._flush()
+                data = self.sock.recv(65536)
+                self.coming.write(data) if data else self.coming.write_eof()
+
+    def sendall(self, data):
+        self._until_done(self.tls.write, data)
+
+    def recv(self, count):
+        """Empty at a close_notify; an end without one is an error."""
+        try:
+            return self._until_done(self.tls.read, count)
+        except ssl.SSLZeroReturnError:
+            return b""
+
+    def end(self):
+        """Send close_notify."""
+        try:
+            self.tls.unwrap()
+        except ssl.SSLWantReadError:
+            pass
+        self._flush()
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        self.sock.close()
+
+
 def read_answer(sock):
     """One response with a Content-Length: (status, headers, body)."""
     data = b""

@@ -8,6 +8,7 @@ import subprocess
 
 import pytest
 
+from backend import Backend, greet
 from conftest import BINARY, WAIT
 from door import Door
 from terminal import answer
@@ -92,16 +93,18 @@ def test_the_examples_of_serve_and_get_work(mutual, ca, place):
     served = [words[1:] for words in examples("serve")]
     asked = [words[1:] for words in examples("get")]
     assert served and asked
-    for options in served:
-        options = [{"/srv/www": "www"}.get(word, word) for word in options]
-        if "--listen" in options:
-            at = options.index("--listen")
-            del options[at:at + 2]
-        with Door(place, *options, home=ca) as door:
-            for words in asked:
-                words = [word.replace("https://localhost:3000", door.url) for word in words]
-                assert mutual("get", *words).ok().stdout == "Hello World"
-            assert door.stop() == 0
+    with Backend(greet) as backend:
+        for options in served:
+            options = [{"/srv/www": "www", "tcp://127.0.0.1:5432": backend.url}.get(word, word) for word in options]
+            if "--listen" in options:
+                at = options.index("--listen")
+                del options[at:at + 2]
+            with Door(place, *options, home=ca) as door:
+                for words in asked:
+                    words = [word.replace("https://localhost:3000", door.url) for word in words]
+                    assert mutual("get", *words).ok().stdout == "Hello World"
+                assert door.stop() == 0
+        assert backend.accepted == len(asked)
 
 
 def test_version(mutual):

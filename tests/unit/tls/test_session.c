@@ -126,7 +126,10 @@ static int set_up(void **state)
     struct mu_error err = MU_ERROR_INIT;
     struct mu_certs chain = {.at = &world.server.cert, .count = 1};
     struct mu_certs anchors = {.at = &world.ca.cert, .count = 1};
-    struct mu_tls_door door = {.chain = &chain, .key = world.server.key, .anchors = &anchors};
+    struct mu_tls_door door = {.chain = &chain,
+                               .key = world.server.key,
+                               .anchors = &anchors,
+                               .alpn = "\x08http/1.1"};
     f = (struct fixture){0};
     assert_worked(mu_tls_context_new(&door, &f.context, &err), &err);
     f.client_ctx = SSL_CTX_new(TLS_client_method());

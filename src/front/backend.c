@@ -1,0 +1,75 @@
+#include "front/backend.h"
+
+#include <stdlib.h>
+#include <time.h>
+
+#include "base/str.h"
+
+enum { AVOIDED_MS = 10 * 1000, BACKENDS_MAX = 64 }; /* a bit each in a choice's `tried` */
+
+int64_t mu_backend_now_ms(void)
+{
+    struct timespec now;
+    clock_gettime(CLOCK_MONOTONIC_COARSE, &now);
+    return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
+}
+
+static int parse(const char *url, struct mu_backend *ret, struct mu_error *err)
+{
+    const bool tcp = mu_str_starts_with(url, "tcp://");
+    if (!tcp && !mu_str_starts_with(url, "unix:")) {
+        mu_fail(err, MU_E_ADDRESS, "\"%s\" is not the address of a backend", url);
+        return mu_hint(err, "write it as tcp://HOST:PORT or unix:PATH");
+    }
+    if (!mu_str_copy(ret->name, sizeof ret->name, url))
+        return mu_fail(err, MU_E_ADDRESS, "the address of a backend is too long: \"%s\"", url);
+    return mu_address_parse_target(tcp ? url + 6 : url, ret->addresses, MU_BACKEND_ADDRESSES,
+                                   &ret->address_count, err);
+}
+
+int mu_backends_add(struct mu_backends *list, const char *url, struct mu_error *err)
+{
+    if (list->count == BACKENDS_MAX)
+        return mu_fail(err, MU_E_USAGE, "there may be %d backends at most", (int)BACKENDS_MAX);
+    struct mu_backend *longer = realloc(list->at, (list->count + 1) * sizeof *longer);
+    if (longer == NULL)
+        return mu_fail_nomem(err);
+    list->at = longer;
+    list->at[list->count] = (struct mu_backend){.address_count = 0};
+    if (parse(url, &list->at[list->count], err) != 0)
+        return -1;
+    list->count++;
+    return 0;
+}
+
+void mu_backends_clear(struct mu_backends *list)
+{
+    free(list->at);
+    *list = (struct mu_backends){0};
+}
+
+static struct mu_backend *choose(const struct mu_backends *list, uint64_t tried, int64_t now_ms)
+{
+    struct mu_backend *best = NULL;
+    for (size_t i = 0; i < list->count; i++) {
+        struct mu_backend *other = &list->at[i];
+        if ((tried >> i & 1) != 0 ||
+            atomic_load_explicit(&other->avoided_until_ms, memory_order_relaxed) > now_ms)
+            continue;
+        if (best == NULL || atomic_load_explicit(&other->open, memory_order_relaxed) <
+                                atomic_load_explicit(&best->open, memory_order_relaxed))
+            best = other;
+    }
+    return best;
+}
+
+struct mu_backend *mu_backends_choose(const struct mu_backends *list, uint64_t tried, int64_t now_ms)
+{
+    struct mu_backend *best = choose(list, tried, now_ms);
+    return best != NULL ? best : choose(list, tried, INT64_MAX);
+}
+
+void mu_backend_avoid(struct mu_backend *backend, int64_t now_ms)
+{
+    atomic_store_explicit(&backend->avoided_until_ms, now_ms + AVOIDED_MS, memory_order_relaxed);
+}

@@ -1,0 +1,46 @@
+#ifndef MU_FRONT_BACKEND_H
+#define MU_FRONT_BACKEND_H
+
+/* The services behind the door, and which of them is the next one's. */
+
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/error.h"
+#include "net/address.h"
+
+/* Of a name that has more addresses, the first ones are enough. */
+enum { MU_BACKEND_ADDRESSES = 8 };
+
+struct mu_backend {
+    char name[MU_ADDRESS_LEN]; /* as it was written: "tcp://db.example:5432" */
+    struct mu_address addresses[MU_BACKEND_ADDRESSES];
+    size_t address_count;
+    _Atomic unsigned open;            /* connections to it, of all workers */
+    _Atomic int64_t avoided_until_ms; /* it could not be reached; of mu_backend_now_ms() */
+};
+
+struct mu_backends {
+    struct mu_backend *at;
+    size_t count;
+};
+
+/* Add tcp://HOST:PORT or unix:PATH; a name is looked up now. Fails with MU_E_ADDRESS (it is not written as one, or the
+ * host is not known). */
+MU_CHECK int mu_backends_add(struct mu_backends *list, const char *url, struct mu_error *err);
+void mu_backends_clear(struct mu_backends *list);
+
+int64_t mu_backend_now_ms(void);
+
+/*
+ * The one with the fewest connections among those that are not avoided; if all are, among all: it costs little to try.
+ * `tried` has a bit for each that is not wanted. NULL: there is no other. For several threads.
+ */
+struct mu_backend *mu_backends_choose(const struct mu_backends *list, uint64_t tried,
+                                      int64_t now_ms);
+/* It could not be reached: leave it in peace for a while. */
+void mu_backend_avoid(struct mu_backend *backend, int64_t now_ms);
+
+#endif

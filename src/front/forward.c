@@ -1,0 +1,332 @@
+/*
+ * Bytes between an admitted client and a backend, as they are. Two flows, one each way; what one end does not take
+ * yet waits in its flow, and nothing more is read from the other end before it has left. When one end has said all,
+ * the other is told so, and goes on speaking.
+ */
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/buf.h"
+#include "base/str.h"
+#include "front/internal.h"
+#include "net/stream.h"
+
+/* After so many reads in a row, other connections get their turn. A read is what one TLS record holds. */
+enum { READS_IN_A_ROW = 16, READ_SIZE = 16 * 1024 };
+
+struct flow {
+    struct mu_buf rest; /* read, not yet written */
+    uint64_t bytes;
+    bool ended;  /* its source has said all */
+    bool passed; /* and its target has been told */
+};
+
+struct session {
+    struct mu_front *front;
+    struct mu_conn *conn;
+    struct mu_backend *backend; /* that is connected to or was tried last; its `open` counts us */
+    uint64_t tried;             /* a bit for each backend */
+    size_t address;             /* of the backend: the next to try */
+    struct mu_stream *stream;
+    bool connected;
+    struct flow in, out; /* from the client, to the client */
+    int64_t began_ms;
+    const char *end; /* how: see struct mu_forward_event */
+    int why;         /* errno, or 0 */
+};
+
+/* --- Life --- */
+
+static void *session_open(void *arg, struct mu_conn *conn)
+{
+    struct session *s = calloc(1, sizeof *s);
+    if (s == NULL)
+        return NULL;
+    s->front = arg;
+    s->conn = conn;
+    s->began_ms = mu_backend_now_ms();
+    s->end = "client-reset"; /* unless anything else is said before the connection is gone */
+    return s;
+}
+
+static void leave_backend(struct session *s)
+{
+    if (s->backend != NULL)
+        atomic_fetch_sub_explicit(&s->backend->open, 1, memory_order_relaxed);
+    s->backend = NULL;
+}
+
+static void report(const struct session *s)
+{
+    const struct mu_front_config *config = s->front->config;
+    struct mu_who who;
+    if (config->forwarded == NULL)
+        return;
+    mu_who_read(mu_conn_client(s->conn), &who);
+    struct mu_forward_event event = {
+        .peer = mu_conn_peer(s->conn),
+        .who = &who,
+        .backend = s->connected ? s->backend->name : "",
+        .id = s->end,
+        .cause = s->why == 0 ? "" : strerror(s->why),
+        .received = s->in.bytes,
+        .sent = s->out.bytes,
+        .ms = (uint64_t)(mu_backend_now_ms() - s->began_ms),
+        .backend_failed = mu_str_starts_with(s->end, "backend-"),
+    };
+    config->forwarded(config->arg, &event);
+}
+
+static void session_close(void *arg)
+{
+    struct session *s = arg;
+    report(s);
+    mu_stream_free(s->stream, true);
+    leave_backend(s);
+    mu_buf_clear(&s->in.rest);
+    mu_buf_clear(&s->out.rest);
+    free(s);
+}
+
+/* Let go of the backend now: the client may take a while to take leave. */
+static enum mu_serve finish(struct session *s, const char *how, bool reset, enum mu_serve result)
+{
+    s->end = how;
+    mu_stream_free(s->stream, reset);
+    s->stream = NULL;
+    return result;
+}
+
+/* --- Connecting --- */
+
+static void on_stream(void *arg)
+{
+    struct session *s = arg;
+    mu_conn_wake(s->conn);
+}
+
+static bool choose_backend(struct session *s)
+{
+    const struct mu_backends *backends = s->front->config->backends;
+    leave_backend(s);
+    s->backend = mu_backends_choose(backends, s->tried, mu_backend_now_ms());
+    if (s->backend == NULL)
+        return false;
+    atomic_fetch_add_explicit(&s->backend->open, 1, memory_order_relaxed);
+    s->tried |= UINT64_C(1) << (s->backend - backends->at);
+    s->address = 0;
+    return true;
+}
+
+/* Begin with the next address, of this backend or of another. False: there is none left. */
+static bool try_next(struct session *s)
+{
+    mu_stream_free(s->stream, true);
+    s->stream = NULL;
+    while (s->stream == NULL) {
+        if (s->backend != NULL && s->address == s->backend->address_count)
+            mu_backend_avoid(s->backend, mu_backend_now_ms());
+        if ((s->backend == NULL || s->address == s->backend->address_count) && !choose_backend(s))
+            return false;
+        s->stream = mu_stream_connect(mu_conn_worker(s->conn), &s->backend->addresses[s->address++],
+                                      on_stream, s);
+        if (s->stream == NULL)
+            s->why = errno;
+    }
+    mu_conn_set_deadline(s->conn, s->front->config->deadlines.connect_ms);
+    return true;
+}
+
+/* A client without an answer must not take it for an empty one: it gets a reset. */
+static enum mu_serve connect_on(struct session *s)
+{
+    bool going_on = s->stream != NULL || try_next(s);
+    while (going_on) {
+        switch (mu_stream_connected(s->stream)) {
+        case MU_IO_DONE:
+            s->connected = true;
+            s->why = 0;
+            return MU_SERVE_BOTH;
+        case MU_IO_WANT_WRITE: mu_stream_watch(s->stream, false, true); return MU_SERVE_WAIT;
+        default: s->why = errno; going_on = try_next(s);
+        }
+    }
+    return finish(s, "backend-unreachable", true, MU_SERVE_RESET);
+}
+
+/* --- The two flows --- */
+
+static enum mu_io read_client(struct session *s, void *ret, size_t cap, size_t *ret_len)
+{
+    return mu_conn_read(s->conn, ret, cap, ret_len);
+}
+
+static enum mu_io write_client(struct session *s, const void *data, size_t len, size_t *ret_len)
+{
+    return mu_conn_write(s->conn, data, len, ret_len);
+}
+
+static void end_client(struct session *s)
+{
+    mu_conn_end(s->conn);
+}
+
+static enum mu_io read_backend(struct session *s, void *ret, size_t cap, size_t *ret_len)
+{
+    return mu_stream_read(s->stream, ret, cap, ret_len);
+}
+
+static enum mu_io write_backend(struct session *s, const void *data, size_t len, size_t *ret_len)
+{
+    return mu_stream_write(s->stream, data, len, ret_len);
+}
+
+static void end_backend(struct session *s)
+{
+    mu_stream_end(s->stream);
+}
+
+struct way {
+    enum mu_io (*read)(struct session *s, void *ret, size_t cap, size_t *ret_len);
+    enum mu_io (*write)(struct session *s, const void *data, size_t len, size_t *ret_len);
+    void (*end)(struct session *s);
+};
+
+static const struct way inward = {read_client, write_backend, end_backend};
+static const struct way outward = {read_backend, write_client, end_client};
+
+/* Write all of it, or what is possible. */
+static enum mu_io write_some(struct session *s, const struct way *way, const char *data, size_t len,
+                             size_t *ret_len)
+{
+    enum mu_io io = MU_IO_DONE;
+    *ret_len = 0;
+    while (*ret_len < len && io == MU_IO_DONE) {
+        size_t taken;
+        io = way->write(s, data + *ret_len, len - *ret_len, &taken);
+        *ret_len += taken;
+    }
+    return io;
+}
+
+static enum mu_io write_rest(struct session *s, struct flow *flow, const struct way *way)
+{
+    size_t taken;
+    if (flow->rest.len == 0)
+        return MU_IO_DONE;
+    enum mu_io io = write_some(s, way, flow->rest.data, flow->rest.len, &taken);
+    mu_buf_consume(&flow->rest, taken);
+    if (flow->rest.len == 0)
+        mu_buf_clear(&flow->rest); /* a connection at rest should hold no memory */
+    return io;
+}
+
+/*
+ * MU_IO_WANT_READ, MU_IO_WANT_WRITE: that is what it waits for. MU_IO_DONE: there may be more, but it is somebody
+ * else's turn. MU_IO_END: all of it is on its way. MU_IO_FAILED: `ret_failed` is the end that did.
+ */
+static enum mu_io pump(struct session *s, struct flow *flow, const struct way *way,
+                       const struct way **ret_failed)
+{
+    static _Thread_local char data[READ_SIZE];
+    *ret_failed =
+        way == &inward ? &outward : &inward; /* of a write, it is the other way's source */
+    for (int reads = 0; reads < READS_IN_A_ROW; reads++) {
+        size_t len, taken;
+        enum mu_io io = write_rest(s, flow, way);
+        if (io != MU_IO_DONE)
+            return io;
+        if (flow->ended && !flow->passed)
+            way->end(s);
+        flow->passed = flow->ended;
+        if (flow->ended)
+            return MU_IO_END;
+        io = way->read(s, data, sizeof data, &len);
+        flow->ended = io == MU_IO_END;
+        if (io == MU_IO_FAILED)
+            *ret_failed = way;
+        if (io != MU_IO_DONE && io != MU_IO_END)
+            return io == MU_IO_FAILED ? io : MU_IO_WANT_READ;
+        flow->bytes += len;
+        io = write_some(s, way, data, len, &taken);
+        if (io == MU_IO_FAILED)
+            return io;
+        mu_buf_add(&flow->rest, data + taken, len - taken);
+        if (mu_buf_failed(&flow->rest))
+            return MU_IO_FAILED;
+    }
+    return MU_IO_DONE;
+}
+
+/* What one end has broken off, the other must not take for whole. */
+static enum mu_serve break_off(struct session *s, const struct way *failed)
+{
+    if (failed == &inward) /* libssl has an alert for the client, if it can still be reached */
+        return finish(s, "client-reset", true, MU_SERVE_CLOSE);
+    s->why = errno;
+    return finish(s, "backend-reset", true, MU_SERVE_RESET);
+}
+
+static enum mu_serve carry(struct session *s)
+{
+    const unsigned idle_ms = s->front->config->deadlines.idle_ms;
+    const uint64_t before = s->in.bytes + s->out.bytes;
+    const struct way *failed;
+    enum mu_io out = pump(s, &s->out, &outward, &failed);
+    if (out == MU_IO_FAILED)
+        return break_off(s, failed);
+    enum mu_io in = pump(s, &s->in, &inward, &failed);
+    if (in == MU_IO_FAILED)
+        return break_off(s, failed);
+    if (in == MU_IO_END && out == MU_IO_END)
+        return finish(s, "closed", false, MU_SERVE_CLOSE);
+
+    if (idle_ms > 0 && s->in.bytes + s->out.bytes > before)
+        mu_conn_set_deadline(s->conn, idle_ms);
+    mu_stream_watch(s->stream, out == MU_IO_WANT_READ, in == MU_IO_WANT_WRITE);
+    if (in == MU_IO_DONE || out == MU_IO_DONE)
+        return MU_SERVE_BOTH; /* there is room, so we are called again soon */
+    return (in == MU_IO_WANT_READ ? MU_SERVE_READ : MU_SERVE_WAIT) |
+           (out == MU_IO_WANT_WRITE ? MU_SERVE_WRITE : MU_SERVE_WAIT);
+}
+
+static enum mu_serve session_serve(void *arg)
+{
+    struct session *s = arg;
+    if (!s->connected) {
+        enum mu_serve result = connect_on(s);
+        if (!s->connected)
+            return result;
+        mu_conn_clear_deadline(s->conn);
+        if (s->front->config->deadlines.idle_ms > 0)
+            mu_conn_set_deadline(s->conn, s->front->config->deadlines.idle_ms);
+    }
+    return carry(s);
+}
+
+static enum mu_serve session_expire(void *arg)
+{
+    struct session *s = arg;
+    if (s->connected)
+        return finish(s, "idle", false, MU_SERVE_CLOSE);
+    s->why = ETIMEDOUT;
+    return try_next(s) ? session_serve(s) : finish(s, "backend-unreachable", true, MU_SERVE_RESET);
+}
+
+/* Where one message ends and the next begins, only the two ends know: they may finish until time is up. */
+static enum mu_serve session_stop(void *arg)
+{
+    struct session *s = arg;
+    s->end = "stopped";
+    return session_serve(s);
+}
+
+const struct mu_protocol mu_forward_protocol = {
+    .open = session_open,
+    .serve = session_serve,
+    .expire = session_expire,
+    .stop = session_stop,
+    .close = session_close,
+};

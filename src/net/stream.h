@@ -1,0 +1,38 @@
+#ifndef MU_NET_STREAM_H
+#define MU_NET_STREAM_H
+
+/*
+ * A plain connection from a worker to a service behind the door: TCP, or a Unix socket. Nothing here blocks; what is
+ * waited for is told by `wake`, on the worker's thread.
+ */
+
+#include <stdbool.h>
+#include <stddef.h>
+
+#include "net/address.h"
+#include "net/worker.h"
+#include "tls/session.h"
+
+struct mu_stream;
+struct mu_worker;
+
+/* `wake` may free the stream. Begins to connect. NULL, with errno, when that fails at once. */
+struct mu_stream *mu_stream_connect(struct mu_worker *worker, const struct mu_address *address,
+                                    void (*wake)(void *arg), void *arg);
+
+/* `reset`: so that the other end learns that it has not seen all there was to be. */
+void mu_stream_free(struct mu_stream *stream, bool reset);
+
+/* MU_IO_WANT_WRITE: not yet. MU_IO_FAILED: errno says why. */
+enum mu_io mu_stream_connected(struct mu_stream *stream);
+
+/* As mu_tls_read() and mu_tls_write(); MU_IO_FAILED: errno says why. */
+enum mu_io mu_stream_read(struct mu_stream *stream, void *ret, size_t cap, size_t *ret_len);
+enum mu_io mu_stream_write(struct mu_stream *stream, const void *data, size_t len, size_t *ret_len);
+/* Say that no more will be written; reading goes on. */
+void mu_stream_end(struct mu_stream *stream);
+
+/* Call `wake` when there is something to read, when there is room to write, or never. */
+void mu_stream_watch(struct mu_stream *stream, bool reads, bool writes);
+
+#endif

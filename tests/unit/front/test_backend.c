@@ -1,0 +1,94 @@
+#include "../check.h"
+
+#include "front/backend.h"
+
+static void add(struct mu_backends *list, const char *url)
+{
+    struct mu_error err = MU_ERROR_INIT;
+    if (mu_backends_add(list, url, &err) != 0)
+        fail_msg("%s", err.what);
+}
+
+static void what_is_no_backend_is_refused_in_words(void **state)
+{
+    (void)state;
+    static const char *const bad[] = {
+        "",
+        "tcp:",
+        "tcp://",
+        "tcp://localhost",
+        "tcp://localhost:",
+        "unix:",
+        "tcp://[::1]",
+        "tcp://:5432",
+        "127.0.0.1:5432",
+        "http://127.0.0.1:80",
+        "tcp://localhost:0",
+        "tcp://localhost:65536",
+        "tcp://localhost:+1",
+        "tcp://::1:80",
+    };
+    struct mu_backends list = {0};
+    for (size_t i = 0; i < MU_COUNT(bad); i++) {
+        struct mu_error err = MU_ERROR_INIT;
+        if (mu_backends_add(&list, bad[i], &err) == 0)
+            fail_msg("\"%s\" is taken for a backend", bad[i]);
+        assert_int_equal(err.code, MU_E_ADDRESS);
+        assert_true(err.what[0] != '\0' && err.hint[0] != '\0');
+    }
+    assert_int_equal(list.count, 0);
+    mu_backends_clear(&list);
+}
+
+static void a_backend_has_the_addresses_of_its_name(void **state)
+{
+    (void)state;
+    char text[MU_ADDRESS_LEN];
+    struct mu_backends list = {0};
+    add(&list, "tcp://localhost:5432");
+    add(&list, "tcp://[::1]:5432");
+    add(&list, "unix:/run/service.sock");
+    assert_int_equal(list.at[0].address_count, 2);
+    assert_string_equal(mu_address_text(&list.at[0].addresses[0], text), "127.0.0.1:5432");
+    assert_string_equal(mu_address_text(&list.at[0].addresses[1], text), "[::1]:5432");
+    assert_string_equal(mu_address_text(&list.at[1].addresses[0], text), "[::1]:5432");
+    assert_string_equal(mu_address_text(&list.at[2].addresses[0], text), "unix:/run/service.sock");
+    assert_string_equal(list.at[2].name, "unix:/run/service.sock");
+    mu_backends_clear(&list);
+}
+
+static void the_least_busy_is_chosen_and_the_absent_avoided(void **state)
+{
+    (void)state;
+    struct mu_backends list = {0};
+    add(&list, "tcp://127.0.0.1:1");
+    add(&list, "tcp://127.0.0.1:2");
+    add(&list, "tcp://127.0.0.1:3");
+    list.at[0].open = 5;
+    list.at[1].open = 2;
+    list.at[2].open = 2;
+    assert_ptr_equal(mu_backends_choose(&list, 0, 1000), &list.at[1]);
+    assert_ptr_equal(mu_backends_choose(&list, 1u << 1, 1000), &list.at[2]);
+
+    mu_backend_avoid(&list.at[1], 1000);
+    assert_ptr_equal(mu_backends_choose(&list, 0, 1001), &list.at[2]);
+    assert_ptr_equal(mu_backends_choose(&list, 0, 1000 + 60 * 1000), &list.at[1]);
+
+    /* When all are avoided, all are tried, and each once. */
+    mu_backend_avoid(&list.at[0], 1000);
+    mu_backend_avoid(&list.at[2], 1000);
+    assert_ptr_equal(mu_backends_choose(&list, 0, 1001), &list.at[1]);
+    assert_ptr_equal(mu_backends_choose(&list, 1u << 1 | 1u << 2, 1001), &list.at[0]);
+    assert_null(mu_backends_choose(&list, 7, 1001));
+    mu_backends_clear(&list);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(what_is_no_backend_is_refused_in_words),
+        cmocka_unit_test(a_backend_has_the_addresses_of_its_name),
+        cmocka_unit_test(the_least_busy_is_chosen_and_the_absent_avoided),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
