@@ -230,21 +230,29 @@ struct ready {
     struct mu_front *front;
 };
 
-/* A name to connect to: the first that the certificate has, else the address. */
-static void make_url(const struct ready *ready, char *ret, size_t cap)
+static bool is_for_localhost(const struct mu_cert *cert)
 {
     struct mu_error err = MU_ERROR_INIT;
-    const struct mu_address *address = mu_server_address(mu_front_server(ready->front), 0);
-    char text[MU_ADDRESS_LEN];
     MU_AUTO_CLEAR(mu_cert_info) info = {0};
-    snprintf(ret, cap, "https://%s", mu_address_text(address, text));
-    if (mu_cert_info_read(ready->door->chain.at[0], time(NULL), &info, &err) != 0)
-        return;
+    if (mu_cert_info_read(cert, time(NULL), &info, &err) != 0)
+        return false;
     for (size_t i = 0; i < info.san.count; i++)
         if (mu_str_equal(info.san.at[i], "DNS:localhost"))
-            snprintf(ret, cap, "https://localhost:%u", mu_address_port(address));
-    if (info.san.count == 0 && mu_str_equal(info.cn, "localhost"))
+            return true;
+    return info.san.count == 0 && mu_str_equal(info.cn, "localhost");
+}
+
+/* A name to connect to: localhost if the certificate is for it, else the address. */
+static void make_url(const struct ready *ready, char *ret, size_t cap)
+{
+    const struct mu_address *address = mu_server_address(mu_front_server(ready->front), 0);
+    char text[MU_ADDRESS_LEN];
+    if (mu_address_path(address) != NULL)
+        snprintf(ret, cap, "https://localhost");
+    else if (is_for_localhost(ready->door->chain.at[0]))
         snprintf(ret, cap, "https://localhost:%u", mu_address_port(address));
+    else
+        snprintf(ret, cap, "https://%s", mu_address_text(address, text));
 }
 
 /* A client's files for the line that people copy: those of the recipes, if they are here. */
@@ -261,25 +269,52 @@ static const char *client_at_hand(void)
     return "CLIENT";
 }
 
+/* A line to copy: what a person does first. */
+static void add_curl(const struct ready *ready, const char *url, struct mu_buf *ret)
+{
+    const char *client = client_at_hand();
+    const char *path = mu_address_path(mu_server_address(mu_front_server(ready->front), 0));
+    mu_buf_adds(ret, "curl --cacert ");
+    mu_add_shell_word(ret, ready->door->ca_file);
+    mu_buf_addf(ret, " --cert %s.crt --key %s.key ", client, client);
+    if (path != NULL) {
+        mu_buf_adds(ret, "--unix-socket ");
+        mu_add_shell_word(ret, path);
+        mu_buf_adds(ret, " ");
+    }
+    mu_buf_adds(ret, url);
+}
+
+static void print_ready_json(const struct ready *ready, const char *url)
+{
+    char text[MU_ADDRESS_LEN];
+    struct mu_server *server = mu_front_server(ready->front);
+    const struct mu_backends *backends = &ready->door->backends;
+    json_t *listen = json_array(), *to = json_array();
+    for (size_t i = 0; i < mu_server_address_count(server); i++)
+        json_array_append_new(listen,
+                              json_string(mu_address_text(mu_server_address(server, i), text)));
+    for (size_t i = 0; i < backends->count; i++)
+        json_array_append_new(to, json_string(backends->at[i].name));
+    mu_print_json_line(json_pack("{s:s, s:s?, s:o, s:o, s:s}", "event", "ready", "url",
+                                 backends->count > 0 ? NULL : url, "listen", listen, "to", to,
+                                 "cacert", ready->door->ca_file));
+}
+
 static void on_ready(void *arg)
 {
     const struct ready *ready = arg;
     char url[256], text[MU_ADDRESS_LEN];
-    struct mu_server *server = mu_front_server(ready->front);
+    MU_AUTO_CLEAR(mu_buf) line = MU_BUF_INIT;
     make_url(ready, url, sizeof url);
     if (mu_args_json(ready->args)) {
-        json_t *listen = json_array();
-        for (size_t i = 0; i < mu_server_address_count(server); i++)
-            json_array_append_new(listen,
-                                  json_string(mu_address_text(mu_server_address(server, i), text)));
-        mu_print_json_line(json_pack("{s:s, s:s, s:o, s:s}", "event", "ready", "url", url, "listen",
-                                     listen, "cacert", ready->door->ca_file));
+        print_ready_json(ready, url);
+    } else if (ready->door->backends.count > 0) {
+        mu_address_text(mu_server_address(mu_front_server(ready->front), 0), text);
+        printf("ready: %s, in front of %s\n", text, ready->door->backends.at[0].name);
     } else {
-        MU_AUTO_CLEAR(mu_buf) cacert = MU_BUF_INIT;
-        const char *client = client_at_hand();
-        mu_add_shell_word(&cacert, ready->door->ca_file);
-        printf("ready: %s, try: curl --cacert %s --cert %s.crt --key %s.key %s\n", url,
-               mu_buf_str(&cacert), client, client, url);
+        add_curl(ready, url, &line);
+        printf("ready: %s, try: %s\n", url, mu_buf_str(&line));
     }
     fflush(stdout);
 }
@@ -357,7 +392,7 @@ static int run(const struct mu_args *args, struct mu_error *err)
 }
 
 static const struct mu_opt opts[] = {
-    {"listen", 'l', "HOST:PORT", "listen here [localhost:3000]", NULL, true},
+    {"listen", 'l', "HOST:PORT", "listen here, or at unix:PATH [localhost:3000]", NULL, true},
     {"cert", 'E', "FILE", "the server's certificate, with its chain behind it", NULL, false},
     {"key", 0, "FILE", "its key, if it is not in the same file", NULL, false},
     {"cacert", 0, "FILE", "admit clients of this CA [the home CA]", NULL, true},

@@ -11,6 +11,12 @@
 
 #include "base/str.h"
 
+const char *mu_address_path(const struct mu_address *address)
+{
+    return address->sa.ss_family == AF_UNIX ? ((const struct sockaddr_un *)&address->sa)->sun_path
+                                            : NULL;
+}
+
 unsigned mu_address_port(const struct mu_address *address)
 {
     if (address->sa.ss_family == AF_INET)
@@ -109,12 +115,29 @@ static int fail_unknown(const char *host, int result, enum mu_code code, struct 
     return mu_cause(err, "%s", gai_strerror(result));
 }
 
+static int parse_unix(const char *path, struct mu_address *ret, struct mu_error *err)
+{
+    struct sockaddr_un *sa = (struct sockaddr_un *)&ret->sa;
+    *ret = (struct mu_address){.len = sizeof *sa};
+    sa->sun_family = AF_UNIX;
+    if (*path == '\0')
+        return mu_fail(err, MU_E_ADDRESS, "\"unix:\" has no path behind it");
+    if (!mu_str_copy(sa->sun_path, sizeof sa->sun_path, path))
+        return mu_fail(err, MU_E_ADDRESS, "the path of a Unix socket has %zu bytes at most: \"%s\"",
+                       sizeof sa->sun_path - 1, path);
+    return 0;
+}
+
 int mu_address_parse(const char *text, struct mu_address *ret, size_t cap, size_t *ret_count,
                      struct mu_error *err)
 {
     char host[256];
     const char *port;
     *ret_count = 0;
+    if (mu_str_starts_with(text, "unix:")) {
+        *ret_count = 1;
+        return parse_unix(text + strlen("unix:"), ret, err);
+    }
     if (!split(text, host, sizeof host, &port))
         return mu_fail(err, MU_E_ADDRESS, "\"%s\" is not an address to listen on", text);
     if (!is_port(port))
@@ -127,19 +150,6 @@ int mu_address_parse(const char *text, struct mu_address *ret, size_t cap, size_
         return 0;
     fail_unknown(host, result, MU_E_LISTEN, err);
     return mu_hint(err, "name an address of this machine, or a host that this machine knows");
-}
-
-static int parse_unix(const char *path, struct mu_address *ret, struct mu_error *err)
-{
-    struct sockaddr_un *sa = (struct sockaddr_un *)&ret->sa;
-    *ret = (struct mu_address){.len = sizeof *sa};
-    sa->sun_family = AF_UNIX;
-    if (*path == '\0')
-        return mu_fail(err, MU_E_ADDRESS, "\"unix:\" has no path behind it");
-    if (!mu_str_copy(sa->sun_path, sizeof sa->sun_path, path))
-        return mu_fail(err, MU_E_ADDRESS, "the path of a Unix socket has %zu bytes at most: \"%s\"",
-                       sizeof sa->sun_path - 1, path);
-    return 0;
 }
 
 int mu_address_parse_target(const char *text, struct mu_address *ret, size_t cap, size_t *ret_count,

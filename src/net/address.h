@@ -19,12 +19,15 @@ struct mu_address {
 #define MU_ADDRESS_LEN 128
 char *mu_address_text(const struct mu_address *address, char ret[MU_ADDRESS_LEN]);
 
+/* The path of a Unix socket; NULL for other addresses. Borrowed. */
+const char *mu_address_path(const struct mu_address *address);
+
 /* The port, in host order; 0 for what has none. */
 unsigned mu_address_port(const struct mu_address *address);
 void mu_address_set_port(struct mu_address *address, unsigned port);
 
 /*
- * HOST:PORT, [IPV6]:PORT, :PORT or PORT (both: loopback) as the addresses to listen on: "localhost" and an
+ * HOST:PORT, [IPV6]:PORT, :PORT or PORT (both: loopback), or unix:PATH as the addresses to listen on: "localhost" and an
  * empty host are 127.0.0.1 and ::1, "*" is every address of this machine. Writes at most `cap`.
  * Fails with MU_E_ADDRESS (it is not written as one), MU_E_LISTEN (no such host).
  */

@@ -3,6 +3,7 @@
 
 /* What a worker and its connections know of each other. For this room only. */
 
+#include <sys/types.h>
 #include <uv.h>
 
 #include "net/worker.h"
@@ -14,6 +15,9 @@ struct mu_listener {
     uv_poll_t poll;
     struct mu_worker *worker;
     int fd;
+    /* Of a Unix socket's name, in the worker that made it: another server may have taken the name since. */
+    dev_t device;
+    ino_t inode;
 };
 
 struct mu_worker {
@@ -38,8 +42,12 @@ struct mu_worker {
 /* listener.c: may we have this address? The port that the kernel chose for port 0 is written back. Fails
  * with MU_E_LISTEN, and errno tells. */
 MU_CHECK int mu_listener_claim(struct mu_address *address, struct mu_error *err);
-/* Bind and listen, beside the other workers' sockets on the same address. Fails with MU_E_LISTEN. */
-MU_CHECK int mu_listener_open(const struct mu_address *address, int *ret_fd, struct mu_error *err);
+/* Bind and listen, beside the other workers' sockets on the same address; `first` is the first worker's, NULL for that
+ * one itself. Fails with MU_E_LISTEN. */
+MU_CHECK int mu_listener_open(const struct mu_address *address, struct mu_listener *ret,
+                              const struct mu_listener *first, struct mu_error *err);
+/* Remove the name of a Unix socket, if it is still this one's. */
+void mu_listener_remove_name(const struct mu_listener *listener, const struct mu_address *address);
 /* Begin (again) and cease to accept on all of a worker's listeners. */
 void mu_listeners_start(struct mu_worker *worker);
 void mu_listeners_stop(struct mu_worker *worker);

@@ -1,9 +1,14 @@
-/* Listening sockets: one a worker and address, all on the same port by SO_REUSEPORT. */
+/*
+ * Listening sockets: one a worker and address, all on the same port by SO_REUSEPORT. A Unix socket knows no such thing:
+ * there the workers share one.
+ */
 
 #include <errno.h>
+#include <fcntl.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "net/internal.h"
@@ -17,8 +22,10 @@ static int bind_to(const struct mu_address *address, bool shared)
     if (fd < 0)
         return -1;
     /* What is set here is inherited by each accepted socket, which saves it a system call. */
-    setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on);
-    setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
+    if (address->sa.ss_family != AF_UNIX) {
+        setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on);
+        setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
+    }
     if (address->sa.ss_family == AF_INET6)
         setsockopt(fd, IPPROTO_IPV6, IPV6_V6ONLY, &on, sizeof on);
     if (shared && setsockopt(fd, SOL_SOCKET, SO_REUSEPORT, &on, sizeof on) != 0) {
@@ -38,9 +45,27 @@ static int fail_listen(const struct mu_address *address, struct mu_error *err)
 {
     char text[MU_ADDRESS_LEN];
     mu_fail_errno(err, MU_E_LISTEN, "cannot listen on %s", mu_address_text(address, text));
-    if (errno == EACCES)
+    if (errno == EACCES && address->sa.ss_family != AF_UNIX)
         mu_hint(err, "ports below 1024 are for root: choose one from 1024 up with --listen");
     return -1;
+}
+
+/* A server that was killed leaves its socket's name behind: nobody answers there. Whatever else has the name, keeps it. */
+static int claim_unix(const struct mu_address *address, struct mu_error *err)
+{
+    struct stat st;
+    if (lstat(mu_address_path(address), &st) != 0)
+        return errno == ENOENT ? 0 : fail_listen(address, err);
+    int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+    bool abandoned = S_ISSOCK(st.st_mode) && fd >= 0 &&
+                     connect(fd, (const struct sockaddr *)&address->sa, address->len) != 0 &&
+                     errno == ECONNREFUSED;
+    if (fd >= 0)
+        close(fd);
+    if (abandoned && unlink(mu_address_path(address)) == 0)
+        return 0;
+    errno = EADDRINUSE;
+    return fail_listen(address, err);
 }
 
 /*
@@ -49,6 +74,8 @@ static int fail_listen(const struct mu_address *address, struct mu_error *err)
  */
 int mu_listener_claim(struct mu_address *address, struct mu_error *err)
 {
+    if (address->sa.ss_family == AF_UNIX)
+        return claim_unix(address, err);
     int fd = bind_to(address, false);
     if (fd < 0)
         return fail_listen(address, err);
@@ -57,17 +84,34 @@ int mu_listener_claim(struct mu_address *address, struct mu_error *err)
     return 0;
 }
 
-int mu_listener_open(const struct mu_address *address, int *ret_fd, struct mu_error *err)
+int mu_listener_open(const struct mu_address *address, struct mu_listener *ret,
+                     const struct mu_listener *first, struct mu_error *err)
 {
-    int fd = bind_to(address, true);
-    if (fd >= 0 && listen(fd, BACKLOG) == 0) {
-        *ret_fd = fd;
-        return 0;
+    const bool is_unix = address->sa.ss_family == AF_UNIX;
+    struct stat st;
+    ret->fd = is_unix && first != NULL ? fcntl(first->fd, F_DUPFD_CLOEXEC, 0)
+                                       : bind_to(address, !is_unix);
+    if (ret->fd < 0)
+        return fail_listen(address, err);
+    if (listen(ret->fd, BACKLOG) != 0) {
+        fail_listen(address, err);
+        close(ret->fd);
+        ret->fd = -1;
+        return -1;
     }
-    fail_listen(address, err);
-    if (fd >= 0)
-        close(fd);
-    return -1;
+    if (is_unix && first == NULL && lstat(mu_address_path(address), &st) == 0) {
+        ret->device = st.st_dev;
+        ret->inode = st.st_ino;
+    }
+    return 0;
+}
+
+void mu_listener_remove_name(const struct mu_listener *listener, const struct mu_address *address)
+{
+    struct stat st;
+    if (listener->inode != 0 && lstat(mu_address_path(address), &st) == 0 &&
+        st.st_dev == listener->device && st.st_ino == listener->inode)
+        unlink(mu_address_path(address));
 }
 
 static void on_retry(uv_timer_t *timer)

@@ -127,7 +127,9 @@ static int open_listeners(struct mu_server *server, struct mu_worker *worker, st
         return mu_fail_nomem(err);
     for (size_t i = 0; i < server->address_count; i++) {
         struct mu_listener *listener = &worker->listeners[i];
-        if (mu_listener_open(&server->addresses[i], &listener->fd, err) != 0)
+        const struct mu_listener *first =
+            worker == server->workers ? NULL : &server->workers[0].listeners[i];
+        if (mu_listener_open(&server->addresses[i], listener, first, err) != 0)
             return -1;
         listener->worker = worker;
         uv_poll_init(&worker->loop, &listener->poll, listener->fd);
@@ -318,9 +320,11 @@ void mu_server_free(struct mu_server *server)
         struct mu_worker *worker = &server->workers[i];
         if (worker->has_loop)
             take_down_loop(&worker->loop);
-        for (size_t j = 0; j < worker->listener_count; j++)
+        for (size_t j = 0; j < worker->listener_count; j++) {
+            mu_listener_remove_name(&worker->listeners[j], &server->addresses[j]);
             if (worker->listeners[j].fd >= 0)
                 close(worker->listeners[j].fd);
+        }
         free(worker->listeners);
         mu_tls_context_free(worker->tls);
     }

@@ -28,12 +28,12 @@ class Door:
         self._reader = threading.Thread(target=self._read, daemon=True)
         self._reader.start()
         self.ready = self.process.stdout.readline()
-        found = re.search(r"https://(\[[^\]]*\]|[^:/\s\"]+):(\d+)", self.ready)
-        if not found:
+        if "ready" not in self.ready:
             self.process.wait(WAIT)
             self._reader.join(WAIT)
             raise AssertionError(f"not ready: {self.ready!r} {''.join(self.log)}")
-        self.host, self.port = found.group(1).strip("[]"), int(found.group(2))
+        found = re.search(r"(\[[^\]]*\]|[^:/\s\"]+):(\d+)", self.ready)
+        self.host, self.port = (found.group(1).strip("[]"), int(found.group(2))) if found else (None, None)
         self.url = f"https://localhost:{self.port}"
 
     def _read(self):
@@ -116,7 +116,9 @@ class Wire:
     """A TLS client that can say it is done and go on listening, which Python's own sockets cannot."""
 
     def __init__(self, door, ctx):
-        self.sock, self.coming, self.going = plain(door), ssl.MemoryBIO(), ssl.MemoryBIO()
+        """`door` may also be a socket that is connected to one."""
+        self.sock = door if isinstance(door, socket.socket) else plain(door)
+        self.coming, self.going = ssl.MemoryBIO(), ssl.MemoryBIO()
         ctx.options &= ~ssl.OP_IGNORE_UNEXPECTED_EOF
         self.tls = ctx.wrap_bio(self.coming, self.going, server_hostname="localhost")
         self._until_done(self.tls.do_handshake)

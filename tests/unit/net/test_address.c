@@ -27,6 +27,28 @@ static void an_address_is_host_and_port(void **state)
     assert_addresses("0.0.0.0:65535", "0.0.0.0:65535");
 }
 
+static void a_unix_socket_is_its_path(void **state)
+{
+    (void)state;
+    struct mu_error err = MU_ERROR_INIT;
+    struct mu_address address;
+    size_t count;
+    char longest[sizeof "unix:" + 107 + 1];
+    assert_addresses("unix:/run/door.sock", "unix:/run/door.sock");
+    assert_addresses("unix:door:80", "unix:door:80");
+
+    memset(longest, 'x', sizeof longest);
+    memcpy(longest, "unix:", 5);
+    longest[5 + 107] = '\0';
+    assert_worked(mu_address_parse(longest, &address, 1, &count, &err), &err);
+    assert_int_equal(strlen(mu_address_path(&address)), 107);
+    assert_int_equal(mu_address_port(&address), 0);
+    longest[5 + 107] = 'x';
+    longest[5 + 108] = '\0';
+    assert_int_equal(mu_address_parse(longest, &address, 1, &count, &err), -1);
+    assert_int_equal(err.code, MU_E_ADDRESS);
+}
+
 static void localhost_and_no_host_are_both_loopback_addresses(void **state)
 {
     (void)state;
@@ -95,6 +117,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(an_address_is_host_and_port),
+        cmocka_unit_test(a_unix_socket_is_its_path),
         cmocka_unit_test(localhost_and_no_host_are_both_loopback_addresses),
         cmocka_unit_test(what_is_no_address_is_refused_with_an_example),
         cmocka_unit_test(no_more_addresses_are_written_than_there_is_room_for),
