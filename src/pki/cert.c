@@ -286,6 +286,12 @@ char *mu_cert_label(const struct mu_cert *cert, char ret[MU_CERT_LABEL_LEN])
     return ret;
 }
 
+bool mu_cert_same_subject(const struct mu_cert *a, const struct mu_cert *b)
+{
+    return X509_NAME_cmp(X509_get_subject_name(mu_cert_x509(a)),
+                         X509_get_subject_name(mu_cert_x509(b))) == 0;
+}
+
 int mu_cert_key(const struct mu_cert *cert, struct mu_key **ret, struct mu_error *err)
 {
     char label[MU_CERT_LABEL_LEN];
