@@ -187,6 +187,26 @@ static bool wrongly_not_critical(const struct link *link, char *detail)
     return false;
 }
 
+/* A key usage has a bit that is set, and a list has something on it. [4.2.1.3, 4.2.1.12, 4.2.1.13, 4.2.2.1] */
+static bool empty_extension(const struct link *link, char *detail)
+{
+    static const int lists[] = {NID_ext_key_usage, NID_crl_distribution_points, NID_freshest_crl,
+                                NID_info_access, NID_sinfo_access};
+    if (X509_get_ext_by_NID(link->x, NID_key_usage, -1) >= 0 && X509_get_key_usage(link->x) == 0)
+        return say(detail, "its key usage has nothing that the key may be used for");
+    for (size_t i = 0; i < MU_COUNT(lists); i++) {
+        static const unsigned char empty[] = {0x30, 0x00}; /* SEQUENCE of nothing */
+        int at = X509_get_ext_by_NID(link->x, lists[i], -1);
+        if (at < 0)
+            continue;
+        const ASN1_OCTET_STRING *value = X509_EXTENSION_get_data(X509_get_ext(link->x, at));
+        if (ASN1_STRING_length(value) == (int)sizeof empty &&
+            memcmp(ASN1_STRING_get0_data(value), empty, sizeof empty) == 0)
+            return say(detail, "the extension %s is empty", OBJ_nid2ln(lists[i]));
+    }
+    return false;
+}
+
 /* A root that signs itself may leave it out, another anchor may not. OpenSSL asks all but the last. */
 static bool no_authority_key(const struct link *link, char *detail)
 {
@@ -387,6 +407,62 @@ static bool wildcard_over_excluded(const struct link *link, char *detail)
     return false;
 }
 
+static bool constrains_uris(const STACK_OF(GENERAL_SUBTREE) * trees)
+{
+    for (int i = 0; i < sk_GENERAL_SUBTREE_num(trees); i++)
+        if (sk_GENERAL_SUBTREE_value(trees, i)->base->type == GEN_URI)
+            return true;
+    return false;
+}
+
+static bool is_constrained_above(const struct link *link)
+{
+    for (size_t i = link->depth + 1; i < link->len; i++) {
+        MU_AUTO(NAME_CONSTRAINTS)
+        constraints = X509_get_ext_d2i(link->path[i], NID_name_constraints, NULL, NULL);
+        if (constraints != NULL && (constrains_uris(constraints->permittedSubtrees) ||
+                                    constrains_uris(constraints->excludedSubtrees)))
+            return true;
+    }
+    return false;
+}
+
+/* "https://192.0.2.1/", "https://user@[2001:db8::1]:8443/". What has no authority OpenSSL refuses by itself. */
+static bool has_address_for_host(const char *uri)
+{
+    char host[256];
+    const char *from = strstr(uri, "://");
+    if (from == NULL)
+        return false;
+    from += 3;
+    size_t len = strcspn(from, "/?#");
+    const char *at = memrchr(from, '@', len);
+    if (at != NULL) {
+        len -= (size_t)(at + 1 - from);
+        from = at + 1;
+    }
+    if (*from == '[')
+        return true;
+    size_t host_len = strcspn(from, ":");
+    snprintf(host, sizeof host, "%.*s", (int)(host_len < len ? host_len : len), from);
+    MU_AUTO(ASN1_OCTET_STRING) address = a2i_IPADDRESS(host);
+    return address != NULL;
+}
+
+/* A constraint on hosts cannot be kept by an address, whichever are excluded. */
+static bool uri_beyond_constraints(const struct link *link, char *detail)
+{
+    char text[1024];
+    MU_AUTO(GENERAL_NAMES) names = X509_get_ext_d2i(link->x, NID_subject_alt_name, NULL, NULL);
+    for (int i = 0; i < sk_GENERAL_NAME_num(names); i++) {
+        const GENERAL_NAME *name = sk_GENERAL_NAME_value(names, i);
+        if (name->type == GEN_URI && as_text(name->d.uniformResourceIdentifier, text, sizeof text) &&
+            has_address_for_host(text) && is_constrained_above(link))
+            return say(detail, "a URI has an address where a constraint asks for a host");
+    }
+    return false;
+}
+
 /* --- Paths --- */
 
 static const struct {
@@ -401,12 +477,14 @@ static const struct {
     {unique_ids, MU_FAULT_MALFORMED, "RFC 5280 4.1.2.8"},
     {certificate_doubles, MU_FAULT_MALFORMED, "RFC 5280 4.2"},
     {damaged_extension, MU_FAULT_MALFORMED, "RFC 5280 4.2"},
+    {empty_extension, MU_FAULT_MALFORMED, "RFC 5280 4.2"},
     {wrongly_not_critical, MU_FAULT_MALFORMED, "RFC 5280 4.2"},
     {no_authority_key, MU_FAULT_AUTHORITY_KEY_ID, "RFC 5280 4.2.1.1"},
     {malformed_name, MU_FAULT_NAME_MALFORMED, "RFC 5280 4.2.1.6"},
     {constraint_in_leaf, MU_FAULT_CONSTRAINT_IN_LEAF, "RFC 5280 4.2.1.10"},
     {malformed_constraint, MU_FAULT_CONSTRAINT_MALFORMED, "RFC 5280 4.2.1.10"},
     {wildcard_over_excluded, MU_FAULT_NAME_CONSTRAINT, "RFC 5280 4.2.1.10"},
+    {uri_beyond_constraints, MU_FAULT_NAME_CONSTRAINT, "RFC 5280 4.2.1.10"},
 };
 
 void mu_strict_check_path(X509 *const *path, size_t len, mu_strict_fn *tell, void *arg)

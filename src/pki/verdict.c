@@ -355,6 +355,7 @@ static enum mu_fault fault_of(int error, int depth, const struct matter *matter)
     case X509_V_ERR_UNSUPPORTED_CONSTRAINT_TYPE:
     case X509_V_ERR_UNSUPPORTED_CONSTRAINT_SYNTAX:
     case X509_V_ERR_UNSUPPORTED_NAME_SYNTAX: return MU_FAULT_NAME_CONSTRAINT;
+    case X509_V_ERR_NO_EXPLICIT_POLICY: return MU_FAULT_POLICY;
     case X509_V_ERR_UNHANDLED_CRITICAL_EXTENSION: return MU_FAULT_CRITICAL_EXTENSION;
     case X509_V_ERR_CERT_CHAIN_TOO_LONG: return MU_FAULT_TOO_DEEP;
 
@@ -388,7 +389,7 @@ static enum mu_fault fault_of(int error, int depth, const struct matter *matter)
     case X509_V_ERR_CA_CERT_MISSING_KEY_USAGE:
     case X509_V_ERR_EXTENSIONS_REQUIRE_VERSION_3: return MU_FAULT_MALFORMED;
 
-    /* Proxy certificates, policies, Suite B, DANE, transparency, OCSP and the library's own troubles:
+    /* Proxy certificates, Suite B, DANE, transparency, OCSP and the library's own troubles:
      * nothing that we ask for, so OpenSSL's words have to do. */
     default: return MU_FAULT_OTHER;
     }

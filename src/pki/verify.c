@@ -85,14 +85,19 @@ static STACK_OF(X509) * stack_of(const struct mu_certs *certs)
     return stack;
 }
 
+/* A CN is no host to a strict judge: none that is asked for, and none that name constraints are about. */
+static unsigned host_flags(bool strict)
+{
+    return X509_CHECK_FLAG_NO_PARTIAL_WILDCARDS |
+           (strict ? X509_CHECK_FLAG_NEVER_CHECK_SUBJECT : 0u);
+}
+
 /*
  * An IP address is looked for among the iPAddress names, all else among the DNS names. [RFC 9525 6] Brackets
  * and the root's dot stand in URLs, never in certificates.
  */
-static int set_host(X509_VERIFY_PARAM *param, const char *host, bool strict, struct mu_error *err)
+static int set_host(X509_VERIFY_PARAM *param, const char *host, struct mu_error *err)
 {
-    const unsigned flags =
-        X509_CHECK_FLAG_NO_PARTIAL_WILDCARDS | (strict ? X509_CHECK_FLAG_NEVER_CHECK_SUBJECT : 0u);
     char bare[256];
     if (!mu_str_copy(bare, sizeof bare, host[0] == '[' ? host + 1 : host))
         return mu_fail(err, MU_E_NAME, "the host name is longer than any can be");
@@ -105,10 +110,19 @@ static int set_host(X509_VERIFY_PARAM *param, const char *host, bool strict, str
     ERR_set_mark();
     int is_ip = X509_VERIFY_PARAM_set1_ip_asc(param, bare);
     ERR_pop_to_mark();
-    X509_VERIFY_PARAM_set_hostflags(param, flags);
     if (is_ip != 1 && X509_VERIFY_PARAM_set1_host(param, bare, len) != 1)
         return mu_fail_nomem(err);
     return 0;
+}
+
+/* Any will do, which OpenSSL has to be told: without a word it takes none for the answer. [RFC 5280 6.1.1 c] */
+static bool accept_any_policy(X509_VERIFY_PARAM *param)
+{
+    ASN1_OBJECT *any = OBJ_dup(OBJ_nid2obj(NID_any_policy));
+    if (any != NULL && X509_VERIFY_PARAM_add0_policy(param, any) == 1)
+        return true;
+    ASN1_OBJECT_free(any);
+    return false;
 }
 
 static int set_param(X509_STORE_CTX *ctx, const struct mu_verify *how, struct mu_error *err)
@@ -117,17 +131,18 @@ static int set_param(X509_STORE_CTX *ctx, const struct mu_verify *how, struct mu
     const char *rules = how->purpose == MU_PURPOSE_CLIENT ? "ssl_client" : "ssl_server";
     unsigned long flags = X509_V_FLAG_TRUSTED_FIRST;
     if (how->strict)
-        flags |= X509_V_FLAG_PARTIAL_CHAIN | X509_V_FLAG_X509_STRICT;
+        flags |= X509_V_FLAG_PARTIAL_CHAIN | X509_V_FLAG_X509_STRICT | X509_V_FLAG_POLICY_CHECK;
     if (how->crl_count > 0)
         flags |= X509_V_FLAG_CRL_CHECK | X509_V_FLAG_CRL_CHECK_ALL | X509_V_FLAG_USE_DELTAS;
     if ((how->purpose != MU_PURPOSE_ANY && X509_STORE_CTX_set_default(ctx, rules) != 1) ||
-        X509_VERIFY_PARAM_set_flags(param, flags) != 1)
+        X509_VERIFY_PARAM_set_flags(param, flags) != 1 || (how->strict && !accept_any_policy(param)))
         return mu_fail_openssl(err, MU_E_CRYPTO, "the verification could not be set up");
     X509_VERIFY_PARAM_set_time(param, how->at);
     X509_VERIFY_PARAM_set_auth_level(param, AUTH_LEVEL);
+    X509_VERIFY_PARAM_set_hostflags(param, host_flags(how->strict));
     if (how->limit_depth)
         X509_VERIFY_PARAM_set_depth(param, how->depth);
-    return how->host == NULL ? 0 : set_host(param, how->host, how->strict, err);
+    return how->host == NULL ? 0 : set_host(param, how->host, err);
 }
 
 static int copy_chain(X509_STORE_CTX *ctx, struct mu_certs *ret, struct mu_error *err)
@@ -257,6 +272,8 @@ static int on_strict_fault(int ok, X509_STORE_CTX *ctx)
     if (is_tolerated(ctx, job))
         return 1;
     mu_verdict_from_ctx(&verdict, ctx, job->how->at, job->how->host);
+    if (X509_STORE_CTX_get_error(ctx) == X509_V_ERR_NO_EXPLICIT_POLICY) /* of the whole path */
+        mu_verdict_set(&verdict, X509_V_ERR_NO_EXPLICIT_POLICY, 0, job->path[0], job->how->at, NULL);
     if (is_anchors_crl(ctx, job, verdict.fault))
         return 1;
     if (is_form(verdict.fault)) {

@@ -151,6 +151,9 @@ static void check_each(const struct reason *reasons, size_t count)
 #define SOME_AUTHORITY NO_AUTHORITY "\nauthorityKeyIdentifier=DER:3006800401020304"
 #define NO_SUBJECT_ID "basicConstraints=critical,CA:TRUE\nkeyUsage=critical,keyCertSign,cRLSign"
 #define CONSTRAINED(constraints) {.more = "nameConstraints=" constraints}
+#define USAGE(key, extended)                                                                       \
+    "keyUsage=" key "\nextendedKeyUsage=" extended "\nsubjectKeyIdentifier=hash\n"                 \
+    "authorityKeyIdentifier=keyid:always\nsubjectAltName=DNS:www.example.org"
 #define NAMED(names) LEAF_WITHOUT_NAMES "\nsubjectAltName=" names
 
 static void a_chain_by_the_rules_is_good(void **state)
@@ -313,11 +316,58 @@ static void form_is_kept(void **state)
                {.id = "malformed", .leaf = {.more = "authorityInfoAccess=DER:0101"}},
                {.id = "malformed", .ca = {.more = "policyConstraints=requireExplicitPolicy:3"}},
                {.id = "malformed",
+                .lax = "untrusted",
+                .leaf = {.extensions = USAGE("critical,DER:03020700", "serverAuth")}},
+               {.id = "malformed",
+                .leaf = {.extensions = USAGE("critical,digitalSignature", "DER:3000")}},
+               {.id = "malformed", .leaf = {.more = "crlDistributionPoints=DER:3000"}},
+               {.id = "malformed", .leaf = {.more = "authorityInfoAccess=DER:3000"}},
+               {.id = "malformed",
                 .leaf = {.cn = ""}}, /* then its alternative names have to be critical */
                {.id = "ok",
                 .leaf = {.cn = "",
                          .extensions =
                              LEAF_WITHOUT_NAMES "\nsubjectAltName=critical,DNS:www.example.org"}});
+}
+
+static void policies_are_processed(void **state)
+{
+    (void)state;
+#define POLICIES(der) .more = "certificatePolicies=DER:" der
+#define ONE "3007300506032A0304" /* 1.2.3.4, and another, and anyPolicy */
+#define TWO "3007300506032A0305"
+#define ANY "300830060604551D2000"
+    CHECK_EACH({.id = "ok", .leaf = {POLICIES(ONE)}, .ca = {POLICIES(TWO)}},
+               {.id = "policy",
+                .ca = {.more = "policyConstraints=critical,requireExplicitPolicy:0"}},
+               {.id = "policy",
+                .leaf = {POLICIES(ONE)},
+                .ca = {POLICIES(TWO "\npolicyConstraints=critical,requireExplicitPolicy:0")}},
+               {.id = "ok",
+                .leaf = {POLICIES(ONE)},
+                .ca = {POLICIES(ONE "\npolicyConstraints=critical,requireExplicitPolicy:0")}},
+               {.id = "ok",
+                .leaf = {POLICIES(ONE)},
+                .ca = {POLICIES(ANY "\npolicyConstraints=critical,requireExplicitPolicy:0")}},
+               {.id = "policy",
+                .leaf = {POLICIES(ANY)},
+                .ca = {POLICIES(ANY "\npolicyConstraints=critical,requireExplicitPolicy:0\n"
+                                    "inhibitAnyPolicy=critical,0")}},
+               {.id = "policy",
+                .ca = {.more = "policyConstraints=critical,requireExplicitPolicy:1"}},
+               /* The path ends before. */
+               {.id = "ok", .ca = {.more = "policyConstraints=critical,requireExplicitPolicy:2"}},
+               /* The anchor is no part of the path. [6.1] */
+               {.id = "ok",
+                .root = {POLICIES(ONE "\npolicyConstraints=critical,requireExplicitPolicy:0")}},
+               {.id = "malformed",
+                .leaf = {POLICIES(ONE)},
+                .ca = {POLICIES(ANY "\npolicyMappings=critical,2.5.29.32.0:1.2.3.4")}},
+               {.id = "malformed", .leaf = {POLICIES("300E300506032A0304300506032A0304")}});
+#undef POLICIES
+#undef ONE
+#undef TWO
+#undef ANY
 }
 
 static void names_are_well_formed(void **state)
@@ -359,6 +409,33 @@ static void name_constraints_are_kept_and_are_well_formed(void **state)
          .ca = CONSTRAINED("critical,excluded;DNS:bar.foo.example.org"),
          .leaf = {.extensions = NAMED("DNS:*.example.org")}},
         {.id = "ok", .ca = CONSTRAINED("critical,permitted;IP:192.0.2.0/255.255.255.0")},
+        /* A CN is nobody's claim to a host. */
+        {.id = "ok",
+         .lax = "name-constraint",
+         .ca = CONSTRAINED("critical,permitted;DNS:example.org"),
+         .leaf = {.cn = "www.example.com", .extensions = NAMED("email:a@example.com")}},
+        {.id = "name-constraint",
+         .lax = "name-constraint",
+         .ca = CONSTRAINED("critical,permitted;IP:192.0.2.0/255.255.255.0"),
+         .leaf = {.extensions = NAMED("IP:2001:db8::1")}},
+        {.id = "name-constraint",
+         .lax = "name-constraint",
+         .ca = CONSTRAINED("critical,permitted;URI:.example.org"),
+         .leaf = {.extensions = NAMED("URI:https://192.0.2.1/")}},
+        /* A constraint on hosts, and a URI that has none that could be judged. */
+        {.id = "name-constraint",
+         .ca = CONSTRAINED("critical,excluded;URI:.example.com"),
+         .leaf = {.extensions = NAMED("URI:https://192.0.2.1/")}},
+        {.id = "name-constraint",
+         .ca = CONSTRAINED("critical,excluded;URI:.example.com"),
+         .leaf = {.extensions = NAMED("URI:https://[2001:db8::1]:8443/")}},
+        {.id = "name-constraint",
+         .lax = "name-constraint",
+         .ca = CONSTRAINED("critical,excluded;URI:.example.com"),
+         .leaf = {.extensions = NAMED("URI:urn:uuid:f81d4fae-7dec-11d0-a765-00a0c91e6bf6")}},
+        {.id = "ok",
+         .ca = CONSTRAINED("critical,excluded;URI:.example.com"),
+         .leaf = {.extensions = NAMED("URI:https://a.example.org/b")}},
         {.id = "ok",
          .ca = CONSTRAINED("critical,permitted;email:.example.org,permitted;email:a@example.org")},
         {.id = "constraint-in-leaf", .leaf = {.more = "nameConstraints=permitted;DNS:example.org"}},
@@ -531,6 +608,7 @@ int main(void)
         cmocka_unit_test(weak_keys_and_signatures_are_refused_wherever_they_are),
         cmocka_unit_test(a_key_that_is_not_sound_is_refused),
         cmocka_unit_test(form_is_kept),
+        cmocka_unit_test(policies_are_processed),
         cmocka_unit_test(names_are_well_formed),
         cmocka_unit_test(name_constraints_are_kept_and_are_well_formed),
         cmocka_unit_test(names_and_uses_are_as_asked),

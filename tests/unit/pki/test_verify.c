@@ -342,7 +342,6 @@ static void only_what_we_never_ask_for_has_no_fault_of_its_own(void **state)
         X509_V_ERR_UNSPECIFIED,
         X509_V_ERR_OUT_OF_MEM,
         X509_V_ERR_PROXY_CERTIFICATES_NOT_ALLOWED,
-        X509_V_ERR_NO_EXPLICIT_POLICY,
         X509_V_ERR_APPLICATION_VERIFICATION,
         X509_V_ERR_PATH_LOOP,
         X509_V_ERR_SUITE_B_INVALID_VERSION,
