@@ -227,19 +227,25 @@ static bool is_address(const struct mu_names *names)
     return false;
 }
 
+static bool is_constrained(const struct mu_cert *ca, const struct mu_certs *above)
+{
+    bool found = X509_get_ext_by_NID(mu_cert_x509(ca), NID_name_constraints, -1) >= 0;
+    for (size_t i = 0; above != NULL && i < above->count; i++)
+        found =
+            found || X509_get_ext_by_NID(mu_cert_x509(above->at[i]), NID_name_constraints, -1) >= 0;
+    return found;
+}
+
 /*
  * A certificate for names that are outside an issuer's name constraints is refused by every verifier. Many of them
- * take a common name for a DNS name where there is no other, even if it is an address: where that alone is at fault,
- * `subject` is emptied, for the address stands among the alternative names.
+ * take a common name for a DNS name where there is no other, even if it is an address (OpenSSL does for IPv4, GnuTLS
+ * for all): `subject` is emptied then, for the address stands among the alternative names.
  */
 static int check_constraints(const struct mu_cert *ca, const struct mu_issue *issue,
                              X509_NAME *subject, const GENERAL_NAMES *san, struct mu_error *err)
 {
-    if (mu_constraints_check(ca, issue->above, subject, san, err) == 0)
-        return 0;
-    if (!is_address(issue->names))
-        return -1;
-    X509_NAME_ENTRY_free(X509_NAME_delete_entry(subject, 0));
+    if (is_address(issue->names) && is_constrained(ca, issue->above))
+        X509_NAME_ENTRY_free(X509_NAME_delete_entry(subject, 0));
     return mu_constraints_check(ca, issue->above, subject, san, err);
 }
 

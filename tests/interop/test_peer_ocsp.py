@@ -4,7 +4,6 @@ import re
 import pytest
 
 from peers import need, run
-from .test_checks_by_others import zlint_errors
 
 KEY_TYPES = ["p256", "p521", "rsa2048", "ed25519"]
 
@@ -103,28 +102,3 @@ def test_we_believe_the_answer_of_openssls_responder(mutual, world):
             "-reqin", f"{name}.req", "-respout", f"{name}.resp", cwd=place)
         done = mutual("ocsp", "read", f"{name}.resp", "--cert", f"{name}.crt", "--request", f"{name}.req")
         assert done.code == code and done.stdout == f"{name}: {state}\n", done
-
-
-@pytest.fixture
-def responder(mutual, world):
-    """The certificate that signs the answers of a CA of a key type."""
-    def make(key_type):
-        world(key_type)
-        mutual("ocsp", "request", "good.crt").ok()
-        mutual("ocsp", "answer", "good.req").ok()
-        return mutual.home / "ocsp.crt"
-    return make
-
-
-@pytest.mark.parametrize("key_type", KEY_TYPES)
-def test_strict_judges_accept_the_responders_certificate(mutual, responder, key_type):
-    cert = responder(key_type)
-    ca = cert.parent / "ca.crt"
-    run(need("openssl"), "verify", "-x509_strict", "-purpose", "ocsphelper", "-CAfile", ca, cert)
-    run(need("certtool"), "--verify", "--load-ca-certificate", ca, "--infile", cert, "--verify-purpose", "1.3.6.1.5.5.7.3.9")
-    mutual("verify", "--strict", cert).ok()
-
-
-@pytest.mark.parametrize("key_type", KEY_TYPES)
-def test_zlint_finds_nothing_in_the_responders_certificate(responder, key_type):
-    assert zlint_errors(responder(key_type)) == {}
