@@ -22,6 +22,7 @@ struct job {
     X509 *const *path;
     size_t len;
     struct mu_verify_trace *forms;
+    const X509_CRL *unusable; /* the list that is at fault, if one is */
     bool no_memory;
 };
 
@@ -41,30 +42,42 @@ static bool add_verdict(struct mu_verify_trace *trace, const struct mu_verdict *
     return true;
 }
 
+/* The signer of a list may have a chain of its own, which OpenSSL verifies within the verification of the other. */
+static struct job *job_of(X509_STORE_CTX *ctx)
+{
+    for (X509_STORE_CTX *outer; (outer = X509_STORE_CTX_get0_parent_ctx(ctx)) != NULL;)
+        ctx = outer;
+    return X509_STORE_CTX_get_app_data(ctx);
+}
+
+static bool is_about_a_signer(X509_STORE_CTX *ctx)
+{
+    return X509_STORE_CTX_get0_parent_ctx(ctx) != NULL;
+}
+
+/* The host that is asked for is the leaf's, and OpenSSL asks the signer of a list for it as well. */
+static bool is_beside_the_point(X509_STORE_CTX *ctx)
+{
+    int error = X509_STORE_CTX_get_error(ctx);
+    return is_about_a_signer(ctx) &&
+           (error == X509_V_ERR_HOSTNAME_MISMATCH || error == X509_V_ERR_IP_ADDRESS_MISMATCH);
+}
+
 /* OpenSSL asks here about each fault; the first one is the verdict. */
 static int on_fault(int ok, X509_STORE_CTX *ctx)
 {
-    if (ok)
+    if (ok || is_beside_the_point(ctx))
         return 1;
-    const struct job *job = X509_STORE_CTX_get_app_data(ctx);
+    if (is_about_a_signer(ctx))
+        return 0; /* then the list cannot be used: that is asked next */
+    const struct job *job = job_of(ctx);
     mu_verdict_from_ctx(job->verdict, ctx, job->how->at, job->how->host);
     return 0;
 }
 
-static X509_STORE *new_store(struct mu_crl *const *crls, size_t crl_count)
-{
-    MU_AUTO(X509_STORE) store = X509_STORE_new();
-    if (store == NULL)
-        return NULL;
-    for (size_t i = 0; i < crl_count; i++)
-        if (X509_STORE_add_crl(store, mu_crl_x509(crls[i])) != 1)
-            return NULL;
-    return mu_take(&store);
-}
-
 static X509_STORE *make_store(const struct mu_verify *how)
 {
-    MU_AUTO(X509_STORE) store = new_store(how->crls, how->crl_count);
+    MU_AUTO(X509_STORE) store = X509_STORE_new();
     if (store == NULL)
         return NULL;
     for (size_t i = 0; how->anchors != NULL && i < how->anchors->count; i++)
@@ -80,6 +93,21 @@ static STACK_OF(X509) * stack_of(const struct mu_certs *certs)
     for (size_t i = 0; stack != NULL && certs != NULL && i < certs->count; i++)
         if (sk_X509_push(stack, mu_cert_x509(certs->at[i])) == 0) {
             sk_X509_free(stack);
+            return NULL;
+        }
+    return stack;
+}
+
+/*
+ * The same for lists: sk_X509_CRL_free(). In a store OpenSSL looks for them by the issuer of the certificate, and finds
+ * none that somebody else signs for it.
+ */
+static STACK_OF(X509_CRL) * stack_of_lists(struct mu_crl *const *crls, size_t count)
+{
+    STACK_OF(X509_CRL) *stack = sk_X509_CRL_new_null();
+    for (size_t i = 0; stack != NULL && i < count; i++)
+        if (sk_X509_CRL_push(stack, mu_crl_x509(crls[i])) == 0) {
+            sk_X509_CRL_free(stack);
             return NULL;
         }
     return stack;
@@ -132,8 +160,9 @@ static int set_param(X509_STORE_CTX *ctx, const struct mu_verify *how, struct mu
     unsigned long flags = X509_V_FLAG_TRUSTED_FIRST;
     if (how->strict)
         flags |= X509_V_FLAG_PARTIAL_CHAIN | X509_V_FLAG_X509_STRICT | X509_V_FLAG_POLICY_CHECK;
-    if (how->crl_count > 0)
-        flags |= X509_V_FLAG_CRL_CHECK | X509_V_FLAG_CRL_CHECK_ALL | X509_V_FLAG_USE_DELTAS;
+    if (how->crl_count > 0) /* without EXTENDED a delta list is taken for a complete one */
+        flags |= X509_V_FLAG_CRL_CHECK | X509_V_FLAG_CRL_CHECK_ALL | X509_V_FLAG_USE_DELTAS |
+                 X509_V_FLAG_EXTENDED_CRL_SUPPORT;
     if ((how->purpose != MU_PURPOSE_ANY && X509_STORE_CTX_set_default(ctx, rules) != 1) ||
         X509_VERIFY_PARAM_set_flags(param, flags) != 1 || (how->strict && !accept_any_policy(param)))
         return mu_fail_openssl(err, MU_E_CRYPTO, "the verification could not be set up");
@@ -185,14 +214,15 @@ static void judge_emails(X509 *leaf, const struct mu_verify *how, struct mu_verd
 
 /* --- As the front door judges: OpenSSL builds one chain --- */
 
-static int verify_with(X509_STORE *store, STACK_OF(X509) * untrusted, X509 *leaf,
-                       const struct mu_verify *how, struct mu_verdict *ret,
+static int verify_with(X509_STORE *store, STACK_OF(X509) * untrusted, STACK_OF(X509_CRL) * lists,
+                       X509 *leaf, const struct mu_verify *how, struct mu_verdict *ret,
                        struct mu_certs *ret_chain, struct mu_error *err)
 {
     MU_AUTO(X509_STORE_CTX) ctx = X509_STORE_CTX_new();
     struct job job = {.how = how, .verdict = ret};
     if (ctx == NULL || X509_STORE_CTX_init(ctx, store, leaf, untrusted) != 1)
         return mu_fail_openssl(err, MU_E_CRYPTO, "the verification could not be set up");
+    X509_STORE_CTX_set0_crls(ctx, lists);
     if (run(ctx, &job, leaf, on_fault, err) != 0)
         return -1;
     judge_emails(leaf, how, ret);
@@ -205,10 +235,12 @@ static int verify_one_way(X509 *leaf, const struct mu_verify *how, struct mu_ver
     ERR_clear_error();
     MU_AUTO(X509_STORE) store = make_store(how);
     STACK_OF(X509) *untrusted = stack_of(how->untrusted);
-    int result = store == NULL || untrusted == NULL
+    STACK_OF(X509_CRL) *lists = stack_of_lists(how->crls, how->crl_count);
+    int result = store == NULL || untrusted == NULL || lists == NULL
                      ? mu_fail_nomem(err)
-                     : verify_with(store, untrusted, leaf, how, ret, ret_chain, err);
+                     : verify_with(store, untrusted, lists, leaf, how, ret, ret_chain, err);
     sk_X509_free(untrusted);
+    sk_X509_CRL_free(lists);
     return result;
 }
 
@@ -258,36 +290,43 @@ static bool is_tolerated(X509_STORE_CTX *ctx, const struct job *job)
 }
 
 /* An anchor is no part of the path that is judged; but if a list says that it is revoked, so be it. [6.1] */
-static bool is_anchors_crl(X509_STORE_CTX *ctx, const struct job *job, enum mu_fault fault)
+static bool is_anchors_crl(X509_STORE_CTX *ctx, enum mu_fault fault)
 {
-    return is_about_crls(fault) && (size_t)X509_STORE_CTX_get_error_depth(ctx) + 1 == job->len;
+    int len = sk_X509_num(X509_STORE_CTX_get0_chain(ctx));
+    return is_about_crls(fault) && X509_STORE_CTX_get_error_depth(ctx) + 1 == len;
 }
 
 static int on_strict_fault(int ok, X509_STORE_CTX *ctx)
 {
     if (ok)
         return 1;
-    struct job *job = X509_STORE_CTX_get_app_data(ctx);
+    struct job *job = job_of(ctx);
     struct mu_verdict verdict;
-    if (is_tolerated(ctx, job))
+    if (is_tolerated(ctx, job) || is_beside_the_point(ctx))
         return 1;
     mu_verdict_from_ctx(&verdict, ctx, job->how->at, job->how->host);
     if (X509_STORE_CTX_get_error(ctx) == X509_V_ERR_NO_EXPLICIT_POLICY) /* of the whole path */
         mu_verdict_set(&verdict, X509_V_ERR_NO_EXPLICIT_POLICY, 0, job->path[0], job->how->at, NULL);
-    if (is_anchors_crl(ctx, job, verdict.fault))
+    if (is_anchors_crl(ctx, verdict.fault))
         return 1;
+    if (is_about_a_signer(ctx))
+        return 0; /* then the list cannot be used: that is asked next */
     if (is_form(verdict.fault)) {
         job->no_memory = job->no_memory || !add_verdict(job->forms, &verdict);
         return !job->no_memory;
     }
     *job->verdict = verdict;
+    if (verdict.fault == MU_FAULT_CRL_INVALID)
+        job->unusable = X509_STORE_CTX_get0_current_crl(ctx);
     return 0;
 }
 
 /* The way is given: who issued what is no longer a question. The anchor may have issued itself. */
 static int is_next(X509_STORE_CTX *ctx, X509 *x, X509 *issuer)
 {
-    const struct job *job = X509_STORE_CTX_get_app_data(ctx);
+    const struct job *job = job_of(ctx);
+    if (is_about_a_signer(ctx))
+        return X509_check_issued(issuer, x) == X509_V_OK;
     for (size_t i = 0; i + 1 < job->len; i++)
         if (X509_cmp(job->path[i], x) == 0)
             return X509_cmp(job->path[i + 1], issuer) == 0;
@@ -337,30 +376,72 @@ static void blame_common_name(X509 *leaf, time_t at, struct mu_verdict *ret)
         mu_verdict_set_fault(ret, MU_FAULT_NAME_IN_CN, 0, leaf, at, "RFC 9525 2", NULL);
 }
 
-static int run_on_path(const struct trial *trial, struct job *job, STACK_OF(X509) * between,
-                       struct mu_error *err)
+static int run_on_path(const struct trial *trial, struct job *job, STACK_OF(X509) * others,
+                       STACK_OF(X509_CRL) * lists, struct mu_error *err)
 {
-    MU_AUTO(X509_STORE) store = new_store(trial->crls, trial->crl_count);
+    MU_AUTO(X509_STORE) store = X509_STORE_new();
     MU_AUTO(X509_STORE_CTX) ctx = X509_STORE_CTX_new();
-    if (store == NULL || ctx == NULL || between == NULL ||
+    if (store == NULL || ctx == NULL || others == NULL || lists == NULL ||
         X509_STORE_add_cert(store, job->path[job->len - 1]) != 1)
         return mu_fail_nomem(err);
     for (size_t i = 1; i + 1 < job->len; i++)
-        if (sk_X509_push(between, job->path[i]) == 0)
+        if (sk_X509_push(others, job->path[i]) == 0)
             return mu_fail_nomem(err);
     X509_STORE_set_check_issued(store, is_next);
-    if (X509_STORE_CTX_init(ctx, store, trial->leaf, between) != 1)
+    if (X509_STORE_CTX_init(ctx, store, trial->leaf, others) != 1)
         return mu_fail_openssl(err, MU_E_CRYPTO, "the verification could not be set up");
+    X509_STORE_CTX_set0_crls(ctx, lists);
     return run(ctx, job, trial->leaf, on_strict_fault, err);
+}
+
+/* Beside the way there is who may have signed a list. */
+static int run_with_lists(const struct trial *trial, struct job *job, struct mu_crl *const *crls,
+                          size_t crl_count, struct mu_error *err)
+{
+    STACK_OF(X509) *others = stack_of(crl_count > 0 ? trial->how->untrusted : NULL);
+    STACK_OF(X509_CRL) *lists = stack_of_lists(crls, crl_count);
+    mu_verify_trace_clear(job->forms);
+    job->unusable = NULL;
+    int result = run_on_path(trial, job, others, lists, err);
+    sk_X509_free(others);
+    sk_X509_CRL_free(lists);
+    return result;
+}
+
+/*
+ * OpenSSL chooses one list of an issuer's name, and if that cannot be used (it is by another CA of the name, say) all is
+ * lost. The others may do: it is tried without that one, until none is at fault. [RFC 5280 6.3.3]
+ */
+static int run_without_unusable_lists(const struct trial *trial, struct job *job,
+                                      struct mu_error *err)
+{
+    struct mu_verdict first;
+    size_t count = trial->crl_count;
+    struct mu_crl **crls = calloc(count + 1, sizeof(struct mu_crl *));
+    for (size_t i = 0; crls != NULL && i < count; i++)
+        crls[i] = trial->crls[i];
+    int result = crls == NULL ? mu_fail_nomem(err) : run_with_lists(trial, job, crls, count, err);
+    first = *job->verdict;
+    while (result == 0 && job->unusable != NULL) {
+        size_t kept = 0;
+        for (size_t i = 0; i < count; i++)
+            if (mu_crl_x509(crls[i]) != job->unusable)
+                crls[kept++] = crls[i];
+        if (kept == count)
+            break;
+        count = kept;
+        result = run_with_lists(trial, job, crls, count, err);
+    }
+    if (job->verdict->fault == MU_FAULT_CRL_MISSING && first.fault == MU_FAULT_CRL_INVALID)
+        *job->verdict = first; /* there was one */
+    free(crls);
+    return result;
 }
 
 static int judge_path(const struct trial *trial, struct job *job, struct mu_error *err)
 {
     struct mu_verdict *verdict = job->verdict;
-    STACK_OF(X509) *between = sk_X509_new_null();
-    int result = run_on_path(trial, job, between, err);
-    sk_X509_free(between);
-    if (result != 0)
+    if (run_without_unusable_lists(trial, job, err) != 0)
         return -1;
     if (verdict->fault == MU_FAULT_CRL_MISSING && (size_t)verdict->depth < job->len)
         blame_broken_list(trial, job->path[verdict->depth], verdict);

@@ -129,7 +129,9 @@ def zlint_errors(path):
     """What zlint's lints of RFC 5280 have to say that is more than a remark."""
     told = json.loads(run(need("zlint"), "-includeSources", "RFC5280", path).stdout)
     assert any(lint["result"] == "pass" for lint in told.values()), told
-    return {name: lint for name, lint in told.items() if lint["result"] in ("error", "fatal")}
+    # Some versions run lints of the CA/Browser Forum (e_cab_...) on lists all the same: it wants no holds in public PKI.
+    return {name: lint for name, lint in told.items()
+            if lint["result"] in ("error", "fatal") and not name.startswith("e_cab_")}
 
 
 def test_zlint_finds_nothing(made):

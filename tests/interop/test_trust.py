@@ -257,7 +257,7 @@ class Machine:
     def __init__(self, directory):
         self.directory, self.mounts = directory, []
         if os.geteuid() != 0 or subprocess.run(["unshare", "-m", "true"], stderr=subprocess.DEVNULL, check=False).returncode != 0:
-            pytest.skip("the machine's own lists of CAs can be covered by root only")
+            pytest.skip("to cover the machine's own lists of CAs takes root and a mount namespace")
 
     def cover(self, path, options="bind"):
         """A directory that stands in the place of `path`."""

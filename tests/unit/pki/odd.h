@@ -61,7 +61,7 @@ static inline EVP_PKEY *new_key(const char *type)
     return EVP_EC_gen(type);
 }
 
-static inline void add_line(X509 *x, X509_CRL *crl, X509V3_CTX *ctx, const char *line)
+static inline X509_EXTENSION *new_extension(X509V3_CTX *ctx, const char *line)
 {
     char name[64];
     size_t len = strcspn(line, "=");
@@ -71,6 +71,12 @@ static inline void add_line(X509 *x, X509_CRL *crl, X509V3_CTX *ctx, const char 
     X509_EXTENSION *extension = X509V3_EXT_nconf(NULL, ctx, name, line + len + 1);
     if (extension == NULL)
         fail_msg("the extension %s cannot be made", line);
+    return extension;
+}
+
+static inline void add_line(X509 *x, X509_CRL *crl, X509V3_CTX *ctx, const char *line)
+{
+    X509_EXTENSION *extension = new_extension(ctx, line);
     assert_int_equal(x != NULL ? X509_add_ext(x, extension, -1)
                                : X509_CRL_add_ext(crl, extension, -1),
                      1);
@@ -160,7 +166,8 @@ struct list_spec {
     int version;            /* 0: 2 */
     time_t from, to;        /* 0: around NOW; -1 for `to`: none */
     X509 *revoked[2];
-    EVP_PKEY *key; /* NULL: the CA's own */
+    const char *entry; /* an extension of each entry, as in struct spec */
+    EVP_PKEY *key;     /* NULL: the CA's own */
 };
 
 static inline X509_CRL *make_list(const struct made *by, struct list_spec spec)
@@ -178,6 +185,11 @@ static inline X509_CRL *make_list(const struct made *by, struct list_spec spec)
         X509_REVOKED *entry = X509_REVOKED_new();
         X509_REVOKED_set_serialNumber(entry, X509_get_serialNumber(spec.revoked[i]));
         X509_REVOKED_set_revocationDate(entry, from);
+        if (spec.entry != NULL) {
+            X509_EXTENSION *extension = new_extension(NULL, spec.entry);
+            assert_int_equal(X509_REVOKED_add_ext(entry, extension, -1), 1);
+            X509_EXTENSION_free(extension);
+        }
         X509_CRL_add0_revoked(crl, entry);
     }
     X509V3_set_ctx(&ctx, by->x, NULL, NULL, crl, 0);

@@ -53,7 +53,7 @@ static struct chain make_chain(const struct reason *reason)
         for (int r = 0; r < 2; r++) /* a test names "the leaf" before there is one */
             if (list.revoked[r] == (X509 *)-1)
                 list.revoked[r] = chain.leaf.x;
-        chain.crls[i] = make_list(i == 0 ? &chain.root : &chain.ca, list);
+        chain.crls[i] = make_list(i == 0 || reason->no_ca ? &chain.root : &chain.ca, list);
     }
     return chain;
 }
@@ -534,6 +534,141 @@ static void lists_keep_the_rules_too(void **state)
                           {.extensions = "crlNumber=DER:020107\n1.2.3.4=critical,ASN1:NULL"}}});
 }
 
+#define AKI "authorityKeyIdentifier=keyid:always"
+#define DELTA "crlNumber=DER:020109\ndeltaCRL=critical,DER:020107\n" AKI
+#define DISTRIBUTED(der) "crlNumber=DER:020107\nissuingDistributionPoint=critical,DER:" der "\n" AKI
+#define TO_DELTAS                                                                                  \
+    "crlNumber=DER:020107\nfreshestCRL=DER:30123010A00EA00C860A687474703A2F2F782F79\n" AKI
+
+static void a_list_says_no_more_than_it_is_about(void **state)
+{
+    (void)state;
+    EVP_PKEY *stranger = new_key("P-256");
+    CHECK_EACH(
+        /* A delta list alone is none that could say "good". */
+        {.id = "crl-missing",
+         .lax = "crl-missing",
+         .no_ca = true,
+         .list_count = 1,
+         .lists = {{.extensions = DELTA}}},
+        {.id = "revoked",
+         .lax = "revoked",
+         .no_ca = true,
+         .list_count = 2,
+         .lists = {{.extensions = TO_DELTAS}, {.extensions = DELTA, .revoked = {THE_LEAF}}}},
+        {.id = "ok",
+         .no_ca = true,
+         .list_count = 2,
+         .lists = {{.extensions = TO_DELTAS, .revoked = {THE_LEAF}},
+                   {.extensions = DELTA, .revoked = {THE_LEAF}, .entry = "CRLReason=DER:0A0108"}}},
+        {.id = "crl-malformed",
+         .no_ca = true,
+         .list_count = 1,
+         .lists = {{.revoked = {THE_LEAF}, .entry = "CRLReason=DER:0A0108"}}},
+        {.id = "crl-malformed",
+         .no_ca = true,
+         .list_count = 1,
+         .lists = {{.revoked = {THE_LEAF},
+                    .entry =
+                        "certificateIssuer=critical,DER:3011A40F300D310B3009060355040313025859"}}},
+        {.id = "ok",
+         .lax = "crl-missing", /* it is not about the root */
+         .no_ca = true,
+         .list_count = 1,
+         .lists = {{.extensions = DISTRIBUTED("30038101FF")}}},
+        {.id = "crl-missing",
+         .lax = "crl-missing",
+         .no_ca = true,
+         .list_count = 1,
+         .lists = {{.extensions = DISTRIBUTED("30038201FF")}}}, /* of CAs only */
+        {.id = "crl-missing",
+         .lax = "crl-missing",
+         .no_ca = true,
+         .list_count = 1,
+         .lists = {{.extensions = DISTRIBUTED("3004830206C0")}}}, /* of some reasons only */
+        /* One by another CA of the name is passed over, for one that is the CA's own. */
+        {.id = "ok",
+         .lax = "crl-invalid",
+         .no_ca = true,
+         .list_count = 2,
+         .lists = {{.extensions = "crlNumber=DER:020107", .key = stranger, .from = NOW - 1}, {0}}},
+        {.id = "revoked",
+         .lax = "crl-invalid",
+         .no_ca = true,
+         .list_count = 2,
+         .lists = {{.extensions = "crlNumber=DER:020107", .key = stranger, .from = NOW - 1},
+                   {.revoked = {THE_LEAF}}}},
+        {.id = "crl-invalid",
+         .lax = "crl-invalid",
+         .no_ca = true,
+         .list_count = 1,
+         .lists = {{.extensions = "crlNumber=DER:020107", .key = stranger}}});
+    EVP_PKEY_free(stranger);
+}
+
+/* A list that another than the CA signs, for certificates that name him. [4.2.1.13, 5.2.5, 6.3.3] */
+#define BY_THE_SIGNER                                                                              \
+    "crlDistributionPoints=DER:30193017A215A4133011310F300D06035504030C067369676E6572"
+#define ABOUT_XY "certificateIssuer=critical,DER:3011A40F300D310B3009060355040313025859"
+
+static const char *verdict_by_a_signers_list(struct spec signer_spec, struct list_spec list)
+{
+    struct mu_error err = MU_ERROR_INIT;
+    struct mu_verdict verdict;
+    MU_AUTO_CLEAR(mu_certs) anchors = {0};
+    MU_AUTO_CLEAR(mu_certs) untrusted = {0};
+    struct made root = make(NULL, (struct spec){.cn = "XY"});
+    struct made leaf = make(&root, (struct spec){.no_ca = true, .more = BY_THE_SIGNER});
+    signer_spec.cn = "signer";
+    struct made signer = make(&root, signer_spec);
+    if (list.revoked[0] == THE_LEAF)
+        list.revoked[0] = leaf.x;
+    list.extensions = DISTRIBUTED("30038401FF"); /* an indirect one */
+    X509_CRL *crls[] = {make_list(&signer, list),
+                        make_list(&root, (struct list_spec){
+                                             /* about the signer only */
+                                             .extensions = DISTRIBUTED(
+                                                 "3014A012A010860E687474703A2F2F782F312E63726C")})};
+    add(&anchors, root.x);
+    add(&untrusted, signer.x);
+    const struct mu_verify how = {.anchors = &anchors,
+                                  .untrusted = &untrusted,
+                                  .crls = (struct mu_crl *const *)crls,
+                                  .crl_count = MU_COUNT(crls),
+                                  .host = "www.example.org",
+                                  .at = NOW,
+                                  .strict = true};
+    assert_int_equal(mu_verify((struct mu_cert *)leaf.x, &how, &verdict, NULL, &err), 0);
+    made_clear(&root);
+    made_clear(&leaf);
+    made_clear(&signer);
+    X509_CRL_free(crls[0]);
+    X509_CRL_free(crls[1]);
+    return mu_fault_id(verdict.fault);
+}
+
+static void a_list_may_be_signed_by_another_for_the_ca(void **state)
+{
+    (void)state;
+#define SIGNER .more = "crlDistributionPoints=URI:http://x/1.crl"
+    const struct list_spec of_nobody = {0},
+                           of_the_leaf = {.revoked = {THE_LEAF}, .entry = ABOUT_XY},
+                           of_another = {.revoked = {THE_LEAF}};
+    assert_string_equal(verdict_by_a_signers_list((struct spec){SIGNER}, of_nobody), "ok");
+    assert_string_equal(verdict_by_a_signers_list((struct spec){SIGNER}, of_the_leaf), "revoked");
+    /* The same number, of a certificate that the signer has issued himself. */
+    assert_string_equal(verdict_by_a_signers_list((struct spec){SIGNER}, of_another), "ok");
+    assert_string_equal(verdict_by_a_signers_list((struct spec){SIGNER, .to = NOW - 1}, of_nobody),
+                        "crl-invalid");
+    assert_string_equal(verdict_by_a_signers_list((struct spec){SIGNER,
+                                                                .extensions = LEAF_EXTENSIONS},
+                                                  of_nobody),
+                        "crl-invalid");
+    /* Nobody says whether the signer himself is revoked. */
+    assert_string_equal(verdict_by_a_signers_list((struct spec){0}, of_nobody), "crl-invalid");
+#undef SIGNER
+}
+
 static void trust_comes_from_an_anchor_alone(void **state)
 {
     (void)state;
@@ -613,6 +748,8 @@ int main(void)
         cmocka_unit_test(name_constraints_are_kept_and_are_well_formed),
         cmocka_unit_test(names_and_uses_are_as_asked),
         cmocka_unit_test(lists_keep_the_rules_too),
+        cmocka_unit_test(a_list_says_no_more_than_it_is_about),
+        cmocka_unit_test(a_list_may_be_signed_by_another_for_the_ca),
         cmocka_unit_test(trust_comes_from_an_anchor_alone),
         cmocka_unit_test(a_date_that_is_none_is_refused),
         cmocka_unit_test(every_reason_was_among_these),
