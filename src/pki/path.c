@@ -6,16 +6,20 @@
 
 #include "pki/ossl.h"
 
+enum { KEY_DIGEST_LEN = 32 };
+
 struct node {
     X509 *x;
     size_t place; /* in the order given */
     bool anchor, on_path;
+    unsigned char key[KEY_DIGEST_LEN]; /* SHA-256 of the SubjectPublicKeyInfo */
 };
 
-/* Did `parent` issue `child`? Each pair is asked about once. */
+/* Has this key signed `child`? Asked once, however many certificates the key has. */
 struct answer {
-    const X509 *child, *parent;
-    bool issued;
+    const X509 *child;
+    const unsigned char *key;
+    bool signed_it;
 };
 
 struct search {
@@ -23,7 +27,11 @@ struct search {
     size_t count;
     struct answer answers[MU_PATH_SIGNATURES_MAX];
     X509 *path[MU_PATH_CAS_MAX + 2];
-    size_t len, len_max;
+    const unsigned char *keys[MU_PATH_CAS_MAX + 2]; /* of those above the leaf */
+    size_t len, len_now; /* of the ways that are looked for at the moment, with both ends */
+    bool more;           /* there may be longer ones */
+    bool hinted_only;    /* at first */
+    size_t unhinted;     /* steps on the path that no key identifier has told of */
     mu_path_fn *offer;
     void *arg;
     struct mu_path_work *work;
@@ -34,6 +42,18 @@ static void gather(struct search *s, const struct mu_certs *certs, bool anchor)
     for (size_t i = 0; certs != NULL && i < certs->count; i++, s->count++)
         s->nodes[s->count] =
             (struct node){.x = mu_cert_x509(certs->at[i]), .place = s->count, .anchor = anchor};
+}
+
+/* Without a digest a key has signed nothing that matters: it cannot be read. */
+static void digest_keys(struct search *s)
+{
+    for (size_t i = 0; i < s->count; i++) {
+        unsigned char *der = NULL;
+        int len = i2d_X509_PUBKEY(X509_get_X509_PUBKEY(s->nodes[i].x), &der);
+        if (len > 0)
+            EVP_Digest(der, (size_t)len, s->nodes[i].key, NULL, EVP_sha256(), NULL);
+        OPENSSL_free(der);
+    }
 }
 
 static int by_place(const void *a, const void *b)
@@ -70,29 +90,29 @@ static bool is_hinted(X509 *child, X509 *parent)
 }
 
 /* The same CA again, under whatever certificate: nothing is gained by going round. [RFC 4158 2.4.2] */
-static bool is_on_path(const struct search *s, X509 *x)
+static bool is_on_path(const struct search *s, const struct node *node)
 {
-    EVP_PKEY *key = X509_get0_pubkey(x);
     for (size_t i = 1; i < s->len; i++)
-        if (X509_NAME_cmp(X509_get_subject_name(s->path[i]), X509_get_subject_name(x)) == 0 &&
-            EVP_PKEY_eq(X509_get0_pubkey(s->path[i]), key) == 1)
+        if (memcmp(s->keys[i], node->key, KEY_DIGEST_LEN) == 0 &&
+            X509_NAME_cmp(X509_get_subject_name(s->path[i]), X509_get_subject_name(node->x)) == 0)
             return true;
     return false;
 }
 
-static bool verifies(struct search *s, X509 *child, X509 *parent)
+static bool verifies(struct search *s, X509 *child, const struct node *parent)
 {
     for (size_t i = 0; i < s->work->signatures; i++)
-        if (s->answers[i].child == child && s->answers[i].parent == parent)
-            return s->answers[i].issued;
+        if (s->answers[i].child == child &&
+            memcmp(s->answers[i].key, parent->key, KEY_DIGEST_LEN) == 0)
+            return s->answers[i].signed_it;
     if (s->work->signatures == MU_PATH_SIGNATURES_MAX) {
         s->work->exhausted = true;
         return false;
     }
-    bool issued = X509_verify(child, X509_get0_pubkey(parent)) == 1;
+    bool signed_it = X509_verify(child, X509_get0_pubkey(parent->x)) == 1;
     s->answers[s->work->signatures++] =
-        (struct answer){.child = child, .parent = parent, .issued = issued};
-    return issued;
+        (struct answer){.child = child, .key = parent->key, .signed_it = signed_it};
+    return signed_it;
 }
 
 static bool may_have_issued(X509 *child, X509 *parent)
@@ -113,39 +133,69 @@ static bool offer_path(struct search *s)
 
 static bool walk(struct search *s);
 
-/* Go on from the end of the path through `node`. True: the way was found. */
-static bool step_to(struct search *s, struct node *node)
+/* With hints only it was offered before. */
+static bool end_at_anchor(struct search *s)
 {
-    X509 *last = s->path[s->len - 1];
-    if (++s->work->steps > MU_PATH_STEPS_MAX)
-        s->work->exhausted = true;
-    if (s->work->exhausted || node->on_path || is_on_path(s, node->x) || !verifies(s, last, node->x))
-        return false;
-    if (s->len == s->len_max || (s->len + 1 == s->len_max && !node->anchor)) {
-        s->work->cut = true; /* there would be no room left for the anchor */
+    return (s->hinted_only || s->unhinted > 0) && offer_path(s);
+}
+
+/* Go on from the end of the path through `node`. True: the way was found. */
+static bool step_to(struct search *s, struct node *node, bool hinted)
+{
+    bool last_step = s->len + 1 == s->len_now;
+    if (node->on_path || node->anchor != last_step) {
+        s->more = s->more || (last_step && !node->on_path); /* an anchor earlier was found before */
         return false;
     }
+    if (++s->work->steps > MU_PATH_STEPS_MAX)
+        s->work->exhausted = true;
+    if (s->work->exhausted || is_on_path(s, node) || !verifies(s, s->path[s->len - 1], node))
+        return false;
+    s->keys[s->len] = node->key;
     s->path[s->len++] = node->x;
+    s->unhinted += !hinted;
     node->on_path = true;
-    bool found = node->anchor ? offer_path(s) : walk(s);
+    bool found = node->anchor ? end_at_anchor(s) : walk(s);
     node->on_path = false;
+    s->unhinted -= !hinted;
     s->len--;
     return found;
 }
 
-/* From the end of the path: first those whose key it names, then those of the right name alone. */
+/* From the end of the path: to those whose key it names, or of the right name alone. */
 static bool walk(struct search *s)
 {
     X509 *last = s->path[s->len - 1];
-    for (int hinted = 1; hinted >= 0; hinted--)
-        for (size_t i = 0; i < s->count && !s->work->exhausted; i++)
-            if (may_have_issued(last, s->nodes[i].x) &&
-                is_hinted(last, s->nodes[i].x) == (hinted == 1) && step_to(s, &s->nodes[i]))
-                return true;
+    s->work->looks += s->count;
+    s->work->exhausted = s->work->exhausted || s->work->looks > MU_PATH_LOOKS_MAX;
+    for (size_t i = 0; i < s->count && !s->work->exhausted; i++) {
+        struct node *node = &s->nodes[i];
+        if (!may_have_issued(last, node->x))
+            continue;
+        bool hinted = is_hinted(last, node->x);
+        if ((hinted || !s->hinted_only) && step_to(s, node, hinted))
+            return true;
+    }
     return false;
 }
 
-static void start(struct search *s, X509 *leaf)
+/* All ways of one length after all that are shorter. */
+static bool search_by_length(struct search *s, size_t len_max)
+{
+    for (s->more = true, s->len_now = 2; s->more && s->len_now <= len_max; s->len_now++) {
+        s->more = false;
+        if (walk(s))
+            return true;
+    }
+    return false;
+}
+
+/*
+ * First along the key identifiers, as honest CAs have them, then by names alone; and the short ways first: in a thicket
+ * of CAs that have signed for each other the first way into the depth may be without end. What was verified before is not
+ * verified again.
+ */
+static void start(struct search *s, X509 *leaf, size_t len_max)
 {
     s->path[s->len++] = leaf;
     for (size_t i = 0; i < s->count; i++) {
@@ -156,7 +206,12 @@ static void start(struct search *s, X509 *leaf)
         if (s->offer(s->path, s->len, s->arg))
             return;
     }
-    walk(s);
+    for (int hinted_only = 1; hinted_only >= 0 && !s->work->exhausted; hinted_only--) {
+        s->hinted_only = hinted_only == 1;
+        if (search_by_length(s, len_max))
+            return;
+    }
+    s->work->cut = s->more; /* there would be no room left for the anchor */
 }
 
 int mu_path_search(X509 *leaf, const struct mu_certs *anchors, const struct mu_certs *untrusted,
@@ -174,12 +229,13 @@ int mu_path_search(X509 *leaf, const struct mu_certs *anchors, const struct mu_c
         return mu_fail_nomem(err);
     }
     *s = (struct search){.nodes = nodes, .offer = offer, .arg = arg, .work = ret};
-    s->len_max = (size_t)(cas_max < 0 || cas_max > MU_PATH_CAS_MAX ? MU_PATH_CAS_MAX : cas_max) + 2;
     ERR_set_mark();
     gather(s, anchors, true);
     gather(s, untrusted, false);
     drop_doubles(s);
-    start(s, leaf);
+    digest_keys(s);
+    start(s, leaf,
+          (size_t)(cas_max < 0 || cas_max > MU_PATH_CAS_MAX ? MU_PATH_CAS_MAX : cas_max) + 2);
     ERR_pop_to_mark(); /* the signatures that did not verify */
     free(nodes);
     free(s);

@@ -6,7 +6,8 @@
  * a certificate twice, one way may fail and another hold. OpenSSL builds one and stays with it. [RFC 4158]
  *
  * A certificate leads to another if that one has the name of its issuer and a key that verifies its signature.
- * The key identifiers are a hint of what to try first, as they are meant to be. [RFC 5280 4.2.1.1]
+ * The key identifiers are a hint of what to try first, as they are meant to be. [RFC 5280 4.2.1.1] Short ways come
+ * before longer ones.
  *
  * Whoever sends the certificates chooses how many ways there are, so the work is bounded, whatever they are.
  */
@@ -20,14 +21,16 @@
 
 enum {
     MU_PATH_CAS_MAX = 16, /* CAs between the leaf and the anchor, unless fewer are asked for */
-    MU_PATH_SIGNATURES_MAX = 256, /* that the search verifies; no signature is verified twice */
-    MU_PATH_WAYS_MAX = 64,        /* that are offered in full */
-    MU_PATH_STEPS_MAX = 1024,     /* from a certificate to one that might have issued it */
+    MU_PATH_SIGNATURES_MAX =
+        256,               /* that the search verifies; none is verified twice by the same key */
+    MU_PATH_WAYS_MAX = 64, /* that are offered in full */
+    MU_PATH_STEPS_MAX = 65536,            /* from a certificate to one that might have issued it */
+    MU_PATH_LOOKS_MAX = 16 * 1024 * 1024, /* at a certificate that might be one of these */
 };
 
 /* What the search has cost so far. */
 struct mu_path_work {
-    size_t signatures, ways, steps;
+    size_t signatures, ways, steps, looks;
     bool exhausted; /* a bound was met, and there may be more ways */
     bool cut;       /* a way was longer than it may be */
 };

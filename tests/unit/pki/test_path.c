@@ -303,7 +303,8 @@ static void a_maze_is_given_up_in_words_and_a_way_near_its_entry_is_found(void *
     struct mu_verify_trace trace = {0};
     gather_hostile(&set, 12, &hostile);
     struct made *victim = leaf(&set, &set.at[0]);
-    list(&anchors, root(&set, "Elsewhere"));
+    struct made *elsewhere = root(&set, "Elsewhere");
+    list(&anchors, elsewhere);
     struct mu_verify how = {.anchors = &anchors,
                             .untrusted = &hostile,
                             .at = NOW,
@@ -313,6 +314,13 @@ static void a_maze_is_given_up_in_words_and_a_way_near_its_entry_is_found(void *
     assert_int_equal(verdict.fault, MU_FAULT_TOO_MUCH_WORK);
     assert_says(verdict.sentence, "was given up: ");
     assert_true(trace.signatures <= MU_PATH_SIGNATURES_MAX);
+    mu_verify_trace_clear(&trace);
+
+    /* A way by two corners. */
+    list(&hostile, cross(&set, elsewhere, &set.at[11], (struct spec){0}));
+    assert_int_equal(mu_verify((struct mu_cert *)victim->x, &how, &verdict, NULL, &err), 0);
+    assert_int_equal(verdict.fault, MU_FAULT_NONE);
+    assert_int_equal(trace.ways, 1);
     mu_verify_trace_clear(&trace);
 
     list(&anchors, &set.at[0]);
