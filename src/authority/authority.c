@@ -35,9 +35,18 @@ MU_AUTO_DEFINE_CLEAR(paper, paper_clear)
 
 /* --- Making one --- */
 
-static int write_files(const struct mu_home *home, const struct mu_key *key,
-                       const struct mu_cert *cert, const struct mu_secret *passphrase,
-                       struct mu_error *err)
+/* The key itself, or where it is. */
+static int write_key(const struct mu_authority_init *init, const struct mu_key *key,
+                     struct mu_buf *ret, struct mu_error *err)
+{
+    if (init->key == NULL)
+        return mu_key_to_pem(key, init->passphrase, ret, err);
+    mu_buf_addf(ret, "%s\n", init->key_uri);
+    return mu_buf_failed(ret) ? mu_fail_nomem(err) : 0;
+}
+
+static int write_files(const struct mu_authority_init *init, const struct mu_home *home,
+                       const struct mu_key *key, const struct mu_cert *cert, struct mu_error *err)
 {
     MU_AUTO_CLEAR(mu_stage) stage = MU_STAGE_INIT;
     MU_AUTO_CLEAR(mu_buf) key_pem = MU_BUF_INIT_SECRET;
@@ -45,7 +54,7 @@ static int write_files(const struct mu_home *home, const struct mu_key *key,
     mu_cert_to_pem(cert, &cert_pem);
     if (mu_buf_failed(&cert_pem))
         return mu_fail_nomem(err);
-    if (mu_key_to_pem(key, passphrase, &key_pem, err) != 0 ||
+    if (write_key(init, key, &key_pem, err) != 0 ||
         (mu_store_is_postgres(home->db) &&
          mu_stage_add(&stage, home->store, home->db, strlen(home->db), 0600, err) != 0) ||
         mu_stage_add(&stage, home->key, key_pem.data, key_pem.len, 0600, err) != 0 ||
@@ -68,7 +77,7 @@ static int settle(const struct mu_authority_init *init, const struct mu_home *ho
     if (mu_home_move_aside(home, init->now, ret_old, err) != 0 ||
         mu_store_open(home->db, MU_STORE_WRITE, &store, err) != 0)
         return -1;
-    return write_files(home, key, cert, init->passphrase, err);
+    return write_files(init, home, key, cert, err);
 }
 
 /* Where the records will be, whatever a home that makes way has said. */
@@ -93,14 +102,17 @@ int mu_authority_init(const struct mu_authority_init *init, struct mu_cert **ret
     struct mu_home home;
     int lock;
     unsigned char serial[MU_SERIAL_LEN];
-    MU_AUTO_STRUCT(mu_key) key = NULL;
+    MU_AUTO_STRUCT(mu_key) made = NULL;
     MU_AUTO_STRUCT(mu_cert) cert = NULL;
     ret_old[0] = '\0';
 
     /* Everything that can fail without touching the disk comes first. */
     if (mu_home_paths(init->home, &home, err) != 0 || use_store(init->store, &home, err) != 0 ||
         (!init->force && mu_home_check_free(&home, err) != 0) ||
-        mu_key_generate(init->key_type, &key, err) != 0 || mu_serial_make(serial, err) != 0 ||
+        (init->key == NULL && mu_key_generate(init->key_type, &made, err) != 0))
+        return -1;
+    const struct mu_key *key = init->key != NULL ? init->key : made;
+    if (mu_serial_make(serial, err) != 0 ||
         mu_issue_ca(key, init->name, serial, init->now, init->lifetime_s, init->constraints, &cert,
                     err) != 0 ||
         mu_dir_make(init->home, 0700, err) != 0 ||

@@ -28,6 +28,8 @@ struct mu_authority_init {
     const struct mu_secret *passphrase; /* protects ca.key; NULL or empty: it is not protected */
     const char *store; /* the URL of a PostgreSQL database for the records; NULL: mutual.db */
     const struct mu_constraints *constraints; /* the names that it may issue for; NULL: all */
+    const struct mu_key *key; /* borrowed: one that lies in a token; NULL: one is made, of `key_type` */
+    const char *key_uri;      /* with `key`: what ca.key says instead, its PKCS#11 URI */
     bool force; /* an authority that is there already is moved into old-<date>/, never lost */
     time_t now;
 };

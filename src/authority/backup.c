@@ -103,14 +103,15 @@ static int judge_entry(const struct packing *p, const char *name, const char *pa
                                                                                : mu_fail_nomem(err);
 }
 
-static bool is_open_key(const char *name, const struct mu_buf *data)
+/* What kind of key is ca.key? MU_OBJECT_OTHER for other files. */
+static enum mu_object_kind key_kind(const char *name, const struct mu_buf *data)
 {
     struct mu_error ignored = MU_ERROR_INIT;
     MU_AUTO_CLEAR(mu_objects) objects = {0};
     if (!mu_str_equal(name, "ca.key") ||
         mu_objects_parse(name, mu_buf_str(data), data->len, &objects, &ignored) != 0)
-        return false;
-    return objects.count > 0 && objects.at[0].kind == MU_OBJECT_KEY;
+        return MU_OBJECT_OTHER;
+    return objects.at[0].kind;
 }
 
 static int pack_entry(struct mu_store *copy, struct packing *p, const char *name,
@@ -127,7 +128,9 @@ static int pack_entry(struct mu_store *copy, struct packing *p, const char *name
         return 0;
     if (mu_file_read(path, MU_FILE_LIMIT, &data, err) != 0)
         return -1;
-    p->made->key_open = p->made->key_open || is_open_key(name, &data);
+    enum mu_object_kind kind = key_kind(name, &data);
+    p->made->key_open = p->made->key_open || kind == MU_OBJECT_KEY;
+    p->made->key_in_token = p->made->key_in_token || kind == MU_OBJECT_TOKEN_KEY;
     file.data = mu_buf_str(&data);
     file.len = data.len;
     return mu_store_file_add(copy, &file, err);

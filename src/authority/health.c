@@ -21,6 +21,7 @@
 #include "base/time.h"
 #include "pki/info.h"
 #include "pki/object.h"
+#include "pki/token.h"
 
 enum {
     CA_SOON_DAYS = 180, /* a CA's successor has to reach everybody before it is needed */
@@ -158,14 +159,18 @@ static void look_at_key(struct visit *v)
             find(v, MU_F_KEY_UNSEEN, "the CA's key %s cannot be read by this user", v->home.key);
     } else if (mu_key_load(v->home.key, NULL, &key, &err) != 0) {
         if (err.code == MU_E_PASSPHRASE_NEEDED)
-            find(v, MU_F_KEY_GOOD, "the CA's key is protected by a passphrase");
+            find(v, MU_F_KEY_GOOD, "the CA's key is %s",
+                 mu_token_key_is_named(v->home.key)
+                     ? "in a token that is there; without the PIN, nothing more can be said of it"
+                     : "protected by a passphrase");
         else
             find_error(v, MU_F_KEY_UNREADABLE, &err);
     } else if (v->cert != NULL &&
                mu_cert_match_key(v->cert, key, v->home.cert, v->home.key, &err) != 0) {
         find_error(v, MU_F_KEY_MISMATCH, &err);
     } else {
-        find(v, MU_F_KEY_GOOD, "the CA's key is there, without a passphrase");
+        find(v, MU_F_KEY_GOOD, "the CA's key is %s",
+             mu_key_is_in_token(key) ? "in a token, and there" : "there, without a passphrase");
     }
 }
 

@@ -13,6 +13,7 @@
 #include "base/file.h"
 #include "pki/cert.h"
 #include "pki/key.h"
+#include "pki/token.h"
 
 /* A key of the home, where it really lies. */
 struct lock {
@@ -23,6 +24,14 @@ struct lock {
 static int open_lock(const char *path, const struct mu_passphrase_source *old, struct lock *ret,
                      struct mu_error *err)
 {
+    if (mu_token_key_is_named(path)) {
+        mu_fail(err, MU_E_UNSUPPORTED,
+                "the key that %s names is in a token, and has no passphrase but the token's PIN",
+                path);
+        return mu_hint(err,
+                       "change the PIN: pkcs11-tool --module MODULE --login --change-pin; and then the "
+                       "file in which it stands, if it does in one");
+    }
     if (mu_key_load(path, old, &ret->key, err) != 0)
         return -1;
     if (realpath(path, ret->path) == NULL)

@@ -10,10 +10,11 @@ static void show(const struct mu_args *args, const char *path, const struct mu_b
 {
     MU_AUTO_CLEAR(mu_buf) files = MU_BUF_INIT;
     if (mu_args_json(args)) {
-        mu_print_json(json_pack("{s:s, s:I, s:s, s:o, s:o, s:b}", "file", path, "size",
+        mu_print_json(json_pack("{s:s, s:I, s:s, s:o, s:o, s:b, s:b}", "file", path, "size",
                                 (json_int_t)made->size, "sha256", made->sha256, "files",
                                 mu_strs_json(&made->files), "left_out",
-                                mu_strs_json(&made->left_out), "key_open", (int)made->key_open));
+                                mu_strs_json(&made->left_out), "key_open", (int)made->key_open,
+                                "key_in_token", (int)made->key_in_token));
         return;
     }
     mu_buf_adds(&files, "mutual.db");
@@ -39,6 +40,9 @@ static int run(const struct mu_args *args, struct mu_error *err)
         mu_warn("%s is not in it: only files are, of up to 16 MiB", made.left_out.at[i]);
     if (made.key_open)
         mu_note("it holds the CA's key without a passphrase: keep it as you keep the key");
+    if (made.key_in_token)
+        mu_note(
+            "the CA's key is not in it, but where it is: a copy of the token itself is made by the token's means");
     return 0;
 }
 

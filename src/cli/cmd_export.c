@@ -7,6 +7,7 @@
 #include "cli/passphrase.h"
 #include "cli/print.h"
 #include "pki/pkcs12.h"
+#include "pki/token.h"
 
 /* What is to leave, and where to; a path is NULL when that form was not asked for. */
 struct parcel {
@@ -72,6 +73,8 @@ static int load(const struct mu_args *args, struct parcel *parcel, struct mu_err
     const struct mu_identity who = {.name = name, .name_opt = "NAME", .with_root = true};
     if (mu_load_identity(args, &who, &parcel->given, with_key ? &parcel->key : NULL, err) != 0)
         return -1;
+    if (parcel->key != NULL && mu_key_is_in_token(parcel->key))
+        return mu_fail_in_token(err);
     mu_cert_label(parcel->given.at[0], parcel->label);
     parcel->name = mu_args_value(args, "friendly-name");
     if (parcel->name == NULL)

@@ -196,7 +196,7 @@ static int run(const struct mu_args *args, struct mu_error *err)
 static const struct mu_opt opts[] = {
     {"as", 0, "NAME", "present NAME.crt with NAME.key", NULL, false},
     {"cert", 'E', "FILE", "present this certificate (PEM, DER or PKCS#12)", NULL, false},
-    {"key", 0, "FILE", "its key, if it is not in the same file", NULL, false},
+    {"key", 0, "FILE", "its key, if it is not in the same file; or a PKCS#11 URI", NULL, false},
     {"cacert", 0, "FILE", "trust servers of this CA", NULL, true},
     {"include", 'i', NULL, "print the response's headers, too", NULL, false},
     {"output", 'o', "FILE", "write the answer to FILE", NULL, false},

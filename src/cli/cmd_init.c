@@ -12,6 +12,7 @@
 #include "cli/passphrase.h"
 #include "cli/print.h"
 #include "pki/info.h"
+#include "pki/object.h"
 
 static int read_constraints(const struct mu_args *args, struct mu_constraints *ret,
                             struct mu_error *err)
@@ -48,8 +49,28 @@ static void note_if_free(const struct mu_constraints *constraints)
                 "--permit DNS:DOMAIN");
 }
 
+/* A CA's key that is there already: only one in a token, whose URI comes with it. */
+static int load_token_key(const struct mu_args *args, const char *where, struct mu_buf *ret_uri,
+                          struct mu_key **ret, struct mu_error *err)
+{
+    struct mu_passphrase_source source = mu_passphrase_source(args);
+    MU_AUTO_CLEAR(mu_objects) objects = {0};
+    if (mu_objects_load(where, &objects, err) != 0)
+        return -1;
+    const struct mu_object *object = &objects.at[0];
+    if (object->kind != MU_OBJECT_TOKEN_KEY) {
+        mu_fail(err, MU_E_WRONG_KIND, "%s holds %s; --key is for a private key in a token", where,
+                mu_object_kind_name(object->kind));
+        return mu_hint(err, "name it by its PKCS#11 URI: --key \"pkcs11:token=NAME;object=NAME\"");
+    }
+    mu_buf_add(ret_uri, object->raw, object->raw_len);
+    return mu_buf_failed(ret_uri) ? mu_fail_nomem(err)
+                                  : mu_key_pick(where, &objects, &source, ret, err);
+}
+
 static int show(const struct mu_args *args, const struct mu_constraints *constraints,
-                const struct mu_cert *cert, const char *old, struct mu_error *err)
+                const struct mu_cert *cert, const char *old, const char *key_uri,
+                struct mu_error *err)
 {
     const char *example = mu_constraints_example(constraints);
     struct mu_home paths;
@@ -60,18 +81,21 @@ static int show(const struct mu_args *args, const struct mu_constraints *constra
         mu_cert_info_read(cert, now, &info, err) != 0)
         return -1;
     if (mu_args_json(args)) {
-        mu_print_json(json_pack("{s:s, s:s, s:s, s:s, s:s, s:s, s:s, s:s?, s:o, s:o}", "name",
+        mu_print_json(json_pack("{s:s, s:s, s:s, s:s, s:s, s:s, s:s, s:s?, s:s?, s:o, s:o}", "name",
                                 info.cn, "home", mu_args_home(args), "cert", paths.cert, "key",
                                 paths.key, "sha256", info.sha256, "key_type", info.key, "not_after",
                                 mu_date_rfc3339(info.not_after, date), "old",
-                                *old == '\0' ? NULL : old, "permitted_names",
+                                *old == '\0' ? NULL : old, "key_uri", key_uri, "permitted_names",
                                 mu_strs_json(&info.permitted), "excluded_names",
                                 mu_strs_json(&info.excluded)));
         return 0;
     }
     printf("made the certificate authority \"%s\"\n", mu_cert_label(cert, label));
     mu_fact("certificate", "%s", paths.cert);
-    mu_fact("key", "%s (keep it secret, keep a copy)", paths.key);
+    if (key_uri == NULL)
+        mu_fact("key", "%s (keep it secret, keep a copy)", paths.key);
+    else
+        mu_fact("key", "in a token, as %s says: %s", paths.key, key_uri);
     mu_fact("records", "%s", paths.db);
     mu_fact("key type", "%s", info.key);
     show_list("permitted", &info.permitted);
@@ -93,13 +117,19 @@ static int run(const struct mu_args *args, struct mu_error *err)
 {
     MU_AUTO_CLEAR(mu_secret) passphrase = MU_SECRET_INIT;
     MU_AUTO_CLEAR(mu_constraints) constraints = {0};
+    MU_AUTO_CLEAR(mu_buf) key_uri = MU_BUF_INIT;
+    MU_AUTO_STRUCT(mu_key) key = NULL;
     MU_AUTO_STRUCT(mu_cert) cert = NULL;
     char old[MU_PATH_LEN];
     long days;
     const char *name = mu_args_count(args) > 0 ? mu_args_at(args, 0) : "my-ca";
+    const char *where = mu_args_value(args, "key");
+    if (where != NULL && mu_args_given(args, "key-type"))
+        return mu_usage(err, args, "--key names a key that is there; --key-type makes a new one");
     if (mu_args_number(args, "days", 1, 36500, &days, err) != 0 ||
         read_constraints(args, &constraints, err) != 0 ||
-        mu_passphrase_for_new_key(args, &passphrase, err) != 0)
+        (where != NULL ? load_token_key(args, where, &key_uri, &key, err)
+                       : mu_passphrase_for_new_key(args, &passphrase, err)) != 0)
         return -1;
     struct mu_authority_init init = {
         .home = mu_args_home(args),
@@ -109,16 +139,19 @@ static int run(const struct mu_args *args, struct mu_error *err)
         .passphrase = &passphrase,
         .store = mu_args_value(args, "store"),
         .constraints = &constraints,
+        .key = key,
+        .key_uri = mu_buf_str(&key_uri),
         .force = mu_args_given(args, "force"),
         .now = time(NULL),
     };
     if (mu_authority_init(&init, &cert, old, err) != 0)
         return -1;
-    return show(args, &constraints, cert, old, err);
+    return show(args, &constraints, cert, old, key == NULL ? NULL : mu_buf_str(&key_uri), err);
 }
 
 static const struct mu_opt opts[] = {
     {"key-type", 't', "TYPE", mu_key_types, "p256", false},
+    {"key", 0, "URI", "use this key in a token instead: pkcs11:token=NAME;object=NAME", NULL, false},
     {"days", 0, "N", "how long it is valid, in days", "3650", false},
     {"store", 0, "URL", "keep the records in PostgreSQL: postgresql://HOST/DATABASE", NULL, false},
     {"permit", 0, "KIND:VALUE", "issue only for these names of the kind DNS, IP, email, URI", NULL,
@@ -138,6 +171,11 @@ const struct mu_cmd mu_cmd_init = {
         "Whoever has ca.key can be anybody; whoever trusts ca.crt believes it. With --passphrase-file,\n"
         "ca.key is encrypted. With --store the records are in a PostgreSQL database, for several machines that\n"
         "each have a copy of ca.crt, ca.key and the file store.\n"
+        "\n"
+        "With --key the CA's key is one that lies in a token (an HSM, a smart card) and never leaves it; ca.key then\n"
+        "holds its PKCS#11 URI. The PIN stands in the file that --passphrase-file or the URI's pin-source names, or\n"
+        "is asked for. The URI's module-path, or $PKCS11_MODULE_PATH, names the library that came with the token.\n"
+        "  mutual init --key \"pkcs11:token=home;object=ca?pin-source=file:/etc/mutual.pin\"\n"
         "\n"
         "--permit and --exclude write name constraints into ca.crt, which every verifier obeys, and so does mutual\n"
         "before it signs: whoever steals ca.key is bound by them, too. They cannot be changed later.\n"

@@ -12,6 +12,7 @@
 #include "pki/info.h"
 #include "http/client.h"
 #include "pki/object.h"
+#include "pki/pkcs11_uri.h"
 
 /* One argument and what was found in it. */
 struct file {
@@ -42,17 +43,24 @@ static const char *shown(const char *path)
 
 /* --- Reading --- */
 
+/* What a file says is not reason enough to load a token's module, and to give it a PIN: that is for who named it. */
+static bool is_to_open(const struct file *file, enum mu_object_kind kind)
+{
+    return kind == MU_OBJECT_PKCS12 || kind == MU_OBJECT_ENCRYPTED_KEY ||
+           (kind == MU_OBJECT_TOKEN_KEY && mu_pkcs11_uri_is(file->path));
+}
+
 /* Open what is locked. A key that stays so can still be told for what it is; a container is told by what is
  * in it. */
 static int unlock(struct file *file, const struct mu_passphrase_source *source)
 {
     for (size_t i = 0; i < file->outside; i++) {
         enum mu_object_kind kind = file->objects.at[i].kind;
-        if (kind != MU_OBJECT_PKCS12 && kind != MU_OBJECT_ENCRYPTED_KEY)
+        if (!is_to_open(file, kind))
             continue;
         if (mu_object_decrypt(file->path, &file->objects, i, source, &file->err) == 0)
             continue;
-        if (kind != MU_OBJECT_ENCRYPTED_KEY || file->err.code != MU_E_PASSPHRASE_NEEDED)
+        if (kind == MU_OBJECT_PKCS12 || file->err.code != MU_E_PASSPHRASE_NEEDED)
             return -1;
         file->err = (struct mu_error)MU_ERROR_INIT;
     }
@@ -171,8 +179,16 @@ static void describe_key(const struct inspection *all, const struct file *file,
     unsigned char pin[32];
     struct mu_error ignored = MU_ERROR_INIT;
     const char *path = NULL;
+    if (object->kind == MU_OBJECT_TOKEN_KEY)
+        mu_fact("PKCS#11 URI", "%.*s", (int)object->raw_len, (const char *)object->raw);
+    if (object->key == NULL && object->kind == MU_OBJECT_TOKEN_KEY &&
+        !mu_pkcs11_uri_is(file->path)) {
+        mu_fact("key", "not looked at: give the URI itself to see more");
+        return;
+    }
     if (object->key == NULL) {
-        mu_fact("key", "closed: give its passphrase with --passphrase-file FILE to see more");
+        mu_fact("key", "closed: give its %s with --passphrase-file FILE to see more",
+                object->kind == MU_OBJECT_TOKEN_KEY ? "token's PIN" : "passphrase");
         return;
     }
     mu_fact("key", "%s", mu_key_describe(object->key, kind));
@@ -259,6 +275,7 @@ static int describe(const struct inspection *all, const struct file *file,
     case MU_OBJECT_CRL: describe_crl(object->crl, all->now); return 0;
     case MU_OBJECT_KEY:
     case MU_OBJECT_ENCRYPTED_KEY:
+    case MU_OBJECT_TOKEN_KEY:
     case MU_OBJECT_PUBLIC_KEY: describe_key(all, file, object); return 0;
     case MU_OBJECT_OCSP_REQUEST: mu_describe_ocsp_request(object->ocsp_request); return 0;
     case MU_OBJECT_OCSP_RESPONSE:
@@ -336,7 +353,10 @@ static void add_key_json(json_t *to, const struct inspection *all, const struct 
     unsigned char pin[32];
     struct mu_error ignored = MU_ERROR_INIT;
     const char *path = NULL;
-    set(to, "encrypted", json_boolean(is_locked(file, object)));
+    if (object->kind == MU_OBJECT_TOKEN_KEY)
+        set(to, "pkcs11_uri", json_stringn((const char *)object->raw, object->raw_len));
+    else
+        set(to, "encrypted", json_boolean(is_locked(file, object)));
     if (object->key == NULL)
         return;
     set(to, "key", json_string(mu_key_describe(object->key, kind)));
@@ -407,6 +427,7 @@ static json_t *object_json(const struct inspection *all, const struct file *file
         [MU_OBJECT_CSR] = "certificate-request",
         [MU_OBJECT_KEY] = "private-key",
         [MU_OBJECT_ENCRYPTED_KEY] = "private-key",
+        [MU_OBJECT_TOKEN_KEY] = "private-key",
         [MU_OBJECT_PUBLIC_KEY] = "public-key",
         [MU_OBJECT_CRL] = "crl",
         [MU_OBJECT_OCSP_REQUEST] = "ocsp-request",
@@ -415,8 +436,11 @@ static json_t *object_json(const struct inspection *all, const struct file *file
         [MU_OBJECT_OTHER] = "other",
     };
     json_t *to = json_pack("{s:s, s:s, s:s, s:i, s:s}", "file", shown(file->path), "kind",
-                           kinds[object->kind], "form", object->pem ? "PEM" : "DER", "line",
-                           object->line, "label", object->label);
+                           kinds[object->kind], "form",
+                           object->kind == MU_OBJECT_TOKEN_KEY ? "URI"
+                           : object->pem                       ? "PEM"
+                                                               : "DER",
+                           "line", object->line, "label", object->label);
     if (object->cert != NULL && add_cert_json(to, object->cert, all->now, err) != 0) {
         json_decref(to);
         return NULL;
@@ -429,7 +453,8 @@ static json_t *object_json(const struct inspection *all, const struct file *file
         mu_ocsp_request_json(to, object->ocsp_request);
     if (object->ocsp_response != NULL)
         mu_ocsp_response_json(to, object->ocsp_response, all->now);
-    if (object->key != NULL || object->kind == MU_OBJECT_ENCRYPTED_KEY)
+    if (object->key != NULL || object->kind == MU_OBJECT_ENCRYPTED_KEY ||
+        object->kind == MU_OBJECT_TOKEN_KEY)
         add_key_json(to, all, file, object);
     return to;
 }

@@ -261,7 +261,7 @@ static const struct mu_opt opts[] = {
      false},
     {"out", 'o', "PREFIX", "leave the old ones, and write PREFIX.crt and PREFIX.key", NULL, false},
     {"cacert", 0, "FILE", "renew by this CA instead of the home CA", NULL, false},
-    {"cakey", 0, "FILE", "its key, if it is not in the same file", NULL, false},
+    {"cakey", 0, "FILE", "its key, if it is not in the same file; or a PKCS#11 URI", NULL, false},
     {"profile", 'p', "NAME", "with --cacert, if it does not say it: server, client or peer", NULL,
      false},
     MU_PASSPHRASE_OPT,

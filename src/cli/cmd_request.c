@@ -65,7 +65,7 @@ static int run(const struct mu_args *args, struct mu_error *err)
 
 static const struct mu_opt opts[] = {
     {"san", 0, "NAME", "a further name: DNS, IP address, URI or e-mail", NULL, true},
-    {"key", 0, "FILE", "use this key instead of a new one", NULL, false},
+    {"key", 0, "FILE", "use this key instead of a new one; or a PKCS#11 URI", NULL, false},
     {"key-type", 't', "TYPE", "the new key's type [p256]", NULL, false},
     {"out", 'o', "PREFIX", "write PREFIX.csr and PREFIX.key [the name]", NULL, false},
     {"force", 0, NULL, "replace files that are there", NULL, false},

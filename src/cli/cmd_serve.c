@@ -394,7 +394,7 @@ static int run(const struct mu_args *args, struct mu_error *err)
 static const struct mu_opt opts[] = {
     {"listen", 'l', "HOST:PORT", "listen here, or at unix:PATH [localhost:3000]", NULL, true},
     {"cert", 'E', "FILE", "the server's certificate, with its chain behind it", NULL, false},
-    {"key", 0, "FILE", "its key, if it is not in the same file", NULL, false},
+    {"key", 0, "FILE", "its key, if it is not in the same file; or a PKCS#11 URI", NULL, false},
     {"cacert", 0, "FILE", "admit clients of this CA [the home CA]", NULL, true},
     {"crl", 0, "FILE", "refuse clients that this revocation list names (PEM or DER)", NULL, true},
     {"files", 0, "DIR", "serve the files below DIR instead of \"Hello World\"", NULL, false},

@@ -246,7 +246,7 @@ static const struct mu_opt opts[] = {
     {"profile", 'p', "NAME", "what it is for: server, client or peer", "server", false},
     MU_LIFETIME_OPTS,
     {"cacert", 0, "FILE", "sign by this CA instead of the home CA", NULL, false},
-    {"cakey", 0, "FILE", "its key, if it is not in the same file", NULL, false},
+    {"cakey", 0, "FILE", "its key, if it is not in the same file; or a PKCS#11 URI", NULL, false},
     {"out", 'o', "FILE", "write the certificate here [FILE.crt for FILE.csr]", NULL, false},
     {"force", 0, NULL, "replace a file that is there", NULL, false},
     {"dry-run", 'n', NULL,

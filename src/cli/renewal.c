@@ -16,6 +16,7 @@
 #include "cli/print.h"
 #include "pki/issue.h"
 #include "pki/key.h"
+#include "pki/token.h"
 
 /* --- What there is --- */
 
@@ -167,6 +168,13 @@ static int settle_lifetime(const struct mu_args *args, const struct mu_signer *s
     return mu_hint(err, "renew the CA first, or say --force");
 }
 
+static int fail_in_token(const char *path, struct mu_error *err)
+{
+    mu_fail(err, MU_E_UNSUPPORTED, "the key that %s names is in a token, where no new one is made",
+            path);
+    return mu_hint(err, "keep it: --keep-key; or issue a new certificate with: mutual issue");
+}
+
 /* The old key has to be the certificate's: another one would be overwritten and lost. */
 static int settle_key(const struct mu_args *args, struct mu_renewed *renewed, struct mu_error *err)
 {
@@ -178,6 +186,8 @@ static int settle_key(const struct mu_args *args, struct mu_renewed *renewed, st
         renewed->key_path[0] = '\0';
         return mu_cert_key(renewed->cert_bundle.leaf->cert, &renewed->kept_key, err);
     }
+    if (own_file && mu_token_key_is_named(renewed->key_path))
+        return fail_in_token(renewed->key_path, err);
     if (own_file && (find_file(renewed->key_path, renewed->key_file, err) != 0 ||
                      mu_bundle_load(renewed->key_file, renewed->key_path, bundle, err) != 0))
         return err->code == MU_E_NOT_FOUND && !mu_args_given(args, "key")

@@ -13,6 +13,7 @@
 #include "base/str.h"
 #include "pki/object.h"
 #include "pki/ossl.h"
+#include "pki/token.h"
 
 const char mu_key_types[] = "p256, p384, p521, rsa2048, rsa3072, rsa4096, ed25519, ml-dsa-44/65/87";
 
@@ -181,6 +182,8 @@ static int write_key(write_key_fn *write, const struct mu_key *key,
     MU_AUTO(BIO) bio = BIO_new(BIO_s_secmem());
     bool encrypted = passphrase != NULL && passphrase->data != NULL;
     char *written = NULL;
+    if (mu_key_is_in_token(key))
+        return mu_fail_in_token(err);
     if (bio == NULL || write(bio, mu_key_evp(key), encrypted ? EVP_aes_256_cbc() : NULL,
                              encrypted ? passphrase->data : NULL,
                              encrypted ? (int)passphrase->len : 0, NULL, NULL) != 1)
@@ -208,13 +211,14 @@ int mu_key_pick(const char *path, struct mu_objects *objects,
 {
     for (size_t i = 0; i < objects->count; i++) {
         enum mu_object_kind kind = objects->at[i].kind;
-        if ((kind == MU_OBJECT_ENCRYPTED_KEY || kind == MU_OBJECT_PKCS12) &&
+        if ((kind == MU_OBJECT_ENCRYPTED_KEY || kind == MU_OBJECT_TOKEN_KEY ||
+             kind == MU_OBJECT_PKCS12) &&
             mu_object_decrypt(path, objects, i, source, err) != 0)
             return -1;
     }
     for (size_t i = 0; i < objects->count; i++) {
         struct mu_object *object = &objects->at[i];
-        if (object->kind != MU_OBJECT_KEY)
+        if (object->kind != MU_OBJECT_KEY && object->kind != MU_OBJECT_TOKEN_KEY)
             continue;
         *ret = object->key;
         object->key = NULL;
@@ -316,9 +320,23 @@ char *mu_sha256(const void *data, size_t len, char ret[MU_SHA256_LEN])
     return ret;
 }
 
+/* The public half alone, as any reader of a certificate has it. */
+static EVP_PKEY *public_half(EVP_PKEY *evp)
+{
+    unsigned char *der = NULL;
+    int len = i2d_PUBKEY(evp, &der);
+    const unsigned char *p = der;
+    EVP_PKEY *public = len > 0 ? d2i_PUBKEY(NULL, &p, len) : NULL;
+    OPENSSL_free(der);
+    return public;
+}
+
 bool mu_key_is_sound(EVP_PKEY *evp)
 {
-    MU_AUTO(EVP_PKEY_CTX) ctx = EVP_PKEY_CTX_new_from_pkey(NULL, evp, NULL);
+    /* A token's key can do what the token can, and judging itself is not among it. */
+    MU_AUTO(EVP_PKEY) public = mu_key_is_in_token((struct mu_key *)evp) ? public_half(evp) : NULL;
+    MU_AUTO(EVP_PKEY_CTX)
+    ctx = EVP_PKEY_CTX_new_from_pkey(NULL, public != NULL ? public : evp, NULL);
     return ctx != NULL && EVP_PKEY_public_check(ctx) == 1;
 }
 

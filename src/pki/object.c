@@ -14,6 +14,7 @@
 #include "pki/foreign.h"
 #include "pki/ossl.h"
 #include "pki/pem.h"
+#include "pki/pkcs11_uri.h"
 
 MU_AUTO_DEFINE(PKCS7, PKCS7_free)
 MU_AUTO_DEFINE(X509_SIG, X509_SIG_free)
@@ -46,6 +47,7 @@ const char *mu_object_kind_name(enum mu_object_kind kind)
         [MU_OBJECT_CSR] = "a certificate request",
         [MU_OBJECT_KEY] = "a private key",
         [MU_OBJECT_ENCRYPTED_KEY] = "an encrypted private key",
+        [MU_OBJECT_TOKEN_KEY] = "a private key in a token",
         [MU_OBJECT_PUBLIC_KEY] = "a public key",
         [MU_OBJECT_CRL] = "a certificate revocation list",
         [MU_OBJECT_OCSP_REQUEST] = "an OCSP request",
@@ -493,6 +495,35 @@ static bool is_blank(const char *text, size_t len)
     return true;
 }
 
+/* The text may end anywhere, and need not end with a NUL. */
+static bool begins_as_uri(const char *text, size_t len)
+{
+    char start[8];
+    snprintf(start, sizeof start, "%.*s", (int)(len < sizeof start ? len : sizeof start), text);
+    return mu_pkcs11_uri_is(start);
+}
+
+/* A file that says where the key is has nothing else in it. Nothing is opened, nor does a text from elsewhere decide
+ * what is loaded into this process: that is for who wants the key. */
+static int parse_token_key(const char *name, const char *text, size_t len, struct mu_objects *list,
+                           struct mu_error *err)
+{
+    const struct mu_object like = {.kind = MU_OBJECT_TOKEN_KEY};
+    char what[MU_ERROR_WHAT_LEN];
+    MU_AUTO_CLEAR(mu_pkcs11_uri) uri = {0};
+    while (len > 0 && isspace((unsigned char)text[len - 1]))
+        len--;
+    if (mu_pkcs11_uri_parse(text, len, &uri, err) == 0)
+        return add_locked(list, &like, MU_OBJECT_TOKEN_KEY, text, len, err) < 0 ? -1 : 0;
+    if (err->code != MU_E_PKCS11_URI || mu_pkcs11_uri_is(name))
+        return -1;
+    mu_str_copy(what, sizeof what, err->what);
+    char hint[MU_ERROR_HINT_LEN];
+    mu_str_copy(hint, sizeof hint, err->hint);
+    mu_fail(err, MU_E_DAMAGED, "%.300s: %.400s", name, what);
+    return mu_hint(err, "%s", hint);
+}
+
 int mu_objects_parse(const char *name, const void *data, size_t len, struct mu_objects *ret,
                      struct mu_error *err)
 {
@@ -510,6 +541,8 @@ int mu_objects_parse(const char *name, const void *data, size_t len, struct mu_o
                        name);
     if (looks_like_der((const unsigned char *)text, len))
         return parse_der(name, (const unsigned char *)text, len, ret, err);
+    if (begins_as_uri(text, len))
+        return parse_token_key(name, text, len, ret, err);
     return mu_foreign_check_utf16(name, text, len, err) != 0 ? -1
                                                              : parse_pem(name, text, len, ret, err);
 }
@@ -517,6 +550,8 @@ int mu_objects_parse(const char *name, const void *data, size_t len, struct mu_o
 int mu_objects_load(const char *path, struct mu_objects *ret, struct mu_error *err)
 {
     MU_AUTO_CLEAR(mu_buf) data = MU_BUF_INIT_SECRET;
+    if (mu_pkcs11_uri_is(path))
+        return mu_objects_parse(path, path, strlen(path), ret, err);
     if (mu_file_read(path, MU_FILE_LIMIT, &data, err) != 0)
         return -1;
     return mu_objects_parse(path, mu_buf_str(&data), data.len, ret, err);

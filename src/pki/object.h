@@ -3,7 +3,7 @@
 
 /*
  * What is in these bytes? Recognises, by content and never by file name, everything that people keep in
- * certificate files: PEM (several blocks, text around them) and DER. The one door through which foreign
+ * certificate files: PEM (several blocks, text around them), DER, and the PKCS#11 URI of a key that is elsewhere. The one door through which foreign
  * bytes become certificates, keys, requests and CRLs, so the one that is fuzzed hardest. [RFC 7468]
  */
 
@@ -23,6 +23,7 @@ enum mu_object_kind {
     MU_OBJECT_CSR,
     MU_OBJECT_KEY,           /* a private key, readable */
     MU_OBJECT_ENCRYPTED_KEY, /* a private key that a passphrase protects: see mu_object_decrypt() */
+    MU_OBJECT_TOKEN_KEY, /* the PKCS#11 URI of a private key in a token: see mu_object_decrypt() */
     MU_OBJECT_PUBLIC_KEY,
     MU_OBJECT_CRL,
     MU_OBJECT_OCSP_REQUEST,
@@ -38,11 +39,13 @@ struct mu_object {
     int line;             /* where the PEM block begins, from 1; 0 for DER */
     struct mu_cert *cert; /* the one that fits the kind; the others are NULL */
     struct mu_csr *csr;
-    struct mu_key *key; /* KEY: with its private half; PUBLIC_KEY: without */
+    struct mu_key *
+        key; /* KEY: with its private half; PUBLIC_KEY: without; TOKEN_KEY: NULL until it is opened */
     struct mu_crl *crl;
     struct mu_ocsp_request *ocsp_request;
     struct mu_ocsp_response *ocsp_response;
-    unsigned char *raw; /* ENCRYPTED_KEY and PKCS12: what mu_object_decrypt() works on */
+    unsigned char
+        *raw; /* ENCRYPTED_KEY, TOKEN_KEY (a text) and PKCS12: what mu_object_decrypt() works on */
     size_t raw_len;
     bool opened; /* PKCS12: what was in it stands at the end of the list */
 };
@@ -74,15 +77,16 @@ int mu_objects_fail_without(const char *name, const struct mu_objects *objects, 
 MU_CHECK int mu_objects_parse(const char *name, const void *data, size_t len,
                               struct mu_objects *ret, struct mu_error *err);
 
-/* The same for a file, "-" being standard input. Fails with MU_E_NOT_FOUND, MU_E_IO, MU_E_TOO_LARGE too. */
+/* The same for a file, "-" being standard input, or for a PKCS#11 URI itself, which is not opened yet.
+ * Fails with MU_E_NOT_FOUND, MU_E_IO, MU_E_TOO_LARGE too. */
 MU_CHECK int mu_objects_load(const char *path, struct mu_objects *ret, struct mu_error *err);
 
 /*
- * Open an ENCRYPTED_KEY or PKCS12 with a passphrase from `source`: an empty one is tried first for
- * PKCS#12. The first turns into a KEY; from the second, its key and certificates are added behind it in
- * `objects` (index `i` stays what it was). A container that is open is not asked for again. Fails with
+ * Open an ENCRYPTED_KEY, TOKEN_KEY or PKCS12 with a passphrase from `source`: an empty one is tried first for
+ * PKCS#12. The first turns into a KEY; the second gets its key; from the third, its key and certificates are added
+ * behind it in `objects` (index `i` stays what it was). A container that is open is not asked for again. Fails with
  * MU_E_PASSPHRASE_NEEDED, MU_E_PASSPHRASE_WRONG, MU_E_DAMAGED, MU_E_UNSUPPORTED (an algorithm of
- * old, such as RC2, or one that came after this libcrypto; says what to do).
+ * old, such as RC2, or one that came after this libcrypto; says what to do), and as mu_token_key_open() does.
  */
 MU_CHECK int mu_object_decrypt(const char *name, struct mu_objects *objects, size_t i,
                                const struct mu_passphrase_source *source, struct mu_error *err);

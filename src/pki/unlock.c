@@ -1,4 +1,4 @@
-/* Opening what a passphrase protects: encrypted keys and PKCS#12 containers. */
+/* Opening what a passphrase protects: encrypted keys, keys in tokens, and PKCS#12 containers. */
 
 #include <openssl/err.h>
 #include <openssl/pem.h>
@@ -8,6 +8,8 @@
 #include "base/str.h"
 #include "pki/object.h"
 #include "pki/ossl.h"
+#include "pki/pkcs11_uri.h"
+#include "pki/token.h"
 
 MU_AUTO_DEFINE(X509_SIG, X509_SIG_free)
 MU_AUTO_DEFINE(ASN1_OBJECT, ASN1_OBJECT_free)
@@ -252,11 +254,24 @@ static int open_pkcs12(const char *name, struct mu_objects *objects, size_t i,
                            "the PKCS#12 container %s cannot be opened", name);
 }
 
+static int open_token_key(struct mu_object *object, const struct mu_passphrase_source *source,
+                          struct mu_error *err)
+{
+    MU_AUTO_CLEAR(mu_pkcs11_uri) uri = {0};
+    if (object->key != NULL)
+        return 0;
+    if (mu_pkcs11_uri_parse((const char *)object->raw, object->raw_len, &uri, err) != 0)
+        return -1;
+    return mu_token_key_open(&uri, source, &object->key, err);
+}
+
 int mu_object_decrypt(const char *name, struct mu_objects *objects, size_t i,
                       const struct mu_passphrase_source *source, struct mu_error *err)
 {
     if (mu_str_equal(name, "-"))
         name = "standard input";
+    if (objects->at[i].kind == MU_OBJECT_TOKEN_KEY)
+        return open_token_key(&objects->at[i], source, err);
     if (objects->at[i].kind != MU_OBJECT_PKCS12)
         return open_key(name, &objects->at[i], source, err);
     if (!objects->at[i].opened && open_pkcs12(name, objects, i, source, err) != 0)
