@@ -274,7 +274,8 @@ const struct mu_cmd mu_cmd_renew = {
     .summary = "renew certificates in their files, with new keys",
     .details =
         "Each gets the same names and purpose, as long a time as before from now on, and a new key of the same kind\n"
-        "in NAME.key, or in FILE.crt where that holds the key, too. The pair changes in one step: whoever opens both\n"
+        "in NAME.key, or in FILE.crt where that holds the key, too. The file may be a PKCS#12 container, which keeps its\n"
+        "passphrase, its algorithms and all else that is in it. The pair changes in one step: whoever opens both\n"
         "files, at any moment, finds the old pair or the new one, also when this program is killed on the way.\n"
         "Owners, permissions and the rest of a file (its chain, say) stay; a key with a passphrase keeps it. What\n"
         "is revoked, on hold or from another CA is refused. The old certificate stays valid until its own end.\n"

@@ -80,10 +80,11 @@ int mu_renewed_load(const struct mu_args *args, const char *given, time_t now,
                     struct mu_renewed *ret, struct mu_error *err)
 {
     const char *key = mu_args_value(args, "key");
+    struct mu_passphrase_source source = mu_passphrase_source(args);
     char label[MU_CERT_LABEL_LEN];
     ret->given = given;
     if (find_file(given, ret->cert_file, err) != 0 ||
-        mu_bundle_load(ret->cert_file, given, &ret->cert_bundle, err) != 0)
+        mu_bundle_load(ret->cert_file, given, &source, &ret->cert_bundle, err) != 0)
         return -1;
     snprintf(ret->cert_path, sizeof ret->cert_path, "%s", given);
     if (ret->cert_bundle.leaf == NULL)
@@ -189,7 +190,7 @@ static int settle_key(const struct mu_args *args, struct mu_renewed *renewed, st
     if (own_file && mu_token_key_is_named(renewed->key_path))
         return fail_in_token(renewed->key_path, err);
     if (own_file && (find_file(renewed->key_path, renewed->key_file, err) != 0 ||
-                     mu_bundle_load(renewed->key_file, renewed->key_path, bundle, err) != 0))
+                     mu_bundle_load(renewed->key_file, renewed->key_path, NULL, bundle, err) != 0))
         return err->code == MU_E_NOT_FOUND && !mu_args_given(args, "key")
                    ? mu_hint(err, "name the key's file with --key, or keep the key: --keep-key")
                    : -1;

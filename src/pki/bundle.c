@@ -6,6 +6,7 @@
 #include "base/file.h"
 #include "base/str.h"
 #include "pki/pem.h"
+#include "pki/pkcs12.h"
 
 static bool is_key(const struct mu_object *object)
 {
@@ -23,7 +24,7 @@ static int find_parts(struct mu_bundle *bundle, struct mu_error *err)
 {
     for (size_t i = 0; i < bundle->objects.count; i++) {
         const struct mu_object *object = &bundle->objects.at[i];
-        if (object->kind == MU_OBJECT_PKCS12)
+        if (object->kind == MU_OBJECT_PKCS12 && !bundle->container)
             return fail_container(bundle->name, "a PKCS#12 container", err);
         if (object->cert != NULL && (bundle->leaf == NULL || (mu_cert_is_ca(bundle->leaf->cert) &&
                                                               !mu_cert_is_ca(object->cert))))
@@ -31,6 +32,8 @@ static int find_parts(struct mu_bundle *bundle, struct mu_error *err)
         if (bundle->key == NULL && is_key(object))
             bundle->key = object;
     }
+    if (bundle->container)
+        return 0;
     /* In PKCS#7 several certificates share one block, or one DER structure. */
     for (size_t i = 0; bundle->leaf != NULL && i < bundle->objects.count; i++) {
         const struct mu_object *object = &bundle->objects.at[i];
@@ -40,36 +43,6 @@ static int find_parts(struct mu_bundle *bundle, struct mu_error *err)
             return fail_container(bundle->name, "a PKCS#7 bundle", err);
     }
     return 0;
-}
-
-static int parse(const char *name, struct mu_bundle *ret, struct mu_error *err)
-{
-    ret->name = strdup(name);
-    if (ret->name == NULL)
-        return mu_fail_nomem(err);
-    if (mu_objects_parse(name, mu_buf_str(&ret->text), ret->text.len, &ret->objects, err) != 0)
-        return -1;
-    return find_parts(ret, err);
-}
-
-int mu_bundle_parse(const char *name, const void *data, size_t len, struct mu_bundle *ret,
-                    struct mu_error *err)
-{
-    mu_buf_add(&ret->text, data, len);
-    return mu_buf_failed(&ret->text) ? mu_fail_nomem(err) : parse(name, ret, err);
-}
-
-int mu_bundle_load(const char *path, const char *name, struct mu_bundle *ret, struct mu_error *err)
-{
-    return mu_file_read(path, MU_FILE_LIMIT, &ret->text, err) != 0 ? -1 : parse(name, ret, err);
-}
-
-void mu_bundle_clear(struct mu_bundle *bundle)
-{
-    free(bundle->name);
-    mu_buf_clear(&bundle->text);
-    mu_objects_clear(&bundle->objects);
-    *bundle = (struct mu_bundle)MU_BUNDLE_INIT;
 }
 
 /* Hands on what it is told, and keeps a copy. */
@@ -85,6 +58,56 @@ static int overhear(void *arg, const char *what, struct mu_secret *ret, struct m
         return -1;
     mu_secret_clear(overheard->ret);
     return mu_secret_set(overheard->ret, ret->data, ret->len, err);
+}
+
+/* What is in a container comes behind it in the list. */
+static int open_container(struct mu_bundle *bundle, const struct mu_passphrase_source *source,
+                          struct mu_error *err)
+{
+    struct overheard overheard = {source, &bundle->passphrase};
+    const struct mu_passphrase_source through = {.ask = overhear, .arg = &overheard};
+    const struct mu_objects *objects = &bundle->objects;
+    if (source == NULL || objects->at[0].kind != MU_OBJECT_PKCS12 || objects->at[0].pem ||
+        objects->count != 1)
+        return 0;
+    bundle->container = true;
+    return mu_object_decrypt(bundle->name, &bundle->objects, 0, &through, err);
+}
+
+static int parse(const char *name, const struct mu_passphrase_source *source, struct mu_bundle *ret,
+                 struct mu_error *err)
+{
+    ret->name = strdup(name);
+    if (ret->name == NULL)
+        return mu_fail_nomem(err);
+    if (mu_objects_parse(name, mu_buf_str(&ret->text), ret->text.len, &ret->objects, err) != 0 ||
+        open_container(ret, source, err) != 0)
+        return -1;
+    return find_parts(ret, err);
+}
+
+int mu_bundle_parse(const char *name, const void *data, size_t len,
+                    const struct mu_passphrase_source *source, struct mu_bundle *ret,
+                    struct mu_error *err)
+{
+    mu_buf_add(&ret->text, data, len);
+    return mu_buf_failed(&ret->text) ? mu_fail_nomem(err) : parse(name, source, ret, err);
+}
+
+int mu_bundle_load(const char *path, const char *name, const struct mu_passphrase_source *source,
+                   struct mu_bundle *ret, struct mu_error *err)
+{
+    return mu_file_read(path, MU_FILE_LIMIT, &ret->text, err) != 0 ? -1
+                                                                   : parse(name, source, ret, err);
+}
+
+void mu_bundle_clear(struct mu_bundle *bundle)
+{
+    free(bundle->name);
+    mu_buf_clear(&bundle->text);
+    mu_objects_clear(&bundle->objects);
+    mu_secret_clear(&bundle->passphrase);
+    *bundle = (struct mu_bundle)MU_BUNDLE_INIT;
 }
 
 int mu_bundle_key(struct mu_bundle *bundle, const struct mu_passphrase_source *source,
@@ -133,11 +156,26 @@ static int write_pem(const struct mu_bundle *bundle, const struct mu_cert *cert,
     return found;
 }
 
+static int write_container(const struct mu_bundle *bundle, const struct mu_cert *cert,
+                           const struct mu_key *key, struct mu_buf *ret, struct mu_error *err)
+{
+    const struct mu_secret empty = {.data = (char *)"", .len = 0};
+    const struct mu_pkcs12_swap swap = {
+        .passphrase = bundle->passphrase.data == NULL ? &empty : &bundle->passphrase,
+        .old = bundle->leaf->cert,
+        .cert = cert,
+        .key = key,
+    };
+    return mu_pkcs12_replace(bundle->text.data, bundle->text.len, &swap, ret, err);
+}
+
 int mu_bundle_write(const struct mu_bundle *bundle, const struct mu_cert *cert,
                     const struct mu_key *key, const struct mu_secret *passphrase,
                     struct mu_buf *ret, struct mu_error *err)
 {
     bool pem = bundle->objects.at[0].pem;
+    if (bundle->container)
+        return write_container(bundle, cert, key, ret, err);
     if (pem && write_pem(bundle, cert, key, passphrase, ret, err) != 0)
         return -1;
     if (!pem && bundle->leaf != NULL && cert != NULL)

@@ -19,19 +19,24 @@ struct mu_bundle {
     struct mu_buf text; /* as it was read */
     struct mu_objects objects;
     const struct mu_object *leaf, *key; /* NULL: there is none. Borrowed from `objects` */
+    bool container;                     /* it is a PKCS#12 */
+    struct mu_secret passphrase;        /* which has opened the container */
 };
 
 #define MU_BUNDLE_INIT {.text = MU_BUF_INIT_SECRET}
 
 /*
  * Read `path`; `name` is what errors call it. `leaf` is the first certificate that is not a CA's, or a CA's where
- * there is no other. Fails as mu_objects_load() does, and with MU_E_UNSUPPORTED for containers that cannot be written
- * anew: PKCS#12, and certificates inside PKCS#7.
+ * there is no other. `source` is asked for the passphrase of a PKCS#12 container; NULL: none is taken.
+ * Fails as mu_objects_load() and mu_object_decrypt() do, and with MU_E_UNSUPPORTED for containers that cannot be
+ * written anew: PKCS#12 beside something else, and certificates inside PKCS#7.
  */
-MU_CHECK int mu_bundle_load(const char *path, const char *name, struct mu_bundle *ret,
+MU_CHECK int mu_bundle_load(const char *path, const char *name,
+                            const struct mu_passphrase_source *source, struct mu_bundle *ret,
                             struct mu_error *err);
 /* The same for bytes that are at hand. */
-MU_CHECK int mu_bundle_parse(const char *name, const void *data, size_t len, struct mu_bundle *ret,
+MU_CHECK int mu_bundle_parse(const char *name, const void *data, size_t len,
+                             const struct mu_passphrase_source *source, struct mu_bundle *ret,
                              struct mu_error *err);
 void mu_bundle_clear(struct mu_bundle *bundle);
 MU_AUTO_DEFINE_CLEAR(mu_bundle, mu_bundle_clear)
@@ -44,8 +49,8 @@ MU_CHECK int mu_bundle_key(struct mu_bundle *bundle, const struct mu_passphrase_
 
 /*
  * The file anew: `cert` in the place of the leaf, `key`, protected by `passphrase`, in that of the key; NULL leaves it
- * as it is. Other blocks of PEM stay as they are; text around them, which may tell of the old certificate, goes. `ret`
- * should be secret. Fails with MU_E_NOMEM, MU_E_CRYPTO.
+ * as it is. Other blocks of PEM stay as they are; text around them, which may tell of the old certificate, goes. A
+ * PKCS#12 keeps its passphrase. `ret` should be secret. Fails as mu_pkcs12_replace() does, and with MU_E_NOMEM, MU_E_CRYPTO.
  */
 MU_CHECK int mu_bundle_write(const struct mu_bundle *bundle, const struct mu_cert *cert,
                              const struct mu_key *key, const struct mu_secret *passphrase,

@@ -27,4 +27,19 @@ struct mu_pkcs12 {
 /* Append it, DER, to `ret`. Fails with MU_E_CRYPTO, MU_E_NOMEM. */
 MU_CHECK int mu_pkcs12_make(const struct mu_pkcs12 *what, struct mu_buf *ret, struct mu_error *err);
 
+struct mu_pkcs12_swap {
+    const struct mu_secret *passphrase;
+    const struct mu_cert *old, *cert; /* the second comes in the place of the first */
+    const struct mu_key *key;         /* in the place of the old one's; NULL: that one stays */
+};
+
+/*
+ * A container (DER) anew, appended to `ret`, which should be secret: with the same passphrase, algorithms and costs, and
+ * everything else that is in it. Its passphrase has been found right before.
+ * Fails with MU_E_UNSUPPORTED (the certificate or the key is in it twice, or an algorithm is one that cannot be
+ * written), MU_E_DAMAGED, MU_E_CRYPTO, MU_E_NOMEM.
+ */
+MU_CHECK int mu_pkcs12_replace(const void *data, size_t len, const struct mu_pkcs12_swap *what,
+                               struct mu_buf *ret, struct mu_error *err);
+
 #endif

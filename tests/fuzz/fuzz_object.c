@@ -97,10 +97,10 @@ static void write_anew(const uint8_t *data, size_t size)
     struct mu_error err = MU_ERROR_INIT;
     MU_AUTO_CLEAR(mu_bundle) bundle = MU_BUNDLE_INIT, again = MU_BUNDLE_INIT;
     MU_AUTO_CLEAR(mu_buf) text = MU_BUF_INIT_SECRET;
-    if (mu_bundle_parse("x", data, size, &bundle, &err) != 0 || bundle.leaf == NULL)
+    if (mu_bundle_parse("x", data, size, NULL, &bundle, &err) != 0 || bundle.leaf == NULL)
         return;
     if (mu_bundle_write(&bundle, bundle.leaf->cert, NULL, NULL, &text, &err) != 0 ||
-        mu_bundle_parse("x", mu_buf_str(&text), text.len, &again, &err) != 0 ||
+        mu_bundle_parse("x", mu_buf_str(&text), text.len, NULL, &again, &err) != 0 ||
         again.objects.count != bundle.objects.count || again.leaf == NULL)
         abort();
 }

@@ -5,6 +5,7 @@ import random
 import re
 import shutil
 import stat
+import subprocess
 import threading
 import time
 
@@ -357,14 +358,85 @@ def test_a_key_that_is_not_the_certificates_is_not_overwritten(mutual, ca, tmp_p
     (lambda p: None, "bad"),
     (lambda p: p.write_bytes(p.with_name("a.crt").read_bytes()[:200]), "cut off"),
     (lambda p: p.write_bytes(p.with_name("a.key").read_bytes()), "not a certificate"),
-    (lambda p: openssl("pkcs12", "-export", "-in", p.with_name("a.crt"), "-inkey", p.with_name("a.key"), "-passout",
-                       "pass:", "-out", p), "PKCS#12"),
+    (lambda p: openssl("pkcs12", "-export", "-in", p.with_name("a.crt"), "-nokeys", "-passout", "pass:x", "-out", p),
+     "is protected by a passphrase"),
     (lambda p: openssl("crl2pkcs7", "-nocrl", "-certfile", p.with_name("a.crt"), "-out", p), "PKCS#7"),
 ])
 def test_a_file_that_cannot_be_renewed_is_told_for_what_it_is(mutual, ca, tmp_path, make, said):
     mutual("issue", "client", "a").ok()
     make(tmp_path / "bad")
     mutual("renew", "bad").refused(said, "hint: ")
+
+
+# --- A PKCS#12 container ---
+
+@pytest.fixture
+def container(mutual, ca, tmp_path):
+    """Make a.p12, with its CA, by these options of openssl's."""
+    mutual("issue", "client", "a").ok()
+    (tmp_path / "secret").write_text("correct horse\n")
+
+    def make(*options, password="file:secret"):
+        openssl("pkcs12", "-export", "-in", "a.crt", "-inkey", "a.key", "-certfile", ca / "ca.crt", "-name", "Žąsis",
+                "-passout", password, "-out", "a.p12", *options, cwd=tmp_path)
+        (tmp_path / "a.p12").chmod(0o640)
+        return tmp_path / "a.p12"
+    return make
+
+
+def how_made(path):
+    """Its algorithms and costs, and names, as openssl tells them."""
+    done = subprocess.run(["openssl", "pkcs12", "-in", path, "-passin", "file:secret", "-info", "-noout"], cwd=path.parent,
+                          capture_output=True, text=True, check=True)
+    named = openssl("pkcs12", "-in", path, "-passin", "file:secret", "-nokeys", cwd=path.parent)
+    return done.stderr, sorted(re.findall(r"friendlyName: .*|^subject=.*", named, re.M))
+
+
+@pytest.mark.parametrize("options", [
+    [], ["-keypbe", "PBE-SHA1-3DES", "-certpbe", "PBE-SHA1-3DES", "-macalg", "sha1", "-iter", "100"],
+    ["-certpbe", "NONE"], ["-keypbe", "NONE"],
+    ["-keypbe", "AES-128-CBC", "-certpbe", "AES-192-CBC", "-macalg", "sha512", "-iter", "3000"]])
+def test_a_container_is_renewed_in_its_place_and_made_as_it_was(mutual, ca, container, tmp_path, options):
+    path = container(*options)
+    before, old_key = how_made(path), openssl("pkcs12", "-in", path, "-passin", "file:secret", "-nodes", "-nocerts", cwd=tmp_path)
+    told = mutual("renew", "a.p12", "--passphrase-file", "secret", "--json").ok().json()
+    assert how_made(path) == before
+    new = openssl("pkcs12", "-in", path, "-passin", "file:secret", "-nodes", "-clcerts", cwd=tmp_path)
+    (tmp_path / "new.pem").write_text(new)
+    assert public_key(tmp_path / "new.pem", "x509") == public_key(tmp_path / "new.pem", "pkey") != public_key(tmp_path / "a.crt", "x509")
+    assert old_key not in new and serial(tmp_path / "new.pem") == told["renewed"][0]["certificate"]["serial"]
+    verify(ca / "ca.crt", tmp_path / "new.pem", "client")
+    mutual("verify", "a.p12", "--passphrase-file", "secret").ok()
+
+
+def test_a_container_without_a_passphrase_stays_without(mutual, ca, container, tmp_path):
+    path = container(password="pass:")
+    before = path.read_bytes()
+    mutual("renew", "a.p12").ok()
+    assert path.read_bytes() != before
+    openssl("pkcs12", "-in", path, "-passin", "pass:", "-noout")
+
+
+def test_a_container_may_keep_its_key_and_go_elsewhere(mutual, ca, container, tmp_path):
+    path = container()
+    before = path.read_bytes()
+    mutual("renew", "a.p12", "--passphrase-file", "secret", "--keep-key", "--out", "b").ok()
+    assert path.read_bytes() == before
+    new = openssl("pkcs12", "-in", "b.p12", "-passin", "file:secret", "-nodes", "-clcerts", cwd=tmp_path)
+    (tmp_path / "new.pem").write_text(new)
+    assert public_key(tmp_path / "new.pem", "x509") == public_key(tmp_path / "a.crt", "x509")
+    assert serial(tmp_path / "new.pem") != serial(tmp_path / "a.crt")
+
+
+def test_a_container_that_is_not_due_or_not_opened_stays_as_it_is(mutual, ca, container, tmp_path):
+    path = container()
+    before = path.read_bytes()
+    (tmp_path / "wrong").write_text("battery staple\n")
+    mutual("renew", "a.p12").refused("protected by a passphrase")
+    mutual("renew", "a.p12", "--passphrase-file", "wrong").refused("the passphrase does not open")
+    mutual("renew", "a.crt", "--key", "a.p12", "--passphrase-file", "secret").refused("PKCS#12")
+    assert mutual("renew", "a.p12", "--passphrase-file", "secret", "--due", "33%").code == 3
+    assert path.read_bytes() == before and [action for action, _ in audit(mutual)].count("renew") == 0
 
 
 @pytest.mark.parametrize("words, said", [
