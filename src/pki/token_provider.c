@@ -1,12 +1,15 @@
 /* The way to a token's key through OSSL_STORE and OpenSSL's PKCS#11 provider. */
 
 #include <openssl/core_names.h>
+#include <openssl/crypto.h>
 #include <openssl/err.h>
 #include <openssl/provider.h>
 #include <openssl/store.h>
 #include <openssl/ui.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "base/buf.h"
 #include "base/str.h"
@@ -27,6 +30,18 @@ static struct {
 } modules[MODULES_MAX];
 static size_t module_count;
 
+/* Where OpenSSL looks for it. To let it try costs memory that it does not give back when there is none. */
+static bool is_installed(void)
+{
+    char path[MU_PATH_LEN];
+    const char *dir = secure_getenv("OPENSSL_MODULES");
+    if (dir == NULL)
+        dir = OPENSSL_info(OPENSSL_INFO_MODULES_DIR);
+    int len = snprintf(path, sizeof path, "%s/pkcs11%s", dir == NULL ? "" : dir,
+                       OPENSSL_info(OPENSSL_INFO_DSO_EXTENSION));
+    return len < (int)sizeof path && access(path, R_OK) == 0;
+}
+
 /* NULL: there is no such provider, or no memory. */
 static OSSL_LIB_CTX *use_module(const char *path)
 {
@@ -37,7 +52,8 @@ static OSSL_LIB_CTX *use_module(const char *path)
         OSSL_PARAM_utf8_string("pkcs11-module-path", (char *)path, 0),
         OSSL_PARAM_END,
     };
-    OSSL_LIB_CTX *ctx = module_count == MODULES_MAX ? NULL : OSSL_LIB_CTX_new();
+    bool possible = module_count < MODULES_MAX && is_installed();
+    OSSL_LIB_CTX *ctx = possible ? OSSL_LIB_CTX_new() : NULL;
     if (ctx == NULL || OSSL_PROVIDER_load(ctx, "default") == NULL ||
         OSSL_PROVIDER_load_ex(ctx, "pkcs11", parameters) == NULL) {
         OSSL_LIB_CTX_free(ctx);

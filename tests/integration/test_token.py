@@ -10,13 +10,15 @@ import types
 
 import pytest
 
-from conftest import WAIT
+from conftest import BINARY, WAIT
 from door import Door, connect, context, read_answer
 from terminal import answer
 
 PIN, WRONG = "583910", "111111"
 MODULE = next(iter(glob.glob("/usr/lib/*/softhsm/libsofthsm2.so") + glob.glob("/usr/lib/softhsm/libsofthsm2.so")), None)
-PROVIDER = glob.glob("/usr/lib/*/ossl-modules/pkcs11.so")
+# The provider loads modules in a way (RTLD_DEEPBIND) that a program with AddressSanitizer is stopped for.
+SANITIZED = b"__asan_init" in pathlib.Path(BINARY).read_bytes()
+PROVIDER = not SANITIZED and bool(glob.glob("/usr/lib/*/ossl-modules/pkcs11.so"))
 KINDS = {"ca": ("EC:prime256v1", "01"), "big": ("EC:secp384r1", "02"), "rsa": ("rsa:2048", "03"),
          "server": ("EC:prime256v1", "04"), "client": ("EC:prime256v1", "05"), "twin": ("EC:prime256v1", "06")}
 
@@ -44,6 +46,8 @@ def token(tmp_path_factory):
     (place / "wrong").write_text(WRONG + "\n")
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("SOFTHSM2_CONF", str(place / "softhsm2.conf"))
+        if SANITIZED:
+            patch.setenv("OPENSSL_MODULES", str(place))
         for name in ("home", "edwards"):
             run("softhsm2-util", "--init-token", "--free", "--label", name, "--so-pin", "1234567", "--pin", PIN)
         for name, (kind, number) in KINDS.items():
