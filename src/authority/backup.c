@@ -15,6 +15,7 @@
 #include "authority/authority.h"
 #include "base/time.h"
 #include "pki/object.h"
+#include "pki/seal.h"
 
 #define SETTING "backup" /* "AT SEQ": when it was made, and the last entry of the trail then */
 #define WORK_BACKUP "backup.tmp"
@@ -217,6 +218,23 @@ static int check_place(const struct mu_backup *how, struct mu_error *err)
     return mu_hint(err, "put backups somewhere else, best on another machine");
 }
 
+/* Into the file itself, under the passphrase if there is one. */
+static int stage_backup(const struct mu_backup *how, const char *from, struct mu_stage *stage,
+                        struct mu_error *err)
+{
+    int to;
+    if (how->passphrase == NULL || how->passphrase->data == NULL)
+        return mu_stage_copy(stage, how->path, from, 0600, err);
+    int fd = open(from, O_RDONLY | O_CLOEXEC);
+    if (fd < 0)
+        return mu_fail_errno(err, MU_E_IO, "cannot read %s", from);
+    int result = mu_stage_open(stage, how->path, 0600, &to, err) != 0
+                     ? -1
+                     : mu_seal(fd, to, how->passphrase, err);
+    close(fd);
+    return result;
+}
+
 static int backup_to(const struct mu_backup *how, const struct mu_home *home, const char *work,
                      struct mu_backup_made *ret, struct mu_error *err)
 {
@@ -227,8 +245,7 @@ static int backup_to(const struct mu_backup *how, const struct mu_home *home, co
     MU_AUTO_STRUCT(mu_store) store = NULL;
     if (mu_store_open(home->db, MU_STORE_WRITE, &store, err) != 0 ||
         mu_path_join(work, "mutual.db", path, err) != 0 ||
-        make_copy(&packing, store, path, err) != 0 ||
-        mu_stage_copy(&stage, how->path, path, 0600, err) != 0 ||
+        make_copy(&packing, store, path, err) != 0 || stage_backup(how, path, &stage, err) != 0 ||
         mu_stage_commit(&stage, err) != 0 || hash_file(how->path, &ret->size, ret->sha256, err) != 0)
         return -1;
     return mu_store_change(store, note_backup, &note, err);
@@ -306,11 +323,11 @@ static int drop_files(struct mu_store *store, void *arg, struct mu_error *err)
     return mu_store_file_drop_all(store, err);
 }
 
-/* Where the file begins as a database does. What follows is for the database to judge. */
-static int check_kind(const char *path, struct mu_error *err)
+/* Where the file begins as a database does, or as what is under a passphrase. What follows is for others to judge. */
+static int check_kind(const char *path, bool *ret_sealed, struct mu_error *err)
 {
     static const char magic[] = "SQLite format 3";
-    char head[sizeof magic] = "";
+    char head[MU_SEAL_HEAD_LEN + sizeof magic] = "";
     int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY);
     if (fd < 0)
         return mu_fail_errno(err, errno == ENOENT ? MU_E_NOT_FOUND : MU_E_IO, "cannot read %s",
@@ -321,7 +338,8 @@ static int check_kind(const char *path, struct mu_error *err)
         return mu_fail_errno(err, MU_E_IO, "cannot read %s", path);
     if (n == 0)
         return mu_fail(err, MU_E_EMPTY, "%s is empty", path);
-    if (n == sizeof head && memcmp(head, magic, sizeof head) == 0)
+    *ret_sealed = mu_seal_is(head, (size_t)n);
+    if (*ret_sealed || (n == sizeof head && memcmp(head, magic, sizeof magic) == 0))
         return 0;
     mu_fail(err, MU_E_WRONG_KIND, "%s is not a backup", path);
     return mu_hint(err, "give a file that mutual backup has made");
@@ -342,6 +360,25 @@ static int check_whole(const struct mu_restore *how, const char *packed, struct 
     return mu_hint(err, "restore from another backup");
 }
 
+static int stage_packed(const struct mu_restore *how, const char *packed, struct mu_stage *stage,
+                        struct mu_error *err)
+{
+    bool sealed;
+    int to;
+    if (check_kind(how->path, &sealed, err) != 0)
+        return -1;
+    if (!sealed)
+        return mu_stage_copy(stage, packed, how->path, 0600, err);
+    int fd = open(how->path, O_RDONLY | O_CLOEXEC | O_NOCTTY);
+    if (fd < 0)
+        return mu_fail_errno(err, MU_E_IO, "cannot read %s", how->path);
+    int result = mu_stage_open(stage, packed, 0600, &to, err) != 0
+                     ? -1
+                     : mu_unseal(how->path, fd, to, how->source, err);
+    close(fd);
+    return result;
+}
+
 /* The file itself is left as it is: what is done to records (schemas change) is done to a copy. */
 static int unpack(const struct mu_restore *how, struct unpacking *u, struct mu_error *err)
 {
@@ -350,8 +387,7 @@ static int unpack(const struct mu_restore *how, struct unpacking *u, struct mu_e
     MU_AUTO_STRUCT(mu_store) store = NULL;
     if (mu_path_join(u->dir, "packed", packed, err) != 0 ||
         mu_path_join(u->dir, "mutual.db", db, err) != 0 ||
-        mu_stage_copy(&stage, packed, how->path, 0600, err) != 0 ||
-        mu_stage_commit(&stage, err) != 0)
+        stage_packed(how, packed, &stage, err) != 0 || mu_stage_commit(&stage, err) != 0)
         return -1;
     if (check_whole(how, packed, err) != 0 ||
         mu_store_open(packed, MU_STORE_WRITE, &store, err) != 0)
@@ -403,7 +439,7 @@ static int try_out(const struct mu_restore *how, const char *dir, struct mu_rest
     const struct mu_store_filter all = {.now = how->now};
     MU_AUTO_STRUCT(mu_authority) authority = NULL;
     if (hash_file(how->path, &size, sha256, err) != 0 ||
-        mu_authority_open(dir, how->source, &authority, err) != 0)
+        mu_authority_open(dir, how->key_source, &authority, err) != 0)
         return -1;
     struct mu_store *store = mu_authority_store(authority);
     const struct mu_cert *cert = mu_authority_cert(authority);
@@ -476,8 +512,9 @@ static int restore_into(const struct mu_restore *how, const struct mu_home *home
 int mu_authority_restore(const struct mu_restore *how, struct mu_restored *ret, struct mu_error *err)
 {
     struct mu_home home;
+    bool sealed;
     int lock = -1;
-    if (mu_home_paths(how->home, &home, err) != 0 || check_kind(how->path, err) != 0 ||
+    if (mu_home_paths(how->home, &home, err) != 0 || check_kind(how->path, &sealed, err) != 0 ||
         mu_dir_make(how->home, 0700, err) != 0 ||
         mu_home_lock(&home, MU_HOME_ALONE, &lock, err) != 0)
         return -1;

@@ -4,7 +4,7 @@
 /*
  * A whole authority in one file, made while others go on working, and an authority made from such a file. The file is
  * a copy of the records as of one moment, with the other files of the home in it: an SQLite database, 0600, which
- * holds the CA's key as it is in the home.
+ * holds the CA's key as it is in the home; with a passphrase, what seal.h makes of that.
  */
 
 #include <stdbool.h>
@@ -21,7 +21,8 @@
 
 struct mu_backup {
     const char *home, *path;
-    bool force; /* replace a file that is there */
+    const struct mu_secret *passphrase; /* protects the file; NULL or empty: nothing does */
+    bool force;                         /* replace a file that is there */
     time_t now;
 };
 
@@ -47,7 +48,8 @@ MU_CHECK int mu_backup_last(struct mu_store *store, time_t *ret_at, int64_t *ret
 
 struct mu_restore {
     const char *path, *home;
-    const struct mu_passphrase_source *source; /* for the CA's key */
+    const struct mu_passphrase_source *source;     /* for the file */
+    const struct mu_passphrase_source *key_source; /* for the CA's key */
     bool force; /* an authority that is there already is moved into old-<date>/, never lost */
     time_t now;
 };
@@ -66,7 +68,7 @@ MU_AUTO_DEFINE_CLEAR(mu_restored, mu_restored_clear)
  * Everything is made and checked before anything is put in place: the records are whole, and the key is the
  * certificate's. One that is killed leaves no authority, or a whole one; it can be repeated.
  * Fails with MU_E_EXISTS (there is an authority, and no `force`), MU_E_WRONG_KIND, MU_E_DAMAGED, MU_E_KEY_MISMATCH,
- * MU_E_PASSPHRASE_NEEDED, MU_E_STORE_NEWER, MU_E_STORE, MU_E_IO.
+ * MU_E_PASSPHRASE_NEEDED, MU_E_PASSPHRASE_WRONG, MU_E_STORE_NEWER, MU_E_STORE, MU_E_IO.
  */
 MU_CHECK int mu_authority_restore(const struct mu_restore *how, struct mu_restored *ret,
                                   struct mu_error *err);

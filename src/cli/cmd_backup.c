@@ -4,17 +4,19 @@
 #include "authority/backup.h"
 #include "cli/cmd.h"
 #include "cli/describe.h"
+#include "cli/passphrase.h"
 #include "cli/print.h"
 
-static void show(const struct mu_args *args, const char *path, const struct mu_backup_made *made)
+static void show(const struct mu_args *args, const char *path, bool sealed,
+                 const struct mu_backup_made *made)
 {
     MU_AUTO_CLEAR(mu_buf) files = MU_BUF_INIT;
     if (mu_args_json(args)) {
-        mu_print_json(json_pack("{s:s, s:I, s:s, s:o, s:o, s:b, s:b}", "file", path, "size",
+        mu_print_json(json_pack("{s:s, s:I, s:s, s:o, s:o, s:b, s:b, s:b}", "file", path, "size",
                                 (json_int_t)made->size, "sha256", made->sha256, "files",
                                 mu_strs_json(&made->files), "left_out",
                                 mu_strs_json(&made->left_out), "key_open", (int)made->key_open,
-                                "key_in_token", (int)made->key_in_token));
+                                "key_in_token", (int)made->key_in_token, "encrypted", (int)sealed));
         return;
     }
     mu_buf_adds(&files, "mutual.db");
@@ -22,23 +24,30 @@ static void show(const struct mu_args *args, const char *path, const struct mu_b
         mu_buf_addf(&files, ", %s", made->files.at[i]);
     printf("made the backup %s\n", path);
     mu_fact("holds", "%s", mu_buf_str(&files));
+    if (sealed)
+        mu_fact("protected", "by the passphrase, without which nobody opens it");
     mu_fact("size", "%lld bytes", (long long)made->size);
     mu_fact("SHA-256", "%s", made->sha256);
 }
 
 static int run(const struct mu_args *args, struct mu_error *err)
 {
+    bool sealed = mu_args_given(args, "passphrase-file");
+    MU_AUTO_CLEAR(mu_secret) passphrase = MU_SECRET_INIT;
+    if (sealed && mu_passphrase_for_new_key(args, &passphrase, err) != 0)
+        return -1;
     struct mu_backup how = {.home = mu_args_home(args),
                             .path = mu_args_at(args, 0),
+                            .passphrase = &passphrase,
                             .force = mu_args_given(args, "force"),
                             .now = time(NULL)};
     MU_AUTO_CLEAR(mu_backup_made) made = {.size = 0};
     if (mu_authority_backup(&how, &made, err) != 0)
         return -1;
-    show(args, how.path, &made);
+    show(args, how.path, sealed, &made);
     for (size_t i = 0; i < made.left_out.count; i++)
         mu_warn("%s is not in it: only files are, of up to 16 MiB", made.left_out.at[i]);
-    if (made.key_open)
+    if (made.key_open && !sealed)
         mu_note("it holds the CA's key without a passphrase: keep it as you keep the key");
     if (made.key_in_token)
         mu_note(
@@ -47,6 +56,7 @@ static int run(const struct mu_args *args, struct mu_error *err)
 }
 
 static const struct mu_opt opts[] = {
+    {"passphrase-file", 0, "FILE", "put it under the passphrase in FILE (first line)", NULL, false},
     {"force", 0, NULL, "replace a file that is there", NULL, false},
     {0},
 };
@@ -58,8 +68,9 @@ const struct mu_cmd mu_cmd_backup = {
     .details =
         "The records as of one moment, and the other files of the home directory: certificates, keys as they\n"
         "are, policy. Others may issue and revoke meanwhile. The file (an SQLite database) is readable by its\n"
-        "owner only; it holds the CA's key, protected if the key is: see mutual ca passwd. No passphrase is\n"
-        "needed. mutual restore makes a CA of it again.",
+        "owner only; it holds the CA's key, protected if the key is: see mutual ca passwd, whose passphrase is not\n"
+        "needed. With --passphrase-file the whole file is encrypted under a passphrase of its own (CMS with\n"
+        "AES-256-GCM, which openssl cms reads, too). mutual restore makes a CA of it again.",
     .example = "mutual backup my-ca.backup\n"
                "mutual backup my-ca.backup --force --json",
     .opts = opts,

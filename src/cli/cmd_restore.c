@@ -41,10 +41,13 @@ static time_t next_second(void)
 static int run(const struct mu_args *args, struct mu_error *err)
 {
     char date[MU_DATE_LEN];
+    const struct mu_passphrase_option key_option = {args, "key-passphrase-file"};
     struct mu_passphrase_source source = mu_passphrase_source(args);
+    struct mu_passphrase_source key_source = mu_passphrase_source_of(&key_option);
     struct mu_restore how = {.path = mu_args_at(args, 0),
                              .home = mu_args_home(args),
                              .source = &source,
+                             .key_source = &key_source,
                              .force = mu_args_given(args, "force"),
                              .now = next_second()};
     MU_AUTO_CLEAR(mu_restored) restored = {.cert = NULL};
@@ -65,7 +68,9 @@ static int run(const struct mu_args *args, struct mu_error *err)
 
 static const struct mu_opt opts[] = {
     {"force", 0, NULL, "a CA that is there already is moved aside", NULL, false},
-    MU_PASSPHRASE_OPT,
+    {"passphrase-file", 0, "FILE",
+     "read the passphrase from FILE (first line): the backup's, the key's", NULL, false},
+    {"key-passphrase-file", 0, "FILE", "read the CA key's from another one", NULL, false},
     {0},
 };
 
@@ -75,8 +80,8 @@ const struct mu_cmd mu_cmd_restore = {
     .summary = "make the CA again from a backup",
     .details =
         "Nothing is put into the home directory before all of it has been checked: the records are whole, and\n"
-        "the key is the certificate's, for which its passphrase is needed if it has one. A CA that is there\n"
-        "already is refused, or with --force moved aside into old-<date>/. The restored CA uses no serial\n"
+        "the key is the certificate's, for which its passphrase is needed if it has one, besides the backup's. A CA that\n"
+        "is there already is refused, or with --force moved aside into old-<date>/. The restored CA uses no serial\n"
         "number and no revocation list number again.",
     .example = "mutual restore my-ca.backup --home restored\n"
                "mutual restore my-ca.backup --force",

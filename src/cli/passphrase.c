@@ -115,6 +115,18 @@ struct mu_passphrase_source mu_passphrase_source(const struct mu_args *args)
     return (struct mu_passphrase_source){.ask = ask, .arg = (void *)args};
 }
 
+static int ask_by_option(void *arg, const char *what, struct mu_secret *ret, struct mu_error *err)
+{
+    const struct mu_passphrase_option *option = arg;
+    const char *path = mu_args_value(option->args, option->opt);
+    return path != NULL ? from_file(path, ret, err) : ask((void *)option->args, what, ret, err);
+}
+
+struct mu_passphrase_source mu_passphrase_source_of(const struct mu_passphrase_option *option)
+{
+    return (struct mu_passphrase_source){.ask = ask_by_option, .arg = (void *)option};
+}
+
 int mu_passphrase_for_new_key(const struct mu_args *args, struct mu_secret *ret,
                               struct mu_error *err)
 {

@@ -20,6 +20,13 @@
  */
 struct mu_passphrase_source mu_passphrase_source(const struct mu_args *args);
 
+/* The same, but the file is named by the option `opt` alone, where that is given. `opt` is borrowed, too. */
+struct mu_passphrase_option {
+    const struct mu_args *args;
+    const char *opt;
+};
+struct mu_passphrase_source mu_passphrase_source_of(const struct mu_passphrase_option *option);
+
 /*
  * A passphrase for a new key: empty (`ret->data` NULL) unless a file is named. Never asks: a key without
  * a passphrase is the default. Fails when the file cannot be read or its first line is empty.

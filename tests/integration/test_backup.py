@@ -4,11 +4,14 @@ import re
 import shutil
 import signal
 import sqlite3
+import subprocess
 import time
 
 import pytest
 
+from conftest import WAIT, Mutual
 from made import files, mode, serial, verify
+from terminal import answer
 
 
 def names(mutual, **how):
@@ -102,6 +105,47 @@ def test_a_protected_key(mutual, home, tmp_path):
     assert files(new) == [], "nothing is put in place before it is known to work"
     mutual("restore", "b", "--passphrase-file", "secret", home=new).ok()
     mutual("issue", "client", "a", "--passphrase-file", "secret", home=new).ok()
+
+
+def test_a_backup_under_a_passphrase_of_its_own(mutual, ca, tmp_path):
+    (tmp_path / "secret").write_text("correct horse\n")
+    (tmp_path / "wrong").write_text("battery staple\n")
+    mutual("issue", "client", "before").ok()
+    shown = mutual("backup", "b", "--passphrase-file", "secret").ok()
+    assert "protected" in shown.stdout and shown.stderr == "" and mode(tmp_path / "b") == 0o600
+    data = (tmp_path / "b").read_bytes()
+    assert not any(word in data for word in (b"SQLite", b"PRIVATE KEY", b"ca.key", b"before", b"correct horse"))
+    new = tmp_path / "new"
+    mutual("restore", "b", home=new, start_new_session=True).refused("b is protected by a passphrase")
+    mutual("restore", "b", "--passphrase-file", "wrong", home=new).refused("the passphrase does not open b")
+    (tmp_path / "cut").write_bytes(data[:-20])
+    (tmp_path / "altered").write_bytes(data[:8000] + bytes([data[8000] ^ 1]) + data[8001:])
+    for name in ("cut", "altered"):
+        mutual("restore", name, "--passphrase-file", "secret", home=new).refused(f"{name} is damaged")
+    assert files(new) == []
+    mutual("restore", "b", "--passphrase-file", "secret", home=new).ok()
+    assert (new / "ca.key").read_bytes() == (ca / "ca.key").read_bytes() and names(mutual, home=new) == ["before"]
+
+    opened = subprocess.run(["openssl", "cms", "-decrypt", "-binary", "-inform", "DER", "-in", tmp_path / "b",
+                             "-pwri_password", "correct horse"], capture_output=True, check=True, timeout=WAIT).stdout
+    assert opened.startswith(b"SQLite format 3")
+
+
+def test_the_key_in_it_may_have_another_passphrase(mutual, home, tmp_path):
+    (tmp_path / "one").write_text("correct horse\n")
+    (tmp_path / "two").write_text("battery staple\n")
+    mutual("init", "--passphrase-file", "one").ok()
+    told = mutual("backup", "b", "--passphrase-file", "two", "--json").ok().json()
+    assert told["encrypted"] is True and told["key_open"] is False
+    new = tmp_path / "new"
+    mutual("restore", "b", "--passphrase-file", "two", home=new).refused("the passphrase does not open the key")
+    assert files(new) == []
+    code, shown = answer(Mutual(new, tmp_path), ["restore", "b"], ["battery staple", "correct horse"])
+    assert code == 0 and "Passphrase for b: " in shown, shown
+    mutual("restore", "b", "--passphrase-file", "two", "--key-passphrase-file", "one", "--force", home=new).ok()
+    (tmp_path / "empty").write_text("\n")
+    mutual("backup", "c", "--passphrase-file", "empty").refused("empty first line")
+    assert mutual("backup", "d", "--json", env={"MUTUAL_PASSPHRASE_FILE": "two"}).ok().json()["encrypted"] is False
 
 
 def test_existing_files_and_bad_places(mutual, ca, backup, tmp_path):
