@@ -453,6 +453,30 @@ static int try_out(const struct mu_restore *how, const char *dir, struct mu_rest
     return mu_authority_change(authority, note_restore, &r, how->now, err);
 }
 
+/* The records into a database on a server, and its URL where the home will say where they are. */
+static int fill_database(const struct mu_restore *how, struct unpacking *u, struct mu_error *err)
+{
+    char db[MU_PATH_LEN], url[MU_PATH_LEN], hash[MU_HASH_LEN + 1];
+    int64_t tip;
+    MU_AUTO_STRUCT(mu_store) from = NULL;
+    MU_AUTO_STRUCT(mu_store) to = NULL;
+    if (mu_path_join(u->dir, "mutual.db", db, err) != 0 ||
+        mu_path_join(u->dir, "store", url, err) != 0 ||
+        mu_store_open(db, MU_STORE_READ, &from, err) != 0 ||
+        mu_store_open(how->store, MU_STORE_WRITE, &to, err) != 0 ||
+        mu_store_trail_tip(to, &tip, hash, err) != 0)
+        return -1;
+    if (tip > 0) {
+        mu_fail(err, MU_E_EXISTS, "there are records of a CA in that database already");
+        return mu_hint(err, "name an empty database");
+    }
+    if (mu_file_write(url, how->store, strlen(how->store), 0600, false, err) != 0)
+        return -1;
+    if (mu_strs_add(&u->names, "store") != 0)
+        return mu_fail_nomem(err);
+    return mu_store_transfer(from, to, err);
+}
+
 static int move_in(const struct mu_home *home, const char *dir, const char *name, time_t now,
                    char old[MU_PATH_LEN], struct mu_error *err)
 {
@@ -464,12 +488,13 @@ static int move_in(const struct mu_home *home, const char *dir, const char *name
 }
 
 /* The certificate comes last, because it makes a directory the home of an authority. */
-static int put_in_place(const struct mu_home *home, const struct unpacking *u, time_t now,
-                        char old[MU_PATH_LEN], struct mu_error *err)
+static int put_in_place(const struct mu_restore *how, const struct mu_home *home,
+                        const struct unpacking *u, char old[MU_PATH_LEN], struct mu_error *err)
 {
+    time_t now = how->now;
     if (mu_home_move_aside(home, now, old, err) != 0 ||
         mu_home_make_way(home, "store", now, old, err) != 0 ||
-        move_in(home, u->dir, "mutual.db", now, old, err) != 0)
+        (how->store == NULL && move_in(home, u->dir, "mutual.db", now, old, err) != 0))
         return -1;
     for (size_t i = 0; i < u->names.count; i++)
         if (!mu_str_equal(u->names.at[i], "ca.crt") &&
@@ -502,9 +527,10 @@ static int restore_into(const struct mu_restore *how, const struct mu_home *home
         return -1;
     MU_AUTO_CLEAR(unpacking) u = {.dir = made, .err = err};
     int result = mu_path_join(work, "home", made, err) != 0 || mu_dir_make(made, 0700, err) != 0 ||
-                         unpack(how, &u, err) != 0 || try_out(how, made, ret, err) != 0
+                         unpack(how, &u, err) != 0 || try_out(how, made, ret, err) != 0 ||
+                         (how->store != NULL && fill_database(how, &u, err) != 0)
                      ? -1
-                     : put_in_place(home, &u, how->now, ret->old, err);
+                     : put_in_place(how, home, &u, ret->old, err);
     mu_home_work_end(work, lock);
     return result;
 }
@@ -514,7 +540,8 @@ int mu_authority_restore(const struct mu_restore *how, struct mu_restored *ret, 
     struct mu_home home;
     bool sealed;
     int lock = -1;
-    if (mu_home_paths(how->home, &home, err) != 0 || check_kind(how->path, &sealed, err) != 0 ||
+    if ((how->store != NULL && mu_store_check_url(how->store, err) != 0) ||
+        mu_home_paths(how->home, &home, err) != 0 || check_kind(how->path, &sealed, err) != 0 ||
         mu_dir_make(how->home, 0700, err) != 0 ||
         mu_home_lock(&home, MU_HOME_ALONE, &lock, err) != 0)
         return -1;

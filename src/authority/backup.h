@@ -50,6 +50,8 @@ struct mu_restore {
     const char *path, *home;
     const struct mu_passphrase_source *source;     /* for the file */
     const struct mu_passphrase_source *key_source; /* for the CA's key */
+    const char *
+        store; /* the URL of a PostgreSQL database for the records, without any yet; NULL: mutual.db */
     bool force; /* an authority that is there already is moved into old-<date>/, never lost */
     time_t now;
 };
@@ -66,7 +68,8 @@ MU_AUTO_DEFINE_CLEAR(mu_restored, mu_restored_clear)
 
 /*
  * Everything is made and checked before anything is put in place: the records are whole, and the key is the
- * certificate's. One that is killed leaves no authority, or a whole one; it can be repeated.
+ * certificate's. One that is killed leaves no authority, or a whole one; it can be repeated, though not into a database
+ * that it has filled already.
  * Fails with MU_E_EXISTS (there is an authority, and no `force`), MU_E_WRONG_KIND, MU_E_DAMAGED, MU_E_KEY_MISMATCH,
  * MU_E_PASSPHRASE_NEEDED, MU_E_PASSPHRASE_WRONG, MU_E_STORE_NEWER, MU_E_STORE, MU_E_IO.
  */

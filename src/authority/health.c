@@ -223,12 +223,12 @@ static void look_at_backup(struct visit *v)
     char date[MU_DATE_LEN], when[MU_SPAN_LEN];
     time_t at;
     int64_t since;
-    if (mu_store_is_postgres(v->home.db)) {
-        find(v, MU_F_BACKUP_GOOD, "the records are backed up by the means of their database");
-        return;
-    }
     if (v->store == NULL || mu_backup_last(v->store, &at, &since, &err) != 0)
         return;
+    if (at == 0 && mu_store_is_postgres(v->home.db)) {
+        find(v, MU_F_BACKUP_GOOD, "the records are left to the backups of their database");
+        return;
+    }
     mu_date(at, date);
     mu_relative(at, v->how->now, when);
     if (at == 0)

@@ -67,7 +67,8 @@ const struct mu_cmd mu_cmd_backup = {
     .summary = "put the whole CA into one file, while it is in use",
     .details =
         "The records as of one moment, and the other files of the home directory: certificates, keys as they\n"
-        "are, policy. Others may issue and revoke meanwhile. The file (an SQLite database) is readable by its\n"
+        "are, policy. Others may issue and revoke meanwhile. The file (an SQLite database, also where the\n"
+        "records are in PostgreSQL) is readable by its\n"
         "owner only; it holds the CA's key, protected if the key is: see mutual ca passwd, whose passphrase is not\n"
         "needed. With --passphrase-file the whole file is encrypted under a passphrase of its own (CMS with\n"
         "AES-256-GCM, which openssl cms reads, too). mutual restore makes a CA of it again.",

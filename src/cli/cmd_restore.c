@@ -48,6 +48,7 @@ static int run(const struct mu_args *args, struct mu_error *err)
                              .home = mu_args_home(args),
                              .source = &source,
                              .key_source = &key_source,
+                             .store = mu_args_value(args, "store"),
                              .force = mu_args_given(args, "force"),
                              .now = next_second()};
     MU_AUTO_CLEAR(mu_restored) restored = {.cert = NULL};
@@ -67,6 +68,7 @@ static int run(const struct mu_args *args, struct mu_error *err)
 }
 
 static const struct mu_opt opts[] = {
+    {"store", 0, "URL", "keep the records in PostgreSQL: postgresql://HOST/DATABASE", NULL, false},
     {"force", 0, NULL, "a CA that is there already is moved aside", NULL, false},
     {"passphrase-file", 0, "FILE",
      "read the passphrase from FILE (first line): the backup's, the key's", NULL, false},
@@ -82,7 +84,8 @@ const struct mu_cmd mu_cmd_restore = {
         "Nothing is put into the home directory before all of it has been checked: the records are whole, and\n"
         "the key is the certificate's, for which its passphrase is needed if it has one, besides the backup's. A CA that\n"
         "is there already is refused, or with --force moved aside into old-<date>/. The restored CA uses no serial\n"
-        "number and no revocation list number again.",
+        "number and no revocation list number again. Its records are in mutual.db, whatever database they were in,\n"
+        "or with --store in a PostgreSQL database that has none yet.",
     .example = "mutual restore my-ca.backup --home restored\n"
                "mutual restore my-ca.backup --force",
     .opts = opts,

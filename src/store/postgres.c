@@ -6,6 +6,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
 
 #include "base/buf.h"
 #include "base/library.h"
@@ -15,7 +17,7 @@
 enum {
     SCHEMA_VERSION = 1,
     COLUMNS_MAX = 20,
-    VALUES_MAX = 16,
+    VALUES_MAX = 20,
     CHUNK = 500, /* rows fetched at a time, so that a million need no memory */
     CONNECT_TIMEOUT_S = 15,
     SET_UP_TRIES = 10,
@@ -365,11 +367,18 @@ static int check(struct mu_store *store, struct mu_error *err)
     return exec(of(store), "SELECT count(*) FROM certificate", "cannot read", err);
 }
 
+/* Into a file of SQLite's, where what comes with a backup can lie beside it. */
 static int copy(struct mu_store *store, const char *path, struct mu_error *err)
 {
-    mu_fail(err, MU_E_UNSUPPORTED, "the records in %s cannot be copied to the file %s",
-            of(store)->name, path);
-    return mu_hint(err, "back the database up with its own means: pg_dump");
+    struct stat st;
+    MU_AUTO_STRUCT(mu_store) to = NULL;
+    if (lstat(path, &st) == 0)
+        return mu_fail(err, MU_E_EXISTS, "%s is there already", path);
+    if (mu_store_open_sqlite(path, MU_STORE_WRITE, &to, err) == 0 &&
+        mu_store_transfer(store, to, err) == 0)
+        return 0;
+    unlink(path);
+    return -1;
 }
 
 static const struct mu_store_engine engine = {

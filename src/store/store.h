@@ -272,11 +272,15 @@ MU_CHECK int mu_store_set(struct mu_store *store, const char *name, const char *
 /* Is everything in it whole? Fails with MU_E_STORE, saying what is not. */
 MU_CHECK int mu_store_check(struct mu_store *store, struct mu_error *err);
 
-/* A copy as of one moment, made while others go on writing, at `path`, which must not be there. Only of a store
- * in a file. Fails with MU_E_STORE, MU_E_EXISTS, MU_E_UNSUPPORTED. */
+/* A copy as of one moment, made while others go on writing, in the file `path`, which must not be there: an SQLite
+ * database, whatever this one is. Fails with MU_E_STORE, MU_E_EXISTS. */
 MU_CHECK int mu_store_copy(struct mu_store *store, const char *path, struct mu_error *err);
 
-/* Files that a copy carries along, for a backup. Those that write must be called inside a change. */
+/* All records of `from`, as of one moment, into `to`, which has none; in one change. Fails as both do. */
+MU_CHECK int mu_store_transfer(struct mu_store *from, struct mu_store *to, struct mu_error *err);
+
+/* Files that a copy carries along, for a backup. Only of a store in a file; those that write must be called inside
+ * a change. */
 struct mu_store_file {
     const char *name; /* unique */
     mode_t mode;

@@ -3,6 +3,7 @@ import concurrent.futures
 import os
 import pathlib
 import random
+import sqlite3
 import subprocess
 import time
 
@@ -37,13 +38,84 @@ def test_the_engine_keeps_the_promises_that_sqlite_keeps(database):
     assert "postgres: a_change_that_fails_leaves_no_trace_and_says_why" in done.stdout + done.stderr
 
 
-def test_a_backup_is_left_to_the_database(mutual, home, database, tmp_path):
+ORDER = {"certificate": "id", "crl": "id", "trail": "seq", "trail_head": "seq", "ca": "since", "setting": "name"}
+
+
+def tables(server, database):
+    """Every table, as rows of text in the order in which they came; but the schema's version and rows' numbers."""
+    name = database.split("?")[0].rpartition("/")[2]
+    found = {}
+    for table in server.sql("SELECT table_name FROM information_schema.tables WHERE table_schema = 'public'", name).split():
+        columns = server.sql(f"SELECT column_name FROM information_schema.columns WHERE table_name = '{table}' AND "
+                             "column_name <> 'id' ORDER BY column_name", name).split()
+        shown = ", ".join(f"encode({one}, 'hex')" if one in ("der", "signature") else one for one in columns)
+        where = " WHERE name NOT IN ('schema', 'backup')" if table == "setting" else ""
+        found[table] = (columns, [line.split("|") for line in server.sql(
+            f"SELECT {shown} FROM {table}{where} ORDER BY {ORDER[table]}", name).splitlines()])
+    return found
+
+
+def rows_in_file(path, table, columns):
+    with sqlite3.connect(path) as db:
+        where = " WHERE name <> 'backup'" if table == "setting" else ""
+        rows = db.execute(f"SELECT {', '.join(columns)} FROM {table}{where} ORDER BY {ORDER[table]}").fetchall()
+    db.close()
+    return [["" if one is None else one.hex() if isinstance(one, bytes) else str(one) for one in row] for row in rows]
+
+
+@pytest.fixture
+def busy(mutual, database):
+    """A CA that has done a bit of everything."""
     mutual("init", "--store", database).ok()
-    mutual("issue", "client", "alice").ok()
-    mutual("backup", "b").refused("cannot be copied", "pg_dump")
-    assert not (tmp_path / "b").exists() and sorted(os.listdir(home)) == ["ca.crt", "ca.key", "store"]
-    assert "by the means of their database" in mutual("health").ok().stdout
-    assert "alice" in mutual("show", "alice").ok().stdout
+    mutual("crl", "--url", "http://pki.example.com/", "--partitions", "2").ok()
+    for name in ("alice", "bob", "carol"):
+        mutual("issue", "client", name).ok()
+    mutual("revoke", "alice").ok()
+    mutual("revoke", "bob", "--reason", "hold").ok()
+    return database
+
+
+def test_a_backup_has_every_row_of_every_table(mutual, busy, server, tmp_path):
+    before = tables(server, busy)
+    assert "left to the backups of their database" in mutual("health").stdout
+    mutual("backup", "b").ok()
+    assert "the last backup was made" in mutual("health").stdout
+    new = tmp_path / "new"
+    mutual("restore", "b", home=new).ok()
+    assert sorted(os.listdir(new)) == ["ca.crl", "ca.crt", "ca.key", "mutual.db"]
+    for table, (columns, rows) in before.items():
+        assert rows and rows_in_file(new / "mutual.db", table, columns)[:len(rows)] == rows, table
+    mutual("audit", "verify", home=new).ok()
+    mutual("issue", "client", "dave", home=new).ok()
+    assert [one["name"] for one in mutual("list", "--json", home=new).ok().json_lines()] == ["alice", "bob", "carol", "dave"]
+
+
+def test_it_can_be_restored_into_another_database(mutual, busy, server, tmp_path):
+    before = tables(server, busy)
+    mutual("backup", "b").ok()
+    server.sql("CREATE DATABASE other")
+    other, new = server.url("other"), tmp_path / "new"
+    mutual("restore", "b", "--store", busy, home=new).refused("records of a CA in that database already")
+    mutual("restore", "b", "--store", "mysql://x/y", home=new).refused("postgresql://", code=2)
+    assert not new.exists() or os.listdir(new) == []
+    mutual("restore", "b", "--store", other, home=new).ok()
+    assert sorted(os.listdir(new)) == ["ca.crl", "ca.crt", "ca.key", "store"] and (new / "store").read_text() == other
+    after = tables(server, other)
+    for table, (_, rows) in before.items():
+        assert rows and after[table][1][:len(rows)] == rows, table
+    mutual("issue", "client", "dave", home=new).ok()
+    mutual("revoke", "dave", home=new).ok()
+    mutual("audit", "verify", home=new).ok()
+
+
+def test_backups_while_others_issue_are_as_of_one_moment(mutual, busy, tmp_path):
+    issuing = [mutual.start("issue", "client", f"c{n}", "--out", tmp_path / f"c{n}") for n in range(8)]
+    for n in range(3):
+        mutual("backup", f"b{n}").ok()
+    assert [process.wait(60) for process in issuing] == [0] * 8
+    for n in range(3):
+        mutual("restore", f"b{n}", home=tmp_path / f"home{n}").ok()
+        mutual("audit", "verify", home=tmp_path / f"home{n}").ok()
 
 
 def test_an_authority_on_postgresql_does_all_that_one_on_a_file_does(mutual, home, database, tmp_path):
