@@ -492,12 +492,31 @@ static int find(const struct mu_pkcs11_uri *uri, const struct mu_passphrase_sour
     return find_key(&look, uri, place, err);
 }
 
+/* A certificate is made of the public half, which an EC key in a token need not have with it. */
+static int check_public_half(const struct mu_key *key, const struct mu_token_place *place,
+                             struct mu_error *err)
+{
+    unsigned char pin[32];
+    char token[80];
+    if (mu_key_pin(key, pin, err) == 0)
+        return 0;
+    mu_fail(err, MU_E_TOKEN, "the token \"%s\" does not have the public half of the key",
+            mu_str_printable(place->token, strlen(place->token), token, sizeof token));
+    return mu_hint(err,
+                   "write the public key to it, under the same id: pkcs11-tool --module MODULE --login "
+                   "--write-object FILE --type pubkey --id ID");
+}
+
 static int open_found(const struct mu_token_place *place, struct mu_key **ret, struct mu_error *err)
 {
+    MU_AUTO_STRUCT(mu_key) key = NULL;
     EVP_PKEY *evp = mu_token_evp_provider(place, err);
     if (evp == NULL && (err->code != MU_OK || mu_token_evp_libp11(place, &evp, err) != 0))
         return -1;
-    return mu_key_wrap(evp, ret, err);
+    if (mu_key_wrap(evp, &key, err) != 0 || check_public_half(key, place, err) != 0)
+        return -1;
+    *ret = mu_take(&key);
+    return 0;
 }
 
 int mu_token_key_open(const struct mu_pkcs11_uri *uri, const struct mu_passphrase_source *source,

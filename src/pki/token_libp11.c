@@ -41,6 +41,13 @@ static int fail(const char *what, const struct mu_token_place *place, struct mu_
                                             sizeof token));
 }
 
+static int fail_to_list(const struct mu_token_place *place, struct mu_error *err)
+{
+    fail("cannot list the keys", place, err);
+    return mu_hint(
+        err, "an Ed25519 key may lie in it, which libp11 does not bear: put it into another token");
+}
+
 static int use_module(const struct mu_token_place *place, size_t *ret, struct mu_error *err)
 {
     for (*ret = 0; *ret < module_count; ++*ret)
@@ -94,7 +101,7 @@ int mu_token_evp_libp11(const struct mu_token_place *place, EVP_PKEY **ret, stru
     if (place->login && libp11.login(slot, 0, place->pin.data) != 0)
         return fail("cannot log in with the PIN", place, err);
     if (libp11.enumerate_keys(slot->token, &keys, &count) != 0)
-        return fail("cannot list the keys", place, err);
+        return fail_to_list(place, err);
     for (unsigned i = 0; *ret == NULL && i < count; i++)
         if (key_fits(&keys[i], place))
             *ret = libp11.get_private_key(&keys[i]);

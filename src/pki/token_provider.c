@@ -131,8 +131,12 @@ EVP_PKEY *mu_token_evp_provider(const struct mu_token_place *place, struct mu_er
     ERR_clear_error();
     struct mu_secret pin = place->pin;
     EVP_PKEY *key = load(ctx, mu_buf_str(&uri), &pin);
-    if (key == NULL)
+    if (key == NULL) {
         mu_fail_openssl(err, MU_E_TOKEN, "OpenSSL's PKCS#11 provider cannot use the key");
+        mu_hint(err,
+                "see that its public half is in the token, too, under the same id, and that it is of a kind that "
+                "OpenSSL knows");
+    }
     ERR_clear_error();
     return key;
 }

@@ -53,6 +53,9 @@ def token(tmp_path_factory):
         for name, (kind, number) in KINDS.items():
             make_key("home", name, kind, number)
         make_key("home", "twin", "EC:prime256v1", "07")
+        make_key("home", "half", "EC:prime256v1", "08")
+        run("pkcs11-tool", "--module", MODULE, "--token-label", "home", "--login", "--pin", PIN, "--delete-object",
+            "--type", "pubkey", "--id", "08")
         make_key("edwards", "ed", "EC:edwards25519", "01")
         query = f"module-path={MODULE}&pin-source=file:{place}/pin"
         yield types.SimpleNamespace(
@@ -139,6 +142,7 @@ def test_the_pin_comes_from_a_file_or_from_the_terminal_and_only_so(mutual, home
 @pytest.mark.parametrize("uri, said, advised, code", [
     ("pkcs11:token=other;object=ca?{query}", 'no token "other"', '"edwards"', 1),
     ("pkcs11:token=home;object=other?{query}", 'no private key "other" in the token "home"', '"ca;id=%01"', 1),
+    ("pkcs11:token=home;object=half?{query}", "the key", "public", 1),
     ("pkcs11:token=home;object=twin?{query}", "several private keys", "id=", 1),
     ("pkcs11:object=ca?{query}", "several tokens", "token=", 1),
     ("pkcs11:token=home;object=ca?module-path={module}&pin-source=file:{wrong}", "the PIN is not that of", "a few wrong ones", 1),
