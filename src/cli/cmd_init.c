@@ -7,12 +7,12 @@
 #include "base/str.h"
 #include "base/time.h"
 #include "cli/cmd.h"
+#include "cli/credentials.h"
 #include "cli/describe.h"
 #include "cli/issuing.h"
 #include "cli/passphrase.h"
 #include "cli/print.h"
 #include "pki/info.h"
-#include "pki/object.h"
 
 static int read_constraints(const struct mu_args *args, struct mu_constraints *ret,
                             struct mu_error *err)
@@ -49,23 +49,15 @@ static void note_if_free(const struct mu_constraints *constraints)
                 "--permit DNS:DOMAIN");
 }
 
-/* A CA's key that is there already: only one in a token, whose URI comes with it. */
-static int load_token_key(const struct mu_args *args, const char *where, struct mu_buf *ret_uri,
-                          struct mu_key **ret, struct mu_error *err)
+/* A key that was made for nothing would stay in the token, so what is in the way is found first. */
+static int get_token_key(const struct mu_args *args, const char *where, struct mu_buf *ret_uri,
+                         struct mu_key **ret, struct mu_error *err)
 {
-    struct mu_passphrase_source source = mu_passphrase_source(args);
-    MU_AUTO_CLEAR(mu_objects) objects = {0};
-    if (mu_objects_load(where, &objects, err) != 0)
+    struct mu_home home;
+    if (mu_home_paths(mu_args_home(args), &home, err) != 0 ||
+        (!mu_args_given(args, "force") && mu_home_check_free(&home, err) != 0))
         return -1;
-    const struct mu_object *object = &objects.at[0];
-    if (object->kind != MU_OBJECT_TOKEN_KEY) {
-        mu_fail(err, MU_E_WRONG_KIND, "%s holds %s; --key is for a private key in a token", where,
-                mu_object_kind_name(object->kind));
-        return mu_hint(err, "name it by its PKCS#11 URI: --key \"pkcs11:token=NAME;object=NAME\"");
-    }
-    mu_buf_add(ret_uri, object->raw, object->raw_len);
-    return mu_buf_failed(ret_uri) ? mu_fail_nomem(err)
-                                  : mu_key_pick(where, &objects, &source, ret, err);
+    return mu_load_token_key(args, where, ret_uri, ret, err);
 }
 
 static int show(const struct mu_args *args, const struct mu_constraints *constraints,
@@ -124,11 +116,9 @@ static int run(const struct mu_args *args, struct mu_error *err)
     long days;
     const char *name = mu_args_count(args) > 0 ? mu_args_at(args, 0) : "my-ca";
     const char *where = mu_args_value(args, "key");
-    if (where != NULL && mu_args_given(args, "key-type"))
-        return mu_usage(err, args, "--key names a key that is there; --key-type makes a new one");
     if (mu_args_number(args, "days", 1, 36500, &days, err) != 0 ||
         read_constraints(args, &constraints, err) != 0 ||
-        (where != NULL ? load_token_key(args, where, &key_uri, &key, err)
+        (where != NULL ? get_token_key(args, where, &key_uri, &key, err)
                        : mu_passphrase_for_new_key(args, &passphrase, err)) != 0)
         return -1;
     struct mu_authority_init init = {
@@ -172,9 +162,10 @@ const struct mu_cmd mu_cmd_init = {
         "ca.key is encrypted. With --store the records are in a PostgreSQL database, for several machines that\n"
         "each have a copy of ca.crt, ca.key and the file store.\n"
         "\n"
-        "With --key the CA's key is one that lies in a token (an HSM, a smart card) and never leaves it; ca.key then\n"
-        "holds its PKCS#11 URI. The PIN stands in the file that --passphrase-file or the URI's pin-source names, or\n"
-        "is asked for. The URI's module-path, or $PKCS11_MODULE_PATH, names the library that came with the token.\n"
+        "With --key the CA's key is one that lies in a token (an HSM, a smart card), or is made there if --key-type is\n"
+        "given, too, and never leaves it; ca.key then holds its PKCS#11 URI. The PIN stands in the file that\n"
+        "--passphrase-file or the URI's pin-source names, or is asked for. The URI's module-path, or\n"
+        "$PKCS11_MODULE_PATH, names the library that came with the token.\n"
         "  mutual init --key \"pkcs11:token=home;object=ca?pin-source=file:/etc/mutual.pin\"\n"
         "\n"
         "--permit and --exclude write name constraints into ca.crt, which every verifier obeys, and so does mutual\n"

@@ -2,10 +2,12 @@
 
 #include "base/file.h"
 #include "cli/cmd.h"
+#include "cli/credentials.h"
 #include "cli/issuing.h"
 #include "cli/passphrase.h"
 #include "cli/print.h"
 #include "pki/csr.h"
+#include "pki/pkcs11_uri.h"
 
 /* The key that was named, or a new one, which is staged beside the request. `ret_path` says where. */
 static int get_key(const struct mu_args *args, struct mu_stage *stage, char ret_path[MU_PATH_LEN],
@@ -15,6 +17,11 @@ static int get_key(const struct mu_args *args, struct mu_stage *stage, char ret_
     MU_AUTO_CLEAR(mu_secret) passphrase = MU_SECRET_INIT;
     MU_AUTO_CLEAR(mu_buf) pem = MU_BUF_INIT_SECRET;
     const char *path = mu_args_value(args, "key");
+    if (path != NULL && mu_pkcs11_uri_is(path) && mu_args_given(args, "key-type")) {
+        MU_AUTO_CLEAR(mu_buf) uri = MU_BUF_INIT;
+        snprintf(ret_path, MU_PATH_LEN, "%s", path);
+        return mu_load_token_key(args, path, &uri, ret, err);
+    }
     if (path != NULL && mu_args_given(args, "key-type"))
         return mu_usage(err, args, "--key names a key that is there; --key-type makes a new one");
     if (path != NULL) {
@@ -78,7 +85,8 @@ const struct mu_cmd mu_cmd_request = {
     .args = "NAME",
     .summary = "make a key and a signing request for a CA elsewhere",
     .details =
-        "The key stays here; only the request goes to the CA. Names are guessed as in mutual issue.",
+        "The key stays here; only the request goes to the CA. Names are guessed as in mutual issue. With a PKCS#11\n"
+        "URI and --key-type the key is made in the token.",
     .example = "mutual request my-client\n"
                "mutual request api.internal --san 10.0.0.1 --key api.key",
     .opts = opts,

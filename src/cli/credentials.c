@@ -8,6 +8,8 @@
 #include "base/str.h"
 #include "cli/passphrase.h"
 #include "pki/object.h"
+#include "pki/pkcs11_uri.h"
+#include "pki/token.h"
 
 static bool holds_container(const struct mu_objects *objects)
 {
@@ -134,6 +136,36 @@ int mu_load_anchors(const struct mu_args *args, struct mu_certs *ret, struct mu_
 int mu_load_any_anchors(const struct mu_args *args, struct mu_certs *ret, struct mu_error *err)
 {
     return load_anchors(args, true, ret, err);
+}
+
+static int fail_without_uri(const char *where, const char *what, struct mu_error *err)
+{
+    mu_fail(err, MU_E_WRONG_KIND, "%s holds %s; this takes the name of a private key in a token",
+            where, what);
+    return mu_hint(err, "name it by its PKCS#11 URI: \"pkcs11:token=NAME;object=NAME\"");
+}
+
+int mu_load_token_key(const struct mu_args *args, const char *where, struct mu_buf *ret_uri,
+                      struct mu_key **ret, struct mu_error *err)
+{
+    struct mu_passphrase_source source = mu_passphrase_source(args);
+    const char *type = mu_args_given(args, "key-type") ? mu_args_value(args, "key-type") : NULL;
+    MU_AUTO_CLEAR(mu_objects) objects = {0};
+    MU_AUTO_CLEAR(mu_pkcs11_uri) uri = {0};
+    if (type != NULL && !mu_pkcs11_uri_is(where))
+        return mu_usage(err, args, "--key names a key that is there; --key-type makes a new one");
+    if (mu_objects_load(where, &objects, err) != 0)
+        return -1;
+    const struct mu_object *object = &objects.at[0];
+    if (object->kind != MU_OBJECT_TOKEN_KEY)
+        return fail_without_uri(where, mu_object_kind_name(object->kind), err);
+    mu_buf_add(ret_uri, object->raw, object->raw_len);
+    if (mu_buf_failed(ret_uri))
+        return mu_fail_nomem(err);
+    if (mu_pkcs11_uri_parse((const char *)object->raw, object->raw_len, &uri, err) != 0)
+        return -1;
+    return type == NULL ? mu_token_key_open(&uri, &source, ret, err)
+                        : mu_token_key_make(&uri, type, &source, ret, err);
 }
 
 int mu_find_issuer(const struct mu_cert *cert, const struct mu_certs *among,

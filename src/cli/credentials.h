@@ -45,6 +45,14 @@ MU_CHECK int mu_load_anchors(const struct mu_args *args, struct mu_certs *ret, s
 MU_CHECK int mu_load_any_anchors(const struct mu_args *args, struct mu_certs *ret,
                                  struct mu_error *err);
 
+/*
+ * A key in a token that is there already; with --key-type, one that is made there. `where` is its PKCS#11 URI; where
+ * none is made, a file that holds one will do. `ret_uri` is the URI.
+ * Fails with MU_E_WRONG_KIND (it is no such key), MU_E_USAGE and as mu_token_key_open() and mu_token_key_make() do.
+ */
+MU_CHECK int mu_load_token_key(const struct mu_args *args, const char *where,
+                               struct mu_buf *ret_uri, struct mu_key **ret, struct mu_error *err);
+
 /* The issuer of `cert` among these, borrowed. Fails with MU_E_NOT_FOUND. */
 MU_CHECK int mu_find_issuer(const struct mu_cert *cert, const struct mu_certs *among,
                             const struct mu_cert **ret, struct mu_error *err);

@@ -90,6 +90,17 @@ int mu_key_type_check(const char *type, struct mu_error *err)
     return find_type(type, &found, err) != 0 ? -1 : check_there(found, err);
 }
 
+int mu_key_type_parts(const char *type, const char **ret_group, unsigned *ret_bits,
+                      struct mu_error *err)
+{
+    const struct key_type *found;
+    if (find_type(type, &found, err) != 0)
+        return -1;
+    *ret_group = found->group;
+    *ret_bits = found->bits;
+    return 0;
+}
+
 /* The type that a rule names, and whether keys of more bits fit, too. */
 static int find_rule(const char *rule, const struct key_type **ret, bool *ret_or_more,
                      struct mu_error *err)

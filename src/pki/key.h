@@ -95,6 +95,11 @@ char *mu_sha256(const void *data, size_t len, char ret[MU_SHA256_LEN]);
 MU_CHECK int mu_key_wrap(EVP_PKEY *evp, struct mu_key **ret, struct mu_error *err);
 EVP_PKEY *mu_key_evp(const struct mu_key *key);
 
+/* For pki: what a type is made of: an EC group's name, or RSA's bits; NULL and 0 for the others. Fails as
+ * mu_key_type_check() does. */
+MU_CHECK int mu_key_type_parts(const char *type, const char **ret_group, unsigned *ret_bits,
+                               struct mu_error *err);
+
 /* For pki: is the public half sound? A point on its curve; an odd RSA modulus that is no prime and has no small
  * factor, an exponent above 1. Whoever made a key that is none of these may not be the only one who knows its
  * private half. */

@@ -1,11 +1,13 @@
 #include "pki/token.h"
 
 #include <dlfcn.h>
+#include <openssl/ec.h>
 #include <openssl/provider.h>
 #include <p11-kit/pkcs11.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/random.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -351,14 +353,14 @@ static int fail_pin(const struct look *look, const struct mu_token_place *place,
     }
 }
 
-static int log_in(struct look *look, const struct mu_pkcs11_uri *uri, CK_FLAGS flags,
+static int log_in(struct look *look, const struct mu_pkcs11_uri *uri, CK_FLAGS flags, bool to_write,
                   const struct mu_passphrase_source *source, struct mu_token_place *place,
                   struct mu_error *err)
 {
     char token[80];
     mu_str_printable(place->token, strlen(place->token), token, sizeof token);
-    CK_RV rv =
-        look->p11->C_OpenSession(place->slot, CKF_SERIAL_SESSION, NULL, NULL, &look->session);
+    CK_FLAGS session = CKF_SERIAL_SESSION | (to_write ? CKF_RW_SESSION : 0);
+    CK_RV rv = look->p11->C_OpenSession(place->slot, session, NULL, NULL, &look->session);
     if (rv != CKR_OK)
         return fail_token(err, rv, "cannot open a session with the token", token);
     look->has_session = true;
@@ -477,17 +479,113 @@ static int find_key(const struct look *look, const struct mu_pkcs11_uri *uri,
     return 0;
 }
 
+/* --- A new key --- */
+
+static CK_BBOOL yes = CK_TRUE, no = CK_FALSE;
+
+struct pair_template {
+    CK_ATTRIBUTE public[8], private[8];
+    CK_ULONG public_count, private_count;
+};
+
+static void add(CK_ATTRIBUTE *list, CK_ULONG *count, CK_ATTRIBUTE_TYPE type, void *value, size_t len)
+{
+    list[(*count)++] = (CK_ATTRIBUTE){type, value, len};
+}
+
+static void name_pair(struct pair_template *t, const struct mu_pkcs11_value *label, void *id,
+                      size_t id_len)
+{
+    CK_ATTRIBUTE *lists[] = {t->public, t->private};
+    CK_ULONG *counts[] = {&t->public_count, &t->private_count};
+    for (size_t i = 0; i < MU_COUNT(lists); i++) {
+        add(lists[i], counts[i], CKA_TOKEN, &yes, sizeof yes);
+        add(lists[i], counts[i], CKA_LABEL, label->data, label->len);
+        add(lists[i], counts[i], CKA_ID, id, id_len);
+    }
+    add(t->public, &t->public_count, CKA_VERIFY, &yes, sizeof yes);
+    add(t->private, &t->private_count, CKA_SIGN, &yes, sizeof yes);
+    add(t->private, &t->private_count, CKA_PRIVATE, &yes, sizeof yes);
+    add(t->private, &t->private_count, CKA_SENSITIVE, &yes, sizeof yes);
+    add(t->private, &t->private_count, CKA_EXTRACTABLE, &no, sizeof no);
+}
+
+/* The curve by its object identifier, or the modulus by its length. */
+static int shape_pair(struct pair_template *t, const char *type, CK_MECHANISM *ret,
+                      unsigned char curve[32], CK_ULONG *bits, struct mu_error *err)
+{
+    static unsigned char exponent[] = {1, 0, 1};
+    const char *group;
+    unsigned wanted_bits;
+    if (mu_key_type_parts(type, &group, &wanted_bits, err) != 0)
+        return -1;
+    if (wanted_bits != 0) {
+        *bits = wanted_bits;
+        ret->mechanism = CKM_RSA_PKCS_KEY_PAIR_GEN;
+        add(t->public, &t->public_count, CKA_MODULUS_BITS, bits, sizeof *bits);
+        add(t->public, &t->public_count, CKA_PUBLIC_EXPONENT, exponent, sizeof exponent);
+        return 0;
+    }
+    unsigned char *p = curve;
+    ASN1_OBJECT *oid = group == NULL ? NULL : OBJ_nid2obj(EC_curve_nist2nid(group));
+    int len = oid == NULL ? 0 : i2d_ASN1_OBJECT(oid, NULL);
+    if (len <= 0 || len > 32) {
+        mu_fail(err, MU_E_UNSUPPORTED, "a key of the type %s is not made in a token from here",
+                type);
+        return mu_hint(
+            err,
+            "choose a P- or RSA type, or make it with the token's own program and leave out --key-type");
+    }
+    i2d_ASN1_OBJECT(oid, &p);
+    ret->mechanism = CKM_EC_KEY_PAIR_GEN;
+    add(t->public, &t->public_count, CKA_EC_PARAMS, curve, (size_t)len);
+    return 0;
+}
+
+static int make_key(const struct look *look, const struct mu_pkcs11_uri *uri, const char *type,
+                    const char *token, struct mu_error *err)
+{
+    struct pair_template template = {.public_count = 0};
+    const struct mu_pkcs11_value *label = &uri->at[MU_PKCS11_OBJECT];
+    const struct mu_pkcs11_value *id = &uri->at[MU_PKCS11_ID];
+    CK_OBJECT_HANDLE found[KEYS_MAX], public, private;
+    CK_MECHANISM mechanism = {0};
+    CK_ULONG count = 0, bits;
+    unsigned char fresh_id[8], curve[32];
+    if (label->data == NULL)
+        return mu_fail(err, MU_E_PKCS11_URI, "a new key in a token needs a name: object=NAME");
+    if (find_keys(look, uri, found, &count, err) != 0)
+        return -1;
+    if (count > 0) {
+        mu_fail(err, MU_E_EXISTS, "there is a key of that name in the token \"%s\" already", token);
+        return mu_hint(err, "use it, without --key-type; or give the new one another name");
+    }
+    if (getrandom(fresh_id, sizeof fresh_id, 0) != (ssize_t)sizeof fresh_id)
+        return mu_fail_errno(err, MU_E_SYSTEM, "there is no random number to be had");
+    name_pair(&template, label, id->data != NULL ? (void *)id->data : fresh_id,
+              id->data != NULL ? id->len : sizeof fresh_id);
+    if (shape_pair(&template, type, &mechanism, curve, &bits, err) != 0)
+        return -1;
+    CK_RV rv = look->p11->C_GenerateKeyPair(look->session, &mechanism, template.public,
+                                            template.public_count, template.private,
+                                            template.private_count, &public, &private);
+    return rv == CKR_OK ? 0 : fail_token(err, rv, "no key was made by the token", token);
+}
+
 /* --- All of it --- */
 
-static int find(const struct mu_pkcs11_uri *uri, const struct mu_passphrase_source *source,
-                struct mu_token_place *place, struct mu_error *err)
+/* With `type` it is made first. */
+static int find(const struct mu_pkcs11_uri *uri, const char *type,
+                const struct mu_passphrase_source *source, struct mu_token_place *place,
+                struct mu_error *err)
 {
     CK_FLAGS flags = 0;
     MU_AUTO_CLEAR(look) look = {.began = false};
     if (find_module(uri, place, err) != 0 || begin(place->module, &look, err) != 0 ||
         check_library(&look, uri, place->module, err) != 0 ||
         find_token(&look, uri, place, &flags, err) != 0 ||
-        log_in(&look, uri, flags, source, place, err) != 0)
+        log_in(&look, uri, flags, type != NULL, source, place, err) != 0 ||
+        (type != NULL && make_key(&look, uri, type, place->token, err) != 0))
         return -1;
     return find_key(&look, uri, place, err);
 }
@@ -519,18 +617,32 @@ static int open_found(const struct mu_token_place *place, struct mu_key **ret, s
     return 0;
 }
 
-int mu_token_key_open(const struct mu_pkcs11_uri *uri, const struct mu_passphrase_source *source,
-                      struct mu_key **ret, struct mu_error *err)
+static int find_and_open(const struct mu_pkcs11_uri *uri, const char *type,
+                         const struct mu_passphrase_source *source, struct mu_key **ret,
+                         struct mu_error *err)
 {
     struct mu_token_place place = {.slot = 0};
     struct mu_error why = MU_ERROR_INIT;
-    int result = find(uri, source, &place, err);
+    int result = find(uri, type, source, &place, err);
     if (result == 0)
         result = open_found(&place, ret, &why);
     if (why.code != MU_OK)
         *err = why;
     mu_secret_clear(&place.pin);
     return result;
+}
+
+int mu_token_key_open(const struct mu_pkcs11_uri *uri, const struct mu_passphrase_source *source,
+                      struct mu_key **ret, struct mu_error *err)
+{
+    return find_and_open(uri, NULL, source, ret, err);
+}
+
+int mu_token_key_make(const struct mu_pkcs11_uri *uri, const char *type,
+                      const struct mu_passphrase_source *source, struct mu_key **ret,
+                      struct mu_error *err)
+{
+    return find_and_open(uri, type, source, ret, err);
 }
 
 bool mu_token_key_is_named(const char *path)

@@ -26,6 +26,16 @@ MU_CHECK int mu_token_key_open(const struct mu_pkcs11_uri *uri,
                                const struct mu_passphrase_source *source, struct mu_key **ret,
                                struct mu_error *err);
 
+/*
+ * Make such a key in the token, which gives it no more away than any other, and open it. `type` is a P- or RSA type of
+ * mu_key_generate(); `uri` names the key by object=, and perhaps the id that it gets.
+ * Fails as mu_token_key_open() does, and with MU_E_EXISTS (there is a key of that name), MU_E_USAGE (the type),
+ * MU_E_UNSUPPORTED (another type).
+ */
+MU_CHECK int mu_token_key_make(const struct mu_pkcs11_uri *uri, const char *type,
+                               const struct mu_passphrase_source *source, struct mu_key **ret,
+                               struct mu_error *err);
+
 /* Does this file hold a PKCS#11 URI, in the place of a key? Nothing is opened. */
 bool mu_token_key_is_named(const char *path);
 

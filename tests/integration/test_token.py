@@ -197,9 +197,32 @@ def test_a_file_that_names_a_key_is_described_but_opens_no_token(mutual, token, 
 
 def test_init_takes_no_key_from_a_file(mutual, home, tmp_path):
     mutual("request", "a").ok()
-    mutual("init", "--key", "a.key").refused("--key is for a private key in a token")
-    mutual("init", "--key", "pkcs11:", "--key-type", "p256").refused("--key-type makes a new one", code=2)
+    mutual("init", "--key", "a.key").refused("a.key holds a private key; this takes the name of a private key in a token")
+    mutual("init", "--key", "a.key", "--key-type", "p256").refused("--key-type makes a new one", code=2)
     assert not home.exists()
+
+
+def test_a_key_can_be_made_in_the_token_and_does_not_leave_it(mutual, home, token, tmp_path):
+    mutual("init", "--key", token.uri("made"), "--key-type", "p384").ok()
+    mutual("request", "made", "--key", token.uri("made-rsa"), "--key-type", "rsa2048").ok()
+    mutual("sign", "made.csr", "--profile", "client").ok()
+    run("openssl", "verify", "-x509_strict", "-CAfile", home / "ca.crt", "made.crt", cwd=tmp_path)
+    told = run("pkcs11-tool", "--module", MODULE, "--token-label", "home", "--login", "--pin", PIN, "--list-objects",
+               "--type", "privkey")
+    mine = [one for one in told.split("Private Key Object") if "made" in one]
+    assert len(mine) == 2 and all("never extractable" in one and "sensitive" in one for one in mine), told
+    before = (home / "ca.crt").read_bytes()
+    for words, said, code in [
+            (["init", "--key", token.uri("made2"), "--key-type", "p256"], "there is a CA in", 1),
+            (["init", "--key", token.uri("made"), "--key-type", "p256", "--force"], "a key of that name", 1),
+            (["request", "x", "--key", token.uri("made"), "--key-type", "p256"], "a key of that name", 1),
+            (["request", "x", "--key", token.uri("made3"), "--key-type", "ed25519"], "not made in a token", 1),
+            (["request", "x", "--key", token.uri("made3"), "--key-type", "nonsense"], "not a key type", 2),
+            (["request", "x", "--key", f"pkcs11:token=home?{token.query}", "--key-type", "p256"], "object=NAME", 2)]:
+        mutual(*words).refused(said, code=code)
+    assert (home / "ca.crt").read_bytes() == before
+    for name in ("made2", "made3"):
+        assert "no private key" in mutual("inspect", token.uri(name)).stderr, "nothing is left in the token"
 
 
 def test_what_would_need_the_key_itself_says_where_it_is(mutual, ca, token, tmp_path):
