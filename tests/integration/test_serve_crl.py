@@ -94,6 +94,17 @@ def test_a_delta_list_is_not_taken_for_a_complete_one(ca, mutual, place):
             assert is_let_in(door, client(ca, place, "alice"))
 
 
+def test_whom_a_client_brings_along_as_the_signer_of_a_list_is_no_way_in(ca, mutual, place, home):
+    """A list of another CA of the same name, and a client who sends that CA's certificate: it is verified in between."""
+    other = home.parent / "other"
+    mutual("init", home=other).ok()
+    mutual("crl", home=other).ok()
+    (place / "both.crt").write_bytes((place / "alice.crt").read_bytes() + (other / "ca.crt").read_bytes())
+    with Door(place, "--crl", other / "ca.crl", home=ca) as door:
+        refused(door, context(ca / "ca.crt", place / "both.crt", place / "alice.key"), "client-cert-crl-invalid")
+        refused(door, client(ca, place, "alice"), "client-cert-crl-invalid")
+
+
 def test_a_list_that_is_out_of_date_lets_nobody_in(ca, mutual, place):
     mutual("crl", "--lifetime", "1s", "--out", "old.pem").ok()
 
