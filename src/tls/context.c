@@ -55,9 +55,8 @@ static int check_revocation(SSL_CTX *ctx, const struct mu_crls *crls, struct mu_
     for (size_t i = 0; crls != NULL && i < crls->count; i++)
         if (X509_STORE_add_crl(store, mu_crl_x509(crls->at[i])) != 1)
             return mu_fail_openssl(err, MU_E_TLS, "TLS cannot use a revocation list");
-    const unsigned long flags =
-        X509_V_FLAG_CRL_CHECK | X509_V_FLAG_CRL_CHECK_ALL | X509_V_FLAG_USE_DELTAS |
-        X509_V_FLAG_EXTENDED_CRL_SUPPORT;
+    const unsigned long flags = X509_V_FLAG_CRL_CHECK | X509_V_FLAG_CRL_CHECK_ALL |
+                                X509_V_FLAG_USE_DELTAS | X509_V_FLAG_EXTENDED_CRL_SUPPORT;
     if (crls != NULL && crls->count > 0 && X509_STORE_set_flags(store, flags) != 1)
         return mu_fail_openssl(err, MU_E_TLS, "TLS could not be set up");
     return 0;
