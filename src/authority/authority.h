@@ -71,10 +71,14 @@ struct mu_order {
 MU_CHECK int mu_authority_issue(struct mu_authority *authority, const struct mu_order *order,
                                 struct mu_cert **ret, struct mu_error *err);
 
-/* The same for `count` orders in one change: all of them, or none. `ret` has room for as many, and its certificates
- * are given. */
-MU_CHECK int mu_authority_issue_all(struct mu_authority *authority, const struct mu_order *orders,
-                                    size_t count, struct mu_cert **ret, struct mu_error *err);
+/*
+ * The same for `count` orders in one change, each of which stands by itself: where one cannot be issued, its place in
+ * `ret` is NULL and the one in `ret_whys` tells why; the others are recorded, and their certificates given. `ret` and
+ * `ret_whys` have room for as many. Fails when they could not be recorded, and then none is given.
+ */
+MU_CHECK int mu_authority_issue_each(struct mu_authority *authority, const struct mu_order *orders,
+                                     size_t count, struct mu_cert **ret, struct mu_error *ret_whys,
+                                     struct mu_error *err);
 
 /* Whatever else changes what the authority remembers: `change` runs in one transaction with the records, behind
  * which the trail is signed if that is due. See mu_store_change(). */

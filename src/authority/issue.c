@@ -110,7 +110,8 @@ struct batch {
     struct mu_authority *authority;
     const struct mu_order *orders;
     size_t count;
-    struct mu_cert **certs;
+    struct mu_cert **certs; /* NULL: this one cannot be issued */
+    struct mu_error *whys;
     struct mu_crl_settings settings;
 };
 
@@ -149,7 +150,7 @@ static int record_all(struct mu_store *store, void *arg, struct mu_error *err)
 {
     struct batch *batch = arg;
     for (size_t i = 0; i < batch->count; i++) {
-        if (batch->orders[i].draft)
+        if (batch->certs[i] == NULL || batch->orders[i].draft)
             continue;
         MU_AUTO_CLEAR(paper) paper = {.san = MU_BUF_INIT, .der = MU_BUF_INIT};
         if (describe(batch, i, &paper, err) != 0 ||
@@ -170,23 +171,29 @@ static int issue_once(struct batch *batch, struct mu_error *err)
 {
     struct mu_authority *authority = batch->authority;
     time_t now = 0;
-    bool drafts_only = true;
+    bool any = false;
     if (mu_crl_settings_read(authority->store, &batch->settings, err) != 0)
         return -1;
     for (size_t i = 0; i < batch->count; i++) {
-        if (issue_at_home(authority, &batch->settings, &batch->orders[i], &batch->certs[i], err) !=
+        const struct mu_order *order = &batch->orders[i];
+        if (issue_at_home(authority, &batch->settings, order, &batch->certs[i], &batch->whys[i]) !=
             0)
-            return -1;
-        now = batch->orders[i].now;
-        drafts_only = drafts_only && batch->orders[i].draft;
+            continue;
+        now = order->now;
+        any = any || !order->draft;
     }
-    return drafts_only ? 0 : mu_authority_change(authority, record_all, batch, now, err);
+    return any ? mu_authority_change(authority, record_all, batch, now, err) : 0;
 }
 
-int mu_authority_issue_all(struct mu_authority *authority, const struct mu_order *orders,
-                           size_t count, struct mu_cert **ret, struct mu_error *err)
+int mu_authority_issue_each(struct mu_authority *authority, const struct mu_order *orders,
+                            size_t count, struct mu_cert **ret, struct mu_error *ret_whys,
+                            struct mu_error *err)
 {
-    struct batch batch = {.authority = authority, .orders = orders, .count = count, .certs = ret};
+    struct batch batch = {.authority = authority,
+                          .orders = orders,
+                          .count = count,
+                          .certs = ret,
+                          .whys = ret_whys};
     for (size_t i = 0; i < count; i++)
         ret[i] = NULL;
     /* 135 random bits do not meet twice; but if they do, the store says so, and we draw again. */
@@ -204,8 +211,13 @@ int mu_authority_issue(struct mu_authority *authority, const struct mu_order *or
                        struct mu_cert **ret, struct mu_error *err)
 {
     struct mu_cert *cert = NULL;
-    if (mu_authority_issue_all(authority, order, 1, &cert, err) != 0)
+    struct mu_error why = MU_ERROR_INIT;
+    if (mu_authority_issue_each(authority, order, 1, &cert, &why, err) != 0)
         return -1;
+    if (cert == NULL) {
+        *err = why;
+        return -1;
+    }
     *ret = cert;
     return 0;
 }

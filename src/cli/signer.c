@@ -88,3 +88,14 @@ int mu_signer_issue(const struct mu_signer *signer, const struct mu_order *order
     };
     return mu_issue_by(&issuer, order, ret, err);
 }
+
+int mu_signer_issue_each(const struct mu_signer *signer, const struct mu_order *orders, size_t count,
+                         struct mu_cert **ret, struct mu_error *ret_whys, struct mu_error *err)
+{
+    if (signer->authority != NULL)
+        return mu_authority_issue_each(signer->authority, orders, count, ret, ret_whys, err);
+    for (size_t i = 0; i < count; i++)
+        if (mu_signer_issue(signer, &orders[i], &ret[i], &ret_whys[i]) != 0)
+            ret[i] = NULL;
+    return 0;
+}

@@ -26,4 +26,9 @@ const struct mu_cert *mu_signer_cert(const struct mu_signer *signer);
 MU_CHECK int mu_signer_issue(const struct mu_signer *signer, const struct mu_order *order,
                              struct mu_cert **ret, struct mu_error *err);
 
+/* The same for many: see mu_authority_issue_each(). */
+MU_CHECK int mu_signer_issue_each(const struct mu_signer *signer, const struct mu_order *orders,
+                                  size_t count, struct mu_cert **ret, struct mu_error *ret_whys,
+                                  struct mu_error *err);
+
 #endif
