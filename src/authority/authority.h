@@ -17,6 +17,7 @@
 #include "base/secret.h"
 #include "pki/cert.h"
 #include "pki/constraint.h"
+#include "pki/issue.h"
 #include "pki/key.h"
 #include "pki/name.h"
 #include "pki/profile.h"
@@ -73,11 +74,12 @@ MU_CHECK int mu_authority_issue(struct mu_authority *authority, const struct mu_
 
 /*
  * The same for `count` orders in one change, each of which stands by itself: where one cannot be issued, its place in
- * `ret` is NULL and the one in `ret_whys` tells why; the others are recorded, and their certificates given. `ret` and
- * `ret_whys` have room for as many. Fails when they could not be recorded, and then none is given.
+ * `ret` stays empty and the one in `ret_whys` tells why; the others are recorded, and their certificates given. `ret`
+ * (MU_ISSUED_INIT in each) and `ret_whys` have room for as many. Fails when they could not be recorded, and then none
+ * is given.
  */
 MU_CHECK int mu_authority_issue_each(struct mu_authority *authority, const struct mu_order *orders,
-                                     size_t count, struct mu_cert **ret, struct mu_error *ret_whys,
+                                     size_t count, struct mu_issued *ret, struct mu_error *ret_whys,
                                      struct mu_error *err);
 
 /* Whatever else changes what the authority remembers: `change` runs in one transaction with the records, behind
@@ -111,6 +113,6 @@ struct mu_issuer {
 
 /* The same by a CA that has no home: nothing is recorded, the serial number is random. */
 MU_CHECK int mu_issue_by(const struct mu_issuer *issuer, const struct mu_order *order,
-                         struct mu_cert **ret, struct mu_error *err);
+                         struct mu_issued *ret, struct mu_error *err);
 
 #endif

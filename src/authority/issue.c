@@ -8,32 +8,14 @@
 #include "authority/internal.h"
 #include "authority/renew.h"
 #include "base/time.h"
-#include "pki/info.h"
 #include "pki/issue.h"
-
-/* What goes into the records about one certificate, and the memory behind it. */
-struct paper {
-    struct mu_cert_info info;
-    struct mu_buf san, der;
-    char sha256[MU_SHA256_LEN];
-    struct mu_record record;
-};
-
-static void paper_clear(struct paper *paper)
-{
-    mu_cert_info_clear(&paper->info);
-    mu_buf_clear(&paper->san);
-    mu_buf_clear(&paper->der);
-}
-
-MU_AUTO_DEFINE_CLEAR(paper, paper_clear)
 
 /* --- By the policy --- */
 
 /* The one gate: whatever is issued has passed the policy here. */
 static int issue_by(const struct mu_issuer *issuer, const struct mu_order *order,
                     const unsigned char serial[MU_SERIAL_LEN], const struct mu_pointers *pointers,
-                    struct mu_cert **ret, struct mu_error *err)
+                    struct mu_issued *ret, struct mu_error *err)
 {
     MU_AUTO_CLEAR(mu_ruling) ruling = {0};
     if (mu_policy_judge(issuer->policy, order, &ruling, err) != 0 ||
@@ -52,10 +34,10 @@ static int issue_by(const struct mu_issuer *issuer, const struct mu_order *order
         .above = issuer->above,
     };
     memcpy(issue.serial, serial, sizeof issue.serial);
-    return mu_issue_leaf(issuer->cert, issuer->key, &issue, ret, err);
+    return mu_issue_make(issuer->cert, issuer->key, &issue, ret, err);
 }
 
-int mu_issue_by(const struct mu_issuer *issuer, const struct mu_order *order, struct mu_cert **ret,
+int mu_issue_by(const struct mu_issuer *issuer, const struct mu_order *order, struct mu_issued *ret,
                 struct mu_error *err)
 {
     const struct mu_pointers nowhere = {0};
@@ -66,7 +48,7 @@ int mu_issue_by(const struct mu_issuer *issuer, const struct mu_order *order, st
 
 /* What has a home also points to where it is told whether it is still good; but whoever tells it is not asked about. */
 static int issue_at_home(struct mu_authority *authority, const struct mu_crl_settings *settings,
-                         const struct mu_order *order, struct mu_cert **ret, struct mu_error *err)
+                         const struct mu_order *order, struct mu_issued *ret, struct mu_error *err)
 {
     struct mu_crl_urls urls;
     struct mu_pointers pointers;
@@ -110,60 +92,51 @@ struct batch {
     struct mu_authority *authority;
     const struct mu_order *orders;
     size_t count;
-    struct mu_cert **certs; /* NULL: this one cannot be issued */
+    struct mu_issued *issued; /* nothing in it: this one cannot be issued */
     struct mu_error *whys;
     struct mu_crl_settings settings;
 };
 
-/* The certificate as a record. What `info` and the buffers hold is borrowed by it. */
-static int describe(const struct batch *batch, size_t i, struct paper *ret, struct mu_error *err)
+static struct mu_record record_of(const struct batch *batch, size_t i)
 {
     const struct mu_order *order = &batch->orders[i];
-    const struct mu_cert *cert = batch->certs[i];
-    struct mu_cert_info *info = &ret->info;
-    if (mu_cert_info_read(cert, order->now, info, err) != 0)
-        return -1;
-    for (size_t n = 0; n < info->san.count; n++)
-        mu_buf_addf(&ret->san, "%s%s", n > 0 ? ", " : "", info->san.at[n]);
-    mu_cert_to_der(cert, &ret->der);
-    if (mu_buf_failed(&ret->san) || mu_buf_failed(&ret->der))
-        return mu_fail_nomem(err);
-    ret->record = (struct mu_record){
-        .serial = info->serial,
+    const struct mu_issued *issued = &batch->issued[i];
+    return (struct mu_record){
+        .serial = issued->serial,
         .name = mu_names_main(order->names),
         .profile = mu_profile_rules(order->profile)->name,
-        .subject = info->subject,
-        .san = mu_buf_str(&ret->san),
+        .subject = issued->subject,
+        .san = mu_buf_str(&issued->san),
         .issuer = batch->authority->key_sha256,
-        .not_before = info->not_before,
-        .not_after = info->not_after,
+        .not_before = issued->not_before,
+        .not_after = issued->not_after,
         .issued_at = order->now,
-        .sha256 = mu_cert_fingerprint(cert, ret->sha256),
-        .partition = mu_crl_partition(info->serial, batch->settings.partitions),
-        .der = ret->der.data,
-        .der_len = ret->der.len,
+        .sha256 = issued->sha256,
+        .partition = mu_crl_partition(issued->serial, batch->settings.partitions),
+        .der = issued->der.data,
+        .der_len = issued->der.len,
     };
-    return 0;
 }
 
 static int record_all(struct mu_store *store, void *arg, struct mu_error *err)
 {
     struct batch *batch = arg;
     for (size_t i = 0; i < batch->count; i++) {
-        if (batch->certs[i] == NULL || batch->orders[i].draft)
+        if (batch->issued[i].der.len == 0 || batch->orders[i].draft)
             continue;
-        MU_AUTO_CLEAR(paper) paper = {.san = MU_BUF_INIT, .der = MU_BUF_INIT};
-        if (describe(batch, i, &paper, err) != 0 ||
-            record_one(store, &paper.record, batch->orders[i].renews, err) != 0)
+        const struct mu_record record = record_of(batch, i);
+        if (record_one(store, &record, batch->orders[i].renews, err) != 0)
             return -1;
     }
     return 0;
 }
 
-static void free_all(struct mu_cert **certs, size_t count)
+static void forget_all(struct batch *batch)
 {
-    for (size_t i = 0; i < count; i++)
-        mu_cert_free(mu_take(&certs[i]));
+    for (size_t i = 0; i < batch->count; i++) {
+        mu_issued_clear(&batch->issued[i]);
+        batch->issued[i] = (struct mu_issued)MU_ISSUED_INIT;
+    }
 }
 
 /* Sign first, which takes time, and then record all at once: what was not recorded is thrown away unseen. */
@@ -176,7 +149,7 @@ static int issue_once(struct batch *batch, struct mu_error *err)
         return -1;
     for (size_t i = 0; i < batch->count; i++) {
         const struct mu_order *order = &batch->orders[i];
-        if (issue_at_home(authority, &batch->settings, order, &batch->certs[i], &batch->whys[i]) !=
+        if (issue_at_home(authority, &batch->settings, order, &batch->issued[i], &batch->whys[i]) !=
             0)
             continue;
         now = order->now;
@@ -186,21 +159,19 @@ static int issue_once(struct batch *batch, struct mu_error *err)
 }
 
 int mu_authority_issue_each(struct mu_authority *authority, const struct mu_order *orders,
-                            size_t count, struct mu_cert **ret, struct mu_error *ret_whys,
+                            size_t count, struct mu_issued *ret, struct mu_error *ret_whys,
                             struct mu_error *err)
 {
     struct batch batch = {.authority = authority,
                           .orders = orders,
                           .count = count,
-                          .certs = ret,
+                          .issued = ret,
                           .whys = ret_whys};
-    for (size_t i = 0; i < count; i++)
-        ret[i] = NULL;
     /* 135 random bits do not meet twice; but if they do, the store says so, and we draw again. */
     for (int tries = 0; tries < 3; tries++) {
         if (issue_once(&batch, err) == 0)
             return 0;
-        free_all(ret, count);
+        forget_all(&batch);
         if (err->code != MU_E_EXISTS)
             return -1;
     }
@@ -210,14 +181,12 @@ int mu_authority_issue_each(struct mu_authority *authority, const struct mu_orde
 int mu_authority_issue(struct mu_authority *authority, const struct mu_order *order,
                        struct mu_cert **ret, struct mu_error *err)
 {
-    struct mu_cert *cert = NULL;
+    MU_AUTO_CLEAR(mu_issued) issued = MU_ISSUED_INIT;
     struct mu_error why = MU_ERROR_INIT;
-    if (mu_authority_issue_each(authority, order, 1, &cert, &why, err) != 0)
+    if (mu_authority_issue_each(authority, order, 1, &issued, &why, err) != 0)
         return -1;
-    if (cert == NULL) {
-        *err = why;
-        return -1;
-    }
-    *ret = cert;
-    return 0;
+    if (issued.der.len > 0)
+        return mu_issued_cert(&issued, ret, err);
+    *err = why;
+    return -1;
 }

@@ -29,7 +29,6 @@ struct item {
     struct mu_key *key;
     char *cert_path, *key_path; /* key_path NULL: the key is the request's, and not here */
     int cert_fd;
-    struct mu_cert *cert;
     char label[LABEL_LEN]; /* "line 17", "a.csr": what an error about it begins with */
 };
 
@@ -40,12 +39,14 @@ struct mu_batch {
     const char *out_dir; /* NULL: none was named */
     bool missing, json;
     struct item items[GROUP_MAX];
-    struct mu_stage stages[GROUP_MAX]; /* the same places as in `items` */
+    /* The same places as in `items`: */
+    struct mu_stage stages[GROUP_MAX];
+    struct mu_issued issued_now[GROUP_MAX]; /* nothing in it: not issued, or not to be handed out */
+    struct mu_error whys[GROUP_MAX];
     size_t count, group_size;
     size_t issued, refused, skipped;
     time_t now; /* when this group was issued */
     bool cut_noted;
-    struct mu_error whys[GROUP_MAX];
 };
 
 /* --- One of them --- */
@@ -54,7 +55,6 @@ static void clear_item(struct item *item)
 {
     mu_names_clear(&item->names);
     mu_key_free(item->key);
-    mu_cert_free(item->cert);
     free(item->cert_path);
     free(item->key_path);
     *item = (struct item){.key = NULL};
@@ -84,14 +84,17 @@ static void tell_refused(struct mu_batch *batch, const char *label, const struct
         mu_print_error(&told, false);
 }
 
-static int tell_issued(struct mu_batch *batch, const struct item *item, struct mu_error *err)
+static int tell_issued(struct mu_batch *batch, size_t i, struct mu_error *err)
 {
+    const struct item *item = &batch->items[i];
+    MU_AUTO_STRUCT(mu_cert) cert = NULL;
     char until[MU_DATE_LEN];
     MU_AUTO_CLEAR(mu_cert_info) info = {0};
     batch->issued++;
     if (!batch->json)
         return 0;
-    if (mu_cert_info_read(item->cert, batch->now, &info, err) != 0)
+    if (mu_issued_cert(&batch->issued_now[i], &cert, err) != 0 ||
+        mu_cert_info_read(cert, batch->now, &info, err) != 0)
         return -1;
     mu_print_json_line(json_pack("{s:s, s:s?, s:s, s:s, s:s, s:s}", "cert", item->cert_path, "key",
                                  item->key_path, "name", mu_names_main(&item->names), "serial",
@@ -102,13 +105,25 @@ static int tell_issued(struct mu_batch *batch, const struct item *item, struct m
 
 /* --- A group --- */
 
+static void forget_issued(struct mu_batch *batch, size_t i)
+{
+    mu_issued_clear(&batch->issued_now[i]);
+    batch->issued_now[i] = (struct mu_issued)MU_ISSUED_INIT;
+}
+
 static void clear_group(struct mu_batch *batch)
 {
     for (size_t i = 0; i < batch->count; i++) {
         clear_item(&batch->items[i]);
         mu_stage_clear(&batch->stages[i]);
+        forget_issued(batch, i);
     }
     batch->count = 0;
+}
+
+static bool is_issued(const struct mu_batch *batch, size_t i)
+{
+    return batch->issued_now[i].der.len > 0;
 }
 
 static struct mu_order order_for(const struct mu_batch *batch, const struct item *item)
@@ -125,21 +140,17 @@ static struct mu_order order_for(const struct mu_batch *batch, const struct item
 static int sign_group(struct mu_batch *batch, struct mu_error *err)
 {
     struct mu_order orders[GROUP_MAX];
-    struct mu_cert *certs[GROUP_MAX];
     batch->now = time(NULL);
     for (size_t i = 0; i < batch->count; i++)
         orders[i] = order_for(batch, &batch->items[i]);
-    if (mu_signer_issue_each(batch->signer, orders, batch->count, certs, batch->whys, err) != 0)
-        return -1;
-    for (size_t i = 0; i < batch->count; i++)
-        batch->items[i].cert = certs[i];
-    return 0;
+    return mu_signer_issue_each(batch->signer, orders, batch->count, batch->issued_now, batch->whys,
+                                err);
 }
 
-static int write_cert(const struct item *item, struct mu_error *err)
+static int write_cert(const struct item *item, const struct mu_issued *issued, struct mu_error *err)
 {
     MU_AUTO_CLEAR(mu_buf) pem = MU_BUF_INIT;
-    mu_cert_to_pem(item->cert, &pem);
+    mu_issued_to_pem(issued, &pem);
     if (mu_buf_failed(&pem))
         return mu_fail_nomem(err);
     return mu_write_all(item->cert_fd, pem.data, pem.len) == 0
@@ -154,15 +165,15 @@ static int write_group(struct mu_batch *batch, struct mu_error *err)
     for (size_t i = 0; i < batch->count; i++) {
         struct item *item = &batch->items[i];
         struct mu_error *why = &batch->whys[i];
-        if (item->cert == NULL && !ends_the_run(why))
+        if (!is_issued(batch, i) && !ends_the_run(why))
             tell_refused(batch, item->label, why);
-        else if (item->cert == NULL || write_cert(item, why) != 0) {
+        else if (!is_issued(batch, i) || write_cert(item, &batch->issued_now[i], why) != 0) {
             if (result == 0)
                 *err = *why;
             result = -1;
-            mu_cert_free(mu_take(&item->cert));
+            forget_issued(batch, i);
         }
-        if (item->cert == NULL)
+        if (!is_issued(batch, i))
             mu_stage_clear(&batch->stages[i]);
     }
     return result;
@@ -171,15 +182,16 @@ static int write_group(struct mu_batch *batch, struct mu_error *err)
 /* Once, of the first: it is the same for all. */
 static int note_if_cut(struct mu_batch *batch, struct mu_error *err)
 {
-    const struct item *first = &batch->items[0];
     const struct mu_policy *policy = batch->signer->policy;
     MU_AUTO_CLEAR(mu_ruling) ruling = {0};
-    if (batch->cut_noted || first->cert == NULL)
+    MU_AUTO_STRUCT(mu_cert) first = NULL;
+    if (batch->cut_noted || !is_issued(batch, 0))
         return 0;
-    const struct mu_order order = order_for(batch, first);
-    if (mu_policy_judge(policy, &order, &ruling, err) != 0)
+    const struct mu_order order = order_for(batch, &batch->items[0]);
+    if (mu_policy_judge(policy, &order, &ruling, err) != 0 ||
+        mu_issued_cert(&batch->issued_now[0], &first, err) != 0)
         return -1;
-    mu_note_if_cut(first->cert, policy, &ruling, order.now);
+    mu_note_if_cut(first, policy, &ruling, order.now);
     batch->cut_noted = true;
     return 0;
 }
@@ -195,10 +207,9 @@ static int settle_group(struct mu_batch *batch, struct mu_error *err)
     if (mu_stage_commit_each(batch->stages, batch->count, batch->whys, unsynced) != 0)
         return -1;
     for (size_t i = 0; i < batch->count; i++) {
-        const struct item *item = &batch->items[i];
-        if (item->cert != NULL && !batch->stages[i].placed)
-            tell_refused(batch, item->label, &batch->whys[i]);
-        else if (item->cert != NULL && tell_issued(batch, item, err) != 0)
+        if (is_issued(batch, i) && !batch->stages[i].placed)
+            tell_refused(batch, batch->items[i].label, &batch->whys[i]);
+        else if (is_issued(batch, i) && tell_issued(batch, i, err) != 0)
             result = -1;
     }
     return result;
@@ -430,6 +441,8 @@ int mu_batch_open(const struct mu_args *args, const struct mu_signer *signer,
     batch->missing = mu_args_given(args, "missing");
     batch->json = mu_args_json(args);
     batch->group_size = group_size();
+    for (size_t i = 0; i < GROUP_MAX; i++)
+        batch->issued_now[i] = (struct mu_issued)MU_ISSUED_INIT;
     *ret = batch;
     return 0;
 }

@@ -124,7 +124,8 @@ static int issue_fresh(const struct mu_args *args, struct door *door, struct mu_
         .now = time(NULL),
         .lifetime_s = longest_s < wanted_s ? longest_s : wanted_s,
     };
-    if (mu_issue_by(&issuer, &order, &cert, err) != 0)
+    MU_AUTO_CLEAR(mu_issued) issued = MU_ISSUED_INIT;
+    if (mu_issue_by(&issuer, &order, &issued, err) != 0 || mu_issued_cert(&issued, &cert, err) != 0)
         return -1;
     return mu_certs_add(&door->chain, cert, err);
 }

@@ -75,11 +75,9 @@ const struct mu_cert *mu_signer_cert(const struct mu_signer *signer)
     return signer->authority != NULL ? mu_authority_cert(signer->authority) : signer->chain.at[0];
 }
 
-int mu_signer_issue(const struct mu_signer *signer, const struct mu_order *order,
-                    struct mu_cert **ret, struct mu_error *err)
+static int issue_by_other(const struct mu_signer *signer, const struct mu_order *order,
+                          struct mu_issued *ret, struct mu_error *err)
 {
-    if (signer->authority != NULL)
-        return mu_authority_issue(signer->authority, order, ret, err);
     const struct mu_issuer issuer = {
         .cert = signer->chain.at[0],
         .key = signer->key,
@@ -89,13 +87,23 @@ int mu_signer_issue(const struct mu_signer *signer, const struct mu_order *order
     return mu_issue_by(&issuer, order, ret, err);
 }
 
+int mu_signer_issue(const struct mu_signer *signer, const struct mu_order *order,
+                    struct mu_cert **ret, struct mu_error *err)
+{
+    MU_AUTO_CLEAR(mu_issued) issued = MU_ISSUED_INIT;
+    if (signer->authority != NULL)
+        return mu_authority_issue(signer->authority, order, ret, err);
+    return issue_by_other(signer, order, &issued, err) != 0 ? -1
+                                                            : mu_issued_cert(&issued, ret, err);
+}
+
 int mu_signer_issue_each(const struct mu_signer *signer, const struct mu_order *orders, size_t count,
-                         struct mu_cert **ret, struct mu_error *ret_whys, struct mu_error *err)
+                         struct mu_issued *ret, struct mu_error *ret_whys, struct mu_error *err)
 {
     if (signer->authority != NULL)
         return mu_authority_issue_each(signer->authority, orders, count, ret, ret_whys, err);
     for (size_t i = 0; i < count; i++)
-        if (mu_signer_issue(signer, &orders[i], &ret[i], &ret_whys[i]) != 0)
-            ret[i] = NULL;
+        if (issue_by_other(signer, &orders[i], &ret[i], &ret_whys[i]) != 0)
+            continue; /* its place tells */
     return 0;
 }

@@ -28,7 +28,7 @@ MU_CHECK int mu_signer_issue(const struct mu_signer *signer, const struct mu_ord
 
 /* The same for many: see mu_authority_issue_each(). */
 MU_CHECK int mu_signer_issue_each(const struct mu_signer *signer, const struct mu_order *orders,
-                                  size_t count, struct mu_cert **ret, struct mu_error *ret_whys,
+                                  size_t count, struct mu_issued *ret, struct mu_error *ret_whys,
                                   struct mu_error *err);
 
 #endif

@@ -342,13 +342,42 @@ static EVP_PKEY *public_half(EVP_PKEY *evp)
     return public;
 }
 
+/* The quick check leaves out whether a point has the right order, which on curves whose cofactor is 1, as all of those
+ * for TLS, every point has. */
 bool mu_key_is_sound(EVP_PKEY *evp)
 {
     /* A token's key can do what the token can, and judging itself is not among it. */
     MU_AUTO(EVP_PKEY) public = mu_key_is_in_token((struct mu_key *)evp) ? public_half(evp) : NULL;
     MU_AUTO(EVP_PKEY_CTX)
     ctx = EVP_PKEY_CTX_new_from_pkey(NULL, public != NULL ? public : evp, NULL);
-    return ctx != NULL && EVP_PKEY_public_check(ctx) == 1;
+    return ctx != NULL && EVP_PKEY_public_check_quick(ctx) == 1;
+}
+
+/* The curve's identifier; NID_undef for other keys. */
+static int curve_of(const EVP_PKEY *evp)
+{
+    char group[32];
+    return EVP_PKEY_is_a(evp, "EC") && EVP_PKEY_get_group_name(evp, group, sizeof group, NULL) == 1
+               ? OBJ_sn2nid(group)
+               : NID_undef;
+}
+
+/* X509_set_pubkey() has the key encoded and the code decoded again, each time by way of a search among all encoders
+ * and decoders that there are, which takes longer than a signature. The parts of an EC key are at hand. [RFC 5480 2] */
+bool mu_key_to_x509(const struct mu_key *key, X509 *x)
+{
+    EVP_PKEY *evp = mu_key_evp(key);
+    int curve = curve_of(evp);
+    unsigned char *point = NULL;
+    if (curve == NID_undef || mu_key_is_in_token(key))
+        return X509_set_pubkey(x, evp) == 1;
+    size_t len = EVP_PKEY_get1_encoded_public_key(evp, &point);
+    if (len > 0 &&
+        X509_PUBKEY_set0_param(X509_get_X509_PUBKEY(x), OBJ_nid2obj(NID_X9_62_id_ecPublicKey),
+                               V_ASN1_OBJECT, OBJ_nid2obj(curve), point, (int)len) == 1)
+        return true;
+    OPENSSL_free(point);
+    return false;
 }
 
 const EVP_MD *mu_digest_for(const struct mu_key *key)

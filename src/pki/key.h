@@ -100,6 +100,9 @@ EVP_PKEY *mu_key_evp(const struct mu_key *key);
 MU_CHECK int mu_key_type_parts(const char *type, const char **ret_group, unsigned *ret_bits,
                                struct mu_error *err);
 
+/* For pki: put the public half into `x`. Returns false on failure, which OpenSSL's queue tells of. */
+bool mu_key_to_x509(const struct mu_key *key, X509 *x);
+
 /* For pki: is the public half sound? A point on its curve; an odd RSA modulus that is no prime and has no small
  * factor, an exponent above 1. Whoever made a key that is none of these may not be the only one who knows its
  * private half. */
