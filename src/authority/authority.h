@@ -109,6 +109,7 @@ struct mu_issuer {
     const struct mu_key *key;
     const struct mu_certs *above; /* CAs above it, as far as they are at hand; others in it do no harm */
     const struct mu_policy *policy;
+    bool proven; /* see struct mu_issue */
 };
 
 /* The same by a CA that has no home: nothing is recorded, the serial number is random. */

@@ -30,6 +30,7 @@ static int issue_by(const struct mu_issuer *issuer, const struct mu_order *order
         .pointers = *pointers,
         .extensions = ruling.rules->made,
         .extension_count = ruling.rules->extension_count,
+        .proven = issuer->proven,
         .draft = order->draft,
         .above = issuer->above,
     };
@@ -48,7 +49,8 @@ int mu_issue_by(const struct mu_issuer *issuer, const struct mu_order *order, st
 
 /* What has a home also points to where it is told whether it is still good; but whoever tells it is not asked about. */
 static int issue_at_home(struct mu_authority *authority, const struct mu_crl_settings *settings,
-                         const struct mu_order *order, struct mu_issued *ret, struct mu_error *err)
+                         const struct mu_order *order, bool proven, struct mu_issued *ret,
+                         struct mu_error *err)
 {
     struct mu_crl_urls urls;
     struct mu_pointers pointers;
@@ -58,6 +60,7 @@ static int issue_at_home(struct mu_authority *authority, const struct mu_crl_set
         .cert = authority->cert,
         .key = authority->key,
         .above = &authority->chain,
+        .proven = proven,
     };
     if (mu_authority_policy(authority, &issuer.policy, err) != 0 || mu_serial_make(serial, err) != 0)
         return -1;
@@ -139,7 +142,8 @@ static void forget_all(struct batch *batch)
     }
 }
 
-/* Sign first, which takes time, and then record all at once: what was not recorded is thrown away unseen. */
+/* Sign first, which takes time, and then record all at once: what was not recorded is thrown away unseen. That the
+ * key signs as the CA's certificate says is seen at the first. */
 static int issue_once(struct batch *batch, struct mu_error *err)
 {
     struct mu_authority *authority = batch->authority;
@@ -149,8 +153,8 @@ static int issue_once(struct batch *batch, struct mu_error *err)
         return -1;
     for (size_t i = 0; i < batch->count; i++) {
         const struct mu_order *order = &batch->orders[i];
-        if (issue_at_home(authority, &batch->settings, order, &batch->issued[i], &batch->whys[i]) !=
-            0)
+        if (issue_at_home(authority, &batch->settings, order, any, &batch->issued[i],
+                          &batch->whys[i]) != 0)
             continue;
         now = order->now;
         any = any || !order->draft;

@@ -36,7 +36,8 @@ struct mu_batch {
     const struct mu_args *args;
     const struct mu_signer *signer;
     struct mu_batch_settings settings;
-    const char *out_dir; /* NULL: none was named */
+    struct mu_key_maker *maker; /* NULL: all keys are in requests */
+    const char *out_dir;        /* NULL: none was named */
     bool missing, json;
     struct item items[GROUP_MAX];
     /* The same places as in `items`: */
@@ -237,7 +238,7 @@ static int take_key(struct mu_batch *batch, struct item *item, struct mu_stage *
     MU_AUTO_CLEAR(mu_buf) pem = MU_BUF_INIT_SECRET;
     if (batch->missing && is_there(item->key_path))
         return mu_key_load(item->key_path, &source, &item->key, err);
-    if (mu_key_generate(batch->settings.key_type, &item->key, err) != 0 ||
+    if (mu_key_make(batch->maker, &item->key, err) != 0 ||
         mu_key_to_pem(item->key, batch->settings.passphrase, &pem, err) != 0)
         return -1;
     return mu_stage_add(stage, item->key_path, pem.data, pem.len, 0600, err);
@@ -429,6 +430,9 @@ int mu_batch_open(const struct mu_args *args, const struct mu_signer *signer,
                   struct mu_error *err)
 {
     const char *out_dir = mu_args_value(args, "out-dir");
+    MU_AUTO_STRUCT(mu_key_maker) maker = NULL;
+    if (settings->key_type != NULL && mu_key_maker_new(settings->key_type, &maker, err) != 0)
+        return -1;
     if (out_dir != NULL && mu_dir_make(out_dir, 0755, err) != 0)
         return -1;
     struct mu_batch *batch = calloc(1, sizeof *batch);
@@ -437,6 +441,7 @@ int mu_batch_open(const struct mu_args *args, const struct mu_signer *signer,
     batch->args = args;
     batch->signer = signer;
     batch->settings = *settings;
+    batch->maker = mu_take(&maker);
     batch->out_dir = out_dir;
     batch->missing = mu_args_given(args, "missing");
     batch->json = mu_args_json(args);
@@ -452,6 +457,7 @@ void mu_batch_free(struct mu_batch *batch)
     if (batch == NULL)
         return;
     clear_group(batch);
+    mu_key_maker_free(batch->maker);
     free(batch);
 }
 

@@ -23,7 +23,7 @@
 struct mu_batch_settings {
     enum mu_profile profile;
     int64_t lifetime_s;                 /* 0: what the policy gives */
-    const char *key_type;               /* of new keys */
+    const char *key_type;               /* of new keys; NULL: there are none */
     const struct mu_secret *passphrase; /* of new keys; NULL or empty: they are not protected */
 };
 

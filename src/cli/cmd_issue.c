@@ -119,8 +119,7 @@ static int issue_many(const struct mu_args *args, enum mu_profile profile, int64
         .key_type = mu_args_value(args, "key-type"),
         .passphrase = &passphrase,
     };
-    if (mu_key_type_check(settings.key_type, err) != 0 || mu_signer_open(args, &signer, err) != 0 ||
-        passphrase_for_key(args, &passphrase, err) != 0 ||
+    if (mu_signer_open(args, &signer, err) != 0 || passphrase_for_key(args, &passphrase, err) != 0 ||
         mu_batch_open(args, &signer, &settings, &batch, err) != 0)
         return -1;
     return mu_batch_finish(batch,

@@ -331,8 +331,8 @@ static int check_made(X509 *x, const struct mu_issue *issue, const struct mu_cer
                       struct mu_error *err)
 {
     const struct mu_cert *made = (const struct mu_cert *)x;
-    return issue->draft ? mu_profile_check_draft(issue->profile, made, issuer, err)
-                        : mu_profile_check(issue->profile, made, issuer, err);
+    return issue->draft || issue->proven ? mu_profile_check_draft(issue->profile, made, issuer, err)
+                                         : mu_profile_check(issue->profile, made, issuer, err);
 }
 
 /* --- Issuing --- */

@@ -32,6 +32,7 @@ struct mu_issue {
     struct mu_pointers pointers;
     struct mu_extension *const *extensions; /* to be added to what the profile brings; borrowed */
     size_t extension_count;
+    bool proven; /* `ca_key` has been seen to make signatures that `ca` verifies: this one is not verified */
     bool draft; /* to be looked at, and worth nothing: see below */
     const struct mu_certs
         *above; /* CAs above the issuer, whose name constraints count too; NULL: none at hand */

@@ -13,6 +13,7 @@
 #include "base/str.h"
 #include "pki/object.h"
 #include "pki/ossl.h"
+#include "pki/pkcs8.h"
 #include "pki/token.h"
 
 const char mu_key_types[] = "p256, p384, p521, rsa2048, rsa3072, rsa4096, ed25519, ml-dsa-44/65/87";
@@ -149,21 +150,45 @@ bool mu_key_fits(const struct mu_key *key, const char *rule)
                                    EC_curve_nist2nid(type->group) == OBJ_sn2nid(group));
 }
 
-int mu_key_generate(const char *name, struct mu_key **ret, struct mu_error *err)
+/* --- Making keys --- */
+
+/* An EVP_PKEY_CTX by another name. */
+static EVP_PKEY_CTX *maker_ctx(struct mu_key_maker *maker)
+{
+    return (EVP_PKEY_CTX *)maker;
+}
+
+void mu_key_maker_free(struct mu_key_maker *maker)
+{
+    EVP_PKEY_CTX_free(maker_ctx(maker));
+}
+
+int mu_key_maker_new(const char *name, struct mu_key_maker **ret, struct mu_error *err)
 {
     const struct key_type *type;
-    EVP_PKEY *evp;
     if (find_type(name, &type, err) != 0 || check_there(type, err) != 0)
         return -1;
-    if (type->group != NULL)
-        evp = EVP_PKEY_Q_keygen(NULL, NULL, type->algorithm, type->group);
-    else if (type->bits != 0)
-        evp = EVP_PKEY_Q_keygen(NULL, NULL, type->algorithm, (size_t)type->bits);
-    else
-        evp = EVP_PKEY_Q_keygen(NULL, NULL, type->algorithm);
-    if (evp == NULL)
-        return mu_fail_openssl(err, MU_E_CRYPTO, "a key of type %s could not be made", type->name);
+    MU_AUTO(EVP_PKEY_CTX) ctx = EVP_PKEY_CTX_new_from_name(NULL, type->algorithm, NULL);
+    if (ctx == NULL || EVP_PKEY_keygen_init(ctx) != 1 ||
+        (type->group != NULL && EVP_PKEY_CTX_set_group_name(ctx, type->group) != 1) ||
+        (type->bits != 0 && EVP_PKEY_CTX_set_rsa_keygen_bits(ctx, (int)type->bits) != 1))
+        return mu_fail_openssl(err, MU_E_CRYPTO, "keys of type %s cannot be made", type->name);
+    *ret = (struct mu_key_maker *)mu_take(&ctx);
+    return 0;
+}
+
+int mu_key_make(struct mu_key_maker *maker, struct mu_key **ret, struct mu_error *err)
+{
+    EVP_PKEY *evp = NULL;
+    if (EVP_PKEY_generate(maker_ctx(maker), &evp) != 1)
+        return mu_fail_openssl(err, MU_E_CRYPTO, "a key could not be made");
     return mu_key_wrap(evp, ret, err);
+}
+
+int mu_key_generate(const char *type, struct mu_key **ret, struct mu_error *err)
+{
+    MU_AUTO_STRUCT(mu_key_maker) maker = NULL;
+    return mu_key_maker_new(type, &maker, err) != 0 ? -1 : mu_key_make(maker, ret, err);
 }
 
 int mu_key_generate_like(const struct mu_key *like, struct mu_key **ret, struct mu_error *err)
@@ -182,8 +207,29 @@ int mu_key_generate_like(const struct mu_key *like, struct mu_key **ret, struct 
     return mu_key_wrap(made, ret, err);
 }
 
-typedef int write_key_fn(BIO *bio, const EVP_PKEY *key, const EVP_CIPHER *cipher,
-                         const char *passphrase, int passphrase_len, pem_password_cb *cb, void *arg);
+static bool is_given(const struct mu_secret *passphrase)
+{
+    return passphrase != NULL && passphrase->data != NULL;
+}
+
+static int write_pem(BIO *bio, const struct mu_key *key, const struct mu_secret *passphrase)
+{
+    if (is_given(passphrase))
+        return PEM_write_bio_PKCS8PrivateKey(bio, mu_key_evp(key), EVP_aes_256_cbc(),
+                                             passphrase->data, (int)passphrase->len, NULL, NULL);
+    MU_AUTO(PKCS8_PRIV_KEY_INFO) plain = mu_key_to_pkcs8(key);
+    return plain == NULL ? 0 : PEM_write_bio_PKCS8_PRIV_KEY_INFO(bio, plain);
+}
+
+static int write_der(BIO *bio, const struct mu_key *key, const struct mu_secret *passphrase)
+{
+    bool encrypted = is_given(passphrase);
+    return i2d_PKCS8PrivateKey_bio(bio, mu_key_evp(key), encrypted ? EVP_aes_256_cbc() : NULL,
+                                   encrypted ? passphrase->data : NULL,
+                                   encrypted ? (int)passphrase->len : 0, NULL, NULL);
+}
+
+typedef int write_key_fn(BIO *bio, const struct mu_key *key, const struct mu_secret *passphrase);
 
 static int write_key(write_key_fn *write, const struct mu_key *key,
                      const struct mu_secret *passphrase, struct mu_buf *ret, struct mu_error *err)
@@ -191,13 +237,10 @@ static int write_key(write_key_fn *write, const struct mu_key *key,
     /* Secure memory would be better still; BIO_s_secmem() needs an arena that the program has set up, and
      * wipes what it frees just the same without one. */
     MU_AUTO(BIO) bio = BIO_new(BIO_s_secmem());
-    bool encrypted = passphrase != NULL && passphrase->data != NULL;
     char *written = NULL;
     if (mu_key_is_in_token(key))
         return mu_fail_in_token(err);
-    if (bio == NULL || write(bio, mu_key_evp(key), encrypted ? EVP_aes_256_cbc() : NULL,
-                             encrypted ? passphrase->data : NULL,
-                             encrypted ? (int)passphrase->len : 0, NULL, NULL) != 1)
+    if (bio == NULL || write(bio, key, passphrase) != 1)
         return mu_fail_openssl(err, MU_E_CRYPTO, "the key could not be written");
     long len = BIO_get_mem_data(bio, &written);
     mu_buf_add(ret, written, (size_t)len);
@@ -207,13 +250,13 @@ static int write_key(write_key_fn *write, const struct mu_key *key,
 int mu_key_to_pem(const struct mu_key *key, const struct mu_secret *passphrase, struct mu_buf *ret,
                   struct mu_error *err)
 {
-    return write_key(PEM_write_bio_PKCS8PrivateKey, key, passphrase, ret, err);
+    return write_key(write_pem, key, passphrase, ret, err);
 }
 
 int mu_key_to_der(const struct mu_key *key, const struct mu_secret *passphrase, struct mu_buf *ret,
                   struct mu_error *err)
 {
-    return write_key(i2d_PKCS8PrivateKey_bio, key, passphrase, ret, err);
+    return write_key(write_der, key, passphrase, ret, err);
 }
 
 /* The first private key; protected ones and PKCS#12 are opened on the way. */
@@ -353,9 +396,9 @@ bool mu_key_is_sound(EVP_PKEY *evp)
     return ctx != NULL && EVP_PKEY_public_check_quick(ctx) == 1;
 }
 
-/* The curve's identifier; NID_undef for other keys. */
-static int curve_of(const EVP_PKEY *evp)
+int mu_key_curve(const struct mu_key *key)
 {
+    EVP_PKEY *evp = mu_key_evp(key);
     char group[32];
     return EVP_PKEY_is_a(evp, "EC") && EVP_PKEY_get_group_name(evp, group, sizeof group, NULL) == 1
                ? OBJ_sn2nid(group)
@@ -367,7 +410,7 @@ static int curve_of(const EVP_PKEY *evp)
 bool mu_key_to_x509(const struct mu_key *key, X509 *x)
 {
     EVP_PKEY *evp = mu_key_evp(key);
-    int curve = curve_of(evp);
+    int curve = mu_key_curve(key);
     unsigned char *point = NULL;
     if (curve == NID_undef || mu_key_is_in_token(key))
         return X509_set_pubkey(x, evp) == 1;

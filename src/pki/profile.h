@@ -40,7 +40,7 @@ MU_CHECK int mu_profile_parse(const char *name, enum mu_profile *ret, struct mu_
 MU_CHECK int mu_profile_check(enum mu_profile profile, const struct mu_cert *cert,
                               const struct mu_cert *issuer, struct mu_error *err);
 
-/* The same for a draft, whose signature is void: all rules but the one that the issuer's key verifies it. */
+/* All rules but the one that the issuer's key verifies it: for a draft, whose signature is void. */
 MU_CHECK int mu_profile_check_draft(enum mu_profile profile, const struct mu_cert *cert,
                                     const struct mu_cert *issuer, struct mu_error *err);
 

@@ -1,5 +1,6 @@
 #include <openssl/crypto.h>
 #include <openssl/err.h>
+#include <openssl/pem.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -123,6 +124,42 @@ static void a_key_survives_the_way_through_a_file(void **state)
     }
 }
 
+static void assert_same_spki(X509 *a, X509 *b)
+{
+    unsigned char *der_a = NULL, *der_b = NULL;
+    int len = i2d_X509_PUBKEY(X509_get_X509_PUBKEY(a), &der_a);
+    assert_true(len > 0);
+    assert_int_equal(i2d_X509_PUBKEY(X509_get_X509_PUBKEY(b), &der_b), len);
+    assert_memory_equal(der_a, der_b, (size_t)len);
+    OPENSSL_free(der_a);
+    OPENSSL_free(der_b);
+}
+
+/* Put together from its parts, without OpenSSL's encoders: every octet must be as they write it, leading zeros too. */
+static void an_ec_key_is_written_as_openssl_writes_it(void **state)
+{
+    static const char *const types[] = {"p256", "p384", "p521"};
+    struct mu_error err = MU_ERROR_INIT;
+    (void)state;
+    for (size_t i = 0; i < 100 * MU_COUNT(types); i++) {
+        MU_AUTO_STRUCT(mu_key) key = make(types[i % MU_COUNT(types)]);
+        MU_AUTO_CLEAR(mu_buf) pem = MU_BUF_INIT_SECRET;
+        MU_AUTO(BIO) bio = BIO_new(BIO_s_mem());
+        MU_AUTO(X509) ours = X509_new();
+        MU_AUTO(X509) theirs = X509_new();
+        char *wanted;
+        assert_int_equal(mu_key_to_pem(key, NULL, &pem, &err), 0);
+        assert_int_equal(PEM_write_bio_PKCS8PrivateKey(bio, mu_key_evp(key), NULL, NULL, 0, NULL,
+                                                       NULL),
+                         1);
+        assert_int_equal(BIO_get_mem_data(bio, &wanted), pem.len);
+        assert_memory_equal(pem.data, wanted, pem.len);
+        assert_true(mu_key_to_x509(key, ours));
+        assert_int_equal(X509_set_pubkey(theirs, mu_key_evp(key)), 1);
+        assert_same_spki(ours, theirs);
+    }
+}
+
 static void a_protected_key_opens_to_its_passphrase_only(void **state)
 {
     struct mu_error err = MU_ERROR_INIT;
@@ -211,6 +248,7 @@ int main(void)
         cmocka_unit_test(the_list_of_kinds_names_only_kinds_that_can_be_made),
         cmocka_unit_test(ml_dsa_is_made_or_refused_in_words),
         cmocka_unit_test(a_key_survives_the_way_through_a_file),
+        cmocka_unit_test(an_ec_key_is_written_as_openssl_writes_it),
         cmocka_unit_test(a_protected_key_opens_to_its_passphrase_only),
         cmocka_unit_test(an_empty_passphrase_is_none),
         cmocka_unit_test(a_public_key_is_not_taken_for_a_private_one),
