@@ -1,6 +1,7 @@
 #include "pki/key.h"
 
 #include <ctype.h>
+#include <openssl/core_names.h>
 #include <openssl/crypto.h>
 #include <openssl/err.h>
 #include <openssl/evp.h>
@@ -421,6 +422,47 @@ bool mu_key_to_x509(const struct mu_key *key, X509 *x)
         return true;
     OPENSSL_free(point);
     return false;
+}
+
+static EVP_PKEY *decode_ec(int curve, const unsigned char *point, size_t len)
+{
+    EVP_PKEY *ret = NULL;
+    MU_AUTO(EVP_PKEY_CTX) ctx = EVP_PKEY_CTX_new_from_name(NULL, "EC", NULL);
+    OSSL_PARAM parts[] = {
+        OSSL_PARAM_construct_utf8_string(OSSL_PKEY_PARAM_GROUP_NAME, (char *)OBJ_nid2sn(curve), 0),
+        OSSL_PARAM_construct_octet_string(OSSL_PKEY_PARAM_PUB_KEY, (void *)point, len),
+        OSSL_PARAM_construct_end(),
+    };
+    return ctx != NULL && EVP_PKEY_fromdata_init(ctx) == 1 &&
+                   EVP_PKEY_fromdata(ctx, &ret, EVP_PKEY_PUBLIC_KEY, parts) == 1
+               ? ret
+               : NULL;
+}
+
+static EVP_PKEY *decode_any(X509_PUBKEY *spki)
+{
+    unsigned char *der = NULL;
+    int len = i2d_X509_PUBKEY(spki, &der);
+    const unsigned char *p = der;
+    EVP_PKEY *ret = len > 0 ? d2i_PUBKEY(NULL, &p, len) : NULL;
+    OPENSSL_free(der);
+    return ret;
+}
+
+EVP_PKEY *mu_key_decode(X509_PUBKEY *spki)
+{
+    ASN1_OBJECT *algorithm = NULL;
+    X509_ALGOR *whole = NULL;
+    const unsigned char *point = NULL;
+    const void *curve = NULL;
+    int len = 0, kind = V_ASN1_UNDEF;
+    if (X509_PUBKEY_get0_param(&algorithm, &point, &len, &whole, spki) != 1)
+        return NULL;
+    X509_ALGOR_get0(NULL, &kind, &curve, whole);
+    if (OBJ_obj2nid(algorithm) != NID_X9_62_id_ecPublicKey || kind != V_ASN1_OBJECT ||
+        OBJ_obj2nid(curve) == NID_undef || len <= 0)
+        return decode_any(spki);
+    return decode_ec(OBJ_obj2nid(curve), point, (size_t)len);
 }
 
 const EVP_MD *mu_digest_for(const struct mu_key *key)

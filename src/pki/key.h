@@ -113,6 +113,9 @@ int mu_key_curve(const struct mu_key *key);
 /* For pki: put the public half into `x`. Returns false on failure, which OpenSSL's queue tells of. */
 bool mu_key_to_x509(const struct mu_key *key, X509 *x);
 
+/* For pki: the key in a certificate or a request. Given; NULL on failure, which OpenSSL's queue tells of. */
+EVP_PKEY *mu_key_decode(X509_PUBKEY *spki);
+
 /* For pki: is the public half sound? A point on its curve; an odd RSA modulus that is no prime and has no small
  * factor, an exponent above 1. Whoever made a key that is none of these may not be the only one who knows its
  * private half. */
