@@ -98,7 +98,10 @@ static int open_dir_of(const char *path, int flags, mode_t mode)
 static int open_staged(struct mu_staged *file)
 {
     /* The file gets its name through /proc later, so without /proc (a bare chroot) it needs one now. */
-    if (access("/proc/self/fd", X_OK) == 0)
+    static int has_proc = -1;
+    if (has_proc < 0)
+        has_proc = access("/proc/self/fd", X_OK) == 0;
+    if (has_proc)
         file->fd = open_dir_of(file->path, O_TMPFILE | O_WRONLY, 0600);
     else
         errno = EOPNOTSUPP;
@@ -223,6 +226,10 @@ int mu_stage_copy(struct mu_stage *stage, const char *path, const char *from, mo
 static int link_in(const struct mu_staged *file, const char *name)
 {
     char self[64];
+    /* The shorter way is open to some only: root, and on newer kernels whoever has opened the file. */
+    int result = linkat(file->fd, "", AT_FDCWD, name, AT_EMPTY_PATH);
+    if (result == 0 || errno != ENOENT)
+        return result;
     snprintf(self, sizeof self, "/proc/self/fd/%d", file->fd);
     return linkat(AT_FDCWD, self, AT_FDCWD, name, AT_SYMLINK_FOLLOW);
 }

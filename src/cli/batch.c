@@ -398,7 +398,8 @@ static int add_dir(struct mu_batch *batch, DIR *dir, const char *path, struct mu
         result = file == NULL ? mu_fail_nomem(err) : add_request(batch, file, err);
         free(file);
     }
-    return any ? result : mu_fail(err, MU_E_NOT_FOUND, "there is no request (*.csr) in %s", path);
+    return any ? result
+               : mu_fail(err, MU_E_NOT_FOUND, "%s is a directory without a request, *.csr", path);
 }
 
 int mu_batch_requests(struct mu_batch *batch, const char *path, struct mu_error *err)

@@ -367,11 +367,15 @@ bool mu_key_verify(const struct mu_key *key, const void *data, size_t len, const
 
 char *mu_sha256(const void *data, size_t len, char ret[MU_SHA256_LEN])
 {
+    static const char digits[] = "0123456789ABCDEF";
     unsigned char digest[32];
-    ret[0] = '\0';
+    char *out = ret;
     if (EVP_Digest(data, len, digest, NULL, EVP_sha256(), NULL) == 1)
-        for (size_t i = 0; i < sizeof digest; i++)
-            snprintf(ret + 2 * i, 3, "%02X", digest[i]);
+        for (size_t i = 0; i < sizeof digest; i++) {
+            *out++ = digits[digest[i] >> 4];
+            *out++ = digits[digest[i] & 15];
+        }
+    *out = '\0';
     return ret;
 }
 

@@ -197,7 +197,7 @@ def test_an_output_file_is_not_overwritten(mutual, ca, tmp_path):
     (lambda p: p.write_bytes(os.urandom(1000)), "bad"),
     (lambda p: p.write_bytes(b"\0" * (17 << 20)), "too large"),
     (lambda p: p.write_text("Hello World\n"), "bad"),
-    (lambda p: p.mkdir(), "no request"),
+    (lambda p: p.mkdir(), "directory"),
     (lambda p: p.symlink_to("loop") or p.with_name("loop").symlink_to("bad"), "bad"),
     (lambda p: None, "bad"),
     (lambda p: p.write_bytes(p.with_name("my.csr").read_bytes()[:200]), "cut off"),
