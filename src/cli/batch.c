@@ -14,6 +14,7 @@
 #include "cli/issuing.h"
 #include "cli/passphrase.h"
 #include "cli/print.h"
+#include "cli/progress.h"
 #include "cli/requested.h"
 #include "pki/info.h"
 
@@ -120,6 +121,7 @@ static void clear_group(struct mu_batch *batch)
         forget_issued(batch, i);
     }
     batch->count = 0;
+    mu_progress_count(batch->issued + batch->refused + batch->skipped);
 }
 
 static bool is_issued(const struct mu_batch *batch, size_t i)
@@ -207,12 +209,14 @@ static int settle_group(struct mu_batch *batch, struct mu_error *err)
     struct mu_error *unsynced = result == 0 ? err : &batch->whys[0];
     if (mu_stage_commit_each(batch->stages, batch->count, batch->whys, unsynced) != 0)
         return -1;
+    mu_progress_hide();
     for (size_t i = 0; i < batch->count; i++) {
         if (is_issued(batch, i) && !batch->stages[i].placed)
             tell_refused(batch, batch->items[i].label, &batch->whys[i]);
         else if (is_issued(batch, i) && tell_issued(batch, i, err) != 0)
             result = -1;
     }
+    mu_progress_show();
     return result;
 }
 
@@ -450,6 +454,7 @@ int mu_batch_open(const struct mu_args *args, const struct mu_signer *signer,
     for (size_t i = 0; i < GROUP_MAX; i++)
         batch->issued_now[i] = (struct mu_issued)MU_ISSUED_INIT;
     *ret = batch;
+    mu_progress_begin("issuing");
     return 0;
 }
 
@@ -483,6 +488,7 @@ int mu_batch_finish(struct mu_batch *batch, int result, struct mu_error *err)
 {
     if (result == 0)
         result = finish_group(batch, err);
+    mu_progress_end();
     if (result == 0 || batch->issued + batch->refused + batch->skipped > 0)
         show_summary(batch);
     return result != 0 ? -1 : batch->refused > 0 ? 1 : 0;

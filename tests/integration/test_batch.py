@@ -3,6 +3,7 @@ import base64
 import hashlib
 import os
 import pathlib
+import pty
 import random
 import signal
 import subprocess
@@ -109,6 +110,27 @@ def test_few_open_files_make_smaller_groups(mutual, ca, tmp_path):
 def test_options_that_do_not_go_together(mutual, ca, tmp_path, words, why):
     lines(tmp_path, "a")
     mutual("issue", "client", *words).refused(why, code=2)
+
+
+def test_what_takes_more_than_a_second_says_so_on_a_terminal_alone(mutual, ca, tmp_path):
+    """A list of names that stays open holds the work up for as long as it takes to be seen."""
+    ours, theirs = pty.openpty()
+    words = mutual.argv("issue", "server", "--batch", "-", "--out-dir", "out")
+    running = subprocess.Popen(words, cwd=tmp_path, env={**mutual.environment(), "TERM": "xterm"}, stdin=subprocess.PIPE,
+                               stdout=subprocess.PIPE, stderr=theirs)
+    os.close(theirs)
+    running.stdin.write(b"".join(b"n%d\n" % i for i in range(300)) + b"bad name\n")
+    running.stdin.flush()
+    shown = b""
+    while b"issuing: 2 s, 256 done, 128 a second" not in shown:
+        shown += os.read(ours, 4096)
+    assert b"line 301: " in shown and b"\nissuing" not in shown, shown
+    running.stdin.close()
+    assert running.stdout.read() == b"issued 300 server certificates\n  refused      1: see above\n"
+    running.stdout.close()
+    assert running.wait(WAIT) == 1
+    assert os.read(ours, 4096).endswith(b"\r\x1b[K"), "the line is gone"
+    os.close(ours)
 
 
 # --- Requests ---
