@@ -95,14 +95,14 @@ static int open_dir_of(const char *path, int flags, mode_t mode)
     return fd;
 }
 
-static int open_staged(struct mu_staged *file)
+static int open_staged(struct mu_staged *file, mode_t mode)
 {
     /* The file gets its name through /proc later, so without /proc (a bare chroot) it needs one now. */
     static int has_proc = -1;
     if (has_proc < 0)
         has_proc = access("/proc/self/fd", X_OK) == 0;
     if (has_proc)
-        file->fd = open_dir_of(file->path, O_TMPFILE | O_WRONLY, 0600);
+        file->fd = open_dir_of(file->path, O_TMPFILE | O_WRONLY, mode);
     else
         errno = EOPNOTSUPP;
     if (file->fd >= 0 || (errno != EOPNOTSUPP && errno != EISDIR && errno != EINVAL))
@@ -110,7 +110,7 @@ static int open_staged(struct mu_staged *file)
     file->temp_path = temp_path_for(file->path);
     if (file->temp_path == NULL)
         return -1;
-    file->fd = open(file->temp_path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
+    file->fd = open(file->temp_path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, mode);
     return file->fd;
 }
 
@@ -178,12 +178,14 @@ int mu_stage_open(struct mu_stage *stage, const char *path, mode_t mode, int *re
     if (file->path == NULL)
         return mu_fail_nomem(err);
     struct stat opened;
-    if (open_staged(file) < 0)
+    if (open_staged(file, mode) < 0)
         return mu_fail_errno(err, code_of_errno(errno), "cannot write %s", path);
     if (fstat(file->fd, &opened) != 0)
         return mu_fail_errno(err, MU_E_IO, "cannot write %s", path);
     file->filesystem = opened.st_dev;
-    if (fchmod(file->fd, stage->keep ? take_after(file, mode) : mode) != 0)
+    /* What was asked for at the opening is there already, unless the umask took of it. */
+    if ((stage->keep || (opened.st_mode & 07777) != mode) &&
+        fchmod(file->fd, stage->keep ? take_after(file, mode) : mode) != 0)
         return mu_fail_errno(err, MU_E_IO, "cannot write %s", path);
     *ret_fd = file->fd;
     return 0;
