@@ -1,12 +1,12 @@
 #include "pki/key.h"
 
 #include <ctype.h>
-#include <openssl/core_names.h>
 #include <openssl/crypto.h>
 #include <openssl/err.h>
 #include <openssl/evp.h>
 #include <openssl/pem.h>
 #include <openssl/rsa.h>
+#include <pthread.h>
 #include <stdio.h>
 #include <string.h>
 #include <strings.h>
@@ -428,18 +428,26 @@ bool mu_key_to_x509(const struct mu_key *key, X509 *x)
     return false;
 }
 
-static EVP_PKEY *decode_ec(int curve, const unsigned char *point, size_t len)
+/* Setting up a curve takes longer than reading a point on it. Nearly all keys are on this one, which is set up once. */
+static EVP_PKEY *p256;
+
+static void set_up_p256(void)
 {
-    EVP_PKEY *ret = NULL;
     MU_AUTO(EVP_PKEY_CTX) ctx = EVP_PKEY_CTX_new_from_name(NULL, "EC", NULL);
-    OSSL_PARAM parts[] = {
-        OSSL_PARAM_construct_utf8_string(OSSL_PKEY_PARAM_GROUP_NAME, (char *)OBJ_nid2sn(curve), 0),
-        OSSL_PARAM_construct_octet_string(OSSL_PKEY_PARAM_PUB_KEY, (void *)point, len),
-        OSSL_PARAM_construct_end(),
-    };
-    return ctx != NULL && EVP_PKEY_fromdata_init(ctx) == 1 &&
-                   EVP_PKEY_fromdata(ctx, &ret, EVP_PKEY_PUBLIC_KEY, parts) == 1
-               ? ret
+    if (ctx == NULL || EVP_PKEY_paramgen_init(ctx) != 1 ||
+        EVP_PKEY_CTX_set_group_name(ctx, SN_X9_62_prime256v1) != 1 ||
+        EVP_PKEY_paramgen(ctx, &p256) != 1)
+        p256 = NULL;
+}
+
+static EVP_PKEY *decode_p256(const unsigned char *point, size_t len)
+{
+    static pthread_once_t once = PTHREAD_ONCE_INIT;
+    pthread_once(&once, set_up_p256);
+    MU_AUTO(EVP_PKEY) key = EVP_PKEY_new();
+    return p256 != NULL && key != NULL && EVP_PKEY_copy_parameters(key, p256) == 1 &&
+                   EVP_PKEY_set1_encoded_public_key(key, point, len) == 1
+               ? mu_take(&key)
                : NULL;
 }
 
@@ -463,10 +471,10 @@ EVP_PKEY *mu_key_decode(X509_PUBKEY *spki)
     if (X509_PUBKEY_get0_param(&algorithm, &point, &len, &whole, spki) != 1)
         return NULL;
     X509_ALGOR_get0(NULL, &kind, &curve, whole);
-    if (OBJ_obj2nid(algorithm) != NID_X9_62_id_ecPublicKey || kind != V_ASN1_OBJECT ||
-        OBJ_obj2nid(curve) == NID_undef || len <= 0)
-        return decode_any(spki);
-    return decode_ec(OBJ_obj2nid(curve), point, (size_t)len);
+    if (OBJ_obj2nid(algorithm) == NID_X9_62_id_ecPublicKey && kind == V_ASN1_OBJECT &&
+        OBJ_obj2nid(curve) == NID_X9_62_prime256v1 && len > 0)
+        return decode_p256(point, (size_t)len);
+    return decode_any(spki);
 }
 
 const EVP_MD *mu_digest_for(const struct mu_key *key)
