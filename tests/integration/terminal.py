@@ -8,8 +8,8 @@ import termios
 from conftest import WAIT
 
 
-def answer(mutual, words, answers, echo=False, env=None, prompt=b": "):
-    """Run it, give it one answer for each prompt (what ends with `prompt`), and return its exit status and what was
+def answer(mutual, words, answers, echo=False, env=None):
+    """Run it, give it one answer for each prompt (what ends with ": "), and return its exit status and what was
     shown. Whoever sees a prompt may answer: nothing is echoed unless `echo`, nor thrown away, from there on."""
     ours, theirs = pty.openpty()
     process = subprocess.Popen(
@@ -20,7 +20,7 @@ def answer(mutual, words, answers, echo=False, env=None, prompt=b": "):
     try:
         while piece := os.read(ours, 65536):
             shown += piece
-            if answers and shown.endswith(prompt):
+            if answers and shown.endswith(b": "):
                 assert bool(termios.tcgetattr(ours)[3] & termios.ECHO) == echo
                 os.write(ours, answers.pop(0).encode() + b"\n")
     except OSError:  # the other end is closed: that is how Linux ends a terminal
