@@ -14,7 +14,6 @@
 #include "base/str.h"
 #include "base/time.h"
 #include "pki/info.h"
-#include "pki/issue.h"
 
 /* What goes into the records about one certificate, and the memory behind it. */
 struct paper {
@@ -35,30 +34,91 @@ MU_AUTO_DEFINE_CLEAR(paper, paper_clear)
 
 /* --- Making one --- */
 
-/* The key itself, or where it is. */
-static int write_key(const struct mu_authority_init *init, const struct mu_key *key,
-                     struct mu_buf *ret, struct mu_error *err)
+/* What an init makes. */
+struct made {
+    struct mu_cert *cert, *root;
+    const struct mu_key *key; /* that, or one in a token */
+    struct mu_key *made_key, *root_key;
+    struct mu_buf root_list;
+};
+
+static void made_clear(struct made *made)
 {
-    if (init->key == NULL)
-        return mu_key_to_pem(key, init->passphrase, ret, err);
-    mu_buf_addf(ret, "%s\n", init->key_uri);
-    return mu_buf_failed(ret) ? mu_fail_nomem(err) : 0;
+    mu_cert_free(made->cert);
+    mu_cert_free(made->root);
+    mu_key_free(made->made_key);
+    mu_key_free(made->root_key);
+    mu_buf_clear(&made->root_list);
+}
+MU_AUTO_DEFINE_CLEAR(made, made_clear)
+
+static int make_alone(const struct mu_authority_init *init, struct made *ret, struct mu_error *err)
+{
+    unsigned char serial[MU_SERIAL_LEN];
+    return mu_serial_make(serial, err) != 0 ||
+                   mu_issue_root(ret->key, init->name, serial, init->now, init->lifetime_s,
+                                 init->path_length, init->constraints, &ret->cert, err) != 0
+               ? -1
+               : 0;
+}
+
+/* The root is bound to no names, so that it may make a CA for others later; its key lies elsewhere. */
+static int make_below_root(const struct mu_authority_init *init, struct made *ret,
+                           struct mu_error *err)
+{
+    char root_name[128];
+    unsigned char serial[MU_SERIAL_LEN];
+    MU_AUTO_CLEAR(mu_names) names = {0};
+    const struct mu_below below = {.path_length = 0, .constraints = init->constraints};
+    struct mu_issue issue = {
+        .profile = MU_PROFILE_CA,
+        .key = ret->key,
+        .names = &names,
+        .now = init->now,
+        .lifetime_s = init->lifetime_s,
+        .below = &below,
+    };
+    snprintf(root_name, sizeof root_name, "%.100s Root", init->name);
+    return mu_names_set_cn(&names, init->name, err) != 0 || mu_serial_make(serial, err) != 0 ||
+                   mu_serial_make(issue.serial, err) != 0 ||
+                   mu_key_generate(init->key_type, &ret->root_key, err) != 0 ||
+                   mu_issue_root(ret->root_key, root_name, serial, init->now, init->root_lifetime_s,
+                                 init->path_length, NULL, &ret->root, err) != 0 ||
+                   mu_issue_leaf(ret->root, ret->root_key, &issue, &ret->cert, err) != 0 ||
+                   mu_root_list(ret->root, ret->root_key, init->now, &ret->root_list, err) != 0
+               ? -1
+               : 0;
+}
+
+static int make(const struct mu_authority_init *init, struct made *ret, struct mu_error *err)
+{
+    if (init->key == NULL && mu_key_generate(init->key_type, &ret->made_key, err) != 0)
+        return -1;
+    ret->key = init->key != NULL ? init->key : ret->made_key;
+    return init->issuing ? make_below_root(init, ret, err) : make_alone(init, ret, err);
 }
 
 static int write_files(const struct mu_authority_init *init, const struct mu_home *home,
-                       const struct mu_key *key, const struct mu_cert *cert, struct mu_error *err)
+                       struct made *made, struct mu_error *err)
 {
     MU_AUTO_CLEAR(mu_stage) stage = MU_STAGE_INIT;
-    MU_AUTO_CLEAR(mu_buf) key_pem = MU_BUF_INIT_SECRET;
-    MU_AUTO_CLEAR(mu_buf) cert_pem = MU_BUF_INIT;
-    mu_cert_to_pem(cert, &cert_pem);
-    if (mu_buf_failed(&cert_pem))
-        return mu_fail_nomem(err);
-    if (write_key(init, key, &key_pem, err) != 0 ||
-        (mu_store_is_postgres(home->db) &&
+    const struct mu_certs behind = {.at = &made->cert, .count = init->issuing};
+    const struct mu_certs trust = {.at = &made->root, .count = init->issuing};
+    const struct mu_ca_files files = {
+        .cert = made->cert,
+        .root = made->root,
+        .key = made->made_key,
+        .key_uri = init->key == NULL ? NULL : init->key_uri,
+        .root_key = made->root_key,
+        .root_key_path = init->root_key_path != NULL ? init->root_key_path : home->root_key,
+        .behind = &behind,
+        .trust = &trust,
+        .root_crl = init->issuing ? mu_buf_str(&made->root_list) : NULL,
+        .passphrase = init->passphrase,
+    };
+    if ((mu_store_is_postgres(home->db) &&
          mu_stage_add(&stage, home->store, home->db, strlen(home->db), 0600, err) != 0) ||
-        mu_stage_add(&stage, home->key, key_pem.data, key_pem.len, 0600, err) != 0 ||
-        mu_stage_add(&stage, home->cert, cert_pem.data, cert_pem.len, 0644, err) != 0)
+        mu_ca_files_stage(home, &files, &stage, err) != 0)
         return -1;
     return mu_stage_commit(&stage, err);
 }
@@ -68,8 +128,7 @@ static int write_files(const struct mu_authority_init *init, const struct mu_hom
  * home of an authority: whatever an init leaves that is killed on the way, the next one may sweep aside.
  */
 static int settle(const struct mu_authority_init *init, const struct mu_home *home,
-                  const struct mu_key *key, const struct mu_cert *cert, char ret_old[MU_PATH_LEN],
-                  struct mu_error *err)
+                  struct made *made, char ret_old[MU_PATH_LEN], struct mu_error *err)
 {
     MU_AUTO_STRUCT(mu_store) store = NULL;
     if (!init->force && mu_home_check_free(home, err) != 0)
@@ -77,7 +136,7 @@ static int settle(const struct mu_authority_init *init, const struct mu_home *ho
     if (mu_home_move_aside(home, init->now, ret_old, err) != 0 ||
         mu_store_open(home->db, MU_STORE_WRITE, &store, err) != 0)
         return -1;
-    return write_files(init, home, key, cert, err);
+    return write_files(init, home, made, err);
 }
 
 /* Where the records will be, whatever a home that makes way has said. */
@@ -101,27 +160,21 @@ int mu_authority_init(const struct mu_authority_init *init, struct mu_cert **ret
 {
     struct mu_home home;
     int lock;
-    unsigned char serial[MU_SERIAL_LEN];
-    MU_AUTO_STRUCT(mu_key) made = NULL;
-    MU_AUTO_STRUCT(mu_cert) cert = NULL;
+    const struct mu_stage stage = MU_STAGE_INIT;
+    MU_AUTO_CLEAR(made) made = {.root_list = MU_BUF_INIT};
     ret_old[0] = '\0';
 
     /* Everything that can fail without touching the disk comes first. */
     if (mu_home_paths(init->home, &home, err) != 0 || use_store(init->store, &home, err) != 0 ||
         (!init->force && mu_home_check_free(&home, err) != 0) ||
-        (init->key == NULL && mu_key_generate(init->key_type, &made, err) != 0))
-        return -1;
-    const struct mu_key *key = init->key != NULL ? init->key : made;
-    if (mu_serial_make(serial, err) != 0 ||
-        mu_issue_ca(key, init->name, serial, init->now, init->lifetime_s, init->constraints, &cert,
-                    err) != 0 ||
-        mu_dir_make(init->home, 0700, err) != 0 ||
+        (init->root_key_path != NULL && mu_stage_check(&stage, init->root_key_path, err) != 0) ||
+        make(init, &made, err) != 0 || mu_dir_make(init->home, 0700, err) != 0 ||
         mu_home_lock(&home, MU_HOME_ALONE, &lock, err) != 0)
         return -1;
-    int result = settle(init, &home, key, cert, ret_old, err);
+    int result = settle(init, &home, &made, ret_old, err);
     mu_home_unlock(lock);
     if (result == 0)
-        *ret_cert = mu_take(&cert);
+        *ret_cert = mu_take(&made.cert);
     return result;
 }
 
@@ -140,10 +193,10 @@ int mu_authority_open(const char *dir, const struct mu_passphrase_source *source
     if (access(home->cert, F_OK) != 0 && errno == ENOENT)
         return mu_fail(err, MU_E_NO_CA, "there is no CA in %s", dir);
     if (mu_home_lock(home, MU_HOME_SHARED, &authority->lock, err) != 0 ||
-        mu_certs_load(home->cert, NULL, &authority->chain, err) != 0 ||
+        mu_hierarchy_load(home, &authority->ranks, err) != 0 ||
         mu_key_load(home->key, source, &authority->key, err) != 0)
         return -1;
-    authority->cert = mu_cert_ref(authority->chain.at[0]);
+    authority->cert = mu_cert_ref(authority->ranks.own.at[0]);
     if (mu_cert_match_key(authority->cert, authority->key, home->cert, home->key, err) != 0 ||
         mu_store_open(home->db, MU_STORE_WRITE, &authority->store, err) != 0)
         return -1;
@@ -161,7 +214,7 @@ void mu_authority_free(struct mu_authority *authority)
     mu_key_free(authority->key);
     mu_policy_free(authority->policy);
     mu_cert_free(authority->cert);
-    mu_certs_clear(&authority->chain);
+    mu_hierarchy_clear(&authority->ranks);
     mu_home_unlock(authority->lock);
     free(authority);
 }
@@ -169,6 +222,16 @@ void mu_authority_free(struct mu_authority *authority)
 const struct mu_cert *mu_authority_cert(const struct mu_authority *authority)
 {
     return authority->cert;
+}
+
+const struct mu_certs *mu_authority_behind(const struct mu_authority *authority)
+{
+    return &authority->ranks.behind;
+}
+
+const struct mu_certs *mu_authority_trust(const struct mu_authority *authority)
+{
+    return &authority->ranks.trust;
 }
 
 struct mu_store *mu_authority_store(struct mu_authority *authority)
@@ -291,6 +354,7 @@ static int issue_by(const struct mu_issuer *issuer, const struct mu_order *order
         .extension_count = ruling.rules->extension_count,
         .draft = order->draft,
         .above = issuer->above,
+        .below = order->below,
     };
     memcpy(issue.serial, serial, sizeof issue.serial);
     return mu_issue_leaf(issuer->cert, issuer->key, &issue, ret, err);
@@ -316,7 +380,7 @@ static int issue_at_home(struct mu_authority *authority, const struct mu_crl_set
     struct mu_issuer issuer = {
         .cert = authority->cert,
         .key = authority->key,
-        .above = &authority->chain,
+        .above = &authority->ranks.above,
     };
     if (mu_authority_policy(authority, &issuer.policy, err) != 0 || mu_serial_make(serial, err) != 0)
         return -1;

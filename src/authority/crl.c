@@ -224,6 +224,17 @@ static int make(struct publishing *p, struct list *list, struct mu_crl **ret, st
     return mu_crl_finish(mu_take(&draft), authority->key, ret, err);
 }
 
+/* Whoever checks all of a chain needs the root's list, too, which is not ours to make. Not there is no failure. */
+static int add_root_list(const struct publishing *p, struct mu_buf *ret, struct mu_error *err)
+{
+    struct mu_error why = MU_ERROR_INIT;
+    if (mu_file_read(p->authority->home.root_crl, MU_FILE_LIMIT, ret, &why) == 0 ||
+        why.code == MU_E_NOT_FOUND)
+        return 0;
+    *err = why;
+    return -1;
+}
+
 /* The list goes into the trail and among the lists; complete ones of all into ca.crl, those with a URL into public/. */
 static int keep(struct publishing *p, struct list *list, const struct mu_crl *crl, bool record,
                 struct mu_error *err)
@@ -236,8 +247,11 @@ static int keep(struct publishing *p, struct list *list, const struct mu_crl *cr
     MU_AUTO_CLEAR(mu_buf) der = MU_BUF_INIT;
     MU_AUTO_CLEAR(mu_buf) pem = MU_BUF_INIT;
     mu_crl_to_der(crl, &der);
-    if (!delta && list->scope.partition == 0)
+    if (!delta && list->scope.partition == 0) {
         mu_crl_to_pem(crl, &pem);
+        if (add_root_list(p, &pem, err) != 0)
+            return -1;
+    }
     if (mu_buf_failed(&der) || mu_buf_failed(&pem))
         return mu_fail_nomem(err);
 

@@ -19,6 +19,11 @@ struct mu_home {
     char public[MU_PATH_LEN]; /* public/: what the world may fetch, in DER, by the names that certificates point to */
     char ocsp_cert[MU_PATH_LEN]; /* ocsp.crt, 0644: the responder's, once somebody has asked */
     char ocsp_key[MU_PATH_LEN];  /* ocsp.key, 0600 */
+    char chain[MU_PATH_LEN]; /* ca-chain.crt, 0644: what follows a leaf that is handed out; none: nothing does */
+    char root_cert[MU_PATH_LEN]; /* root.crt, 0644: the root above ca.crt, where that is none itself */
+    char root_key[MU_PATH_LEN]; /* root.key, 0600, unless it is kept elsewhere */
+    char root_crl[MU_PATH_LEN]; /* root.crl, 0644: the root's last list, in PEM, behind which there may be a former one's */
+    char trust[MU_PATH_LEN]; /* trust.crt, 0644: the roots that others have to trust; none: ca.crt */
     char policy[MU_PATH_LEN]; /* policy.yaml, which the operator writes: what is issued; see policy.h */
 };
 

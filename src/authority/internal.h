@@ -4,12 +4,13 @@
 /* An open authority, for the files of this room that each do one thing with it. */
 
 #include "authority/authority.h"
+#include "authority/hierarchy.h"
 
 struct mu_authority {
     struct mu_home home;
     int lock;
     struct mu_cert *cert;
-    struct mu_certs chain; /* of ca.crt: that certificate, and maybe those of CAs above it */
+    struct mu_hierarchy ranks; /* the CAs around it */
     struct mu_key *key;
     struct mu_store *store;
     struct mu_policy *policy;       /* NULL until it is asked for */

@@ -14,6 +14,8 @@
 #include "cli/print.h"
 #include "pki/info.h"
 
+enum { ROOT_DAYS = 7300 };
+
 static int read_constraints(const struct mu_args *args, struct mu_constraints *ret,
                             struct mu_error *err)
 {
@@ -60,6 +62,36 @@ static int get_token_key(const struct mu_args *args, const char *where, struct m
     return mu_load_token_key(args, where, ret_uri, ret, err);
 }
 
+/* Where things are, which others are told as well. */
+static void show_files(const struct mu_args *args, const struct mu_home *paths, const char *key_uri)
+{
+    const char *root_key = mu_args_value(args, "root-key-out");
+    mu_fact("certificate", "%s", paths->cert);
+    if (key_uri == NULL)
+        mu_fact("key", "%s (keep it secret, keep a copy)", paths->key);
+    else
+        mu_fact("key", "in a token, as %s says: %s", paths->key, key_uri);
+    mu_fact("records", "%s", paths->db);
+    if (!mu_args_given(args, "issuing"))
+        return;
+    mu_fact("root", "%s (what others trust: %s)", paths->root_cert, paths->trust);
+    if (root_key != NULL)
+        mu_fact("root's key", "%s (not needed from day to day: keep it off this machine)", root_key);
+    else
+        mu_fact("root's key", "%s (not needed from day to day: better kept elsewhere)",
+                paths->root_key);
+}
+
+static json_t *root_json(const struct mu_args *args, const struct mu_home *paths)
+{
+    const char *root_key = mu_args_value(args, "root-key-out");
+    if (!mu_args_given(args, "issuing"))
+        return json_null();
+    return json_pack("{s:s, s:s, s:s, s:s}", "cert", paths->root_cert, "key",
+                     root_key != NULL ? root_key : paths->root_key, "trust", paths->trust, "chain",
+                     paths->chain);
+}
+
 static int show(const struct mu_args *args, const struct mu_constraints *constraints,
                 const struct mu_cert *cert, const char *old, const char *key_uri,
                 struct mu_error *err)
@@ -73,22 +105,17 @@ static int show(const struct mu_args *args, const struct mu_constraints *constra
         mu_cert_info_read(cert, now, &info, err) != 0)
         return -1;
     if (mu_args_json(args)) {
-        mu_print_json(json_pack("{s:s, s:s, s:s, s:s, s:s, s:s, s:s, s:s?, s:s?, s:o, s:o}", "name",
-                                info.cn, "home", mu_args_home(args), "cert", paths.cert, "key",
-                                paths.key, "sha256", info.sha256, "key_type", info.key, "not_after",
-                                mu_date_rfc3339(info.not_after, date), "old",
+        mu_print_json(json_pack("{s:s, s:s, s:s, s:s, s:s, s:s, s:s, s:s?, s:s?, s:o, s:o, s:o}",
+                                "name", info.cn, "home", mu_args_home(args), "cert", paths.cert,
+                                "key", paths.key, "sha256", info.sha256, "key_type", info.key,
+                                "not_after", mu_date_rfc3339(info.not_after, date), "old",
                                 *old == '\0' ? NULL : old, "key_uri", key_uri, "permitted_names",
                                 mu_strs_json(&info.permitted), "excluded_names",
-                                mu_strs_json(&info.excluded)));
+                                mu_strs_json(&info.excluded), "root", root_json(args, &paths)));
         return 0;
     }
     printf("made the certificate authority \"%s\"\n", mu_cert_label(cert, label));
-    mu_fact("certificate", "%s", paths.cert);
-    if (key_uri == NULL)
-        mu_fact("key", "%s (keep it secret, keep a copy)", paths.key);
-    else
-        mu_fact("key", "in a token, as %s says: %s", paths.key, key_uri);
-    mu_fact("records", "%s", paths.db);
+    show_files(args, &paths, key_uri);
     mu_fact("key type", "%s", info.key);
     show_list("permitted", &info.permitted);
     show_list("excluded", &info.excluded);
@@ -102,6 +129,27 @@ static int show(const struct mu_args *args, const struct mu_constraints *constra
     mu_add_home(&home, args);
     printf("next: mutual issue server %s%s\n", example != NULL ? example : "localhost",
            mu_buf_str(&home));
+    return 0;
+}
+
+/* A root alone issues leaves, unless it is told otherwise; one with an issuing CA has that below it. */
+static int read_hierarchy(const struct mu_args *args, struct mu_authority_init *init,
+                          struct mu_error *err)
+{
+    static const char *const only_with[] = {"root-key-out", "root-days"};
+    long days = ROOT_DAYS, path_length = 0;
+    init->issuing = mu_args_given(args, "issuing");
+    for (size_t i = 0; i < MU_COUNT(only_with) && !init->issuing; i++)
+        if (mu_args_given(args, only_with[i]))
+            return mu_usage(err, args, "--%s needs --issuing", only_with[i]);
+    if ((mu_args_given(args, "root-days") &&
+         mu_args_number(args, "root-days", 1, 36500, &days, err) != 0) ||
+        (mu_args_given(args, "path-length") &&
+         mu_args_number(args, "path-length", init->issuing, 16, &path_length, err) != 0))
+        return -1;
+    init->root_lifetime_s = days * MU_DAY_S;
+    init->root_key_path = mu_args_value(args, "root-key-out");
+    init->path_length = init->issuing && !mu_args_given(args, "path-length") ? 1 : (int)path_length;
     return 0;
 }
 
@@ -134,7 +182,7 @@ static int run(const struct mu_args *args, struct mu_error *err)
         .force = mu_args_given(args, "force"),
         .now = time(NULL),
     };
-    if (mu_authority_init(&init, &cert, old, err) != 0)
+    if (read_hierarchy(args, &init, err) != 0 || mu_authority_init(&init, &cert, old, err) != 0)
         return -1;
     return show(args, &constraints, cert, old, key == NULL ? NULL : mu_buf_str(&key_uri), err);
 }
@@ -143,6 +191,12 @@ static const struct mu_opt opts[] = {
     {"key-type", 't', "TYPE", mu_key_types, "p256", false},
     {"key", 0, "URI", "use this key in a token instead: pkcs11:token=NAME;object=NAME", NULL, false},
     {"days", 0, "N", "how long it is valid, in days", "3650", false},
+    {"issuing", 0, NULL, "make a root and, below it, the CA that issues", NULL, false},
+    {"root-key-out", 0, "FILE", "with --issuing: put the root's key there, not into the home", NULL,
+     false},
+    {"root-days", 0, "N", "with --issuing: how long the root is valid, in days [7300]", NULL, false},
+    {"path-length", 0, "N", "how many CAs may stand below the root [0; with --issuing 1]", NULL,
+     false},
     {"store", 0, "URL", "keep the records in PostgreSQL: postgresql://HOST/DATABASE", NULL, false},
     {"permit", 0, "KIND:VALUE", "issue only for these names of the kind DNS, IP, email, URI", NULL,
      true},
@@ -168,6 +222,11 @@ const struct mu_cmd mu_cmd_init = {
         "$PKCS11_MODULE_PATH, names the library that came with the token.\n"
         "  mutual init --key \"pkcs11:token=home;object=ca?pin-source=file:/etc/mutual.pin\"\n"
         "\n"
+        "With --issuing, ca.crt is a CA below a root named \"NAME Root\", and only ca.key is needed from day to day:\n"
+        "the root's key can leave the machine. What is issued then comes as a chain, leaf first, without the root;\n"
+        "others trust the root: trust.crt. --path-length 1 makes a root that signs CAs of other machines: see\n"
+        "mutual ca request.\n"
+        "\n"
         "--permit and --exclude write name constraints into ca.crt, which every verifier obeys, and so does mutual\n"
         "before it signs: whoever steals ca.key is bound by them, too. They cannot be changed later.\n"
         "  DNS:example.com      that name and all below it\n"
@@ -178,6 +237,7 @@ const struct mu_cmd mu_cmd_init = {
     .example =
         "mutual init\n"
         "mutual init \"Example CA\" --key-type p384 --days 1825\n"
+        "mutual init --issuing --root-key-out root.key\n"
         "mutual init --permit DNS:internal.example --permit IP:10.0.0.0/8 --exclude DNS:vip.internal.example",
     .opts = opts,
     .max_args = 1,

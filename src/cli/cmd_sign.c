@@ -176,11 +176,11 @@ static int open_output(const char *path, struct mu_stage *stage, int *ret_fd, st
     return mu_str_equal(path, "-") ? 0 : mu_stage_open(stage, path, 0644, ret_fd, err);
 }
 
-static int deliver(const struct mu_cert *cert, const char *path, struct mu_stage *stage, int fd,
+static int deliver(const struct mu_certs *chain, const char *path, struct mu_stage *stage, int fd,
                    struct mu_error *err)
 {
     MU_AUTO_CLEAR(mu_buf) pem = MU_BUF_INIT;
-    mu_cert_to_pem(cert, &pem);
+    mu_certs_to_pem(chain, &pem);
     if (mu_buf_failed(&pem))
         return mu_fail_nomem(err);
     if (fd < 0) {
@@ -201,8 +201,11 @@ static int carry_out(const struct mu_args *args, const struct mu_signer *signer,
     int fd;
     MU_AUTO_CLEAR(mu_stage) stage = {.replace = mu_args_given(args, "force")};
     MU_AUTO_STRUCT(mu_cert) cert = NULL;
+    MU_AUTO_CLEAR(mu_certs) chain = {0};
     if (output_path(args, path, err) != 0 || open_output(path, &stage, &fd, err) != 0 ||
-        mu_signer_issue(signer, order, &cert, err) != 0 || deliver(cert, path, &stage, fd, err) != 0)
+        mu_signer_issue(signer, order, &cert, err) != 0 ||
+        mu_signer_chain(signer, cert, &chain, err) != 0 ||
+        deliver(&chain, path, &stage, fd, err) != 0)
         return -1;
     mu_note_if_cut(cert, signer->policy, ruling, order->now);
     if (mu_str_equal(path, "-")) {

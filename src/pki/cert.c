@@ -110,7 +110,7 @@ int mu_certs_add_chain(struct mu_cert *leaf, const struct mu_certs *pool, bool w
     struct mu_cert *last = leaf;
     if (mu_certs_add(ret, mu_cert_ref(leaf), err) != 0)
         return -1;
-    for (size_t i = 0; i < pool->count; i++) {
+    for (size_t i = 0; i < pool->count && X509_self_signed(mu_cert_x509(last), 1) != 1; i++) {
         struct mu_cert *next = pool->at[i];
         if (mu_certs_hold(ret, next) || !is_issued_by(last, next) ||
             (!with_root && X509_self_signed(mu_cert_x509(next), 1) == 1))
@@ -175,6 +175,12 @@ void mu_cert_to_pem(const struct mu_cert *cert, struct mu_buf *ret)
     }
     long len = BIO_get_mem_data(bio, &pem);
     mu_buf_add(ret, pem, (size_t)len);
+}
+
+void mu_certs_to_pem(const struct mu_certs *list, struct mu_buf *ret)
+{
+    for (size_t i = 0; i < list->count; i++)
+        mu_cert_to_pem(list->at[i], ret);
 }
 
 time_t mu_cert_not_before(const struct mu_cert *cert)

@@ -66,6 +66,7 @@ MU_CHECK int mu_cert_parse(const char *name, const void *data, size_t len, struc
 
 /* Append it as PEM, as DER. Failure shows in mu_buf_failed(). */
 void mu_cert_to_pem(const struct mu_cert *cert, struct mu_buf *ret);
+void mu_certs_to_pem(const struct mu_certs *list, struct mu_buf *ret);
 void mu_cert_to_der(const struct mu_cert *cert, struct mu_buf *ret);
 
 /* What other code asks most; mu_cert_info (info.h) has all the rest. */
