@@ -32,152 +32,6 @@ static void paper_clear(struct paper *paper)
 
 MU_AUTO_DEFINE_CLEAR(paper, paper_clear)
 
-/* --- Making one --- */
-
-/* What an init makes. */
-struct made {
-    struct mu_cert *cert, *root;
-    const struct mu_key *key; /* that, or one in a token */
-    struct mu_key *made_key, *root_key;
-    struct mu_buf root_list;
-};
-
-static void made_clear(struct made *made)
-{
-    mu_cert_free(made->cert);
-    mu_cert_free(made->root);
-    mu_key_free(made->made_key);
-    mu_key_free(made->root_key);
-    mu_buf_clear(&made->root_list);
-}
-MU_AUTO_DEFINE_CLEAR(made, made_clear)
-
-static int make_alone(const struct mu_authority_init *init, struct made *ret, struct mu_error *err)
-{
-    unsigned char serial[MU_SERIAL_LEN];
-    return mu_serial_make(serial, err) != 0 ||
-                   mu_issue_root(ret->key, init->name, serial, init->now, init->lifetime_s,
-                                 init->path_length, init->constraints, &ret->cert, err) != 0
-               ? -1
-               : 0;
-}
-
-/* The root is bound to no names, so that it may make a CA for others later; its key lies elsewhere. */
-static int make_below_root(const struct mu_authority_init *init, struct made *ret,
-                           struct mu_error *err)
-{
-    char root_name[128];
-    unsigned char serial[MU_SERIAL_LEN];
-    MU_AUTO_CLEAR(mu_names) names = {0};
-    const struct mu_below below = {.path_length = 0, .constraints = init->constraints};
-    struct mu_issue issue = {
-        .profile = MU_PROFILE_CA,
-        .key = ret->key,
-        .names = &names,
-        .now = init->now,
-        .lifetime_s = init->lifetime_s,
-        .below = &below,
-    };
-    snprintf(root_name, sizeof root_name, "%.100s Root", init->name);
-    return mu_names_set_cn(&names, init->name, err) != 0 || mu_serial_make(serial, err) != 0 ||
-                   mu_serial_make(issue.serial, err) != 0 ||
-                   mu_key_generate(init->key_type, &ret->root_key, err) != 0 ||
-                   mu_issue_root(ret->root_key, root_name, serial, init->now, init->root_lifetime_s,
-                                 init->path_length, NULL, &ret->root, err) != 0 ||
-                   mu_issue_leaf(ret->root, ret->root_key, &issue, &ret->cert, err) != 0 ||
-                   mu_root_list(ret->root, ret->root_key, init->now, &ret->root_list, err) != 0
-               ? -1
-               : 0;
-}
-
-static int make(const struct mu_authority_init *init, struct made *ret, struct mu_error *err)
-{
-    if (init->key == NULL && mu_key_generate(init->key_type, &ret->made_key, err) != 0)
-        return -1;
-    ret->key = init->key != NULL ? init->key : ret->made_key;
-    return init->issuing ? make_below_root(init, ret, err) : make_alone(init, ret, err);
-}
-
-static int write_files(const struct mu_authority_init *init, const struct mu_home *home,
-                       struct made *made, struct mu_error *err)
-{
-    MU_AUTO_CLEAR(mu_stage) stage = MU_STAGE_INIT;
-    const struct mu_certs behind = {.at = &made->cert, .count = init->issuing};
-    const struct mu_certs trust = {.at = &made->root, .count = init->issuing};
-    const struct mu_ca_files files = {
-        .cert = made->cert,
-        .root = made->root,
-        .key = made->made_key,
-        .key_uri = init->key == NULL ? NULL : init->key_uri,
-        .root_key = made->root_key,
-        .root_key_path = init->root_key_path != NULL ? init->root_key_path : home->root_key,
-        .behind = &behind,
-        .trust = &trust,
-        .root_crl = init->issuing ? mu_buf_str(&made->root_list) : NULL,
-        .passphrase = init->passphrase,
-    };
-    if ((mu_store_is_postgres(home->db) &&
-         mu_stage_add(&stage, home->store, home->db, strlen(home->db), 0600, err) != 0) ||
-        mu_ca_files_stage(home, &files, &stage, err) != 0)
-        return -1;
-    return mu_stage_commit(&stage, err);
-}
-
-/*
- * The records come first and the certificate last, because it is the certificate that makes a directory the
- * home of an authority: whatever an init leaves that is killed on the way, the next one may sweep aside.
- */
-static int settle(const struct mu_authority_init *init, const struct mu_home *home,
-                  struct made *made, char ret_old[MU_PATH_LEN], struct mu_error *err)
-{
-    MU_AUTO_STRUCT(mu_store) store = NULL;
-    if (!init->force && mu_home_check_free(home, err) != 0)
-        return -1;
-    if (mu_home_move_aside(home, init->now, ret_old, err) != 0 ||
-        mu_store_open(home->db, MU_STORE_WRITE, &store, err) != 0)
-        return -1;
-    return write_files(init, home, made, err);
-}
-
-/* Where the records will be, whatever a home that makes way has said. */
-static int use_store(const char *store, struct mu_home *home, struct mu_error *err)
-{
-    const char *where = store;
-    char db[MU_PATH_LEN];
-    if (store == NULL) {
-        if (mu_path_join(home->dir, "mutual.db", db, err) != 0)
-            return -1;
-        where = db;
-    } else if (mu_store_check_url(store, err) != 0)
-        return -1;
-    return mu_str_copy(home->db, sizeof home->db, where)
-               ? 0
-               : mu_fail(err, MU_E_USAGE, "the URL of the database is too long");
-}
-
-int mu_authority_init(const struct mu_authority_init *init, struct mu_cert **ret_cert,
-                      char ret_old[MU_PATH_LEN], struct mu_error *err)
-{
-    struct mu_home home;
-    int lock;
-    const struct mu_stage stage = MU_STAGE_INIT;
-    MU_AUTO_CLEAR(made) made = {.root_list = MU_BUF_INIT};
-    ret_old[0] = '\0';
-
-    /* Everything that can fail without touching the disk comes first. */
-    if (mu_home_paths(init->home, &home, err) != 0 || use_store(init->store, &home, err) != 0 ||
-        (!init->force && mu_home_check_free(&home, err) != 0) ||
-        (init->root_key_path != NULL && mu_stage_check(&stage, init->root_key_path, err) != 0) ||
-        make(init, &made, err) != 0 || mu_dir_make(init->home, 0700, err) != 0 ||
-        mu_home_lock(&home, MU_HOME_ALONE, &lock, err) != 0)
-        return -1;
-    int result = settle(init, &home, &made, ret_old, err);
-    mu_home_unlock(lock);
-    if (result == 0)
-        *ret_cert = mu_take(&made.cert);
-    return result;
-}
-
 /* --- Using it --- */
 
 int mu_authority_open(const char *dir, const struct mu_passphrase_source *source,
@@ -320,6 +174,22 @@ int mu_authority_change(struct mu_authority *authority, mu_change_fn *change, vo
 {
     struct change c = {authority, change, arg, now};
     return mu_store_change(authority->store, run_change, &c, err);
+}
+
+int mu_home_change(const struct mu_home *home, const struct mu_cert *cert, const struct mu_key *key,
+                   mu_change_fn *change, void *arg, time_t now, struct mu_error *err)
+{
+    MU_AUTO_STRUCT(mu_store) store = NULL;
+    if (mu_store_open(home->db, MU_STORE_WRITE, &store, err) != 0)
+        return -1;
+    struct mu_authority authority = {.home = *home,
+                                     .lock = -1,
+                                     .cert = (struct mu_cert *)cert,
+                                     .key = (struct mu_key *)key,
+                                     .store = store};
+    mu_cert_fingerprint(cert, authority.sha256);
+    mu_cert_key_sha256(cert, authority.key_sha256);
+    return mu_authority_change(&authority, change, arg, now, err);
 }
 
 /* --- Issuing --- */

@@ -49,6 +49,24 @@ struct mu_authority_init {
 MU_CHECK int mu_authority_init(const struct mu_authority_init *init, struct mu_cert **ret_cert,
                                char ret_old[MU_PATH_LEN], struct mu_error *err);
 
+/* A CA that was made elsewhere. All borrowed. */
+struct mu_authority_import {
+    const char *home;
+    const char *store;            /* as above */
+    const struct mu_certs *certs; /* the CA's, and behind it, in any order, those above it */
+    const struct mu_key *key;
+    const char *key_uri;                /* where that lies in a token: what ca.key says instead */
+    const struct mu_secret *passphrase; /* as above */
+    bool force;
+    time_t now;
+};
+
+/* Take it over. `ret_old` as above. What it has issued and revoked before is not known then. Fails as
+ * mu_authority_init() and mu_issue_check_ca() do, with MU_E_NOT_FOUND (the chain does not lead to a root), MU_E_CA_UNFIT
+ * (the chain does not hold). */
+MU_CHECK int mu_authority_import(const struct mu_authority_import *import,
+                                 char ret_old[MU_PATH_LEN], struct mu_error *err);
+
 struct mu_authority;
 
 /* Fails with MU_E_NO_CA, MU_E_PASSPHRASE_NEEDED, MU_E_KEY_MISMATCH, MU_E_STORE and as the loaders do. */

@@ -18,4 +18,14 @@ struct mu_authority {
     char key_sha256[MU_SHA256_LEN]; /* of its public key: the issuer in the records */
 };
 
+/* mu_authority_change() where the files of an authority are at hand, and are being changed. */
+MU_CHECK int mu_home_change(const struct mu_home *home, const struct mu_cert *cert,
+                            const struct mu_key *key, mu_change_fn *change, void *arg, time_t now,
+                            struct mu_error *err);
+
+/* `cert`, and each CA above it up to a root, out of `pool`, in order. Fails with MU_E_NOT_FOUND (one is missing),
+ * MU_E_CA_UNFIT (the chain does not hold). */
+MU_CHECK int mu_ca_chain_up(const struct mu_cert *cert, const struct mu_certs *pool, time_t now,
+                            struct mu_certs *ret, struct mu_error *err);
+
 #endif

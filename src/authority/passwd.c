@@ -135,17 +135,7 @@ static int record(const struct mu_home *home, const struct mu_cert *cert, const 
                   bool protected, time_t now, struct mu_error *err)
 {
     struct note note = {locks, protected, now};
-    MU_AUTO_STRUCT(mu_store) store = NULL;
-    if (mu_store_open(home->db, MU_STORE_WRITE, &store, err) != 0)
-        return -1;
-    struct mu_authority authority = {.home = *home,
-                                     .lock = -1,
-                                     .cert = (struct mu_cert *)cert,
-                                     .key = locks->at[0].key,
-                                     .store = store};
-    mu_cert_fingerprint(cert, authority.sha256);
-    mu_cert_key_sha256(cert, authority.key_sha256);
-    return mu_authority_change(&authority, note_keys, &note, now, err);
+    return mu_home_change(home, cert, locks->at[0].key, note_keys, &note, now, err);
 }
 
 /* Nobody may make the home anew while its keys are open here. */

@@ -210,6 +210,13 @@ static int check_names(const struct mu_issue *issue, struct mu_error *err)
     return mu_hint(err, "add one with --san NAME");
 }
 
+int mu_issue_check_ca(const struct mu_cert *ca, const struct mu_key *ca_key, time_t now,
+                      struct mu_error *err)
+{
+    const struct mu_issue any = {.profile = MU_PROFILE_CA, .now = now};
+    return check_ca(ca, ca_key, &any, err);
+}
+
 /* Path lengths count the CAs below. A CA that gives none has no limit. */
 static int check_path_length(const struct mu_cert *ca, const struct mu_issue *issue,
                              struct mu_error *err)

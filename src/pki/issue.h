@@ -77,6 +77,10 @@ struct mu_reissue {
 MU_CHECK int mu_issue_again(const struct mu_reissue *how, struct mu_cert **ret,
                             struct mu_error *err);
 
+/* May this CA issue at `now`, with this key? Fails as mu_issue_leaf() does for its CA. */
+MU_CHECK int mu_issue_check_ca(const struct mu_cert *ca, const struct mu_key *ca_key, time_t now,
+                               struct mu_error *err);
+
 /*
  * A leaf certificate, or with MU_PROFILE_CA one of a CA below this one, signed and checked against its profile. A draft passes the same checks and looks the same, but
  * is signed by a key that is made for it and thrown away: nobody has that key, and nobody trusts it.
