@@ -41,6 +41,8 @@ int mu_authority_open(const char *dir, const struct mu_passphrase_source *source
     if (authority == NULL)
         return mu_fail_nomem(err);
     authority->lock = -1;
+    if (source != NULL)
+        authority->source = *source;
     struct mu_home *home = &authority->home;
     if (mu_home_paths(dir, home, err) != 0)
         return -1;

@@ -44,10 +44,10 @@ static int survey(const struct place *place, struct mu_home *ret, struct mu_erro
                : 0;
 }
 
-static int write_files(const struct mu_home *home, const struct mu_ca_files *files,
+static int write_files(const struct mu_home *home, const struct mu_ca_files *files, bool replace,
                        struct mu_error *err)
 {
-    MU_AUTO_CLEAR(mu_stage) stage = MU_STAGE_INIT;
+    MU_AUTO_CLEAR(mu_stage) stage = {.replace = replace};
     if ((mu_store_is_postgres(home->db) &&
          mu_stage_add(&stage, home->store, home->db, strlen(home->db), 0600, err) != 0) ||
         mu_ca_files_stage(home, files, &stage, err) != 0)
@@ -68,7 +68,7 @@ static int move_in(const struct place *place, const struct mu_home *home,
     if (mu_home_move_aside(home, place->now, ret_old, err) != 0 ||
         mu_store_open(home->db, MU_STORE_WRITE, &store, err) != 0)
         return -1;
-    return write_files(home, files, err);
+    return write_files(home, files, false, err);
 }
 
 static int settle(const struct place *place, const struct mu_home *home,
@@ -81,6 +81,17 @@ static int settle(const struct place *place, const struct mu_home *home,
     int result = move_in(place, home, files, ret_old, err);
     mu_home_unlock(lock);
     return result;
+}
+
+/* Whatever is in the way has been left by one that was killed: there is no authority. */
+int mu_found_in(struct mu_home *home, const char *store_url, const struct mu_ca_files *files,
+                struct mu_error *err)
+{
+    MU_AUTO_STRUCT(mu_store) store = NULL;
+    return use_store(store_url, home, err) != 0 || mu_home_check_free(home, err) != 0 ||
+                   mu_store_open(home->db, MU_STORE_WRITE, &store, err) != 0
+               ? -1
+               : write_files(home, files, true, err);
 }
 
 /* --- A new one --- */

@@ -4,6 +4,7 @@
 #include <sys/stat.h>
 
 #include "pki/crl.h"
+#include "pki/object.h"
 
 static bool is_there(const char *path)
 {
@@ -14,6 +15,14 @@ static bool is_there(const char *path)
 bool mu_is_root(const struct mu_cert *cert)
 {
     return mu_cert_is_signed_by(cert, cert);
+}
+
+bool mu_key_lies_in_token(const char *path)
+{
+    struct mu_error ignored = MU_ERROR_INIT;
+    MU_AUTO_CLEAR(mu_objects) objects = {0};
+    return mu_objects_load(path, &objects, &ignored) == 0 &&
+           objects.at[0].kind == MU_OBJECT_TOKEN_KEY;
 }
 
 void mu_hierarchy_clear(struct mu_hierarchy *hierarchy)
@@ -127,6 +136,8 @@ int mu_ca_files_stage(const struct mu_home *home, const struct mu_ca_files *file
     return stage_key(files->root_key, files->root_key_path, files, stage, err) != 0 ||
                    stage_key(files->key, home->key, files, stage, err) != 0 ||
                    stage_uri(files->key_uri, home->key, stage, err) != 0 ||
+                   (files->key_from != NULL &&
+                    mu_stage_copy(stage, home->key, files->key_from, 0600, err) != 0) ||
                    stage_cert(files->root, home->root_cert, stage, err) != 0 ||
                    stage_certs(files->trust, home->trust, stage, err) != 0 ||
                    (files->root_crl != NULL &&

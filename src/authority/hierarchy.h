@@ -38,7 +38,8 @@ struct mu_ca_files {
     const struct mu_cert *cert, *root;
     const struct mu_key *key, *root_key;
     const char *root_key_path;
-    const char *key_uri; /* in the place of `key`, where that lies in a token: its PKCS#11 URI */
+    const char *key_uri;  /* in the place of `key`, where that lies in a token: its PKCS#11 URI */
+    const char *key_from; /* the file in which the key lies as it is to be, in the place of `key` */
     const struct mu_certs *behind, *trust;
     const char *root_crl;               /* PEM */
     const struct mu_secret *passphrase; /* protects both keys */
@@ -51,6 +52,9 @@ MU_CHECK int mu_ca_files_stage(const struct mu_home *home, const struct mu_ca_fi
  * again only when there is something to revoke. Fails as mu_crl_finish() does. */
 MU_CHECK int mu_root_list(const struct mu_cert *root, const struct mu_key *key, time_t now,
                           struct mu_buf *ret, struct mu_error *err);
+
+/* Does this file say where in a token a key lies, instead of holding it? */
+bool mu_key_lies_in_token(const char *path);
 
 /* Does it sign itself? */
 bool mu_is_root(const struct mu_cert *cert);

@@ -46,6 +46,7 @@ int mu_home_paths(const char *dir, struct mu_home *ret, struct mu_error *err)
         mu_path_join(dir, "root.crt", ret->root_cert, err) != 0 ||
         mu_path_join(dir, "root.key", ret->root_key, err) != 0 ||
         mu_path_join(dir, "root.crl", ret->root_crl, err) != 0 ||
+        mu_path_join(dir, "ca-request.key", ret->request_key, err) != 0 ||
         mu_path_join(dir, "trust.crt", ret->trust, err) != 0 ||
         mu_path_join(dir, "policy.yaml", ret->policy, err) != 0 ||
         mu_path_join(dir, "ocsp.crt", ret->ocsp_cert, err) != 0 ||

@@ -23,6 +23,7 @@ struct mu_home {
     char root_cert[MU_PATH_LEN]; /* root.crt, 0644: the root above ca.crt, where that is none itself */
     char root_key[MU_PATH_LEN]; /* root.key, 0600, unless it is kept elsewhere */
     char root_crl[MU_PATH_LEN]; /* root.crl, 0644: the root's last list, in PEM, behind which there may be a former one's */
+    char request_key[MU_PATH_LEN]; /* ca-request.key, 0600: of a CA whose certificate has been asked for */
     char trust[MU_PATH_LEN]; /* trust.crt, 0644: the roots that others have to trust; none: ca.crt */
     char policy[MU_PATH_LEN]; /* policy.yaml, which the operator writes: what is issued; see policy.h */
 };

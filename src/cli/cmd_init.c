@@ -18,19 +18,6 @@
 
 enum { ROOT_DAYS = 7300 };
 
-static int read_constraints(const struct mu_args *args, struct mu_constraints *ret,
-                            struct mu_error *err)
-{
-    const char *text;
-    for (int i = 0; (text = mu_args_nth(args, "permit", i)) != NULL; i++)
-        if (mu_constraints_add(ret, false, text, err) != 0)
-            return -1;
-    for (int i = 0; (text = mu_args_nth(args, "exclude", i)) != NULL; i++)
-        if (mu_constraints_add(ret, true, text, err) != 0)
-            return -1;
-    return 0;
-}
-
 static void show_list(const char *label, const struct mu_strs *list)
 {
     MU_AUTO_CLEAR(mu_buf) text = MU_BUF_INIT;
@@ -297,7 +284,7 @@ static int run(const struct mu_args *args, struct mu_error *err)
     if (mu_args_given(args, "chain"))
         return mu_usage(err, args, "--chain needs --import");
     if (mu_args_number(args, "days", 1, 36500, &days, err) != 0 ||
-        read_constraints(args, &constraints, err) != 0 ||
+        mu_constraints_from_args(args, &constraints, err) != 0 ||
         (where != NULL ? get_token_key(args, where, &key_uri, &key, err)
                        : mu_passphrase_for_new_key(args, &passphrase, err)) != 0)
         return -1;

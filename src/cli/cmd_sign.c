@@ -75,6 +75,47 @@ static int settle_names(const struct mu_csr *csr, enum mu_profile profile, struc
     return 0;
 }
 
+/* A CA has its whole subject from the request, which the root's operator has seen; no alternative names, for it is no
+ * host. */
+static int settle_ca_name(const struct mu_csr *csr, struct mu_names *ret, struct mu_error *err)
+{
+    char label[MU_CERT_LABEL_LEN];
+    MU_AUTO_CLEAR(mu_names) asked = {0};
+    if (*mu_csr_label(csr, label) == '\0') {
+        mu_fail(err, MU_E_NAME, "the request has no name");
+        return mu_hint(err, "have it made again with: mutual ca request NAME");
+    }
+    if (mu_csr_names(csr, &asked, err) == 0 && asked.count > 0)
+        mu_note("the alternative names are left out: a CA is no host");
+    return mu_names_set_cn(ret, label, err);
+}
+
+/* What is said of a CA below, and only of one. */
+static int read_below(const struct mu_args *args, bool is_ca, struct mu_constraints *ret_bounds,
+                      struct mu_below *ret, struct mu_error *err)
+{
+    static const char *const only_for_ca[] = {"path-length", "permit", "exclude"};
+    long path_length = 0;
+    for (size_t i = 0; i < MU_COUNT(only_for_ca) && !is_ca; i++)
+        if (mu_args_given(args, only_for_ca[i]))
+            return mu_usage(err, args, "--%s is for --profile ca", only_for_ca[i]);
+    if (mu_constraints_from_args(args, ret_bounds, err) != 0 ||
+        (mu_args_given(args, "path-length") &&
+         mu_args_number(args, "path-length", 0, 16, &path_length, err) != 0))
+        return -1;
+    *ret = (struct mu_below){.path_length = (int)path_length, .constraints = ret_bounds};
+    return 0;
+}
+
+static int read_profile(const struct mu_args *args, enum mu_profile *ret, struct mu_error *err)
+{
+    if (mu_str_equal(mu_args_value(args, "profile"), mu_profile_rules(MU_PROFILE_CA)->name)) {
+        *ret = MU_PROFILE_CA;
+        return 0;
+    }
+    return mu_profile_parse(mu_args_value(args, "profile"), ret, err);
+}
+
 /* --- Whether it would --- */
 
 static void show_finding(const struct mu_finding *finding, const struct mu_policy *policy)
@@ -212,7 +253,11 @@ static int carry_out(const struct mu_args *args, const struct mu_signer *signer,
         mu_note("signed \"%s\"", mu_cert_label(cert, label));
         return 0;
     }
-    return mu_show_issued(args, cert, mu_profile_rules(order->profile)->name, path, NULL, NULL, err);
+    MU_AUTO_CLEAR(mu_buf) next = MU_BUF_INIT;
+    mu_buf_adds(&next, "take it back to the CA's machine, which runs: mutual ca install ");
+    mu_add_shell_word(&next, path);
+    return mu_show_issued(args, cert, mu_profile_rules(order->profile)->name, path, NULL,
+                          order->profile == MU_PROFILE_CA ? mu_buf_str(&next) : NULL, err);
 }
 
 static int run(const struct mu_args *args, struct mu_error *err)
@@ -225,18 +270,24 @@ static int run(const struct mu_args *args, struct mu_error *err)
     MU_AUTO_CLEAR(mu_names) names = {0};
     MU_AUTO_CLEAR(mu_signer) signer = {0};
     MU_AUTO_CLEAR(mu_ruling) ruling = {0};
-    if (mu_profile_parse(mu_args_value(args, "profile"), &profile, err) != 0 ||
-        mu_lifetime(args, &lifetime_s, err) != 0 ||
+    MU_AUTO_CLEAR(mu_constraints) bounds = {0};
+    struct mu_below below;
+    if (read_profile(args, &profile, err) != 0 || mu_lifetime(args, &lifetime_s, err) != 0 ||
+        read_below(args, profile == MU_PROFILE_CA, &bounds, &below, err) != 0 ||
         mu_csr_load(mu_args_at(args, 0), &csr, err) != 0 || mu_csr_verify(csr, err) != 0 ||
-        mu_csr_key(csr, &key, err) != 0 || settle_names(csr, profile, &names, err) != 0 ||
+        mu_csr_key(csr, &key, err) != 0 ||
+        (profile == MU_PROFILE_CA ? settle_ca_name(csr, &names, err)
+                                  : settle_names(csr, profile, &names, err)) != 0 ||
         mu_signer_open(args, &signer, err) != 0)
         return -1;
+    below.request = csr;
     const struct mu_order order = {
         .profile = profile,
         .key = key,
         .names = &names,
         .now = time(NULL),
         .lifetime_s = lifetime_s,
+        .below = profile == MU_PROFILE_CA ? &below : NULL,
         .draft = dry,
     };
     if (mu_policy_judge(signer.policy, &order, &ruling, err) != 0)
@@ -246,8 +297,12 @@ static int run(const struct mu_args *args, struct mu_error *err)
 }
 
 static const struct mu_opt opts[] = {
-    {"profile", 'p', "NAME", "what it is for: server, client or peer", "server", false},
+    {"profile", 'p', "NAME", "what it is for: server, client, peer, or ca", "server", false},
     MU_LIFETIME_OPTS,
+    {"path-length", 0, "N", "how many CAs may stand below this CA [0]", NULL, false},
+    {"permit", 0, "KIND:VALUE", "let this CA issue only for these names: see mutual init", NULL,
+     true},
+    {"exclude", 0, "KIND:VALUE", "let it issue for all names but these", NULL, true},
     {"cacert", 0, "FILE", "sign by this CA instead of the home CA", NULL, false},
     {"cakey", 0, "FILE", "its key, if it is not in the same file; or a PKCS#11 URI", NULL, false},
     {"out", 'o', "FILE", "write the certificate here [FILE.crt for FILE.csr]", NULL, false},
@@ -268,6 +323,10 @@ const struct mu_cmd mu_cmd_sign = {
         "numbers are random, and what it signs is not recorded here; CAs above it may follow in its file, and their\n"
         "name constraints count. FILE.crt lies beside FILE.csr. \"-\" reads\n"
         "the request from standard input and writes the certificate to standard output.\n"
+        "\n"
+        "--profile ca signs a CA, which mutual ca request has asked for: by a root whose path length leaves room for it\n"
+        "(init --issuing, init --path-length 1). The roots are in FILE.crt, too, for mutual ca install. Of what a CA's\n"
+        "request says, the whole subject counts. --path-length, --permit and --exclude bind it.\n"
         "\n"
         "What is signed, and for how long, is bound by policy.yaml beside the CA's certificate: see mutual policy.\n"
         "--dry-run goes the whole way, writes and records nothing, and exits with 0 if it would be signed, else 1.",

@@ -12,6 +12,7 @@
 #include "base/file.h"
 #include "cli/cmd.h"
 #include "pki/cert.h"
+#include "pki/constraint.h"
 #include "pki/name.h"
 #include "pki/profile.h"
 
@@ -28,6 +29,10 @@ MU_CHECK int mu_lifetime(const struct mu_args *args, int64_t *ret_s, struct mu_e
 /* NAME... and each --san, as the names of one certificate; localhost brings the loopback addresses. */
 MU_CHECK int mu_names_from_args(const struct mu_args *args, int first_word, bool free_text,
                                 struct mu_names *ret, struct mu_error *err);
+
+/* Each --permit and --exclude. Fails as mu_constraints_add() does. */
+MU_CHECK int mu_constraints_from_args(const struct mu_args *args, struct mu_constraints *ret,
+                                      struct mu_error *err);
 
 /* --out PREFIX, else the name with what a file name cannot hold replaced: PREFIX + `ending`. */
 MU_CHECK int mu_output_path(const struct mu_args *args, const char *name, const char *ending,

@@ -203,6 +203,18 @@ bool mu_cert_is_signed_by(const struct mu_cert *cert, const struct mu_cert *issu
     return is;
 }
 
+bool mu_cert_same_subject(const struct mu_cert *a, const struct mu_cert *b)
+{
+    return X509_NAME_cmp(X509_get_subject_name(mu_cert_x509(a)),
+                         X509_get_subject_name(mu_cert_x509(b))) == 0;
+}
+
+bool mu_cert_same_key(const struct mu_cert *a, const struct mu_cert *b)
+{
+    EVP_PKEY *key = X509_get0_pubkey(mu_cert_x509(a)), *other = X509_get0_pubkey(mu_cert_x509(b));
+    return key != NULL && other != NULL && EVP_PKEY_eq(key, other) == 1;
+}
+
 bool mu_cert_is_ca(const struct mu_cert *cert)
 {
     /* Of X509_check_ca()'s answers, 3 is a self-signed v1 certificate, which OpenSSL takes for a root. Its 1
@@ -290,12 +302,6 @@ char *mu_cert_label(const struct mu_cert *cert, char ret[MU_CERT_LABEL_LEN])
     if (!mu_name_cn(subject, ret) && !label_from_san(x, ret))
         label_from_whole(subject, ret);
     return ret;
-}
-
-bool mu_cert_same_subject(const struct mu_cert *a, const struct mu_cert *b)
-{
-    return X509_NAME_cmp(X509_get_subject_name(mu_cert_x509(a)),
-                         X509_get_subject_name(mu_cert_x509(b))) == 0;
 }
 
 int mu_cert_key(const struct mu_cert *cert, struct mu_key **ret, struct mu_error *err)
