@@ -7,6 +7,7 @@
  *   ca-chain.crt     what follows a leaf that is handed out, in that order; no root
  *   root.crt         the root above ca.crt, where that is none itself; root.key, unless it is kept elsewhere
  *   root.crl         what the root has revoked, so that ca.crt can be checked, too: part of ca.crl
+ *   cross.crt        during a rollover: the old root as certified by the new one
  *   trust.crt        the roots that others have to trust, the present one first
  * An authority that is a root itself has the first two alone, until its key changes.
  */

@@ -47,6 +47,7 @@ int mu_home_paths(const char *dir, struct mu_home *ret, struct mu_error *err)
         mu_path_join(dir, "root.key", ret->root_key, err) != 0 ||
         mu_path_join(dir, "root.crl", ret->root_crl, err) != 0 ||
         mu_path_join(dir, "ca-request.key", ret->request_key, err) != 0 ||
+        mu_path_join(dir, "cross.crt", ret->cross, err) != 0 ||
         mu_path_join(dir, "trust.crt", ret->trust, err) != 0 ||
         mu_path_join(dir, "policy.yaml", ret->policy, err) != 0 ||
         mu_path_join(dir, "ocsp.crt", ret->ocsp_cert, err) != 0 ||
@@ -252,21 +253,21 @@ void mu_home_sync(const struct mu_home *home)
     sync_dir(home->dir);
 }
 
-/* Keys and certificates, of which there may be many: ca-chain.crt, ca-KEY.key, root.key, ... */
-static bool is_of_a_ca(const char *name)
+bool mu_home_is_of_ca(const char *name)
 {
     return mu_str_starts_with(name, "ca-") || mu_str_starts_with(name, "ca.") ||
-           mu_str_starts_with(name, "root.") || mu_str_equal(name, "trust.crt");
+           mu_str_starts_with(name, "root.") || mu_str_starts_with(name, "root-") ||
+           mu_str_equal(name, "trust.crt") || mu_str_equal(name, "cross.crt");
 }
 
-static int list_of_ca(const struct mu_home *home, struct mu_strs *ret, struct mu_error *err)
+int mu_home_list_ca(const struct mu_home *home, struct mu_strs *ret, struct mu_error *err)
 {
     int result = 0;
     DIR *dir = opendir(home->dir);
     if (dir == NULL)
         return mu_fail_errno(err, MU_E_IO, "cannot open the directory %s", home->dir);
     for (struct dirent *entry; result == 0 && (entry = readdir(dir)) != NULL;)
-        if (is_of_a_ca(entry->d_name) && !mu_home_is_aside(entry->d_name))
+        if (mu_home_is_of_ca(entry->d_name) && !mu_home_is_aside(entry->d_name))
             result = mu_strs_add(ret, entry->d_name);
     closedir(dir);
     return result == 0 ? 0 : mu_fail_nomem(err);
@@ -282,7 +283,7 @@ int mu_home_move_aside(const struct mu_home *home, time_t now, char ret_old[MU_P
     struct mu_error ignored = MU_ERROR_INIT;
     MU_AUTO_STRUCT(mu_store) store = NULL;
     ret_old[0] = '\0';
-    if (list_of_ca(home, &of_ca, err) != 0)
+    if (mu_home_list_ca(home, &of_ca, err) != 0)
         return -1;
     if (of_ca.count == 0 && !has_records(home))
         return 0;

@@ -15,7 +15,7 @@ from terminal import answer
 
 COMMANDS = ["init", "issue", "key", "request", "sign", "inspect", "verify", "list", "show", "export", "policy", "renew",
             "revoke", "crl", "audit", "ca", "ocsp", "trust", "health", "backup", "restore", "serve", "get", "demo"]
-GROUPS = {"ca": ["ca request", "ca install", "ca passwd"], "ocsp": ["ocsp answer", "ocsp request", "ocsp read"],
+GROUPS = {"ca": ["ca request", "ca install", "ca rollover", "ca passwd"], "ocsp": ["ocsp answer", "ocsp request", "ocsp read"],
           "trust": ["trust install", "trust uninstall", "trust status"]}
 SINGLE = [one for name in COMMANDS for one in GROUPS.get(name, [name])]  # what can be run
 STAYS = ["serve", "get"]  # their examples need a door, on ports that others may hold
