@@ -4,7 +4,6 @@
 #include <sys/stat.h>
 
 #include "pki/crl.h"
-#include "pki/object.h"
 
 static bool is_there(const char *path)
 {
@@ -15,14 +14,6 @@ static bool is_there(const char *path)
 bool mu_is_root(const struct mu_cert *cert)
 {
     return mu_cert_is_signed_by(cert, cert);
-}
-
-bool mu_key_lies_in_token(const char *path)
-{
-    struct mu_error ignored = MU_ERROR_INIT;
-    MU_AUTO_CLEAR(mu_objects) objects = {0};
-    return mu_objects_load(path, &objects, &ignored) == 0 &&
-           objects.at[0].kind == MU_OBJECT_TOKEN_KEY;
 }
 
 void mu_hierarchy_clear(struct mu_hierarchy *hierarchy)

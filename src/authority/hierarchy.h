@@ -54,9 +54,6 @@ MU_CHECK int mu_ca_files_stage(const struct mu_home *home, const struct mu_ca_fi
 MU_CHECK int mu_root_list(const struct mu_cert *root, const struct mu_key *key, time_t now,
                           struct mu_buf *ret, struct mu_error *err);
 
-/* Does this file say where in a token a key lies, instead of holding it? */
-bool mu_key_lies_in_token(const char *path);
-
 /* Does it sign itself? */
 bool mu_is_root(const struct mu_cert *cert);
 

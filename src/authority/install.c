@@ -12,6 +12,7 @@
 #include "base/str.h"
 #include "base/time.h"
 #include "pki/csr.h"
+#include "pki/token.h"
 
 static bool is_there(const char *path)
 {
@@ -81,7 +82,7 @@ static int ask_again(const struct mu_ca_request *how, const struct mu_home *home
                 mu_cert_label(cert, label));
         return mu_hint(err, "leave the name out, or say --home DIR for another CA");
     }
-    if (how->new_key && how->key_type == NULL && mu_key_lies_in_token(home->key)) {
+    if (how->new_key && how->key_type == NULL && mu_token_key_is_named(home->key)) {
         mu_fail(err, MU_E_UNSUPPORTED,
                 "the CA's key lies in a token, and the new one would lie in a file");
         return mu_hint(err, "say so with --key-type TYPE, if that is meant");

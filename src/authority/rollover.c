@@ -10,6 +10,7 @@
 #include "authority/internal.h"
 #include "base/time.h"
 #include "pki/issue.h"
+#include "pki/token.h"
 
 enum { NAMED_MAX = 5 };
 
@@ -25,17 +26,22 @@ void mu_rollover_state_clear(struct mu_rollover_state *state)
 /* The present root, and what leads to it. */
 struct look {
     struct mu_store *store;
-    const struct mu_certs *own;
     time_t now;
     char sha256[MU_SHA256_LEN]; /* of the first CA certificate under the present root; "": none yet */
-    char key[MU_SHA256_LEN];    /* of its public key */
-    int64_t seq;                /* of the trail's entry about it; 0: not looked for yet */
+    struct mu_strs keys; /* that the present root has certified, as the issuers in the records */
+    int64_t seq;         /* of the trail's entry about the first; 0: not looked for yet */
     struct mu_rollover_state *ret;
     int result;
     struct mu_error *err;
 };
 
-static bool note_first_ca(void *arg, const struct mu_ca_record *ca)
+static void look_clear(struct look *look)
+{
+    mu_strs_clear(&look->keys);
+}
+MU_AUTO_DEFINE_CLEAR(look, look_clear)
+
+static bool note_ca(void *arg, const struct mu_ca_record *ca)
 {
     struct look *look = arg;
     struct mu_error ignored = MU_ERROR_INIT;
@@ -43,10 +49,13 @@ static bool note_first_ca(void *arg, const struct mu_ca_record *ca)
     if (mu_cert_parse("the CA's records", ca->der, ca->der_len, &cert, &ignored) != 0 ||
         !mu_cert_is_signed_by(cert, look->ret->root))
         return true;
-    mu_str_copy(look->sha256, sizeof look->sha256, ca->sha256);
-    mu_str_copy(look->key, sizeof look->key, ca->key);
-    look->ret->since = ca->since;
-    return false;
+    if (look->sha256[0] == '\0') {
+        mu_str_copy(look->sha256, sizeof look->sha256, ca->sha256);
+        look->ret->since = ca->since;
+    }
+    if (mu_strs_add(&look->keys, ca->key) != 0)
+        look->result = mu_fail_nomem(look->err);
+    return look->result == 0;
 }
 
 static bool note_ca_entry(void *arg, const struct mu_trail_entry *entry)
@@ -79,9 +88,13 @@ static bool came_after_in_that_second(struct look *look, const struct mu_record 
     return seq > look->seq;
 }
 
+/* By a key that the present root has certified, and since then. */
 static bool leads_to_present(struct look *look, const struct mu_record *record)
 {
-    if (look->sha256[0] == '\0' || record->issued_at < look->ret->since)
+    bool certified = false;
+    for (size_t i = 0; i < look->keys.count; i++)
+        certified = certified || mu_str_equal(look->keys.at[i], record->issuer);
+    if (!certified || record->issued_at < look->ret->since)
         return false;
     return record->issued_at > look->ret->since || came_after_in_that_second(look, record);
 }
@@ -133,7 +146,7 @@ static int look_at(const struct mu_home *home, const struct mu_hierarchy *ranks,
                    struct mu_rollover_state *ret, struct mu_error *err)
 {
     const struct mu_store_filter valid = {.now = now, .state = MU_STATE_VALID};
-    struct look look = {.own = &ranks->own, .now = now, .ret = ret, .err = err};
+    MU_AUTO_CLEAR(look) look = {.now = now, .ret = ret, .err = err};
     if (ranks->trust.count == 0)
         return mu_fail(err, MU_E_NOT_FOUND, "the root of the CA in %s is not known", home->dir);
     ret->root = mu_cert_ref(ranks->trust.at[0]);
@@ -147,7 +160,7 @@ static int look_at(const struct mu_home *home, const struct mu_hierarchy *ranks,
     if (mu_store_open(home->db, MU_STORE_READ, &store, err) != 0)
         return -1;
     look.store = store;
-    return mu_store_ca_each(store, NULL, note_first_ca, &look, err) != 0 ||
+    return mu_store_ca_each(store, NULL, note_ca, &look, err) != 0 || look.result != 0 ||
                    mu_store_each(store, &valid, count, &look, err) != 0
                ? -1
                : look.result;
@@ -231,7 +244,7 @@ static int load_old_root_key(struct work *work, struct mu_error *err)
                        "name it with --root-key FILE; if it is on another machine, begin there, and "
                        "then renew this CA: mutual ca request");
     }
-    if (work->how->key_type == NULL && mu_key_lies_in_token(path)) {
+    if (work->how->key_type == NULL && mu_token_key_is_named(path)) {
         mu_fail(err, MU_E_UNSUPPORTED,
                 "the root's key lies in a token, and its successor would lie in a file");
         return mu_hint(err, "say so with --key-type TYPE, if that is meant");
