@@ -242,24 +242,25 @@ int mu_issue_by(const struct mu_issuer *issuer, const struct mu_order *order, st
 }
 
 /* What has a home also points to where it is told whether it is still good; but whoever tells it is not asked about. */
-static int issue_at_home(struct mu_authority *authority, const struct mu_crl_settings *settings,
-                         const struct mu_order *order, struct mu_cert **ret, struct mu_error *err)
+static int issue_at_home(struct mu_authority *authority, const struct mu_ca *by,
+                         const struct mu_crl_settings *settings, const struct mu_order *order,
+                         struct mu_cert **ret, struct mu_error *err)
 {
     struct mu_crl_urls urls;
     struct mu_pointers pointers;
     unsigned char serial[MU_SERIAL_LEN];
     char text[2 * MU_SERIAL_LEN + 1];
     struct mu_issuer issuer = {
-        .cert = authority->cert,
-        .key = authority->key,
+        .cert = by->cert,
+        .key = by->key,
         .above = &authority->ranks.above,
     };
     if (mu_authority_policy(authority, &issuer.policy, err) != 0 || mu_serial_make(serial, err) != 0)
         return -1;
     for (size_t i = 0; i < MU_SERIAL_LEN; i++)
         snprintf(text + 2 * i, 3, "%02X", serial[i]);
-    mu_crl_pointers(settings, authority->key_sha256, mu_crl_partition(text, settings->partitions),
-                    &urls, &pointers);
+    mu_crl_pointers(settings, by->key_sha256, mu_crl_partition(text, settings->partitions), &urls,
+                    &pointers);
     if (order->profile == MU_PROFILE_OCSP)
         pointers = (struct mu_pointers){0};
     return issue_by(&issuer, order, serial, &pointers, ret, err);
@@ -285,6 +286,7 @@ static int record_one(struct mu_store *store, const struct mu_record *record, co
 
 struct batch {
     struct mu_authority *authority;
+    struct mu_ca by;
     const struct mu_order *orders;
     size_t count;
     struct mu_cert **certs;
@@ -310,7 +312,7 @@ static int describe(const struct batch *batch, size_t i, struct paper *ret, stru
         .profile = mu_profile_rules(order->profile)->name,
         .subject = info->subject,
         .san = mu_buf_str(&ret->san),
-        .issuer = batch->authority->key_sha256,
+        .issuer = batch->by.key_sha256,
         .not_before = info->not_before,
         .not_after = info->not_after,
         .issued_at = order->now,
@@ -351,8 +353,8 @@ static int issue_once(struct batch *batch, struct mu_error *err)
     if (mu_crl_settings_read(authority->store, &batch->settings, err) != 0)
         return -1;
     for (size_t i = 0; i < batch->count; i++) {
-        if (issue_at_home(authority, &batch->settings, &batch->orders[i], &batch->certs[i], err) !=
-            0)
+        if (issue_at_home(authority, &batch->by, &batch->settings, &batch->orders[i],
+                          &batch->certs[i], err) != 0)
             return -1;
         now = batch->orders[i].now;
         drafts_only = drafts_only && batch->orders[i].draft;
@@ -360,10 +362,17 @@ static int issue_once(struct batch *batch, struct mu_error *err)
     return drafts_only ? 0 : mu_authority_change(authority, record_all, batch, now, err);
 }
 
-int mu_authority_issue_all(struct mu_authority *authority, const struct mu_order *orders,
-                           size_t count, struct mu_cert **ret, struct mu_error *err)
+static int issue_all(struct mu_authority *authority, const struct mu_ca *by,
+                     const struct mu_order *orders, size_t count, struct mu_cert **ret,
+                     struct mu_error *err)
 {
-    struct batch batch = {.authority = authority, .orders = orders, .count = count, .certs = ret};
+    struct batch batch = {
+        .authority = authority,
+        .by = *by,
+        .orders = orders,
+        .count = count,
+        .certs = ret,
+    };
     for (size_t i = 0; i < count; i++)
         ret[i] = NULL;
     /* 135 random bits do not meet twice; but if they do, the store says so, and we draw again. */
@@ -377,11 +386,25 @@ int mu_authority_issue_all(struct mu_authority *authority, const struct mu_order
     return -1;
 }
 
+int mu_authority_issue_all(struct mu_authority *authority, const struct mu_order *orders,
+                           size_t count, struct mu_cert **ret, struct mu_error *err)
+{
+    const struct mu_ca present = {authority->cert, authority->key, authority->key_sha256};
+    return issue_all(authority, &present, orders, count, ret, err);
+}
+
 int mu_authority_issue(struct mu_authority *authority, const struct mu_order *order,
                        struct mu_cert **ret, struct mu_error *err)
 {
+    const struct mu_ca present = {authority->cert, authority->key, authority->key_sha256};
+    return mu_issue_as(authority, &present, order, ret, err);
+}
+
+int mu_issue_as(struct mu_authority *authority, const struct mu_ca *by,
+                const struct mu_order *order, struct mu_cert **ret, struct mu_error *err)
+{
     struct mu_cert *cert = NULL;
-    if (mu_authority_issue_all(authority, order, 1, &cert, err) != 0)
+    if (issue_all(authority, by, order, 1, &cert, err) != 0)
         return -1;
     *ret = cert;
     return 0;

@@ -30,21 +30,6 @@ int mu_former_paths(const struct mu_home *home, const struct mu_cert *cert,
     return mu_path_join(home->dir, name, ret_key, err);
 }
 
-static int load_one(const char *cert_path, const char *key_path,
-                    const struct mu_passphrase_source *source, time_t now, struct mu_former *ret,
-                    struct mu_error *err)
-{
-    if (mu_cert_load(cert_path, &ret->cert, err) != 0)
-        return -1;
-    if (now > mu_cert_not_after(ret->cert))
-        return 0;
-    if (mu_key_load(key_path, source->ask == NULL ? NULL : source, &ret->key, err) != 0 ||
-        mu_cert_match_key(ret->cert, ret->key, cert_path, key_path, err) != 0)
-        return -1;
-    mu_cert_key_sha256(ret->cert, ret->key_sha256);
-    return 0;
-}
-
 static int add(struct mu_formers *formers, const struct mu_former *former, struct mu_error *err)
 {
     struct mu_former *at = realloc(formers->at, (formers->count + 1) * sizeof *at);
@@ -58,39 +43,58 @@ static int add(struct mu_formers *formers, const struct mu_former *former, struc
     return 0;
 }
 
-static int consider(const struct mu_home *home, const char *name,
-                    const struct mu_passphrase_source *source, time_t now, struct mu_formers *ret,
-                    struct mu_error *err)
+static bool is_cert_of_one(const char *name)
 {
-    char cert[MU_PATH_LEN], key[MU_PATH_LEN];
-    struct mu_former former = {.cert = NULL};
-    if (!mu_str_starts_with(name, "ca-") || !mu_str_ends_with(name, ".crt") ||
-        strlen(name) != strlen("ca-.crt") + MU_KEY_PART)
-        return 0;
-    if (mu_path_join(home->dir, name, cert, err) != 0)
-        return -1;
-    snprintf(key, sizeof key, "%.*s.key", (int)(strlen(cert) - strlen(".crt")), cert);
-    if (load_one(cert, key, source, now, &former, err) != 0) {
-        mu_cert_free(former.cert);
-        mu_key_free(former.key);
-        return -1;
-    }
-    if (former.key != NULL)
-        return add(ret, &former, err);
-    mu_cert_free(former.cert);
-    return 0;
+    return mu_str_starts_with(name, "ca-") && mu_str_ends_with(name, ".crt") &&
+           strlen(name) == strlen("ca-.crt") + MU_KEY_PART;
 }
 
-int mu_formers_load(const struct mu_home *home, const struct mu_passphrase_source *source,
-                    time_t now, struct mu_formers *ret, struct mu_error *err)
+static int consider(const struct mu_home *home, const char *name, time_t now, struct mu_certs *ret,
+                    struct mu_error *err)
+{
+    char path[MU_PATH_LEN];
+    MU_AUTO_STRUCT(mu_cert) cert = NULL;
+    if (!is_cert_of_one(name))
+        return 0;
+    if (mu_path_join(home->dir, name, path, err) != 0 || mu_cert_load(path, &cert, err) != 0)
+        return -1;
+    return now > mu_cert_not_after(cert) ? 0 : mu_certs_add(ret, mu_take(&cert), err);
+}
+
+int mu_former_certs(const struct mu_home *home, time_t now, struct mu_certs *ret,
+                    struct mu_error *err)
 {
     int result = 0;
     DIR *dir = opendir(home->dir);
     if (dir == NULL)
         return mu_fail_errno(err, MU_E_IO, "cannot open the directory %s", home->dir);
     for (struct dirent *entry; result == 0 && (entry = readdir(dir)) != NULL;)
-        result = consider(home, entry->d_name, source, now, ret, err);
+        result = consider(home, entry->d_name, now, ret, err);
     closedir(dir);
+    return result;
+}
+
+static int load_one(const struct mu_home *home, const struct mu_passphrase_source *source,
+                    struct mu_cert *cert, struct mu_formers *ret, struct mu_error *err)
+{
+    char cert_path[MU_PATH_LEN], key_path[MU_PATH_LEN];
+    MU_AUTO_STRUCT(mu_key) key = NULL;
+    if (mu_former_paths(home, cert, cert_path, key_path, err) != 0 ||
+        mu_key_load(key_path, source->ask == NULL ? NULL : source, &key, err) != 0 ||
+        mu_cert_match_key(cert, key, cert_path, key_path, err) != 0)
+        return -1;
+    struct mu_former former = {.cert = mu_cert_ref(cert), .key = mu_take(&key)};
+    mu_cert_key_sha256(cert, former.key_sha256);
+    return add(ret, &former, err);
+}
+
+int mu_formers_load(const struct mu_home *home, const struct mu_passphrase_source *source,
+                    time_t now, struct mu_formers *ret, struct mu_error *err)
+{
+    MU_AUTO_CLEAR(mu_certs) certs = {0};
+    int result = mu_former_certs(home, now, &certs, err);
+    for (size_t i = 0; result == 0 && i < certs.count; i++)
+        result = load_one(home, source, certs.at[i], ret, err);
     for (size_t i = 0; i < ret->count; i++) {
         struct mu_former *former = &ret->at[i];
         former->ca = (struct mu_ca){former->cert, former->key, former->key_sha256};

@@ -43,6 +43,10 @@ MU_AUTO_DEFINE_CLEAR(mu_formers, mu_formers_clear)
 MU_CHECK int mu_formers_load(const struct mu_home *home, const struct mu_passphrase_source *source,
                              time_t now, struct mu_formers *ret, struct mu_error *err);
 
+/* The certificates alone, of those that have not expired. Fails as mu_cert_load() does. */
+MU_CHECK int mu_former_certs(const struct mu_home *home, time_t now, struct mu_certs *ret,
+                             struct mu_error *err);
+
 /* The paths of such a CA's files. Fails with MU_E_USAGE. */
 MU_CHECK int mu_former_paths(const struct mu_home *home, const struct mu_cert *cert,
                              char ret_cert[MU_PATH_LEN], char ret_key[MU_PATH_LEN],

@@ -260,17 +260,30 @@ bool mu_home_is_of_ca(const char *name)
            mu_str_equal(name, "trust.crt") || mu_str_equal(name, "cross.crt");
 }
 
-int mu_home_list_ca(const struct mu_home *home, struct mu_strs *ret, struct mu_error *err)
+static int list(const struct mu_home *home, bool (*fits)(const char *), struct mu_strs *ret,
+                struct mu_error *err)
 {
     int result = 0;
     DIR *dir = opendir(home->dir);
     if (dir == NULL)
         return mu_fail_errno(err, MU_E_IO, "cannot open the directory %s", home->dir);
     for (struct dirent *entry; result == 0 && (entry = readdir(dir)) != NULL;)
-        if (mu_home_is_of_ca(entry->d_name) && !mu_home_is_aside(entry->d_name))
+        if (fits(entry->d_name) && !mu_home_is_aside(entry->d_name))
             result = mu_strs_add(ret, entry->d_name);
     closedir(dir);
     return result == 0 ? 0 : mu_fail_nomem(err);
+}
+
+int mu_home_list_ca(const struct mu_home *home, struct mu_strs *ret, struct mu_error *err)
+{
+    return list(home, mu_home_is_of_ca, ret, err);
+}
+
+/* Responders are made anew by the next CA. */
+static bool goes_with_ca(const char *name)
+{
+    return mu_home_is_of_ca(name) || mu_str_starts_with(name, "ocsp.") ||
+           mu_str_starts_with(name, "ocsp-");
 }
 
 int mu_home_move_aside(const struct mu_home *home, time_t now, char ret_old[MU_PATH_LEN],
@@ -283,7 +296,7 @@ int mu_home_move_aside(const struct mu_home *home, time_t now, char ret_old[MU_P
     struct mu_error ignored = MU_ERROR_INIT;
     MU_AUTO_STRUCT(mu_store) store = NULL;
     ret_old[0] = '\0';
-    if (mu_home_list_ca(home, &of_ca, err) != 0)
+    if (list(home, goes_with_ca, &of_ca, err) != 0)
         return -1;
     if (of_ca.count == 0 && !has_records(home))
         return 0;

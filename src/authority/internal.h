@@ -4,6 +4,7 @@
 /* An open authority, for the files of this room that each do one thing with it. */
 
 #include "authority/authority.h"
+#include "authority/former.h"
 #include "authority/hierarchy.h"
 
 struct mu_authority {
@@ -31,6 +32,10 @@ MU_CHECK int mu_found_in(struct mu_home *home, const char *store, const struct m
 /* Begin to use new files of a CA: bring it into the records, and make its lists anew if there are any. */
 MU_CHECK int mu_ca_take_up(const char *home, const struct mu_passphrase_source *source, time_t now,
                            struct mu_error *err);
+
+/* mu_authority_issue() by a CA that this one was before. */
+MU_CHECK int mu_issue_as(struct mu_authority *authority, const struct mu_ca *by,
+                         const struct mu_order *order, struct mu_cert **ret, struct mu_error *err);
 
 /* `cert`, and each CA above it up to a root, out of `pool`, in order. Fails with MU_E_NOT_FOUND (one is missing),
  * MU_E_CA_UNFIT (the chain does not hold). */

@@ -158,9 +158,20 @@ def test_a_new_key_keeps_the_old_one_for_its_lists(working):
     for name, said in (("gone", "revoked"), ("gone-too", "revoked"), ("fresh", "good"), ("before.example", "good")):
         working.online("ocsp", "request", f"{name}.crt", "--out", "q", "--force").ok()
         working.online("ocsp", "answer", "q", "--out", "a", "--force").ok()
-        answer = openssl("ocsp", "-respin", working.stick / "a", "-issuer", issuer_of(working, name), "-cert",
-                         working.stick / f"{name}.crt", "-noverify")
+        issuer = issuer_of(working, name)
+        answer = openssl("ocsp", "-no_nonce", "-respin", working.stick / "a", "-issuer", issuer, "-cert",
+                         working.stick / f"{name}.crt", "-CAfile", home / "trust.crt", "-verify_other", issuer)
         assert f": {said}\n" in answer, answer
+    former, = home.glob("ocsp-*.key")
+    assert mode(former) == 0o600 and (home / "ocsp.key").exists()
+    # Without the former key the present responder answers, which only some askers accept, and says why.
+    (home / former.name.replace("ocsp-", "ca-")).rename(working.stick / "lost.key")
+    former.unlink()
+    result = working.online("ocsp", "answer", "q", "--out", "a", "--force").ok()
+    assert former.name.replace("ocsp-", "ca-") in result.stderr, result
+    assert ": good\n" in openssl("ocsp", "-no_nonce", "-respin", working.stick / "a", "-issuer", issuer, "-cert",
+                                 working.stick / "before.example.crt", "-noverify")
+    (working.stick / "lost.key").rename(home / former.name.replace("ocsp-", "ca-"))
     assert crls(home / "ca.crl") == 2
     assert working.online("crl", "--out", "copy.crl").ok() and crls(working.stick / "copy.crl") == 2
     working.online("audit", "verify").ok()
