@@ -2,6 +2,7 @@
 
 #include <errno.h>
 #include <inttypes.h>
+#include <pthread.h>
 #include <pwd.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -13,21 +14,33 @@
 
 /* --- Entries --- */
 
-static void name_user(char *ret, size_t cap)
+/* Who does what this process does, and where: the same for all of its entries, of which there may be a million. */
+static struct {
+    pthread_once_t once;
+    char user[192], host[256];
+} actor = {.once = PTHREAD_ONCE_INIT};
+
+static void name_user(void)
 {
     char name[128] = "uid", text[1024];
     struct passwd entry, *found = NULL;
     if (getpwuid_r(geteuid(), &entry, text, sizeof text, &found) == 0 && found != NULL)
         mu_str_printable(entry.pw_name, strlen(entry.pw_name), name, sizeof name);
-    snprintf(ret, cap, "%s (%lu)", name, (unsigned long)geteuid());
+    snprintf(actor.user, sizeof actor.user, "%s (%lu)", name, (unsigned long)geteuid());
 }
 
-static void name_host(char *ret, size_t cap)
+static void name_host(void)
 {
     char name[256] = "";
     if (gethostname(name, sizeof name - 1) != 0)
         name[0] = '\0';
-    mu_str_printable(name, strlen(name), ret, cap);
+    mu_str_printable(name, strlen(name), actor.host, sizeof actor.host);
+}
+
+static void name_actor(void)
+{
+    name_user();
+    name_host();
 }
 
 /* Each part with its length in front: no two entries have the same text, whatever is in their parts. */
@@ -63,17 +76,16 @@ static const char *or_empty(const char *text)
 int mu_audit_add(struct mu_store *store, const struct mu_act *act, time_t now, int64_t *ret_seq,
                  struct mu_error *err)
 {
-    char who[192], host[256], before[MU_HASH_LEN + 1], hash[MU_SHA256_LEN];
+    char before[MU_HASH_LEN + 1], hash[MU_SHA256_LEN];
     int64_t tip;
-    name_user(who, sizeof who);
-    name_host(host, sizeof host);
+    pthread_once(&actor.once, name_actor);
     if (mu_store_trail_tip(store, &tip, before, err) != 0)
         return -1;
     struct mu_trail_entry entry = {
         .seq = tip + 1,
         .at = now,
-        .who = who,
-        .host = host,
+        .who = actor.user,
+        .host = actor.host,
         .action = act->action,
         .serial = or_empty(act->serial),
         .sha256 = or_empty(act->sha256),

@@ -100,10 +100,15 @@ struct mu_order {
 MU_CHECK int mu_authority_issue(struct mu_authority *authority, const struct mu_order *order,
                                 struct mu_cert **ret, struct mu_error *err);
 
-/* The same for `count` orders in one change: all of them, or none. `ret` has room for as many, and its certificates
- * are given. */
-MU_CHECK int mu_authority_issue_all(struct mu_authority *authority, const struct mu_order *orders,
-                                    size_t count, struct mu_cert **ret, struct mu_error *err);
+/*
+ * The same for `count` orders in one change, each of which stands by itself: where one cannot be issued, its place in
+ * `ret` stays empty and the one in `ret_whys` tells why; the others are recorded, and their certificates given. `ret`
+ * (MU_ISSUED_INIT in each) and `ret_whys` have room for as many. Fails when they could not be recorded, and then none
+ * is given.
+ */
+MU_CHECK int mu_authority_issue_each(struct mu_authority *authority, const struct mu_order *orders,
+                                     size_t count, struct mu_issued *ret, struct mu_error *ret_whys,
+                                     struct mu_error *err);
 
 /* Whatever else changes what the authority remembers: `change` runs in one transaction with the records, behind
  * which the trail is signed if that is due. See mu_store_change(). */
@@ -132,10 +137,11 @@ struct mu_issuer {
     const struct mu_key *key;
     const struct mu_certs *above; /* CAs above it, as far as they are at hand; others in it do no harm */
     const struct mu_policy *policy;
+    bool proven; /* see struct mu_issue */
 };
 
 /* The same by a CA that has no home: nothing is recorded, the serial number is random. */
 MU_CHECK int mu_issue_by(const struct mu_issuer *issuer, const struct mu_order *order,
-                         struct mu_cert **ret, struct mu_error *err);
+                         struct mu_issued *ret, struct mu_error *err);
 
 #endif

@@ -63,6 +63,7 @@ struct mu_staged {
     char *path;
     char *temp_path; /* NULL while the file has no name */
     int fd;
+    dev_t filesystem;
     bool in_place;
     bool replaced_nothing;
 };
@@ -94,11 +95,14 @@ static int open_dir_of(const char *path, int flags, mode_t mode)
     return fd;
 }
 
-static int open_staged(struct mu_staged *file)
+static int open_staged(struct mu_staged *file, mode_t mode)
 {
     /* The file gets its name through /proc later, so without /proc (a bare chroot) it needs one now. */
-    if (access("/proc/self/fd", X_OK) == 0)
-        file->fd = open_dir_of(file->path, O_TMPFILE | O_WRONLY, 0600);
+    static int has_proc = -1;
+    if (has_proc < 0)
+        has_proc = access("/proc/self/fd", X_OK) == 0;
+    if (has_proc)
+        file->fd = open_dir_of(file->path, O_TMPFILE | O_WRONLY, mode);
     else
         errno = EOPNOTSUPP;
     if (file->fd >= 0 || (errno != EOPNOTSUPP && errno != EISDIR && errno != EINVAL))
@@ -106,7 +110,7 @@ static int open_staged(struct mu_staged *file)
     file->temp_path = temp_path_for(file->path);
     if (file->temp_path == NULL)
         return -1;
-    file->fd = open(file->temp_path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
+    file->fd = open(file->temp_path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, mode);
     return file->fd;
 }
 
@@ -173,9 +177,15 @@ int mu_stage_open(struct mu_stage *stage, const char *path, mode_t mode, int *re
     file->path = strdup(path);
     if (file->path == NULL)
         return mu_fail_nomem(err);
-    if (open_staged(file) < 0)
+    struct stat opened;
+    if (open_staged(file, mode) < 0)
         return mu_fail_errno(err, code_of_errno(errno), "cannot write %s", path);
-    if (fchmod(file->fd, stage->keep ? take_after(file, mode) : mode) != 0)
+    if (fstat(file->fd, &opened) != 0)
+        return mu_fail_errno(err, MU_E_IO, "cannot write %s", path);
+    file->filesystem = opened.st_dev;
+    /* What was asked for at the opening is there already, unless the umask took of it. */
+    if ((stage->keep || (opened.st_mode & 07777) != mode) &&
+        fchmod(file->fd, stage->keep ? take_after(file, mode) : mode) != 0)
         return mu_fail_errno(err, MU_E_IO, "cannot write %s", path);
     *ret_fd = file->fd;
     return 0;
@@ -218,6 +228,10 @@ int mu_stage_copy(struct mu_stage *stage, const char *path, const char *from, mo
 static int link_in(const struct mu_staged *file, const char *name)
 {
     char self[64];
+    /* The shorter way is open to some only: root, and on newer kernels whoever has opened the file. */
+    int result = linkat(file->fd, "", AT_FDCWD, name, AT_EMPTY_PATH);
+    if (result == 0 || errno != ENOENT)
+        return result;
     snprintf(self, sizeof self, "/proc/self/fd/%d", file->fd);
     return linkat(AT_FDCWD, self, AT_FDCWD, name, AT_SYMLINK_FOLLOW);
 }
@@ -252,12 +266,25 @@ static int place(struct mu_staged *file, bool replace)
         return -1;
     }
     file->in_place = true;
-    int dir = open_dir_of(file->path, O_RDONLY | O_DIRECTORY, 0);
+    return 0;
+}
+
+/* The names, too, should survive a power cut; not every filesystem can. */
+static void sync_dir_of(const char *path)
+{
+    int dir = open_dir_of(path, O_RDONLY | O_DIRECTORY, 0);
     if (dir >= 0) {
-        fsync(dir); /* the name, too, should survive a power cut; not every filesystem can */
+        fsync(dir);
         close(dir);
     }
-    return 0;
+}
+
+static bool same_dir(const char *a, const char *b)
+{
+    const char *end_a = strrchr(a, '/'), *end_b = strrchr(b, '/');
+    size_t len_a = end_a == NULL ? 0 : (size_t)(end_a - a) + 1;
+    size_t len_b = end_b == NULL ? 0 : (size_t)(end_b - b) + 1;
+    return len_a == len_b && memcmp(a, b, len_a) == 0;
 }
 
 static int fail_place(const struct mu_staged *file, struct mu_error *err)
@@ -320,18 +347,71 @@ static int place_all(struct mu_stage *stage, struct mu_error *err)
     return 0;
 }
 
-int mu_stage_commit(struct mu_stage *stage, struct mu_error *err)
+/* Each place only once, one after the other. */
+static void sync_dirs(const struct mu_stage *stages, size_t count)
 {
-    /* All of them are on the disk before the first one gets its name. */
-    for (struct mu_staged *file = stage->first; file != NULL; file = file->next)
-        if (fsync(file->fd) != 0)
-            return mu_fail_errno(err, MU_E_IO, "cannot write %s", file->path);
-    if (stage->replace && !stage->apart && stage->first != NULL && stage->first->next != NULL)
+    const char *last = NULL;
+    for (size_t i = 0; i < count; i++)
+        for (const struct mu_staged *file = stages[i].first; file != NULL; file = file->next) {
+            if (!file->in_place || (last != NULL && same_dir(last, file->path)))
+                continue;
+            sync_dir_of(file->path);
+            last = file->path;
+        }
+}
+
+/* Many files are on the disk sooner when all of their filesystem is, which one call sees to. */
+static int sync_file(const struct mu_staged *file, bool one_of_many, const struct mu_staged **last)
+{
+    if (!one_of_many)
+        return fsync(file->fd);
+    if (*last != NULL && (*last)->filesystem == file->filesystem)
+        return 0;
+    *last = file;
+    return syncfs(file->fd);
+}
+
+static int sync_files(const struct mu_stage *stages, size_t count, struct mu_error *err)
+{
+    enum { FEW = 8 };
+    const struct mu_staged *last = NULL;
+    for (size_t i = 0; i < count; i++)
+        for (const struct mu_staged *file = stages[i].first; file != NULL; file = file->next)
+            if (sync_file(file, count > FEW, &last) != 0)
+                return mu_fail_errno(err, MU_E_IO, "cannot write %s", file->path);
+    return 0;
+}
+
+static int place_stage(struct mu_stage *stage, struct mu_error *err)
+{
+    bool over = stage->replace && !stage->apart && stage->first != NULL;
+    if (over && stage->first->next != NULL)
         return place_all(stage, err);
-    if (stage->replace && !stage->apart && stage->first != NULL &&
-        mu_swap_settle(stage->first->path, err) != 0)
+    if (over && mu_swap_settle(stage->first->path, err) != 0)
         return -1;
     return place_each(stage, err);
+}
+
+int mu_stage_commit_each(struct mu_stage *stages, size_t count, struct mu_error *ret_whys,
+                         struct mu_error *err)
+{
+    /* All of them are on the disk before the first one gets its name. */
+    if (sync_files(stages, count, err) != 0)
+        return -1;
+    for (size_t i = 0; i < count; i++)
+        stages[i].placed = place_stage(&stages[i], &ret_whys[i]) == 0;
+    sync_dirs(stages, count);
+    return 0;
+}
+
+int mu_stage_commit(struct mu_stage *stage, struct mu_error *err)
+{
+    struct mu_error why = MU_ERROR_INIT;
+    if (mu_stage_commit_each(stage, 1, &why, err) != 0)
+        return -1;
+    if (!stage->placed)
+        *err = why;
+    return stage->placed ? 0 : -1;
 }
 
 void mu_stage_clear(struct mu_stage *stage)
@@ -380,6 +460,12 @@ int mu_dir_make(const char *path, mode_t mode, struct mu_error *err)
         if (kept == '\0')
             return 0;
     }
+}
+
+bool mu_is_dir(const char *path)
+{
+    struct stat there;
+    return stat(path, &there) == 0 && S_ISDIR(there.st_mode);
 }
 
 int mu_path_join(const char *dir, const char *name, char ret[MU_PATH_LEN], struct mu_error *err)

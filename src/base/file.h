@@ -37,6 +37,7 @@ struct mu_stage {
     bool replace; /* existing files may be replaced (--force) */
     bool apart;   /* the files do not belong together: each is replaced by itself */
     bool keep;    /* what is replaced hands on its mode, owner, group and access list */
+    bool placed;  /* set by the commit: its files have their names */
 };
 
 #define MU_STAGE_INIT {.first = NULL}
@@ -59,6 +60,13 @@ MU_CHECK int mu_write_all(int fd, const void *data, size_t len);
 MU_CHECK int mu_stage_copy(struct mu_stage *stage, const char *path, const char *from, mode_t mode,
                            struct mu_error *err);
 MU_CHECK int mu_stage_commit(struct mu_stage *stage, struct mu_error *err);
+/*
+ * Many at once, with few waits for the disk: each stage stands by itself, and where it could not be put in place it is
+ * not `placed` and its place in `ret_whys` tells why. Fails with MU_E_IO when the files could not be made durable, and
+ * then none has its name.
+ */
+MU_CHECK int mu_stage_commit_each(struct mu_stage *stages, size_t count, struct mu_error *ret_whys,
+                                  struct mu_error *err);
 void mu_stage_clear(struct mu_stage *stage);
 
 MU_AUTO_DEFINE_CLEAR(mu_stage, mu_stage_clear)
@@ -69,6 +77,8 @@ MU_CHECK int mu_file_write(const char *path, const void *data, size_t len, mode_
 
 /* Make a directory and its missing parents with this mode. One that is there already is fine. */
 MU_CHECK int mu_dir_make(const char *path, mode_t mode, struct mu_error *err);
+
+bool mu_is_dir(const char *path);
 
 /* "dir/name" in `ret`. Fails with MU_E_USAGE when it does not fit. */
 #define MU_PATH_LEN 4096

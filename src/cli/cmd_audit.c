@@ -10,6 +10,7 @@
 #include "cli/cmd.h"
 #include "cli/describe.h"
 #include "cli/print.h"
+#include "cli/progress.h"
 #include "cli/records.h"
 
 static bool show_text(void *arg, const struct mu_trail_entry *entry)
@@ -52,8 +53,10 @@ static int verify(const struct mu_args *args, struct mu_store *store, const stru
     struct mu_audit_verdict verdict;
     char date[MU_DATE_LEN];
     MU_AUTO_STRUCT(mu_cert) ca = NULL;
+    mu_progress_begin("walking the trail");
     if (mu_cert_load(home->cert, &ca, err) != 0 || mu_audit_verify(store, ca, &verdict, err) != 0)
         return -1;
+    mu_progress_end();
     if (verdict.fault[0] != '\0')
         return fail(&verdict, err);
     if (mu_args_json(args)) {

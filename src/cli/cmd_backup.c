@@ -6,6 +6,7 @@
 #include "cli/describe.h"
 #include "cli/passphrase.h"
 #include "cli/print.h"
+#include "cli/progress.h"
 
 static void show(const struct mu_args *args, const char *path, bool sealed,
                  const struct mu_backup_made *made)
@@ -53,8 +54,10 @@ static int run(const struct mu_args *args, struct mu_error *err)
                             .force = mu_args_given(args, "force"),
                             .now = time(NULL)};
     MU_AUTO_CLEAR(mu_backup_made) made = {.size = 0};
+    mu_progress_begin("making the backup");
     if (mu_authority_backup(&how, &made, err) != 0)
         return -1;
+    mu_progress_end();
     show(args, how.path, sealed, &made);
     for (size_t i = 0; i < made.left_out.count; i++)
         mu_warn("%s is not in it: only files are, of up to 16 MiB", made.left_out.at[i]);

@@ -10,6 +10,7 @@
 #include "cli/cmd.h"
 #include "cli/describe.h"
 #include "cli/passphrase.h"
+#include "cli/progress.h"
 #include "cli/print.h"
 #include "cli/revocation.h"
 #include "pki/object.h"
@@ -134,11 +135,14 @@ static int run(const struct mu_args *args, struct mu_error *err)
     if (out != NULL && !mu_str_equal(out, "-") && mu_stage_check(&stage, out, err) != 0)
         return -1;
     if (mu_authority_open(mu_args_home(args), &source, &authority, err) != 0 ||
-        change_settings(args, authority, now, err) != 0 ||
-        mu_authority_publish(authority, delta ? MU_PUBLISH_DELTA : MU_PUBLISH_ALL, now, &published,
+        change_settings(args, authority, now, err) != 0)
+        return -1;
+    mu_progress_begin("making the revocation list");
+    if (mu_authority_publish(authority, delta ? MU_PUBLISH_DELTA : MU_PUBLISH_ALL, now, &published,
                              err) != 0 ||
         (out != NULL && write_copy(args, published.path, out, err) != 0))
         return -1;
+    mu_progress_end();
     if (out != NULL && mu_str_equal(out, "-"))
         return 0;
     if (mu_args_json(args)) {

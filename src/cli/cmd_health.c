@@ -5,6 +5,7 @@
 #include "base/str.h"
 #include "cli/cmd.h"
 #include "cli/print.h"
+#include "cli/progress.h"
 
 enum { EXIT_WARNING = 3 };
 
@@ -39,11 +40,14 @@ static void show(void *arg, const struct mu_symptom *finding)
                                                       finding->what, "hint", remedy));
         return;
     }
+    mu_progress_hide();
     mu_say(styles[severity], "%-8s", mu_severity_name(severity));
     printf(" %s%s%s%s\n", finding->what, *remedy == '\0' ? "" : " [", *remedy == '\0' ? "" : id,
            *remedy == '\0' ? "" : "]");
     if (*remedy != '\0')
         printf("%-8s hint: %s\n", "", remedy);
+    fflush(stdout);
+    mu_progress_show();
 }
 
 /* A misspelt id would silence nothing, and nobody would notice. */
@@ -70,10 +74,12 @@ static int run(const struct mu_args *args, struct mu_error *err)
         return -1;
     if (mu_args_json(args))
         report.json = json_array();
+    mu_progress_begin("looking at the CA");
     if (mu_health_check(&how, show, &report, err) != 0) {
         json_decref(report.json);
         return -1;
     }
+    mu_progress_end();
     if (report.json != NULL)
         mu_print_json(json_pack("{s:s, s:o}", "status", mu_severity_name(report.worst), "findings",
                                 report.json));

@@ -7,6 +7,7 @@
 #include "cli/describe.h"
 #include "cli/passphrase.h"
 #include "cli/print.h"
+#include "cli/progress.h"
 
 static void show(const struct mu_args *args, const struct mu_restored *restored, time_t now)
 {
@@ -52,8 +53,10 @@ static int run(const struct mu_args *args, struct mu_error *err)
                              .force = mu_args_given(args, "force"),
                              .now = next_second()};
     MU_AUTO_CLEAR(mu_restored) restored = {.cert = NULL};
+    mu_progress_begin("restoring");
     if (mu_authority_restore(&how, &restored, err) != 0)
         return -1;
+    mu_progress_end();
     show(args, &restored, how.now);
     if (*restored.old != '\0')
         mu_note("what was there has been moved to %s", restored.old);

@@ -8,6 +8,7 @@
 #include "base/time.h"
 #include "cli/cmd.h"
 #include "cli/passphrase.h"
+#include "cli/progress.h"
 #include "cli/print.h"
 #include "cli/revocation.h"
 
@@ -104,6 +105,7 @@ static int run_plan(const struct plan *plan, struct mu_authority *authority, jso
     int result = change_all(plan, authority, list, &changed, err);
     if (changed == 0)
         return result;
+    mu_progress_begin("making the revocation list");
     if (mu_authority_publish(authority, MU_PUBLISH_CHANGED, plan->now, &published, &unpublished) !=
         0) {
         *err = unpublished;
@@ -111,6 +113,7 @@ static int run_plan(const struct plan *plan, struct mu_authority *authority, jso
                        "it is on record, but not yet in the revocation list: mend this, then run: "
                        "mutual crl");
     }
+    mu_progress_end();
     if (mu_args_json(plan->args) && result == 0)
         mu_print_json(
             json_pack("{s:O, s:o}", "changed", list, "crl", mu_published_json(&published)));

@@ -8,6 +8,7 @@
 #include "authority/authority.h"
 #include "authority/hierarchy.h"
 #include "base/file.h"
+#include "base/notify.h"
 #include "base/str.h"
 #include "base/time.h"
 #include "cli/cmd.h"
@@ -124,7 +125,9 @@ static int issue_fresh(const struct mu_args *args, struct door *door, struct mu_
         .now = time(NULL),
         .lifetime_s = longest_s < wanted_s ? longest_s : wanted_s,
     };
-    if (mu_issue_by(&issuer, &order, &cert, err) != 0 || mu_certs_add(&door->chain, cert, err) != 0)
+    MU_AUTO_CLEAR(mu_issued) issued = MU_ISSUED_INIT;
+    if (mu_issue_by(&issuer, &order, &issued, err) != 0 ||
+        mu_issued_cert(&issued, &cert, err) != 0 || mu_certs_add(&door->chain, cert, err) != 0)
         return -1;
     for (size_t i = 0; i < ranks.behind.count; i++)
         if (mu_certs_add(&door->chain, mu_cert_ref(ranks.behind.at[i]), err) != 0)
@@ -321,6 +324,19 @@ static void on_ready(void *arg)
         printf("ready: %s, try: %s\n", url, mu_buf_str(&line));
     }
     fflush(stdout);
+    mu_notify("READY=1");
+}
+
+static void on_stopping(void *arg)
+{
+    (void)arg;
+    mu_notify("STOPPING=1");
+}
+
+static void on_alive(void *arg)
+{
+    (void)arg;
+    mu_notify("WATCHDOG=1");
 }
 
 /* Between requests nothing is owed to a client; what it means that a carried connection is silent, only its ends know. */
@@ -385,10 +401,13 @@ static int run(const struct mu_args *args, struct mu_error *err)
         .workers = (unsigned)workers,
         .max_connections = (unsigned)max_connections,
         .deadlines = deadlines,
+        .alive_ms = mu_notify_watchdog_ms() / 3, /* late once is not yet too late */
         .files = door.files,
         .backends = &door.backends,
     };
     mu_serve_log_attach(log, log_what != NULL && mu_str_equal(log_what, "requests"), &config);
+    config.events.stopping = on_stopping;
+    config.events.alive = on_alive;
     if (mu_front_new(&config, &front, err) != 0)
         return -1;
     struct ready ready = {.args = args, .door = &door, .front = front};
@@ -396,7 +415,8 @@ static int run(const struct mu_args *args, struct mu_error *err)
 }
 
 static const struct mu_opt opts[] = {
-    {"listen", 'l', "HOST:PORT", "listen here, or at unix:PATH [localhost:3000]", NULL, true},
+    {"listen", 'l', "HOST:PORT", "listen here, at unix:PATH, or on systemd:NAME [localhost:3000]",
+     NULL, true},
     {"cert", 'E', "FILE", "the server's certificate, with its chain behind it", NULL, false},
     {"key", 0, "FILE", "its key, if it is not in the same file; or a PKCS#11 URI", NULL, false},
     {"cacert", 0, "FILE", "admit clients of this CA [the home CA]", NULL, true},

@@ -1,18 +1,18 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <strings.h>
 #include <time.h>
 
 #include "authority/authority.h"
 #include "base/str.h"
+#include "cli/batch.h"
 #include "cli/cmd.h"
 #include "cli/describe.h"
 #include "cli/issuing.h"
 #include "cli/passphrase.h"
 #include "cli/print.h"
+#include "cli/requested.h"
 #include "cli/signer.h"
-#include "pki/csr.h"
 #include "pki/info.h"
 
 /* --out FILE, else the request's name with .crt for .csr; a request from standard input goes to standard
@@ -33,48 +33,6 @@ static int output_path(const struct mu_args *args, char ret[MU_PATH_LEN], struct
     return made < MU_PATH_LEN ? 0 : mu_usage(err, args, "the name of the output file is too long");
 }
 
-static bool has_san(const struct mu_names *names, const char *text)
-{
-    for (size_t i = 0; i < names->count; i++)
-        if (strcasecmp(names->san[i].value, text) == 0)
-            return true;
-    return false;
-}
-
-/*
- * The names of the certificate: those of the request. One with a CN alone, as hand-made requests are, gets
- * that name as a SAN, too. A CN that is not among the SANs would be a second, unchecked name for a server, and
- * is left out there.
- */
-static int settle_names(const struct mu_csr *csr, enum mu_profile profile, struct mu_names *ret,
-                        struct mu_error *err)
-{
-    bool free_text = mu_profile_rules(profile)->free_text_name;
-    MU_AUTO_CLEAR(mu_names) asked = {0};
-    if (mu_csr_names(csr, &asked, err) != 0)
-        return -1;
-    if (asked.count == 0 && asked.cn == NULL) {
-        mu_fail(err, MU_E_NAME, "the request has no name");
-        return mu_hint(err, "have it made again with: mutual request NAME");
-    }
-    if (asked.count == 0) {
-        if (mu_names_set_main(ret, asked.cn, free_text, err) == 0)
-            return 0;
-        return mu_hint(err,
-                       "a %s needs a DNS name or an IP address; for a person, say --profile client",
-                       mu_profile_rules(profile)->name);
-    }
-    if (asked.cn != NULL && !free_text && !has_san(&asked, asked.cn)) {
-        mu_note("the common name \"%s\" is not among the alternative names, and is left out",
-                asked.cn);
-        free(asked.cn);
-        asked.cn = NULL;
-    }
-    *ret = asked;
-    asked = (struct mu_names){0};
-    return 0;
-}
-
 /* A CA has its whole subject from the request, which the root's operator has seen; no alternative names, for it is no
  * host. */
 static int settle_ca_name(const struct mu_csr *csr, struct mu_names *ret, struct mu_error *err)
@@ -88,6 +46,15 @@ static int settle_ca_name(const struct mu_csr *csr, struct mu_names *ret, struct
     if (mu_csr_names(csr, &asked, err) == 0 && asked.count > 0)
         mu_note("the alternative names are left out: a CA is no host");
     return mu_names_set_cn(ret, label, err);
+}
+
+static int read_ca_request(const char *path, struct mu_csr **ret, struct mu_names *ret_names,
+                           struct mu_key **ret_key, struct mu_error *err)
+{
+    return mu_csr_load(path, ret, err) != 0 || mu_csr_verify(*ret, err) != 0 ||
+                   mu_csr_key(*ret, ret_key, err) != 0
+               ? -1
+               : settle_ca_name(*ret, ret_names, err);
 }
 
 /* What is said of a CA below, and only of one. */
@@ -260,24 +227,22 @@ static int carry_out(const struct mu_args *args, const struct mu_signer *signer,
                           order->profile == MU_PROFILE_CA ? mu_buf_str(&next) : NULL, err);
 }
 
-static int run(const struct mu_args *args, struct mu_error *err)
+static int sign_one(const struct mu_args *args, enum mu_profile profile, int64_t lifetime_s,
+                    struct mu_error *err)
 {
-    enum mu_profile profile;
-    int64_t lifetime_s;
     bool dry = mu_args_given(args, "dry-run");
-    MU_AUTO_STRUCT(mu_csr) csr = NULL;
     MU_AUTO_STRUCT(mu_key) key = NULL;
     MU_AUTO_CLEAR(mu_names) names = {0};
     MU_AUTO_CLEAR(mu_signer) signer = {0};
     MU_AUTO_CLEAR(mu_ruling) ruling = {0};
     MU_AUTO_CLEAR(mu_constraints) bounds = {0};
+    MU_AUTO_STRUCT(mu_csr) csr = NULL;
     struct mu_below below;
-    if (read_profile(args, &profile, err) != 0 || mu_lifetime(args, &lifetime_s, err) != 0 ||
-        read_below(args, profile == MU_PROFILE_CA, &bounds, &below, err) != 0 ||
-        mu_csr_load(mu_args_at(args, 0), &csr, err) != 0 || mu_csr_verify(csr, err) != 0 ||
-        mu_csr_key(csr, &key, err) != 0 ||
-        (profile == MU_PROFILE_CA ? settle_ca_name(csr, &names, err)
-                                  : settle_names(csr, profile, &names, err)) != 0 ||
+    const char *path = mu_args_at(args, 0);
+    bool is_ca = profile == MU_PROFILE_CA;
+    if (read_below(args, is_ca, &bounds, &below, err) != 0 ||
+        (is_ca ? read_ca_request(path, &csr, &names, &key, err)
+               : mu_request_read(path, profile, &names, &key, err)) != 0 ||
         mu_signer_open(args, &signer, err) != 0)
         return -1;
     below.request = csr;
@@ -296,6 +261,41 @@ static int run(const struct mu_args *args, struct mu_error *err)
                : carry_out(args, &signer, &order, &ruling, err);
 }
 
+/* --- Many --- */
+
+static int sign_many(const struct mu_args *args, enum mu_profile profile, int64_t lifetime_s,
+                     struct mu_error *err)
+{
+    static const char *const of_one[] = {"out", "dry-run", "path-length", "permit", "exclude"};
+    const struct mu_batch_settings settings = {.profile = profile, .lifetime_s = lifetime_s};
+    MU_AUTO_CLEAR(mu_signer) signer = {0};
+    MU_AUTO_STRUCT(mu_batch) batch = NULL;
+    int result = 0;
+    if (profile == MU_PROFILE_CA)
+        return mu_usage(err, args, "--profile ca is for one request");
+    for (size_t i = 0; i < MU_COUNT(of_one); i++)
+        if (mu_args_given(args, of_one[i]))
+            return mu_usage(err, args, "--%s is for one request", of_one[i]);
+    if (mu_signer_open(args, &signer, err) != 0 ||
+        mu_batch_open(args, &signer, &settings, &batch, err) != 0)
+        return -1;
+    for (int i = 0; result == 0 && i < mu_args_count(args); i++)
+        result = mu_batch_requests(batch, mu_args_at(args, i), err);
+    return mu_batch_finish(batch, result, err);
+}
+
+static int run(const struct mu_args *args, struct mu_error *err)
+{
+    enum mu_profile profile;
+    int64_t lifetime_s;
+    bool many = mu_args_count(args) > 1 || mu_is_dir(mu_args_at(args, 0)) ||
+                mu_args_given(args, "out-dir") || mu_args_given(args, "missing");
+    if (read_profile(args, &profile, err) != 0 || mu_lifetime(args, &lifetime_s, err) != 0)
+        return -1;
+    return many ? sign_many(args, profile, lifetime_s, err)
+                : sign_one(args, profile, lifetime_s, err);
+}
+
 static const struct mu_opt opts[] = {
     {"profile", 'p', "NAME", "what it is for: server, client, peer, or ca", "server", false},
     MU_LIFETIME_OPTS,
@@ -306,6 +306,7 @@ static const struct mu_opt opts[] = {
     {"cacert", 0, "FILE", "sign by this CA instead of the home CA", NULL, false},
     {"cakey", 0, "FILE", "its key, if it is not in the same file; or a PKCS#11 URI", NULL, false},
     {"out", 'o', "FILE", "write the certificate here [FILE.crt for FILE.csr]", NULL, false},
+    MU_BATCH_OPTS,
     {"force", 0, NULL, "replace a file that is there", NULL, false},
     {"dry-run", 'n', NULL,
      "only say whether it would be signed, by which rules, and what would result", NULL, false},
@@ -315,8 +316,8 @@ static const struct mu_opt opts[] = {
 
 const struct mu_cmd mu_cmd_sign = {
     .name = "sign",
-    .args = "FILE.csr",
-    .summary = "sign a request",
+    .args = "FILE.csr|DIR...",
+    .summary = "sign requests",
     .details =
         "The request's own signature is checked; only its names and its public key are taken, everything else\n"
         "comes from the profile. With --cacert and --cakey any CA can sign, one made by openssl, too; its serial\n"
@@ -328,13 +329,18 @@ const struct mu_cmd mu_cmd_sign = {
         "(init --issuing, init --path-length 1). The roots are in FILE.crt, too, for mutual ca install. Of what a CA's\n"
         "request says, the whole subject counts. --path-length, --permit and --exclude bind it.\n"
         "\n"
+        "Several FILEs, or a DIR, of which every *.csr counts, are signed in groups, each of which is on the disk and on\n"
+        "record before the next begins. A request that cannot be signed is told of, and the others go on; the exit status\n"
+        "is 1 then. --missing goes on where a run was cut off.\n"
+        "\n"
         "What is signed, and for how long, is bound by policy.yaml beside the CA's certificate: see mutual policy.\n"
         "--dry-run goes the whole way, writes and records nothing, and exits with 0 if it would be signed, else 1.",
     .example = "mutual sign my-client.csr --profile client\n"
                "mutual sign api.csr --dry-run\n"
+               "mutual sign requests/ --out-dir certs\n"
                "mutual sign api.csr --cacert ca.crt --cakey ca.key --days 365",
     .opts = opts,
     .min_args = 1,
-    .max_args = 1,
+    .max_args = -1,
     .run = run,
 };

@@ -61,11 +61,9 @@ int mu_constraints_from_args(const struct mu_args *args, struct mu_constraints *
     return 0;
 }
 
-/* A wildcard, a URI or a person's name as a file name: no directory, nothing hidden, nothing that a shell
- * would expand or take for an option. */
-static void file_name(const char *name, char *ret, size_t cap)
+void mu_file_name(const char *name, char ret[MU_FILE_NAME_LEN])
 {
-    mu_str_copy(ret, cap, name);
+    mu_str_copy(ret, MU_FILE_NAME_LEN, name);
     for (char *p = ret; *p != '\0'; p++)
         if (strchr("/\\:*?\"<>|", *p) != NULL)
             *p = '_';
@@ -76,10 +74,10 @@ static void file_name(const char *name, char *ret, size_t cap)
 int mu_output_path(const struct mu_args *args, const char *name, const char *ending,
                    char ret[MU_PATH_LEN], struct mu_error *err)
 {
-    char made[256];
+    char made[MU_FILE_NAME_LEN];
     const char *prefix = mu_args_value(args, "out");
     if (prefix == NULL) {
-        file_name(name, made, sizeof made - 8);
+        mu_file_name(name, made);
         prefix = made;
     }
     int len = snprintf(ret, MU_PATH_LEN, "%s%s", prefix, ending);

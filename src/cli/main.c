@@ -15,6 +15,7 @@
 #include "cli/cmd.h"
 #include "cli/commands.h" /* made by meson.build: MU_COMMANDS(X), MU_VERSION ... */
 #include "cli/print.h"
+#include "cli/progress.h"
 
 #define X(name) extern const struct mu_cmd mu_cmd_##name;
 MU_COMMANDS(X)
@@ -311,7 +312,9 @@ static int run_command(struct mu_args *args, int argc, char **argv, struct mu_er
         return mu_usage(err, args, "mutual %s does not know what to do with \"%s\"",
                         args->cmd->name, args->words[args->cmd->max_args]);
     find_home(args);
-    return args->cmd->run(args, err);
+    int result = args->cmd->run(args, err);
+    mu_progress_end(); /* where it has failed on the way */
+    return result;
 }
 
 /* The command of `group` (NULL: of the program) that `word` names, or NULL. */

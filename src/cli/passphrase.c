@@ -10,6 +10,7 @@
 
 #include "base/file.h"
 #include "base/str.h"
+#include "cli/progress.h"
 
 #define PASSPHRASE_LIMIT 4096
 
@@ -89,7 +90,9 @@ static int from_terminal(const char *prompt, const char *what, struct mu_secret 
     int tty = open("/dev/tty", O_RDWR | O_CLOEXEC | O_NOCTTY);
     if (tty < 0)
         return mu_fail(err, MU_E_PASSPHRASE_NEEDED, "%s is protected by a passphrase", what);
+    mu_progress_hide();
     ssize_t len = read_quietly(tty, prompt, line, sizeof line - 1);
+    mu_progress_show();
     close(tty);
 
     if (len <= 0)

@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #include "base/str.h"
+#include "cli/progress.h"
 
 static bool has_colour(FILE *to)
 {
@@ -71,10 +72,12 @@ static void flush(void)
 static void MU_PRINTF(3, 0)
     remark(const char *word, enum mu_style style, const char *format, va_list args)
 {
+    mu_progress_hide();
     flush(); /* keep the order in which things were said */
     fprintf(stderr, "mutual: %s%s%s", mu_style_on(stderr, style), word, mu_style_off(stderr, style));
     vfprintf(stderr, format, args);
     fputc('\n', stderr);
+    mu_progress_show();
 }
 
 void mu_note(const char *format, ...)
@@ -121,12 +124,14 @@ void mu_print_error(const struct mu_error *err, bool json)
         return;
     }
     make_printable(err, &shown);
+    mu_progress_hide();
     flush();
     fprintf(stderr, "mutual: %s%s%s", mu_style_on(stderr, MU_BAD), shown.what,
             mu_style_off(stderr, MU_BAD));
     if (*shown.cause != '\0')
         fprintf(stderr, ": %s", shown.cause);
     fprintf(stderr, "\n  hint: %s\n", shown.hint);
+    mu_progress_show();
 }
 
 static void dump(json_t *value, size_t flags)

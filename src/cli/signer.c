@@ -96,11 +96,20 @@ int mu_signer_chain(const struct mu_signer *signer, struct mu_cert *cert, struct
                : 0;
 }
 
-int mu_signer_issue(const struct mu_signer *signer, const struct mu_order *order,
-                    struct mu_cert **ret, struct mu_error *err)
+int mu_signer_behind_to_pem(const struct mu_signer *signer, struct mu_buf *ret, struct mu_error *err)
 {
-    if (signer->authority != NULL)
-        return mu_authority_issue(signer->authority, order, ret, err);
+    MU_AUTO_CLEAR(mu_certs) behind = {0};
+    struct mu_cert *ca = signer->authority != NULL ? NULL : signer->chain.at[0];
+    if (ca != NULL && !mu_cert_is_signed_by(ca, ca) &&
+        mu_certs_add_chain(ca, &signer->chain, false, &behind, err) != 0)
+        return -1;
+    mu_certs_to_pem(ca != NULL ? &behind : mu_authority_behind(signer->authority), ret);
+    return mu_buf_failed(ret) ? mu_fail_nomem(err) : 0;
+}
+
+static int issue_by_other(const struct mu_signer *signer, const struct mu_order *order,
+                          struct mu_issued *ret, struct mu_error *err)
+{
     const struct mu_issuer issuer = {
         .cert = signer->chain.at[0],
         .key = signer->key,
@@ -108,4 +117,25 @@ int mu_signer_issue(const struct mu_signer *signer, const struct mu_order *order
         .policy = signer->policy,
     };
     return mu_issue_by(&issuer, order, ret, err);
+}
+
+int mu_signer_issue(const struct mu_signer *signer, const struct mu_order *order,
+                    struct mu_cert **ret, struct mu_error *err)
+{
+    MU_AUTO_CLEAR(mu_issued) issued = MU_ISSUED_INIT;
+    if (signer->authority != NULL)
+        return mu_authority_issue(signer->authority, order, ret, err);
+    return issue_by_other(signer, order, &issued, err) != 0 ? -1
+                                                            : mu_issued_cert(&issued, ret, err);
+}
+
+int mu_signer_issue_each(const struct mu_signer *signer, const struct mu_order *orders, size_t count,
+                         struct mu_issued *ret, struct mu_error *ret_whys, struct mu_error *err)
+{
+    if (signer->authority != NULL)
+        return mu_authority_issue_each(signer->authority, orders, count, ret, ret_whys, err);
+    for (size_t i = 0; i < count; i++)
+        if (issue_by_other(signer, &orders[i], &ret[i], &ret_whys[i]) != 0)
+            continue; /* its place tells */
+    return 0;
 }

@@ -27,8 +27,17 @@ const struct mu_cert *mu_signer_cert(const struct mu_signer *signer);
 MU_CHECK int mu_signer_chain(const struct mu_signer *signer, struct mu_cert *cert,
                              struct mu_certs *ret, struct mu_error *err);
 
+/* What follows a leaf, as PEM, appended: the CAs up to the root. */
+MU_CHECK int mu_signer_behind_to_pem(const struct mu_signer *signer, struct mu_buf *ret,
+                                     struct mu_error *err);
+
 /* Issue, and record it where there are records. Fails as mu_authority_issue() does. */
 MU_CHECK int mu_signer_issue(const struct mu_signer *signer, const struct mu_order *order,
                              struct mu_cert **ret, struct mu_error *err);
+
+/* The same for many: see mu_authority_issue_each(). */
+MU_CHECK int mu_signer_issue_each(const struct mu_signer *signer, const struct mu_order *orders,
+                                  size_t count, struct mu_issued *ret, struct mu_error *ret_whys,
+                                  struct mu_error *err);
 
 #endif

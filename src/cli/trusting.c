@@ -117,6 +117,7 @@ void mu_standing_read(const struct mu_trusting *trusting, struct mu_standing *st
         if (one->store != standing->store)
             continue;
         one->state = mu_trust_state(one->store, one->anchor, &one->entry);
+        one->is_unreadable = failed;
         if (failed && one->failure.code == MU_OK)
             one->failure = failure;
     }
@@ -182,6 +183,8 @@ static const char *state_id(const struct mu_standing *standing)
         return "no-store";
     if (!standing->is_here)
         return "no-program";
+    if (standing->is_unreadable)
+        return "unreadable";
     return mu_trust_state_name(standing->state);
 }
 
@@ -212,8 +215,7 @@ static void show_standing(const struct mu_standing *standing)
                 *name != '\0' ? name : store->bundle);
         break;
     case MU_TRUST_ABSENT:
-        mu_fact(label, standing->failure.code == MU_OK ? "absent: %s" : "cannot be read: %s",
-                store->place);
+        mu_fact(label, standing->is_unreadable ? "cannot be read: %s" : "absent: %s", store->place);
         break;
     }
 }
@@ -288,13 +290,21 @@ json_t *mu_trusting_json(const struct mu_trusting *trusting)
 
 /* --- Changes --- */
 
+/* Firefox's "primary password" is one. */
+static bool needs_password(const struct mu_standing *standing)
+{
+    return standing->store->kind == MU_TRUST_NSS &&
+           strstr(standing->failure.cause, "BAD_PASSWORD") != NULL;
+}
+
 bool mu_standing_change(const struct mu_trusting *trusting, struct mu_standing *standing,
                         const struct mu_trust_step *step)
 {
-    if (mu_trust_carry_out(step, &standing->failure) != 0)
-        return false;
-    standing->changed = true;
-    mu_standing_read(trusting, standing);
+    if (mu_trust_carry_out(step, &standing->failure) != 0 && needs_password(standing))
+        mu_hint(&standing->failure,
+                "the database has a password: run this from a terminal, where certutil asks for it");
+    standing->changed = standing->failure.code == MU_OK;
+    mu_standing_read(trusting, standing); /* what has failed may be half done */
     return standing->failure.code == MU_OK;
 }
 

@@ -21,7 +21,8 @@ struct mu_standing {
     struct mu_cert *anchor;       /* borrowed */
     char sha256[MU_SHA256_LEN];   /* of the anchor */
     bool is_here;                 /* there is such a store, and its program */
-    enum mu_trust_state state;    /* if it is, and could be read */
+    bool is_unreadable;           /* then there is no state */
+    enum mu_trust_state state;
     const struct mu_trust_entry
         *entry;   /* that decided; borrowed from the store until it is read anew; or NULL */
     bool changed; /* by us, just now */

@@ -35,6 +35,7 @@ int mu_front_new(const struct mu_front_config *config, struct mu_front **ret, st
                       .write_ms = config->deadlines.write_ms,
                       .linger_ms = LINGER_MS,
                       .stop_ms = config->deadlines.stop_ms},
+        .alive_ms = config->alive_ms,
         .protocol = forwards ? &mu_forward_protocol : &mu_answer_protocol,
         .protocol_arg = front,
         .plain_http_answer = forwards ? NULL : plain_http_answer,

@@ -52,6 +52,7 @@ struct mu_front_config {
     size_t listen_count;
     unsigned workers, max_connections;
     struct mu_front_deadlines deadlines;
+    uint64_t alive_ms;            /* see struct mu_server_config */
     const struct mu_files *files; /* NULL: the greeting */
     const struct mu_backends
         *backends; /* if any, they get the bytes of the clients, and nothing is served here */

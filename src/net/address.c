@@ -138,6 +138,8 @@ int mu_address_parse(const char *text, struct mu_address *ret, size_t cap, size_
         *ret_count = 1;
         return parse_unix(text + strlen("unix:"), ret, err);
     }
+    if (mu_str_starts_with(text, "systemd:"))
+        return mu_address_inherit(text + strlen("systemd:"), ret, cap, ret_count, err);
     if (!split(text, host, sizeof host, &port))
         return mu_fail(err, MU_E_ADDRESS, "\"%s\" is not an address to listen on", text);
     if (!is_port(port))

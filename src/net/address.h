@@ -12,6 +12,7 @@
 struct mu_address {
     struct sockaddr_storage sa;
     socklen_t len;
+    int inherited; /* to listen there: the socket that is open already; 0: there is none */
     bool optional; /* one of several that a name stands for: fine if this machine lacks its family */
 };
 
@@ -27,14 +28,19 @@ unsigned mu_address_port(const struct mu_address *address);
 void mu_address_set_port(struct mu_address *address, unsigned port);
 
 /*
- * HOST:PORT, [IPV6]:PORT, :PORT or PORT (both: loopback), or unix:PATH as the addresses to listen on: "localhost" and an
+ * HOST:PORT, [IPV6]:PORT, :PORT or PORT (both: loopback), unix:PATH, or systemd:NAME as the addresses to listen on: "localhost" and an
  * empty host are 127.0.0.1 and ::1, "*" is every address of this machine. Writes at most `cap`.
  * Fails with MU_E_ADDRESS (it is not written as one), MU_E_LISTEN (no such host).
  */
 MU_CHECK int mu_address_parse(const char *text, struct mu_address *ret, size_t cap,
                               size_t *ret_count, struct mu_error *err);
 
-/* The same for an address to connect to: HOST:PORT, [IPV6]:PORT or unix:PATH. Fails with MU_E_ADDRESS, also when there
+/* The listening sockets called `name` that systemd has handed to this process; all of them if it is "". Fails with
+ * MU_E_LISTEN: there is none, or it is no listening socket. [sd_listen_fds(3)] */
+MU_CHECK int mu_address_inherit(const char *name, struct mu_address *ret, size_t cap,
+                                size_t *ret_count, struct mu_error *err);
+
+/* mu_address_parse() for an address to connect to: HOST:PORT, [IPV6]:PORT or unix:PATH. Fails with MU_E_ADDRESS, also when there
  * is no such host. */
 MU_CHECK int mu_address_parse_target(const char *text, struct mu_address *ret, size_t cap,
                                      size_t *ret_count, struct mu_error *err);

@@ -22,7 +22,10 @@ struct mu_listener {
 
 struct mu_worker {
     const struct mu_server_config *config;
-    const _Atomic int *stop; /* enum stop, the server's */
+    const _Atomic int *stop;       /* enum stop, the server's */
+    const _Atomic unsigned *pulse; /* the server's: counts its questions whether we are alive */
+    _Atomic unsigned pulse_seen;
+    _Atomic bool ended; /* the loop, when there was nothing left to do */
     struct mu_tls_context *tls;
     uv_loop_t loop;
     uv_thread_t thread;

@@ -1,6 +1,6 @@
 /*
- * Listening sockets: one a worker and address, all on the same port by SO_REUSEPORT. A Unix socket knows no such thing:
- * there the workers share one.
+ * Listening sockets: one a worker and address, all on the same port by SO_REUSEPORT. A Unix socket knows no such thing,
+ * and one that was handed to us is there once: these the workers share.
  */
 
 #include <errno.h>
@@ -74,6 +74,8 @@ static int claim_unix(const struct mu_address *address, struct mu_error *err)
  */
 int mu_listener_claim(struct mu_address *address, struct mu_error *err)
 {
+    if (address->inherited != 0)
+        return 0;
     if (address->sa.ss_family == AF_UNIX)
         return claim_unix(address, err);
     int fd = bind_to(address, false);
@@ -87,10 +89,12 @@ int mu_listener_claim(struct mu_address *address, struct mu_error *err)
 int mu_listener_open(const struct mu_address *address, struct mu_listener *ret,
                      const struct mu_listener *first, struct mu_error *err)
 {
-    const bool is_unix = address->sa.ss_family == AF_UNIX;
+    const bool inherited = address->inherited != 0, is_unix = address->sa.ss_family == AF_UNIX;
     struct stat st;
-    ret->fd = is_unix && first != NULL ? fcntl(first->fd, F_DUPFD_CLOEXEC, 0)
-                                       : bind_to(address, !is_unix);
+    if (inherited || (is_unix && first != NULL))
+        ret->fd = fcntl(inherited ? address->inherited : first->fd, F_DUPFD_CLOEXEC, 0);
+    else
+        ret->fd = bind_to(address, !is_unix);
     if (ret->fd < 0)
         return fail_listen(address, err);
     if (listen(ret->fd, BACKLOG) != 0) {
@@ -99,7 +103,7 @@ int mu_listener_open(const struct mu_address *address, struct mu_listener *ret,
         ret->fd = -1;
         return -1;
     }
-    if (is_unix && first == NULL && lstat(mu_address_path(address), &st) == 0) {
+    if (is_unix && !inherited && first == NULL && lstat(mu_address_path(address), &st) == 0) {
         ret->device = st.st_dev;
         ret->inode = st.st_ino;
     }

@@ -20,8 +20,10 @@ struct mu_server {
     size_t address_count;
     uv_loop_t loop; /* the main thread's, for signals only */
     uv_signal_t signals[2];
+    uv_timer_t heart;
     bool has_loop;
     _Atomic int stop;
+    _Atomic unsigned pulse;
 };
 
 /* --- Within a worker's thread --- */
@@ -90,6 +92,7 @@ static void on_wake(uv_async_t *wake)
 {
     struct mu_worker *worker = wake->data;
     int stop = atomic_load(worker->stop);
+    atomic_store(&worker->pulse_seen, atomic_load(worker->pulse));
     if (stop != STOP_NOT && !worker->stopping) {
         worker->stopping = true;
         mu_listeners_stop(worker);
@@ -111,6 +114,7 @@ static void run_worker(void *arg)
     struct mu_worker *worker = arg;
     mu_listeners_start(worker);
     uv_run(&worker->loop, UV_RUN_DEFAULT);
+    atomic_store(&worker->ended, true);
 }
 
 /* --- Setting up --- */
@@ -144,6 +148,7 @@ static int make_worker(struct mu_server *server, struct mu_worker *worker, struc
     const struct mu_server_config *config = server->config;
     worker->config = config;
     worker->stop = &server->stop;
+    worker->pulse = &server->pulse;
     worker->connection_limit = config->max_connections / config->workers;
     if (worker->connection_limit == 0)
         worker->connection_limit = 1;
@@ -226,11 +231,34 @@ const struct mu_address *mu_server_address(const struct mu_server *server, size_
 
 /* --- Running --- */
 
+static void wake_all(struct mu_server *server)
+{
+    for (unsigned i = 0; i < server->worker_count; i++)
+        uv_async_send(&server->workers[i].wake);
+}
+
 static void ask_to_stop(struct mu_server *server, enum stop how)
 {
     atomic_store(&server->stop, how);
-    for (unsigned i = 0; i < server->worker_count; i++)
-        uv_async_send(&server->workers[i].wake);
+    wake_all(server);
+}
+
+/* A worker that hangs does not answer, and then nobody is told that all is well. */
+static void on_heartbeat(uv_timer_t *heart)
+{
+    struct mu_server *server = heart->data;
+    const struct mu_server_events *events = &server->config->events;
+    bool all = true;
+    for (unsigned i = 0; i < server->worker_count; i++) {
+        struct mu_worker *worker = &server->workers[i];
+        all = all && (atomic_load(&worker->ended) ||
+                      atomic_load(&worker->pulse_seen) == atomic_load(&server->pulse));
+    }
+    if (all) {
+        atomic_fetch_add(&server->pulse, 1);
+        events->alive(events->arg);
+    }
+    wake_all(server);
 }
 
 static void join_threads(struct mu_server *server)
@@ -256,7 +284,10 @@ static int start_threads(struct mu_server *server, struct mu_error *err)
 static void on_signal(uv_signal_t *signal, int number)
 {
     struct mu_server *server = signal->data;
+    const struct mu_server_events *events = &server->config->events;
     (void)number;
+    if (atomic_load(&server->stop) == STOP_NOT && events->stopping != NULL)
+        events->stopping(events->arg);
     ask_to_stop(server, atomic_load(&server->stop) == STOP_NOT ? STOP_GENTLY : STOP_NOW);
 }
 
@@ -286,8 +317,12 @@ int mu_server_run(struct mu_server *server, void (*ready)(void *arg), void *read
         server->signals[i].data = server;
         uv_signal_start(&server->signals[i], on_signal, numbers[i]);
     }
+    uv_timer_init(&server->loop, &server->heart);
+    server->heart.data = server;
     if (start_threads(server, err) != 0)
         return -1;
+    if (server->config->alive_ms > 0)
+        uv_timer_start(&server->heart, on_heartbeat, 0, server->config->alive_ms);
     if (ready != NULL)
         ready(ready_arg);
     uv_queue_work(&server->loop, &work, wait_for_workers, on_workers_done);

@@ -8,6 +8,7 @@
 
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 
 #include "base/error.h"
 #include "net/address.h"
@@ -26,7 +27,7 @@ struct mu_deadlines { /* milliseconds */
     unsigned stop_ms;   /* for connections that are open when the server is told to stop */
 };
 
-/* Called from worker threads, several at once. */
+/* Called from worker threads, several at once; the last two from the thread that runs the server. */
 struct mu_server_events {
     void *arg;
     void (*refused)(void *arg, const struct mu_address *peer, const struct mu_refusal *refusal);
@@ -34,6 +35,10 @@ struct mu_server_events {
     void (*admitted)(void *arg, const struct mu_address *peer, const struct mu_cert *client);
     /* Something that is not about one connection; told at most every ten seconds by each worker. */
     void (*trouble)(void *arg, const char *id, const char *sentence, const char *hint);
+    /* Every worker has turned its loop since the last time; see `alive_ms`. */
+    void (*alive)(void *arg);
+    /* The server has been told to stop. */
+    void (*stopping)(void *arg);
 };
 
 struct mu_server_config {
@@ -43,6 +48,7 @@ struct mu_server_config {
     unsigned workers;
     unsigned max_connections; /* in all */
     struct mu_deadlines deadlines;
+    uint64_t alive_ms; /* how often `alive` is told; 0: never */
     const struct mu_protocol *protocol;
     void *protocol_arg;
     const char *

@@ -31,6 +31,10 @@ MU_CHECK int mu_csr_load(const char *path, struct mu_csr **ret, struct mu_error 
 /* Is the request signed by the key it carries? Fails with MU_E_CSR_SIGNATURE. */
 MU_CHECK int mu_csr_verify(const struct mu_csr *csr, struct mu_error *err);
 
+/* The same, and that key, given. Fails as mu_csr_key() does, too. */
+MU_CHECK int mu_csr_verified_key(const struct mu_csr *csr, struct mu_key **ret,
+                                 struct mu_error *err);
+
 /* Its names: CN and SANs. Names of kinds that we do not issue (otherName, directoryName, ...), and bytes
  * that cannot stand in such a name (NUL, control characters), fail with MU_E_NAME: never dropped in silence. */
 MU_CHECK int mu_csr_names(const struct mu_csr *csr, struct mu_names *ret, struct mu_error *err);
@@ -45,6 +49,7 @@ void mu_csr_to_pem(const struct mu_csr *csr, struct mu_buf *ret);
 
 /* For pki: wrap (takes, even on failure) and look inside (borrowed). */
 MU_CHECK int mu_csr_wrap(X509_REQ *req, struct mu_csr **ret, struct mu_error *err);
+X509_REQ *mu_csr_decode(const unsigned char **p, long len); /* as d2i_X509_REQ(), without its key */
 X509_REQ *mu_csr_x509(const struct mu_csr *csr);
 
 #endif

@@ -202,8 +202,6 @@ static int add_purpose(struct mu_strs *list, const ASN1_OBJECT *object)
     return mu_strs_add(list, text);
 }
 
-MU_AUTO_DEFINE(EXTENDED_KEY_USAGE, EXTENDED_KEY_USAGE_free)
-
 static int read_purposes(X509 *x, struct mu_cert_info *ret)
 {
     MU_AUTO(EXTENDED_KEY_USAGE) usages = X509_get_ext_d2i(x, NID_ext_key_usage, NULL, NULL);

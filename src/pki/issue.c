@@ -1,10 +1,12 @@
 #include "pki/issue.h"
 
 #include <openssl/objects.h>
+#include <openssl/pem.h>
 #include <openssl/rand.h>
 #include <string.h>
 
 #include "base/time.h"
+#include "pki/info.h"
 #include "pki/ossl.h"
 #include "pki/pointer.h"
 
@@ -50,29 +52,59 @@ static int add_basic_constraints(X509 *x, bool is_ca, int path_length)
     return ok;
 }
 
-/* An extension from OpenSSL's own text form; `ctx` knows both certificates. */
-static int add_text(X509 *x, X509V3_CTX *ctx, int nid, const char *text)
+static int add_key_usage(X509 *x, const int *bits, size_t count)
 {
-    MU_AUTO(X509_EXTENSION) extension = X509V3_EXT_nconf_nid(NULL, ctx, nid, text);
-    return extension != NULL && X509_add_ext(x, extension, -1) == 1;
+    ASN1_BIT_STRING *usage = ASN1_BIT_STRING_new();
+    int ok = usage != NULL;
+    for (size_t i = 0; ok && i < count; i++)
+        ok = ASN1_BIT_STRING_set_bit(usage, bits[i], 1);
+    ok = ok && X509_add1_ext_i2d(x, NID_key_usage, usage, 1, X509V3_ADD_DEFAULT) == 1;
+    ASN1_BIT_STRING_free(usage);
+    return ok;
 }
 
-static int add_usages(X509 *x, X509V3_CTX *ctx, enum mu_profile profile, bool rsa)
+static int add_purposes(X509 *x, const struct mu_profile_rules *rules)
 {
+    MU_AUTO(EXTENDED_KEY_USAGE) purposes = sk_ASN1_OBJECT_new_null();
+    return purposes != NULL &&
+           (!rules->ocsp_signing || sk_ASN1_OBJECT_push(purposes, OBJ_nid2obj(NID_OCSP_sign)) > 0) &&
+           (!rules->server_auth ||
+            sk_ASN1_OBJECT_push(purposes, OBJ_nid2obj(NID_server_auth)) > 0) &&
+           (!rules->client_auth ||
+            sk_ASN1_OBJECT_push(purposes, OBJ_nid2obj(NID_client_auth)) > 0) &&
+           X509_add1_ext_i2d(x, NID_ext_key_usage, purposes, 0, X509V3_ADD_DEFAULT) == 1;
+}
+
+/* Nobody asks whether a responder's certificate is revoked: it lives too short. [RFC 6960 4.2.2.2.1] */
+static int add_no_check(X509 *x)
+{
+    MU_AUTO(ASN1_NULL) nothing = ASN1_NULL_new();
+    return nothing != NULL &&
+           X509_add1_ext_i2d(x, NID_id_pkix_OCSP_noCheck, nothing, 0, X509V3_ADD_DEFAULT) == 1;
+}
+
+static int add_usages(X509 *x, enum mu_profile profile, bool rsa)
+{
+    enum { DIGITAL_SIGNATURE = 0, KEY_ENCIPHERMENT = 2, KEY_CERT_SIGN = 5, CRL_SIGN = 6 };
+    static const int of_ca[] = {KEY_CERT_SIGN, CRL_SIGN};
+    static const int of_leaf[] = {DIGITAL_SIGNATURE, KEY_ENCIPHERMENT};
     const struct mu_profile_rules *rules = mu_profile_rules(profile);
     if (profile == MU_PROFILE_CA)
-        return add_text(x, ctx, NID_key_usage, "critical,keyCertSign,cRLSign");
-    const char *purposes = rules->ocsp_signing   ? "OCSPSigning"
-                           : !rules->client_auth ? "serverAuth"
-                           : !rules->server_auth ? "clientAuth"
-                                                 : "serverAuth,clientAuth";
+        return add_key_usage(x, of_ca, MU_COUNT(of_ca));
     /* A client's key enciphers nothing, whatever its type, and must not say so. [RFC 5280 4.2.1.12] */
-    return add_text(x, ctx, NID_key_usage,
-                    rsa && rules->server_auth ? "critical,digitalSignature,keyEncipherment"
-                                              : "critical,digitalSignature") &&
-           add_text(x, ctx, NID_ext_key_usage, purposes) &&
-           /* Nobody asks whether a responder's certificate is revoked: it lives too short. [RFC 6960 4.2.2.2.1] */
-           (!rules->ocsp_signing || add_text(x, ctx, NID_id_pkix_OCSP_noCheck, "NULL"));
+    return add_key_usage(x, of_leaf, rsa && rules->server_auth ? 2 : 1) && add_purposes(x, rules) &&
+           (!rules->ocsp_signing || add_no_check(x));
+}
+
+/* SHA-1 of the key's bits: an identifier, and no matter of security. [RFC 5280 4.2.1.2 (1)] */
+static int add_subject_key_id(X509 *x)
+{
+    unsigned char digest[EVP_MAX_MD_SIZE];
+    unsigned len = 0;
+    MU_AUTO(ASN1_OCTET_STRING) id = ASN1_OCTET_STRING_new();
+    return id != NULL && X509_pubkey_digest(x, EVP_sha1(), digest, &len) == 1 &&
+           ASN1_OCTET_STRING_set(id, digest, (int)len) == 1 &&
+           X509_add1_ext_i2d(x, NID_subject_key_identifier, id, 0, X509V3_ADD_DEFAULT) == 1;
 }
 
 static int add_issuer_key_id(X509 *x, X509 *issuer)
@@ -85,17 +117,15 @@ static int add_issuer_key_id(X509 *x, X509 *issuer)
 }
 
 static int add_extensions(X509 *x, X509 *issuer, enum mu_profile profile, int path_length,
-                          const GENERAL_NAMES *san)
+                          const struct mu_key *key, const GENERAL_NAMES *san)
 {
-    X509V3_CTX ctx;
-    X509V3_set_ctx(&ctx, issuer, x, NULL, NULL, 0);
-    bool rsa = EVP_PKEY_is_a(X509_get0_pubkey(x), "RSA") == 1;
+    bool rsa = EVP_PKEY_is_a(mu_key_evp(key), "RSA") == 1;
     bool subject_is_empty = X509_NAME_entry_count(X509_get_subject_name(x)) == 0;
     return add_basic_constraints(x, profile == MU_PROFILE_CA, path_length) &&
-           add_usages(x, &ctx, profile, rsa) &&
+           add_usages(x, profile, rsa) &&
            (san == NULL || X509_add1_ext_i2d(x, NID_subject_alt_name, (void *)san, subject_is_empty,
                                              X509V3_ADD_DEFAULT) == 1) &&
-           add_text(x, &ctx, NID_subject_key_identifier, "hash") && add_issuer_key_id(x, issuer);
+           add_subject_key_id(x) && add_issuer_key_id(x, issuer);
 }
 
 static int add_more(X509 *x, const struct mu_issue *issue)
@@ -284,30 +314,63 @@ static int check_constraints(const struct mu_cert *ca, const struct mu_issue *is
     return mu_constraints_check(ca, issue->above, subject, san, err);
 }
 
-/* --- Issuing --- */
+/* --- What was made --- */
 
-/* What leaves is what the bytes say, not what the object in memory remembers of being built. */
-static int finish(X509 *built, enum mu_profile profile, const struct mu_cert *issuer, bool draft,
-                  struct mu_cert **ret, struct mu_error *err)
+void mu_issued_clear(struct mu_issued *issued)
 {
-    unsigned char *der = NULL;
-    MU_AUTO_STRUCT(mu_cert) cert = NULL;
-    int len = i2d_X509(built, &der);
-    const unsigned char *p = der;
-    X509 *parsed = len > 0 ? d2i_X509(NULL, &p, len) : NULL;
-    OPENSSL_free(der);
-    if (parsed == NULL)
-        return mu_fail_openssl(err, MU_E_CRYPTO, "the certificate that was made cannot be read");
-    if (mu_cert_wrap(parsed, &cert, err) != 0)
-        return -1;
-    if (issuer == NULL)
-        issuer = cert;
-    if ((draft ? mu_profile_check_draft(profile, cert, issuer, err)
-               : mu_profile_check(profile, cert, issuer, err)) != 0)
-        return -1;
-    *ret = mu_take(&cert);
+    mu_buf_clear(&issued->der);
+    mu_buf_clear(&issued->san);
+}
+
+int mu_issued_cert(const struct mu_issued *issued, struct mu_cert **ret, struct mu_error *err)
+{
+    return mu_cert_parse("the certificate that was made", issued->der.data, issued->der.len, ret,
+                         err);
+}
+
+void mu_issued_to_pem(const struct mu_issued *issued, struct mu_buf *ret)
+{
+    MU_AUTO(BIO) bio = BIO_new(BIO_s_mem());
+    char *pem = NULL;
+    if (bio == NULL ||
+        PEM_write_bio(bio, PEM_STRING_X509, "", (const unsigned char *)issued->der.data,
+                      (long)issued->der.len) <= 0) {
+        ret->failed = true;
+        return;
+    }
+    long len = BIO_get_mem_data(bio, &pem);
+    mu_buf_add(ret, pem, (size_t)len);
+}
+
+/* Its bytes, and what they say, in the words of mu_cert_info_read(). */
+static int tell(X509 *x, const GENERAL_NAMES *san, struct mu_issued *ret, struct mu_error *err)
+{
+    char name[1024];
+    mu_cert_to_der((const struct mu_cert *)x, &ret->der);
+    for (int i = 0; i < sk_GENERAL_NAME_num(san); i++) {
+        mu_general_name_text(sk_GENERAL_NAME_value(san, i), name, sizeof name);
+        mu_buf_addf(&ret->san, "%s%s", i > 0 ? ", " : "", name);
+    }
+    if (mu_buf_failed(&ret->der) || mu_buf_failed(&ret->san))
+        return mu_fail_nomem(err);
+    mu_name_text(X509_get_subject_name(x), ret->subject, sizeof ret->subject);
+    mu_integer_text(X509_get0_serialNumber(x), ret->serial, sizeof ret->serial);
+    ret->not_before = mu_time_from_asn1(X509_get0_notBefore(x));
+    ret->not_after = mu_time_from_asn1(X509_get0_notAfter(x));
+    mu_sha256(ret->der.data, ret->der.len, ret->sha256);
     return 0;
 }
+
+/* What was built is judged as it was encoded: extensions are kept so, and its signature is over all of it. */
+static int check_made(X509 *x, const struct mu_issue *issue, const struct mu_cert *issuer,
+                      struct mu_error *err)
+{
+    const struct mu_cert *made = (const struct mu_cert *)x;
+    return issue->draft || issue->proven ? mu_profile_check_draft(issue->profile, made, issuer, err)
+                                         : mu_profile_check(issue->profile, made, issuer, err);
+}
+
+/* --- Issuing --- */
 
 static time_t earlier(time_t a, time_t b)
 {
@@ -317,6 +380,74 @@ static time_t earlier(time_t a, time_t b)
 static time_t later(time_t a, time_t b)
 {
     return a > b ? a : b;
+}
+
+/* A draft's signature is by a key of the same kind, which ends here. */
+static int sign(X509 *x, const struct mu_key *key, bool draft)
+{
+    EVP_PKEY *evp = mu_key_evp(key);
+    EVP_PKEY *thrown_away = NULL;
+    if (draft) {
+        MU_AUTO(EVP_PKEY_CTX) ctx = EVP_PKEY_CTX_new_from_pkey(NULL, evp, NULL);
+        if (ctx == NULL || EVP_PKEY_keygen_init(ctx) != 1 ||
+            EVP_PKEY_generate(ctx, &thrown_away) != 1)
+            return 0;
+    }
+    int len = X509_sign(x, draft ? thrown_away : evp, mu_digest_for(key));
+    EVP_PKEY_free(thrown_away);
+    return len > 0;
+}
+
+static int make_names(const struct mu_issue *issue, X509_NAME **ret_subject,
+                      GENERAL_NAMES **ret_san, struct mu_error *err)
+{
+    if (issue->profile != MU_PROFILE_CA || issue->below->request == NULL)
+        return mu_names_to_x509(issue->names, ret_subject, ret_san, err);
+    *ret_subject = X509_NAME_dup(X509_REQ_get_subject_name(mu_csr_x509(issue->below->request)));
+    return *ret_subject == NULL ? mu_fail_nomem(err) : 0;
+}
+
+int mu_issue_make(const struct mu_cert *ca, const struct mu_key *ca_key,
+                  const struct mu_issue *issue, struct mu_issued *ret, struct mu_error *err)
+{
+    char label[MU_CERT_LABEL_LEN];
+    X509 *issuer = mu_cert_x509(ca);
+    bool is_ca = issue->profile == MU_PROFILE_CA;
+    const struct mu_constraints *bounds = is_ca ? issue->below->constraints : NULL;
+    MU_AUTO(X509_NAME) subject = NULL;
+    MU_AUTO(GENERAL_NAMES) san = NULL;
+    if (check_ca(ca, ca_key, issue, err) != 0 || check_path_length(ca, issue, err) != 0 ||
+        check_subject_key(issue->key, err) != 0 || check_names(issue, err) != 0 ||
+        make_names(issue, &subject, &san, err) != 0 || check_subject(subject, issuer, err) != 0 ||
+        check_constraints(ca, issue, subject, san, err) != 0)
+        return -1;
+
+    time_t not_before = later(issue->now - MU_BACKDATE_S, mu_cert_not_before(ca));
+    time_t not_after = earlier(issue->now + issue->lifetime_s, mu_cert_not_after(ca));
+    MU_AUTO(X509) x = X509_new();
+    if (x == NULL || X509_set_version(x, X509_VERSION_3) != 1 || !set_serial(x, issue->serial) ||
+        X509_set_subject_name(x, subject) != 1 ||
+        X509_set_issuer_name(x, X509_get_subject_name(issuer)) != 1 ||
+        !set_dates(x, not_before, not_after) || !mu_key_to_x509(issue->key, x) ||
+        !add_extensions(x, issuer, issue->profile, is_ca ? issue->below->path_length : 0,
+                        issue->key, san) ||
+        !mu_pointers_add(x, &issue->pointers) || !add_more(x, issue))
+        return mu_fail_openssl(err, MU_E_CRYPTO, "the CA \"%s\" could not issue",
+                               mu_cert_label(ca, label));
+    if (bounds != NULL && bounds->count > 0 && mu_constraints_to_x509(bounds, x, err) != 0)
+        return -1;
+    if (!sign(x, ca_key, issue->draft))
+        return mu_fail_openssl(err, MU_E_CRYPTO, "the CA \"%s\" could not sign",
+                               mu_cert_label(ca, label));
+    return check_made(x, issue, ca, err) != 0 ? -1 : tell(x, san, ret, err);
+}
+
+int mu_issue_leaf(const struct mu_cert *ca, const struct mu_key *ca_key,
+                  const struct mu_issue *issue, struct mu_cert **ret, struct mu_error *err)
+{
+    MU_AUTO_CLEAR(mu_issued) issued = MU_ISSUED_INIT;
+    return mu_issue_make(ca, ca_key, issue, &issued, err) != 0 ? -1
+                                                               : mu_issued_cert(&issued, ret, err);
 }
 
 int mu_issue_root(const struct mu_key *key, const char *name, const unsigned char *serial,
@@ -335,16 +466,21 @@ int mu_issue_root(const struct mu_key *key, const char *name, const unsigned cha
     MU_AUTO(X509) x = X509_new();
     if (x == NULL || X509_set_version(x, X509_VERSION_3) != 1 || !set_serial(x, serial) ||
         X509_set_subject_name(x, subject) != 1 || X509_set_issuer_name(x, subject) != 1 ||
-        !set_dates(x, now - MU_BACKDATE_S, now + lifetime_s) ||
-        X509_set_pubkey(x, mu_key_evp(key)) != 1 ||
-        !add_extensions(x, x, MU_PROFILE_CA, path_length, NULL))
+        !set_dates(x, now - MU_BACKDATE_S, now + lifetime_s) || !mu_key_to_x509(key, x) ||
+        !add_extensions(x, x, MU_PROFILE_CA, path_length, key, NULL))
         return mu_fail_openssl(err, MU_E_CRYPTO, "the CA \"%s\" could not be made", name);
     if (constraints != NULL && constraints->count > 0 &&
         mu_constraints_to_x509(constraints, x, err) != 0)
         return -1;
     if (X509_sign(x, mu_key_evp(key), mu_digest_for(key)) == 0)
         return mu_fail_openssl(err, MU_E_CRYPTO, "the CA \"%s\" could not sign itself", name);
-    return finish(x, MU_PROFILE_CA, NULL, false, ret, err);
+    MU_AUTO_CLEAR(mu_issued) issued = MU_ISSUED_INIT;
+    MU_AUTO_STRUCT(mu_cert) cert = NULL;
+    if (tell(x, NULL, &issued, err) != 0 || mu_issued_cert(&issued, &cert, err) != 0 ||
+        mu_profile_check(MU_PROFILE_CA, cert, cert, err) != 0)
+        return -1;
+    *ret = mu_take(&cert);
+    return 0;
 }
 
 int mu_issue_ca(const struct mu_key *key, const char *name, const unsigned char *serial, time_t now,
@@ -368,18 +504,14 @@ static int renew_extensions(X509 *x, X509 *issuer, const EVP_PKEY *new_key)
     static const int of_the_old_issuer[] = {NID_authority_key_identifier,
                                             NID_crl_distribution_points, NID_freshest_crl,
                                             NID_info_access};
-    X509V3_CTX ctx;
-    X509V3_set_ctx(&ctx, issuer, x, NULL, NULL, 0);
     for (size_t i = 0; i < MU_COUNT(of_the_old_issuer); i++)
         drop_extension(x, of_the_old_issuer[i]);
     if (new_key != NULL)
         drop_extension(x, NID_subject_key_identifier);
     return (X509_get_ext_by_NID(x, NID_basic_constraints, -1) >= 0 ||
             add_basic_constraints(x, true, 0)) &&
-           (X509_get_ext_by_NID(x, NID_key_usage, -1) >= 0 ||
-            add_usages(x, &ctx, MU_PROFILE_CA, false)) &&
-           (X509_get_ext_by_NID(x, NID_subject_key_identifier, -1) >= 0 ||
-            add_text(x, &ctx, NID_subject_key_identifier, "hash")) &&
+           (X509_get_ext_by_NID(x, NID_key_usage, -1) >= 0 || add_usages(x, MU_PROFILE_CA, false)) &&
+           (X509_get_ext_by_NID(x, NID_subject_key_identifier, -1) >= 0 || add_subject_key_id(x)) &&
            add_issuer_key_id(x, issuer);
 }
 
@@ -428,65 +560,4 @@ int mu_issue_again(const struct mu_reissue *how, struct mu_cert **ret, struct mu
         return mu_fail_openssl(err, MU_E_CRYPTO, "the CA \"%s\" could not be certified again",
                                mu_cert_label(how->like, label));
     return finish_again(x, how->issuer, ret, err);
-}
-
-/* --- Below a CA --- */
-
-/* A draft's signature is by a key of the same kind, which ends here. */
-static int sign(X509 *x, const struct mu_key *key, bool draft)
-{
-    EVP_PKEY *evp = mu_key_evp(key);
-    EVP_PKEY *thrown_away = NULL;
-    if (draft) {
-        MU_AUTO(EVP_PKEY_CTX) ctx = EVP_PKEY_CTX_new_from_pkey(NULL, evp, NULL);
-        if (ctx == NULL || EVP_PKEY_keygen_init(ctx) != 1 ||
-            EVP_PKEY_generate(ctx, &thrown_away) != 1)
-            return 0;
-    }
-    int len = X509_sign(x, draft ? thrown_away : evp, mu_digest_for(key));
-    EVP_PKEY_free(thrown_away);
-    return len > 0;
-}
-
-static int make_names(const struct mu_issue *issue, X509_NAME **ret_subject,
-                      GENERAL_NAMES **ret_san, struct mu_error *err)
-{
-    if (issue->profile != MU_PROFILE_CA || issue->below->request == NULL)
-        return mu_names_to_x509(issue->names, ret_subject, ret_san, err);
-    *ret_subject = X509_NAME_dup(X509_REQ_get_subject_name(mu_csr_x509(issue->below->request)));
-    return *ret_subject == NULL ? mu_fail_nomem(err) : 0;
-}
-
-int mu_issue_leaf(const struct mu_cert *ca, const struct mu_key *ca_key,
-                  const struct mu_issue *issue, struct mu_cert **ret, struct mu_error *err)
-{
-    char label[MU_CERT_LABEL_LEN];
-    X509 *issuer = mu_cert_x509(ca);
-    bool is_ca = issue->profile == MU_PROFILE_CA;
-    const struct mu_constraints *bounds = is_ca ? issue->below->constraints : NULL;
-    MU_AUTO(X509_NAME) subject = NULL;
-    MU_AUTO(GENERAL_NAMES) san = NULL;
-    if (check_ca(ca, ca_key, issue, err) != 0 || check_path_length(ca, issue, err) != 0 ||
-        check_subject_key(issue->key, err) != 0 || check_names(issue, err) != 0 ||
-        make_names(issue, &subject, &san, err) != 0 || check_subject(subject, issuer, err) != 0 ||
-        check_constraints(ca, issue, subject, san, err) != 0)
-        return -1;
-
-    time_t not_before = later(issue->now - MU_BACKDATE_S, mu_cert_not_before(ca));
-    time_t not_after = earlier(issue->now + issue->lifetime_s, mu_cert_not_after(ca));
-    MU_AUTO(X509) x = X509_new();
-    if (x == NULL || X509_set_version(x, X509_VERSION_3) != 1 || !set_serial(x, issue->serial) ||
-        X509_set_subject_name(x, subject) != 1 ||
-        X509_set_issuer_name(x, X509_get_subject_name(issuer)) != 1 ||
-        !set_dates(x, not_before, not_after) || X509_set_pubkey(x, mu_key_evp(issue->key)) != 1 ||
-        !add_extensions(x, issuer, issue->profile, is_ca ? issue->below->path_length : 0, san) ||
-        !mu_pointers_add(x, &issue->pointers) || !add_more(x, issue))
-        return mu_fail_openssl(err, MU_E_CRYPTO, "the CA \"%s\" could not issue",
-                               mu_cert_label(ca, label));
-    if (bounds != NULL && bounds->count > 0 && mu_constraints_to_x509(bounds, x, err) != 0)
-        return -1;
-    if (!sign(x, ca_key, issue->draft))
-        return mu_fail_openssl(err, MU_E_CRYPTO, "the CA \"%s\" could not sign",
-                               mu_cert_label(ca, label));
-    return finish(x, issue->profile, ca, issue->draft, ret, err);
 }

@@ -33,6 +33,7 @@ struct mu_issue {
     struct mu_pointers pointers;
     struct mu_extension *const *extensions; /* to be added to what the profile brings; borrowed */
     size_t extension_count;
+    bool proven; /* `ca_key` has been seen to make signatures that `ca` verifies: this one is not verified */
     bool draft; /* to be looked at, and worth nothing: see below */
     const struct mu_certs
         *above; /* CAs above the issuer, whose name constraints count too; NULL: none at hand */
@@ -46,6 +47,24 @@ struct mu_below {
     const struct mu_csr
         *request; /* its whole subject is taken, as a CA's name is; NULL: a CN from the names */
 };
+
+/* A certificate that was made: its bytes, and what they say. All of it owned. */
+struct mu_issued {
+    struct mu_buf der; /* empty: none was */
+    char serial[2 * MU_SERIAL_LEN + 1], subject[512];
+    struct mu_buf san; /* "DNS:a.example, IP:10.0.0.1" */
+    time_t not_before, not_after;
+    char sha256[MU_SHA256_LEN];
+};
+#define MU_ISSUED_INIT {.der = MU_BUF_INIT, .san = MU_BUF_INIT}
+void mu_issued_clear(struct mu_issued *issued);
+MU_AUTO_DEFINE_CLEAR(mu_issued, mu_issued_clear)
+
+/* Read back from its bytes, to look at everything in it. Given. Fails with MU_E_DAMAGED, MU_E_NOMEM. */
+MU_CHECK int mu_issued_cert(const struct mu_issued *issued, struct mu_cert **ret,
+                            struct mu_error *err);
+/* Append it as PEM. Failure shows in mu_buf_failed(). */
+void mu_issued_to_pem(const struct mu_issued *issued, struct mu_buf *ret);
 
 /* A self-signed CA named `name`, path length 0: it issues leaves, not further CAs, and only for names within its
  * `constraints` (NULL: for all). */
@@ -81,8 +100,8 @@ MU_CHECK int mu_issue_again(const struct mu_reissue *how, struct mu_cert **ret,
 MU_CHECK int mu_issue_check_ca(const struct mu_cert *ca, const struct mu_key *ca_key, time_t now,
                                struct mu_error *err);
 
-/*
- * A leaf certificate, or with MU_PROFILE_CA one of a CA below this one, signed and checked against its profile. A draft passes the same checks and looks the same, but
+/* * A leaf certificate, or with MU_PROFILE_CA one of a CA below this one, signed and checked against its profile; `ret` was
+ * MU_ISSUED_INIT. A draft passes the same checks and looks the same, but
  * is signed by a key that is made for it and thrown away: nobody has that key, and nobody trusts it.
  * Fails with MU_E_CA_EXPIRED, MU_E_CLOCK (`now` is before `ca`'s own beginning), MU_E_CA_UNFIT (`ca` is no CA, may
  * not sign certificates or not of this profile, or has a weak key), MU_E_KEY_MISMATCH (`ca_key` is not `ca`'s),
@@ -90,6 +109,11 @@ MU_CHECK int mu_issue_check_ca(const struct mu_cert *ca, const struct mu_key *ca
  * MU_E_CA_UNFIT, too, for a CA below one whose path length leaves no room for it;
  * MU_E_CONSTRAINT (a name is outside the name constraints of the CA or of one above it), MU_E_CRYPTO.
  */
+MU_CHECK int mu_issue_make(const struct mu_cert *ca, const struct mu_key *ca_key,
+                           const struct mu_issue *issue, struct mu_issued *ret,
+                           struct mu_error *err);
+
+/* The same, read back at once. */
 MU_CHECK int mu_issue_leaf(const struct mu_cert *ca, const struct mu_key *ca_key,
                            const struct mu_issue *issue, struct mu_cert **ret, struct mu_error *err);
 

@@ -6,6 +6,7 @@
 #include <openssl/evp.h>
 #include <openssl/pem.h>
 #include <openssl/rsa.h>
+#include <pthread.h>
 #include <stdio.h>
 #include <string.h>
 #include <strings.h>
@@ -13,6 +14,7 @@
 #include "base/str.h"
 #include "pki/object.h"
 #include "pki/ossl.h"
+#include "pki/pkcs8.h"
 #include "pki/token.h"
 
 const char mu_key_types[] = "p256, p384, p521, rsa2048, rsa3072, rsa4096, ed25519, ml-dsa-44/65/87";
@@ -149,21 +151,45 @@ bool mu_key_fits(const struct mu_key *key, const char *rule)
                                    EC_curve_nist2nid(type->group) == OBJ_sn2nid(group));
 }
 
-int mu_key_generate(const char *name, struct mu_key **ret, struct mu_error *err)
+/* --- Making keys --- */
+
+/* An EVP_PKEY_CTX by another name. */
+static EVP_PKEY_CTX *maker_ctx(struct mu_key_maker *maker)
+{
+    return (EVP_PKEY_CTX *)maker;
+}
+
+void mu_key_maker_free(struct mu_key_maker *maker)
+{
+    EVP_PKEY_CTX_free(maker_ctx(maker));
+}
+
+int mu_key_maker_new(const char *name, struct mu_key_maker **ret, struct mu_error *err)
 {
     const struct key_type *type;
-    EVP_PKEY *evp;
     if (find_type(name, &type, err) != 0 || check_there(type, err) != 0)
         return -1;
-    if (type->group != NULL)
-        evp = EVP_PKEY_Q_keygen(NULL, NULL, type->algorithm, type->group);
-    else if (type->bits != 0)
-        evp = EVP_PKEY_Q_keygen(NULL, NULL, type->algorithm, (size_t)type->bits);
-    else
-        evp = EVP_PKEY_Q_keygen(NULL, NULL, type->algorithm);
-    if (evp == NULL)
-        return mu_fail_openssl(err, MU_E_CRYPTO, "a key of type %s could not be made", type->name);
+    MU_AUTO(EVP_PKEY_CTX) ctx = EVP_PKEY_CTX_new_from_name(NULL, type->algorithm, NULL);
+    if (ctx == NULL || EVP_PKEY_keygen_init(ctx) != 1 ||
+        (type->group != NULL && EVP_PKEY_CTX_set_group_name(ctx, type->group) != 1) ||
+        (type->bits != 0 && EVP_PKEY_CTX_set_rsa_keygen_bits(ctx, (int)type->bits) != 1))
+        return mu_fail_openssl(err, MU_E_CRYPTO, "keys of type %s cannot be made", type->name);
+    *ret = (struct mu_key_maker *)mu_take(&ctx);
+    return 0;
+}
+
+int mu_key_make(struct mu_key_maker *maker, struct mu_key **ret, struct mu_error *err)
+{
+    EVP_PKEY *evp = NULL;
+    if (EVP_PKEY_generate(maker_ctx(maker), &evp) != 1)
+        return mu_fail_openssl(err, MU_E_CRYPTO, "a key could not be made");
     return mu_key_wrap(evp, ret, err);
+}
+
+int mu_key_generate(const char *type, struct mu_key **ret, struct mu_error *err)
+{
+    MU_AUTO_STRUCT(mu_key_maker) maker = NULL;
+    return mu_key_maker_new(type, &maker, err) != 0 ? -1 : mu_key_make(maker, ret, err);
 }
 
 int mu_key_generate_like(const struct mu_key *like, struct mu_key **ret, struct mu_error *err)
@@ -182,8 +208,29 @@ int mu_key_generate_like(const struct mu_key *like, struct mu_key **ret, struct 
     return mu_key_wrap(made, ret, err);
 }
 
-typedef int write_key_fn(BIO *bio, const EVP_PKEY *key, const EVP_CIPHER *cipher,
-                         const char *passphrase, int passphrase_len, pem_password_cb *cb, void *arg);
+static bool is_given(const struct mu_secret *passphrase)
+{
+    return passphrase != NULL && passphrase->data != NULL;
+}
+
+static int write_pem(BIO *bio, const struct mu_key *key, const struct mu_secret *passphrase)
+{
+    if (is_given(passphrase))
+        return PEM_write_bio_PKCS8PrivateKey(bio, mu_key_evp(key), EVP_aes_256_cbc(),
+                                             passphrase->data, (int)passphrase->len, NULL, NULL);
+    MU_AUTO(PKCS8_PRIV_KEY_INFO) plain = mu_key_to_pkcs8(key);
+    return plain == NULL ? 0 : PEM_write_bio_PKCS8_PRIV_KEY_INFO(bio, plain);
+}
+
+static int write_der(BIO *bio, const struct mu_key *key, const struct mu_secret *passphrase)
+{
+    bool encrypted = is_given(passphrase);
+    return i2d_PKCS8PrivateKey_bio(bio, mu_key_evp(key), encrypted ? EVP_aes_256_cbc() : NULL,
+                                   encrypted ? passphrase->data : NULL,
+                                   encrypted ? (int)passphrase->len : 0, NULL, NULL);
+}
+
+typedef int write_key_fn(BIO *bio, const struct mu_key *key, const struct mu_secret *passphrase);
 
 static int write_key(write_key_fn *write, const struct mu_key *key,
                      const struct mu_secret *passphrase, struct mu_buf *ret, struct mu_error *err)
@@ -191,13 +238,10 @@ static int write_key(write_key_fn *write, const struct mu_key *key,
     /* Secure memory would be better still; BIO_s_secmem() needs an arena that the program has set up, and
      * wipes what it frees just the same without one. */
     MU_AUTO(BIO) bio = BIO_new(BIO_s_secmem());
-    bool encrypted = passphrase != NULL && passphrase->data != NULL;
     char *written = NULL;
     if (mu_key_is_in_token(key))
         return mu_fail_in_token(err);
-    if (bio == NULL || write(bio, mu_key_evp(key), encrypted ? EVP_aes_256_cbc() : NULL,
-                             encrypted ? passphrase->data : NULL,
-                             encrypted ? (int)passphrase->len : 0, NULL, NULL) != 1)
+    if (bio == NULL || write(bio, key, passphrase) != 1)
         return mu_fail_openssl(err, MU_E_CRYPTO, "the key could not be written");
     long len = BIO_get_mem_data(bio, &written);
     mu_buf_add(ret, written, (size_t)len);
@@ -207,13 +251,13 @@ static int write_key(write_key_fn *write, const struct mu_key *key,
 int mu_key_to_pem(const struct mu_key *key, const struct mu_secret *passphrase, struct mu_buf *ret,
                   struct mu_error *err)
 {
-    return write_key(PEM_write_bio_PKCS8PrivateKey, key, passphrase, ret, err);
+    return write_key(write_pem, key, passphrase, ret, err);
 }
 
 int mu_key_to_der(const struct mu_key *key, const struct mu_secret *passphrase, struct mu_buf *ret,
                   struct mu_error *err)
 {
-    return write_key(i2d_PKCS8PrivateKey_bio, key, passphrase, ret, err);
+    return write_key(write_der, key, passphrase, ret, err);
 }
 
 /* The first private key; protected ones and PKCS#12 are opened on the way. */
@@ -323,11 +367,15 @@ bool mu_key_verify(const struct mu_key *key, const void *data, size_t len, const
 
 char *mu_sha256(const void *data, size_t len, char ret[MU_SHA256_LEN])
 {
+    static const char digits[] = "0123456789ABCDEF";
     unsigned char digest[32];
-    ret[0] = '\0';
+    char *out = ret;
     if (EVP_Digest(data, len, digest, NULL, EVP_sha256(), NULL) == 1)
-        for (size_t i = 0; i < sizeof digest; i++)
-            snprintf(ret + 2 * i, 3, "%02X", digest[i]);
+        for (size_t i = 0; i < sizeof digest; i++) {
+            *out++ = digits[digest[i] >> 4];
+            *out++ = digits[digest[i] & 15];
+        }
+    *out = '\0';
     return ret;
 }
 
@@ -342,13 +390,91 @@ static EVP_PKEY *public_half(EVP_PKEY *evp)
     return public;
 }
 
+/* The quick check leaves out whether a point has the right order, which on curves whose cofactor is 1, as all of those
+ * for TLS, every point has. */
 bool mu_key_is_sound(EVP_PKEY *evp)
 {
     /* A token's key can do what the token can, and judging itself is not among it. */
     MU_AUTO(EVP_PKEY) public = mu_key_is_in_token((struct mu_key *)evp) ? public_half(evp) : NULL;
     MU_AUTO(EVP_PKEY_CTX)
     ctx = EVP_PKEY_CTX_new_from_pkey(NULL, public != NULL ? public : evp, NULL);
-    return ctx != NULL && EVP_PKEY_public_check(ctx) == 1;
+    return ctx != NULL && EVP_PKEY_public_check_quick(ctx) == 1;
+}
+
+int mu_key_curve(const struct mu_key *key)
+{
+    EVP_PKEY *evp = mu_key_evp(key);
+    char group[32];
+    return EVP_PKEY_is_a(evp, "EC") && EVP_PKEY_get_group_name(evp, group, sizeof group, NULL) == 1
+               ? OBJ_sn2nid(group)
+               : NID_undef;
+}
+
+/* X509_set_pubkey() has the key encoded and the code decoded again, each time by way of a search among all encoders
+ * and decoders that there are, which takes longer than a signature. The parts of an EC key are at hand. [RFC 5480 2] */
+bool mu_key_to_x509(const struct mu_key *key, X509 *x)
+{
+    EVP_PKEY *evp = mu_key_evp(key);
+    int curve = mu_key_curve(key);
+    unsigned char *point = NULL;
+    if (curve == NID_undef || mu_key_is_in_token(key))
+        return X509_set_pubkey(x, evp) == 1;
+    size_t len = EVP_PKEY_get1_encoded_public_key(evp, &point);
+    if (len > 0 &&
+        X509_PUBKEY_set0_param(X509_get_X509_PUBKEY(x), OBJ_nid2obj(NID_X9_62_id_ecPublicKey),
+                               V_ASN1_OBJECT, OBJ_nid2obj(curve), point, (int)len) == 1)
+        return true;
+    OPENSSL_free(point);
+    return false;
+}
+
+/* Setting up a curve takes longer than reading a point on it. Nearly all keys are on this one, which is set up once. */
+static EVP_PKEY *p256;
+
+static void set_up_p256(void)
+{
+    MU_AUTO(EVP_PKEY_CTX) ctx = EVP_PKEY_CTX_new_from_name(NULL, "EC", NULL);
+    if (ctx == NULL || EVP_PKEY_paramgen_init(ctx) != 1 ||
+        EVP_PKEY_CTX_set_group_name(ctx, SN_X9_62_prime256v1) != 1 ||
+        EVP_PKEY_paramgen(ctx, &p256) != 1)
+        p256 = NULL;
+}
+
+static EVP_PKEY *decode_p256(const unsigned char *point, size_t len)
+{
+    static pthread_once_t once = PTHREAD_ONCE_INIT;
+    pthread_once(&once, set_up_p256);
+    MU_AUTO(EVP_PKEY) key = EVP_PKEY_new();
+    return p256 != NULL && key != NULL && EVP_PKEY_copy_parameters(key, p256) == 1 &&
+                   EVP_PKEY_set1_encoded_public_key(key, point, len) == 1
+               ? mu_take(&key)
+               : NULL;
+}
+
+static EVP_PKEY *decode_any(X509_PUBKEY *spki)
+{
+    unsigned char *der = NULL;
+    int len = i2d_X509_PUBKEY(spki, &der);
+    const unsigned char *p = der;
+    EVP_PKEY *ret = len > 0 ? d2i_PUBKEY(NULL, &p, len) : NULL;
+    OPENSSL_free(der);
+    return ret;
+}
+
+EVP_PKEY *mu_key_decode(X509_PUBKEY *spki)
+{
+    ASN1_OBJECT *algorithm = NULL;
+    X509_ALGOR *whole = NULL;
+    const unsigned char *point = NULL;
+    const void *curve = NULL;
+    int len = 0, kind = V_ASN1_UNDEF;
+    if (X509_PUBKEY_get0_param(&algorithm, &point, &len, &whole, spki) != 1)
+        return NULL;
+    X509_ALGOR_get0(NULL, &kind, &curve, whole);
+    if (OBJ_obj2nid(algorithm) == NID_X9_62_id_ecPublicKey && kind == V_ASN1_OBJECT &&
+        OBJ_obj2nid(curve) == NID_X9_62_prime256v1 && len > 0)
+        return decode_p256(point, (size_t)len);
+    return decode_any(spki);
 }
 
 const EVP_MD *mu_digest_for(const struct mu_key *key)

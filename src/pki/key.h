@@ -28,6 +28,13 @@ extern const char mu_key_types[];
  */
 MU_CHECK int mu_key_generate(const char *type, struct mu_key **ret, struct mu_error *err);
 
+/* The same for many keys of one type. Fails as above, each in its place. */
+struct mu_key_maker;
+MU_CHECK int mu_key_maker_new(const char *type, struct mu_key_maker **ret, struct mu_error *err);
+MU_CHECK int mu_key_make(struct mu_key_maker *maker, struct mu_key **ret, struct mu_error *err);
+void mu_key_maker_free(struct mu_key_maker *maker);
+MU_AUTO_DEFINE_STRUCT(mu_key_maker, mu_key_maker_free)
+
 /* Another key of the same kind and size. Fails with MU_E_UNSUPPORTED. */
 MU_CHECK int mu_key_generate_like(const struct mu_key *like, struct mu_key **ret,
                                   struct mu_error *err);
@@ -99,6 +106,15 @@ EVP_PKEY *mu_key_evp(const struct mu_key *key);
  * mu_key_type_check() does. */
 MU_CHECK int mu_key_type_parts(const char *type, const char **ret_group, unsigned *ret_bits,
                                struct mu_error *err);
+
+/* For pki: OpenSSL's NID of an EC key's curve; NID_undef for other keys. */
+int mu_key_curve(const struct mu_key *key);
+
+/* For pki: put the public half into `x`. Returns false on failure, which OpenSSL's queue tells of. */
+bool mu_key_to_x509(const struct mu_key *key, X509 *x);
+
+/* For pki: the key in a certificate or a request. Given; NULL on failure, which OpenSSL's queue tells of. */
+EVP_PKEY *mu_key_decode(X509_PUBKEY *spki);
 
 /* For pki: is the public half sound? A point on its curve; an odd RSA modulus that is no prime and has no small
  * factor, an exponent above 1. Whoever made a key that is none of these may not be the only one who knows its

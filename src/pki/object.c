@@ -172,7 +172,7 @@ static int decode_csr(struct mu_objects *list, const struct mu_object *like,
 {
     struct mu_object object = *like;
     object.kind = MU_OBJECT_CSR;
-    X509_REQ *req = d2i_X509_REQ(NULL, p, len);
+    X509_REQ *req = mu_csr_decode(p, len);
     if (req == NULL)
         return 0;
     if (mu_csr_wrap(req, &object.csr, err) != 0 || mu_objects_add(list, &object, err) != 0)

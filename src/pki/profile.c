@@ -68,10 +68,17 @@ static bool serial_is_good(X509 *x)
            ASN1_STRING_length(serial) <= 20;
 }
 
+static bool has_rsa_key(X509 *x)
+{
+    ASN1_OBJECT *algorithm = NULL;
+    return X509_PUBKEY_get0_param(&algorithm, NULL, NULL, NULL, X509_get_X509_PUBKEY(x)) == 1 &&
+           OBJ_obj2nid(algorithm) == NID_rsaEncryption;
+}
+
 static const char *key_usage_fault(X509 *x, enum mu_profile profile)
 {
     uint32_t usage = X509_get_key_usage(x);
-    bool rsa = EVP_PKEY_is_a(X509_get0_pubkey(x), "RSA") == 1;
+    bool rsa = has_rsa_key(x);
     bool enciphers = rsa && mu_profile_rules(profile)->server_auth;
     uint32_t leaf = KU_DIGITAL_SIGNATURE | (enciphers ? KU_KEY_ENCIPHERMENT : 0);
     uint32_t wanted = profile == MU_PROFILE_CA ? KU_KEY_CERT_SIGN | KU_CRL_SIGN : leaf;

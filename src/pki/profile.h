@@ -34,13 +34,13 @@ MU_CHECK int mu_profile_parse(const char *name, enum mu_profile *ret, struct mu_
 
 /*
  * Does this certificate keep the rules of its profile? The last look before a certificate leaves us, and
- * written against the certificate's bytes, not against what the issuing code meant to do.
+ * written against the certificate as it is encoded, not against what the issuing code meant to do.
  * Fails with MU_E_PROFILE, naming the rule.
  */
 MU_CHECK int mu_profile_check(enum mu_profile profile, const struct mu_cert *cert,
                               const struct mu_cert *issuer, struct mu_error *err);
 
-/* The same for a draft, whose signature is void: all rules but the one that the issuer's key verifies it. */
+/* All rules but the one that the issuer's key verifies it: for a draft, whose signature is void. */
 MU_CHECK int mu_profile_check_draft(enum mu_profile profile, const struct mu_cert *cert,
                                     const struct mu_cert *issuer, struct mu_error *err);
 

@@ -7,12 +7,24 @@
 #include "pki/object.h"
 #include "pki/ossl.h"
 
+/* Read again, because OpenSSL prints only a key that it has found by itself; see mu_csr_decode(). */
+static void print_csr(BIO *bio, X509_REQ *req)
+{
+    unsigned char *der = NULL;
+    int len = i2d_X509_REQ(req, &der);
+    const unsigned char *p = der;
+    MU_AUTO(X509_REQ) whole = len > 0 ? d2i_X509_REQ(NULL, &p, len) : NULL;
+    if (whole != NULL)
+        X509_REQ_print_ex(bio, whole, XN_FLAG_ONELINE, 0);
+    OPENSSL_free(der);
+}
+
 static void print(BIO *bio, const struct mu_object *object)
 {
     if (object->cert != NULL)
         X509_print_ex(bio, mu_cert_x509(object->cert), XN_FLAG_ONELINE, 0);
     else if (object->csr != NULL)
-        X509_REQ_print_ex(bio, mu_csr_x509(object->csr), XN_FLAG_ONELINE, 0);
+        print_csr(bio, mu_csr_x509(object->csr));
     else if (object->crl != NULL)
         X509_CRL_print_ex(bio, mu_crl_x509(object->crl), XN_FLAG_ONELINE);
     else if (object->ocsp_request != NULL)

@@ -134,6 +134,8 @@ static int set_host(X509_VERIFY_PARAM *param, const char *host, struct mu_error 
         bare[--len] = '\0';
     if (len == 0) /* which OpenSSL would take for "any name will do" */
         return mu_fail(err, MU_E_NAME, "the host name is empty");
+    if (bare[0] == '.') /* for "any name below it will do" */
+        return mu_fail(err, MU_E_NAME, "the host name begins with a dot, and so is none");
 
     ERR_set_mark();
     int is_ip = X509_VERIFY_PARAM_set1_ip_asc(param, bare);

@@ -73,7 +73,7 @@ struct mu_verify {
 /*
  * Judge `leaf`. A bad certificate is not an error: the return value is 0 and `ret` says what is wrong.
  * `ret_chain`, unless NULL, gets the chain as built, leaf first (as far as it could be built).
- * Fails with MU_E_NAME (`host` is empty or too long to be a name), MU_E_NOMEM, MU_E_CRYPTO.
+ * Fails with MU_E_NAME (`host` is empty, begins with a dot or is too long to be a name), MU_E_NOMEM, MU_E_CRYPTO.
  */
 MU_CHECK int mu_verify(const struct mu_cert *leaf, const struct mu_verify *how,
                        struct mu_verdict *ret, struct mu_certs *ret_chain, struct mu_error *err);

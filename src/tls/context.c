@@ -48,15 +48,15 @@ static int trust(SSL_CTX *ctx, const struct mu_certs *anchors, struct mu_error *
 }
 
 /* Each CA of a chain must have a list that is not out of date: none, or an old one, is no reason to let anybody in.
- * [RFC 5280 6.3] */
+ * Unless OpenSSL is told of extended lists it takes a delta list for a complete one. [RFC 5280 6.3] */
 static int check_revocation(SSL_CTX *ctx, const struct mu_crls *crls, struct mu_error *err)
 {
     X509_STORE *store = SSL_CTX_get_cert_store(ctx);
     for (size_t i = 0; crls != NULL && i < crls->count; i++)
         if (X509_STORE_add_crl(store, mu_crl_x509(crls->at[i])) != 1)
             return mu_fail_openssl(err, MU_E_TLS, "TLS cannot use a revocation list");
-    const unsigned long flags =
-        X509_V_FLAG_CRL_CHECK | X509_V_FLAG_CRL_CHECK_ALL | X509_V_FLAG_USE_DELTAS;
+    const unsigned long flags = X509_V_FLAG_CRL_CHECK | X509_V_FLAG_CRL_CHECK_ALL |
+                                X509_V_FLAG_USE_DELTAS | X509_V_FLAG_EXTENDED_CRL_SUPPORT;
     if (crls != NULL && crls->count > 0 && X509_STORE_set_flags(store, flags) != 1)
         return mu_fail_openssl(err, MU_E_TLS, "TLS could not be set up");
     return 0;

@@ -150,6 +150,10 @@ int mu_tls_on_client_cert(int ok, X509_STORE_CTX *store_ctx)
 {
     if (ok)
         return 1;
+    /* About whoever has signed a list, whose chain is verified in between: then the list cannot be used, which is asked
+     * about next. */
+    if (X509_STORE_CTX_get0_parent_ctx(store_ctx) != NULL)
+        return 0;
     SSL *ssl = X509_STORE_CTX_get_ex_data(store_ctx, SSL_get_ex_data_X509_STORE_CTX_idx());
     struct mu_tls *tls = SSL_get_app_data(ssl);
     struct mu_verdict verdict;

@@ -8,19 +8,19 @@ import termios
 from conftest import WAIT
 
 
-def answer(mutual, words, answers, echo=False, env=None, prefix=()):
-    """Run it, give it one answer for each prompt (what ends with ": "), and return its exit status and what was
+def answer(mutual, words, answers, echo=False, env=None, prompt=b": "):
+    """Run it, give it one answer for each prompt (what ends with `prompt`), and return its exit status and what was
     shown. Whoever sees a prompt may answer: nothing is echoed unless `echo`, nor thrown away, from there on."""
     ours, theirs = pty.openpty()
     process = subprocess.Popen(
-        [*map(str, prefix), *mutual.argv(*words)], cwd=mutual.cwd, env=mutual.environment(env=env), stdin=theirs,
+        mutual.argv(*words), cwd=mutual.cwd, env=mutual.environment(env=env), stdin=theirs,
         stdout=theirs, stderr=theirs, start_new_session=True, preexec_fn=lambda: fcntl.ioctl(0, termios.TIOCSCTTY, 0))
     os.close(theirs)
     shown, answers = b"", list(answers)
     try:
         while piece := os.read(ours, 65536):
             shown += piece
-            if answers and shown.endswith(b": "):
+            if answers and shown.endswith(prompt):
                 assert bool(termios.tcgetattr(ours)[3] & termios.ECHO) == echo
                 os.write(ours, answers.pop(0).encode() + b"\n")
     except OSError:  # the other end is closed: that is how Linux ends a terminal

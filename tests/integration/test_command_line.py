@@ -29,6 +29,9 @@ def place(request, mutual, ca, tmp_path):
     mutual("issue", "client", "my-client").ok()
     mutual("request", "my-client", "--key", "my-client.key").ok()
     mutual("request", "api", "--key-type", "p256").ok()
+    (tmp_path / "requests").mkdir()
+    mutual("request", "db.internal", "--out", "requests/db").ok()
+    (tmp_path / "names.txt").write_text("a.internal\nb.internal, 10.0.0.2\n")
     (tmp_path / "new.txt").write_text("correct horse\n")
     mutual("backup", "my-ca.backup").ok()
     for name in ("ca.crt", "ca.key"):

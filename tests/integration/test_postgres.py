@@ -139,12 +139,14 @@ def test_an_authority_on_postgresql_does_all_that_one_on_a_file_does(mutual, hom
     assert (home / "store").stat().st_mode & 0o777 == 0o600
     mutual("issue", "client", "alice").ok()
     mutual("issue", "server", "localhost").ok()
+    mutual("issue", "client", "--batch", "-", "--out-dir", "many", input="bob\ncarol\n").ok()
+    assert "carol" in mutual("list", "--name", "car*").ok().stdout
     assert "alice" in mutual("list", "--name", "al*").ok().stdout
     mutual("revoke", "alice", "--reason", "hold").ok()
     mutual("revoke", "alice", "--release").ok()
     mutual("crl", "--url", "http://pki.example.com/", "--deltas", "on", "--partitions", "2").ok()
     mutual("crl", "--delta").ok()
-    assert "whole: 16 entries" in mutual("audit", "verify").ok().stdout
+    assert "whole: 18 entries" in mutual("audit", "verify").ok().stdout
     mutual("init").refused("there is a CA")
     mutual("init", "--store", database, home=tmp_path / "other").refused("records of a CA in that database already")
     assert not (tmp_path / "other/ca.key").exists()

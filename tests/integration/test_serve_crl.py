@@ -81,6 +81,30 @@ def test_a_delta_list_is_heeded(ca, mutual, place):
         assert is_let_in(door, client(ca, place, "alice"))
 
 
+def test_a_delta_list_is_not_taken_for_a_complete_one(ca, mutual, place):
+    """It names those only who were revoked since; whoever was before stays outside."""
+    mutual("crl", "--url", "http://lists.example/", "--deltas", "on", "--out", "complete.pem").ok()
+    mutual("crl", "--delta", "--out", "delta.pem").ok()
+    with Door(place, "--crl", "delta.pem", home=ca) as door:
+        for name in ("bob", "alice"):
+            refused(door, client(ca, place, name), "client-cert-crl-missing")
+    for order in (("complete.pem", "delta.pem"), ("delta.pem", "complete.pem")):
+        with Door(place, *(word for name in order for word in ("--crl", name)), home=ca) as door:
+            refused(door, client(ca, place, "bob"), "client-cert-revoked")
+            assert is_let_in(door, client(ca, place, "alice"))
+
+
+def test_whom_a_client_brings_along_as_the_signer_of_a_list_is_no_way_in(ca, mutual, place, home):
+    """A list of another CA of the same name, and a client who sends that CA's certificate: it is verified in between."""
+    other = home.parent / "other"
+    mutual("init", home=other).ok()
+    mutual("crl", home=other).ok()
+    (place / "both.crt").write_bytes((place / "alice.crt").read_bytes() + (other / "ca.crt").read_bytes())
+    with Door(place, "--crl", other / "ca.crl", home=ca) as door:
+        refused(door, context(ca / "ca.crt", place / "both.crt", place / "alice.key"), "client-cert-crl-invalid")
+        refused(door, client(ca, place, "alice"), "client-cert-crl-invalid")
+
+
 def test_a_list_that_is_out_of_date_lets_nobody_in(ca, mutual, place):
     mutual("crl", "--lifetime", "1s", "--out", "old.pem").ok()
 

@@ -87,6 +87,8 @@ def test_what_cannot_be_judged_is_an_error(mutual, tmp_path):
     (tmp_path / "empty").write_text("")
     mutual("verify", "empty", "--cacert", CERTS / "ca.crt").refused("empty is empty")
     mutual("verify", CERTS / "client.crt", "--cacert", CERTS / "ca.crt", "--host", "").refused("host name is empty")
+    for more in ((), ("--strict",)):
+        verify(mutual, "server", "--host", ".example.com", *more).refused("begins with a dot")
     mutual("verify", CERTS / "client.crt", "--cacert", CERTS / "ca.crt", "--crl", CERTS / "ca.crt").refused(
         "holds a certificate, not a certificate revocation list")
     verify(mutual, "client", "--purpose", "nonsense").refused("server or client", code=2)

@@ -209,7 +209,20 @@ def test_one_database_that_fails_does_not_keep_the_others_from_being_changed(mad
     assert told.code == 1 and f"cannot be read: {broken}" in told.stdout and "certutil failed with exit status 255" in told.stderr
     assert nicknames(sound) == [(name_of(made), "C,,")]
     told = person("status", "--only", "nss", "--json")
-    assert told.code == 1 and [one.get("error", {}).get("id") for one in told.json()["stores"]] == ["command", None]
+    assert told.code == 1 and [(one["state"], one.get("error", {}).get("id")) for one in told.json()["stores"]] == [
+        ("unreadable", "command"), ("installed", None)]
+
+
+def test_a_database_with_a_password_is_asked_about_by_certutil_itself(made, person):
+    (person.home / "password").write_text("correct horse\n")
+    place = person.home / ".pki/nssdb"
+    place.mkdir(parents=True)
+    run(need("certutil"), "-N", "-d", f"sql:{place}", "-f", person.home / "password")
+    told = person("install", "--only", "nss", "--yes")
+    assert told.code == 1 and "run this from a terminal, where certutil asks for it" in told.stderr
+    status, shown = answer(made, ["trust", "install", "--only", "nss", "--yes"], ["correct horse"], env=person.env(), prompt=b":")
+    assert status == 0 and f"installed: {place}" in shown, shown
+    assert nicknames(place) == [(name_of(made), "C,,")]
 
 
 def test_what_is_not_there_is_named_as_absent(person):

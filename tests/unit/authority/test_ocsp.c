@@ -192,7 +192,9 @@ static struct mu_cert *unrecorded(struct fixture *f)
                              .names = &names,
                              .now = NOW,
                              .lifetime_s = MU_DAY_S};
-    assert_worked(mu_issue_by(&by, &order, &ret, &f->err), &f->err);
+    MU_AUTO_CLEAR(mu_issued) issued = MU_ISSUED_INIT;
+    assert_worked(mu_issue_by(&by, &order, &issued, &f->err), &f->err);
+    assert_worked(mu_issued_cert(&issued, &ret, &f->err), &f->err);
     return ret;
 }
 

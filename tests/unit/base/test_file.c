@@ -116,6 +116,33 @@ static void several_files_appear_together_or_not_at_all(void **state)
     assert_int_equal(count_files(), 2);
 }
 
+/* More than a few, so that they become durable together. */
+static void of_many_stages_each_stands_by_itself(void **state)
+{
+    (void)state;
+    enum { MANY = 12, TAKEN = 5 };
+    struct mu_stage stages[MANY] = {MU_STAGE_INIT};
+    struct mu_error whys[MANY] = {MU_ERROR_INIT}, err = MU_ERROR_INIT;
+    char name[16];
+    for (int i = 0; i < MANY; i++) {
+        snprintf(name, sizeof name, "%d.key", i);
+        assert_worked(mu_stage_add(&stages[i], name, "key", 3, 0600, &err), &err);
+        snprintf(name, sizeof name, "%d.crt", i);
+        assert_worked(mu_stage_add(&stages[i], name, "crt", 3, 0644, &err), &err);
+    }
+    write_file("5.crt", "somebody else's");
+    assert_worked(mu_stage_commit_each(stages, MANY, whys, &err), &err);
+    for (int i = 0; i < MANY; i++)
+        assert_int_equal(stages[i].placed, i != TAKEN);
+    assert_int_equal(whys[TAKEN].code, MU_E_EXISTS);
+    assert_non_null(strstr(whys[TAKEN].what, "5.crt"));
+    assert_file("5.crt", "somebody else's");
+    assert_file("11.crt", "crt");
+    assert_int_equal(count_files(), 2 * MANY - 1);
+    for (int i = 0; i < MANY; i++)
+        mu_stage_clear(&stages[i]);
+}
+
 static void modes_are_what_was_said_whatever_the_umask(void **state)
 {
     (void)state;
@@ -223,6 +250,7 @@ int main(void)
         IN_A_DIRECTORY(what_cannot_be_read_is_told_for_what_it_is),
         IN_A_DIRECTORY(a_copy_has_all_of_the_file_and_the_mode_that_was_said),
         IN_A_DIRECTORY(several_files_appear_together_or_not_at_all),
+        IN_A_DIRECTORY(of_many_stages_each_stands_by_itself),
         IN_A_DIRECTORY(modes_are_what_was_said_whatever_the_umask),
         IN_A_DIRECTORY(a_file_that_is_there_is_left_alone_unless_it_may_be_replaced),
         IN_A_DIRECTORY(one_that_comes_up_before_the_commit_undoes_those_before_it),

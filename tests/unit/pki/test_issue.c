@@ -55,6 +55,33 @@ static int issue(struct fixture *f, enum mu_profile profile, time_t now, int64_t
     return mu_issue_leaf(f->ca, f->ca_key, &order, &f->cert, &f->err);
 }
 
+static void what_is_told_of_a_certificate_is_what_its_bytes_say(void **state)
+{
+    struct fixture *f = *state;
+    MU_AUTO_CLEAR(mu_issued) issued = MU_ISSUED_INIT;
+    MU_AUTO_CLEAR(mu_buf) pem = MU_BUF_INIT;
+    MU_AUTO_CLEAR(mu_buf) wanted = MU_BUF_INIT;
+    char sha256[MU_SHA256_LEN];
+    struct mu_issue order = {.profile = MU_PROFILE_PEER,
+                             .key = f->key,
+                             .names = &f->names,
+                             .now = NOW,
+                             .lifetime_s = DAY};
+    assert_int_equal(mu_names_add(&f->names, "10.0.0.1", &f->err), 0);
+    assert_int_equal(mu_serial_make(order.serial, &f->err), 0);
+    assert_int_equal(mu_issue_make(f->ca, f->ca_key, &order, &issued, &f->err), 0);
+    assert_int_equal(mu_issued_cert(&issued, &f->cert, &f->err), 0);
+    assert_int_equal(mu_cert_info_read(f->cert, NOW, &f->info, &f->err), 0);
+    assert_string_equal(issued.serial, f->info.serial);
+    assert_string_equal(issued.subject, f->info.subject);
+    assert_string_equal(mu_buf_str(&issued.san), "DNS:api.internal, IP:10.0.0.1");
+    assert_string_equal(issued.sha256, mu_cert_fingerprint(f->cert, sha256));
+    assert_true(issued.not_before == f->info.not_before && issued.not_after == f->info.not_after);
+    mu_issued_to_pem(&issued, &pem);
+    mu_cert_to_pem(f->cert, &wanted);
+    assert_string_equal(mu_buf_str(&pem), mu_buf_str(&wanted));
+}
+
 /* What is in the certificate that was issued. */
 static const struct mu_cert_info *issued(struct fixture *f, enum mu_profile profile)
 {
@@ -554,6 +581,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         TEST(serials_are_positive_of_one_length_and_never_the_same),
         TEST(a_ca_signs_leaves_and_lists_and_no_further_cas),
+        TEST(what_is_told_of_a_certificate_is_what_its_bytes_say),
         TEST(each_profile_serves_its_purpose_and_no_other),
         TEST(a_responders_certificate_is_for_answers_whatever_its_key),
         TEST(a_leaf_is_no_ca_and_nothing_is_wrong_with_it),

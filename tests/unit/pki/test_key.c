@@ -1,5 +1,7 @@
+#include <openssl/core_names.h>
 #include <openssl/crypto.h>
 #include <openssl/err.h>
+#include <openssl/pem.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -123,6 +125,93 @@ static void a_key_survives_the_way_through_a_file(void **state)
     }
 }
 
+static void assert_same_spki(X509 *a, X509 *b)
+{
+    unsigned char *der_a = NULL, *der_b = NULL;
+    int len = i2d_X509_PUBKEY(X509_get_X509_PUBKEY(a), &der_a);
+    assert_true(len > 0);
+    assert_int_equal(i2d_X509_PUBKEY(X509_get_X509_PUBKEY(b), &der_b), len);
+    assert_memory_equal(der_a, der_b, (size_t)len);
+    OPENSSL_free(der_a);
+    OPENSSL_free(der_b);
+}
+
+/* Put together from its parts, without OpenSSL's encoders: every octet must be as they write it, leading zeros too. */
+static void an_ec_key_is_written_as_openssl_writes_it(void **state)
+{
+    static const char *const types[] = {"p256", "p384", "p521"};
+    struct mu_error err = MU_ERROR_INIT;
+    (void)state;
+    for (size_t i = 0; i < 100 * MU_COUNT(types); i++) {
+        MU_AUTO_STRUCT(mu_key) key = make(types[i % MU_COUNT(types)]);
+        MU_AUTO_CLEAR(mu_buf) pem = MU_BUF_INIT_SECRET;
+        MU_AUTO(BIO) bio = BIO_new(BIO_s_mem());
+        MU_AUTO(X509) ours = X509_new();
+        MU_AUTO(X509) theirs = X509_new();
+        char *wanted;
+        assert_int_equal(mu_key_to_pem(key, NULL, &pem, &err), 0);
+        assert_int_equal(PEM_write_bio_PKCS8PrivateKey(bio, mu_key_evp(key), NULL, NULL, 0, NULL,
+                                                       NULL),
+                         1);
+        assert_int_equal(BIO_get_mem_data(bio, &wanted), pem.len);
+        assert_memory_equal(pem.data, wanted, pem.len);
+        assert_true(mu_key_to_x509(key, ours));
+        assert_int_equal(X509_set_pubkey(theirs, mu_key_evp(key)), 1);
+        assert_same_spki(ours, theirs);
+    }
+}
+
+static void a_public_key_is_read_from_its_parts_whatever_its_kind(void **state)
+{
+    static const char *const types[] = {"p256", "p384", "p521", "rsa2048", "ed25519"};
+    (void)state;
+    for (size_t i = 0; i < 2 * MU_COUNT(types); i++) {
+        MU_AUTO_STRUCT(mu_key) key = make(types[i % MU_COUNT(types)]);
+        MU_AUTO(X509) x = X509_new();
+        if (i >= MU_COUNT(types) &&
+            mu_key_curve(key) != NID_undef) /* the second time round: half a point */
+            assert_int_equal(EVP_PKEY_set_utf8_string_param(
+                                 mu_key_evp(key), OSSL_PKEY_PARAM_EC_POINT_CONVERSION_FORMAT,
+                                 OSSL_PKEY_EC_POINT_CONVERSION_FORMAT_COMPRESSED),
+                             1);
+        assert_int_equal(X509_set_pubkey(x, mu_key_evp(key)), 1);
+        MU_AUTO(EVP_PKEY) read = mu_key_decode(X509_get_X509_PUBKEY(x));
+        assert_non_null(read);
+        assert_int_equal(EVP_PKEY_eq(read, mu_key_evp(key)), 1);
+    }
+}
+
+/* No point at all, the point at infinity, one beside the curve, half a point. */
+static void what_is_no_point_on_its_curve_is_no_key(void **state)
+{
+    unsigned char beside[65] = {0x04, 1};
+    const struct {
+        const unsigned char *point;
+        int len;
+    } cases[] = {{beside, 0}, {beside, 65}, {beside, 33}};
+    (void)state;
+    for (size_t i = 0; i < MU_COUNT(cases); i++) {
+        MU_AUTO(X509) x = X509_new();
+        X509_PUBKEY *spki = X509_get_X509_PUBKEY(x);
+        unsigned char *copy = OPENSSL_memdup(cases[i].point, sizeof beside);
+        assert_int_equal(X509_PUBKEY_set0_param(spki, OBJ_nid2obj(NID_X9_62_id_ecPublicKey),
+                                                V_ASN1_OBJECT, OBJ_nid2obj(NID_X9_62_prime256v1),
+                                                copy, cases[i].len),
+                         1);
+        assert_null(mu_key_decode(spki));
+        ERR_clear_error();
+    }
+    MU_AUTO(X509) x = X509_new();
+    unsigned char *infinity = OPENSSL_zalloc(1);
+    assert_int_equal(X509_PUBKEY_set0_param(X509_get_X509_PUBKEY(x),
+                                            OBJ_nid2obj(NID_X9_62_id_ecPublicKey), V_ASN1_OBJECT,
+                                            OBJ_nid2obj(NID_X9_62_prime256v1), infinity, 1),
+                     1);
+    MU_AUTO(EVP_PKEY) nowhere = mu_key_decode(X509_get_X509_PUBKEY(x));
+    assert_true(nowhere == NULL || !mu_key_is_sound(nowhere));
+    ERR_clear_error();
+}
+
 static void a_protected_key_opens_to_its_passphrase_only(void **state)
 {
     struct mu_error err = MU_ERROR_INIT;
@@ -211,6 +300,9 @@ int main(void)
         cmocka_unit_test(the_list_of_kinds_names_only_kinds_that_can_be_made),
         cmocka_unit_test(ml_dsa_is_made_or_refused_in_words),
         cmocka_unit_test(a_key_survives_the_way_through_a_file),
+        cmocka_unit_test(an_ec_key_is_written_as_openssl_writes_it),
+        cmocka_unit_test(a_public_key_is_read_from_its_parts_whatever_its_kind),
+        cmocka_unit_test(what_is_no_point_on_its_curve_is_no_key),
         cmocka_unit_test(a_protected_key_opens_to_its_passphrase_only),
         cmocka_unit_test(an_empty_passphrase_is_none),
         cmocka_unit_test(a_public_key_is_not_taken_for_a_private_one),

@@ -314,7 +314,9 @@ static void form_is_kept(void **state)
                 .leaf = {.more = "authorityInfoAccess=critical,OCSP;URI:http://ocsp.example.org"}},
                {.id = "malformed", .leaf = {.more = "1.2.3.4=ASN1:NULL\n1.2.3.4=ASN1:NULL"}},
                {.id = "malformed", .leaf = {.more = "authorityInfoAccess=DER:0101"}},
-               {.id = "malformed", .ca = {.more = "policyConstraints=requireExplicitPolicy:3"}},
+               {.id = "malformed",
+                .ca = {.more = "certificatePolicies=DER:300830060604551D2000\n"
+                               "policyConstraints=requireExplicitPolicy:3"}},
                {.id = "malformed",
                 .lax = "untrusted",
                 .leaf = {.extensions = USAGE("critical,DER:03020700", "serverAuth")}},
@@ -333,13 +335,14 @@ static void form_is_kept(void **state)
 static void policies_are_processed(void **state)
 {
     (void)state;
+    /* Each CA with policyConstraints has policies: where it has none, OpenSSL 3.0 forgets to free the constraints. */
 #define POLICIES(der) .more = "certificatePolicies=DER:" der
 #define ONE "3007300506032A0304" /* 1.2.3.4, and another, and anyPolicy */
 #define TWO "3007300506032A0305"
 #define ANY "300830060604551D2000"
     CHECK_EACH({.id = "ok", .leaf = {POLICIES(ONE)}, .ca = {POLICIES(TWO)}},
                {.id = "policy",
-                .ca = {.more = "policyConstraints=critical,requireExplicitPolicy:0"}},
+                .ca = {POLICIES(ONE "\npolicyConstraints=critical,requireExplicitPolicy:0")}},
                {.id = "policy",
                 .leaf = {POLICIES(ONE)},
                 .ca = {POLICIES(TWO "\npolicyConstraints=critical,requireExplicitPolicy:0")}},
@@ -354,9 +357,10 @@ static void policies_are_processed(void **state)
                 .ca = {POLICIES(ANY "\npolicyConstraints=critical,requireExplicitPolicy:0\n"
                                     "inhibitAnyPolicy=critical,0")}},
                {.id = "policy",
-                .ca = {.more = "policyConstraints=critical,requireExplicitPolicy:1"}},
+                .ca = {POLICIES(ONE "\npolicyConstraints=critical,requireExplicitPolicy:1")}},
                /* The path ends before. */
-               {.id = "ok", .ca = {.more = "policyConstraints=critical,requireExplicitPolicy:2"}},
+               {.id = "ok",
+                .ca = {POLICIES(ONE "\npolicyConstraints=critical,requireExplicitPolicy:2")}},
                /* The anchor is no part of the path. [6.1] */
                {.id = "ok",
                 .root = {POLICIES(ONE "\npolicyConstraints=critical,requireExplicitPolicy:0")}},
