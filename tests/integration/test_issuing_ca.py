@@ -83,6 +83,22 @@ def test_leaves_come_as_a_chain_without_the_root(made):
     mutual("verify", "alone.crt", "--strict").ok()  # the home helps
 
 
+def test_so_do_those_that_are_issued_in_groups(made, tmp_path):
+    issuing = certificates(made.home / "ca.crt")
+    (tmp_path / "names").write_text("one.example\ntwo.example\n")
+    made("issue", "server", "--batch", "names", cwd=tmp_path).ok()
+    (tmp_path / "requests").mkdir()
+    for name in ("three.example", "four.example"):
+        made("request", name, "--out", f"requests/{name}", cwd=tmp_path).ok()
+    made("sign", "requests", cwd=tmp_path).ok()
+    made("sign", "requests", "--profile", "ca", cwd=tmp_path).refused("one request", code=2)
+    written = sorted(tmp_path.rglob("*.example.crt"))
+    assert len(written) == 4
+    for path in written:
+        assert certificates(path)[1:] == issuing, path
+        verify(made.home / "trust.crt", path)
+
+
 def test_daily_work_goes_on_without_the_roots_key(made, tmp_path):
     mutual, cwd = made, made.cwd
     mutual("issue", "client", "gone").ok()
