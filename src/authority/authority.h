@@ -31,18 +31,41 @@ struct mu_authority_init {
     const struct mu_constraints *constraints; /* the names that it may issue for; NULL: all */
     const struct mu_key *key; /* borrowed: one that lies in a token; NULL: one is made, of `key_type` */
     const char *key_uri;      /* with `key`: what ca.key says instead, its PKCS#11 URI */
+    int path_length;          /* how many CAs may stand below the root */
+    bool issuing;            /* make a root, and the authority below it; else it is a root itself */
+    int64_t root_lifetime_s; /* with `issuing` */
+    const char *root_key_path; /* the same: where the root's key goes; NULL: root.key */
     bool force; /* an authority that is there already is moved into old-<date>/, never lost */
     time_t now;
 };
 
 /*
- * Make an authority. `ret_cert` is given. `ret_old` is where an authority that was there has been moved, or "".
+ * Make an authority. With `issuing` its root is "NAME Root", and only the CA below has the constraints.
+ * `ret_cert` is given. `ret_old` is where an authority that was there has been moved, or "".
  * The key alone that an init leaves which is killed in the middle is no authority, and is moved aside, too.
  * Fails with MU_E_EXISTS (there is one, and no `force`), MU_E_NAME, MU_E_USAGE (the type of key), MU_E_IO,
  * MU_E_STORE.
  */
 MU_CHECK int mu_authority_init(const struct mu_authority_init *init, struct mu_cert **ret_cert,
                                char ret_old[MU_PATH_LEN], struct mu_error *err);
+
+/* A CA that was made elsewhere. All borrowed. */
+struct mu_authority_import {
+    const char *home;
+    const char *store;            /* as above */
+    const struct mu_certs *certs; /* the CA's, and behind it, in any order, those above it */
+    const struct mu_key *key;
+    const char *key_uri;                /* where that lies in a token: what ca.key says instead */
+    const struct mu_secret *passphrase; /* as above */
+    bool force;
+    time_t now;
+};
+
+/* Take it over. `ret_old` as above. What it has issued and revoked before is not known then. Fails as
+ * mu_authority_init() and mu_issue_check_ca() do, with MU_E_NOT_FOUND (the chain does not lead to a root), MU_E_CA_UNFIT
+ * (the chain does not hold). */
+MU_CHECK int mu_authority_import(const struct mu_authority_import *import,
+                                 char ret_old[MU_PATH_LEN], struct mu_error *err);
 
 struct mu_authority;
 
@@ -53,6 +76,10 @@ void mu_authority_free(struct mu_authority *authority);
 MU_AUTO_DEFINE_STRUCT(mu_authority, mu_authority_free)
 
 const struct mu_cert *mu_authority_cert(const struct mu_authority *authority);
+/* What follows a leaf that is handed out: the CAs up to the root, which is not among them. Borrowed. */
+const struct mu_certs *mu_authority_behind(const struct mu_authority *authority);
+/* The roots by which what it issues is verified, the present one first. Borrowed; empty where they are not known. */
+const struct mu_certs *mu_authority_trust(const struct mu_authority *authority);
 struct mu_store *mu_authority_store(struct mu_authority *authority); /* borrowed, to read from */
 
 struct mu_order {
@@ -62,6 +89,7 @@ struct mu_order {
     time_t now;
     int64_t lifetime_s; /* 0: what the policy gives */
     const char *renews; /* the serial number of the certificate in whose place it comes; NULL: none */
+    const struct mu_below *below; /* MU_PROFILE_CA only, for which it must be there */
     bool draft; /* go the whole way but for its end: see mu_issue_leaf(); and nothing is recorded */
 };
 

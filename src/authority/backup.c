@@ -25,6 +25,7 @@ void mu_backup_made_clear(struct mu_backup_made *made)
 {
     mu_strs_clear(&made->files);
     mu_strs_clear(&made->left_out);
+    mu_strs_clear(&made->keys_open);
 }
 
 void mu_restored_clear(struct mu_restored *restored)
@@ -109,7 +110,7 @@ static enum mu_object_kind key_kind(const char *name, const struct mu_buf *data)
 {
     struct mu_error ignored = MU_ERROR_INIT;
     MU_AUTO_CLEAR(mu_objects) objects = {0};
-    if (!mu_str_equal(name, "ca.key") ||
+    if (!mu_home_is_of_ca(name) || !mu_str_ends_with(name, ".key") ||
         mu_objects_parse(name, mu_buf_str(data), data->len, &objects, &ignored) != 0)
         return MU_OBJECT_OTHER;
     return objects.at[0].kind;
@@ -130,8 +131,10 @@ static int pack_entry(struct mu_store *copy, struct packing *p, const char *name
     if (mu_file_read(path, MU_FILE_LIMIT, &data, err) != 0)
         return -1;
     enum mu_object_kind kind = key_kind(name, &data);
-    p->made->key_open = p->made->key_open || kind == MU_OBJECT_KEY;
-    p->made->key_in_token = p->made->key_in_token || kind == MU_OBJECT_TOKEN_KEY;
+    if (kind == MU_OBJECT_KEY && mu_strs_add(&p->made->keys_open, name) != 0)
+        return mu_fail_nomem(err);
+    p->made->key_in_token =
+        p->made->key_in_token || (kind == MU_OBJECT_TOKEN_KEY && mu_str_equal(name, "ca.key"));
     file.data = mu_buf_str(&data);
     file.len = data.len;
     return mu_store_file_add(copy, &file, err);

@@ -29,8 +29,8 @@ struct mu_backup {
 struct mu_backup_made {
     struct mu_strs files;    /* besides the records */
     struct mu_strs left_out; /* too large, or no files */
-    bool key_open;           /* no passphrase protects the key in it */
-    bool key_in_token;       /* there is no key in it, but where it is */
+    struct mu_strs keys_open; /* the CA's keys in it, present and former, that no passphrase protects */
+    bool key_in_token;        /* there is no key in it, but where it is */
     off_t size;
     char sha256[MU_SHA256_LEN];
 };

@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "authority/audit.h"
+#include "authority/former.h"
 #include "authority/internal.h"
 #include "base/str.h"
 #include "base/time.h"
@@ -114,16 +115,14 @@ int mu_crl_settings_write(struct mu_authority *authority, const struct mu_crl_se
 
 /* --- Names --- */
 
-#define KEY_PART                                                                                   \
-    16 /* so many hexadecimal digits of the key's SHA-256 name a CA among those of one home */
-#define FILE_LEN (KEY_PART + 32)
+#define FILE_LEN (MU_KEY_PART + 32)
 
 static void file_name(const char *key_sha256, int partition, const char *ending, char ret[FILE_LEN])
 {
     char slice[16] = "";
     if (partition > 0)
         snprintf(slice, sizeof slice, "-%d", partition);
-    snprintf(ret, FILE_LEN, "%.*s%s%s", KEY_PART, key_sha256, slice, ending);
+    snprintf(ret, FILE_LEN, "%.*s%s%s", MU_KEY_PART, key_sha256, slice, ending);
 }
 
 static void url_of(const struct mu_crl_settings *settings, const char *key_sha256, int partition,
@@ -162,8 +161,11 @@ void mu_crl_pointers(const struct mu_crl_settings *settings, const char *key_sha
 
 struct publishing {
     struct mu_authority *authority;
+    const struct mu_ca *by; /* whose lists are made: the present CA, or a former one */
+    struct mu_buf pem;      /* what will be ca.crl */
     enum mu_publish what;
     time_t now;
+    struct mu_formers formers;
     struct mu_crl_settings settings;
     struct mu_stage stage; /* what will be put into home once it is recorded */
     struct mu_published *ret;
@@ -197,14 +199,18 @@ static bool add_entry(void *arg, const struct mu_revoked *revoked)
     return d->result == 0;
 }
 
+static bool is_present(const struct publishing *p)
+{
+    return p->by->cert == p->authority->cert;
+}
+
 static int make(struct publishing *p, struct list *list, struct mu_crl **ret, struct mu_error *err)
 {
-    struct mu_authority *authority = p->authority;
     struct mu_crl_urls urls;
     struct mu_pointers pointers;
-    mu_crl_pointers(&p->settings, authority->key_sha256, list->scope.partition, &urls, &pointers);
+    mu_crl_pointers(&p->settings, p->by->key_sha256, list->scope.partition, &urls, &pointers);
     struct mu_crl_plan plan = {
-        .ca = authority->cert,
+        .ca = p->by->cert,
         .this_update = list->record.this_update,
         .next_update = list->record.next_update,
         .number = list->record.number,
@@ -216,12 +222,12 @@ static int make(struct publishing *p, struct list *list, struct mu_crl **ret, st
     if (mu_crl_begin(&plan, &draft, err) != 0)
         return -1;
     struct drafting d = {.draft = draft, .err = err};
-    if (mu_store_each_revoked(authority->store, &list->scope, list->not_ended_at,
+    if (mu_store_each_revoked(p->authority->store, &list->scope, list->not_ended_at,
                               list->changed_after, add_entry, &d, err) != 0 ||
         d.result != 0)
         return -1;
     list->entries = d.entries;
-    return mu_crl_finish(mu_take(&draft), authority->key, ret, err);
+    return mu_crl_finish(mu_take(&draft), p->by->key, ret, err);
 }
 
 /* The list goes into the trail and among the lists; complete ones of all into ca.crl, those with a URL into public/. */
@@ -234,11 +240,10 @@ static int keep(struct publishing *p, struct list *list, const struct mu_crl *cr
     char slice[32] = "";
     bool delta = list->record.base != 0;
     MU_AUTO_CLEAR(mu_buf) der = MU_BUF_INIT;
-    MU_AUTO_CLEAR(mu_buf) pem = MU_BUF_INIT;
     mu_crl_to_der(crl, &der);
     if (!delta && list->scope.partition == 0)
-        mu_crl_to_pem(crl, &pem);
-    if (mu_buf_failed(&der) || mu_buf_failed(&pem))
+        mu_crl_to_pem(crl, &p->pem);
+    if (mu_buf_failed(&der) || mu_buf_failed(&p->pem))
         return mu_fail_nomem(err);
 
     list->record.sha256 = mu_sha256(der.data, der.len, sha256);
@@ -252,16 +257,13 @@ static int keep(struct publishing *p, struct list *list, const struct mu_crl *cr
                    mu_store_add_crl(store, &list->scope, &list->record, err) != 0))
         return -1;
     p->ret->lists++;
-    if (pem.len > 0 &&
-        mu_stage_add(&p->stage, authority->home.crl, pem.data, pem.len, 0644, err) != 0)
-        return -1;
     if (p->settings.url[0] == '\0')
         return 0;
-    file_name(authority->key_sha256, list->scope.partition, delta ? "-delta.crl" : ".crl", file);
+    file_name(p->by->key_sha256, list->scope.partition, delta ? "-delta.crl" : ".crl", file);
     if (mu_path_join(authority->home.public, file, path, err) != 0 ||
         mu_stage_add(&p->stage, path, der.data, der.len, 0644, err) != 0)
         return -1;
-    if (p->what == MU_PUBLISH_DELTA && list->scope.partition == 0)
+    if (p->what == MU_PUBLISH_DELTA && list->scope.partition == 0 && is_present(p))
         mu_str_copy(p->ret->path, sizeof p->ret->path, path);
     return 0;
 }
@@ -300,9 +302,11 @@ static void tell(struct publishing *p, const struct list *list)
 {
     if (list->scope.partition != 0)
         return;
+    p->ret->revoked += list->entries; /* ca.crl has those of former keys, too */
+    if (!is_present(p))
+        return;
     p->ret->number = list->record.number;
     p->ret->base = list->record.base;
-    p->ret->revoked = list->entries;
     p->ret->next_update = list->record.next_update;
 }
 
@@ -338,7 +342,7 @@ static int publish_delta(struct publishing *p, const struct mu_crl_scope *scope,
 static int publish_scope(struct publishing *p, int partition, struct mu_error *err)
 {
     struct mu_store *store = p->authority->store;
-    struct mu_crl_scope scope = {.issuer = p->authority->key_sha256, .partition = partition};
+    struct mu_crl_scope scope = {.issuer = p->by->key_sha256, .partition = partition};
     struct mu_crl_record last, complete;
     bool up_to_date;
     if (mu_store_last_crl(store, &scope, false, &last, err) != 0 ||
@@ -375,52 +379,93 @@ static int publish_cert(struct publishing *p, struct mu_error *err)
     MU_AUTO_CLEAR(mu_buf) der = MU_BUF_INIT;
     if (p->settings.url[0] == '\0')
         return 0;
-    mu_cert_to_der(authority->cert, &der);
+    mu_cert_to_der(p->by->cert, &der);
     if (mu_buf_failed(&der))
         return mu_fail_nomem(err);
-    file_name(authority->key_sha256, 0, ".crt", file);
+    file_name(p->by->key_sha256, 0, ".crt", file);
     if (mu_dir_make(authority->home.public, 0755, err) != 0 ||
         mu_path_join(authority->home.public, file, path, err) != 0)
         return -1;
     return mu_stage_add(&p->stage, path, der.data, der.len, 0644, err);
 }
 
+static int publish_by(struct publishing *p, const struct mu_ca *by, struct mu_error *err)
+{
+    p->by = by;
+    if (publish_cert(p, err) != 0)
+        return -1;
+    for (int partition = 0; partition <= p->settings.partitions; partition++)
+        if (publish_scope(p, partition, err) != 0)
+            return -1;
+    return 0;
+}
+
+/* The present CA's list comes first in ca.crl. Whoever checks all of a chain needs the root's, too, which is not ours to
+ * make; that it is not there is no failure. */
+static int stage_pem(struct publishing *p, struct mu_error *err)
+{
+    struct mu_error why = MU_ERROR_INIT;
+    const struct mu_home *home = &p->authority->home;
+    if (p->pem.len == 0)
+        return 0;
+    if (mu_file_read(home->root_crl, MU_FILE_LIMIT, &p->pem, &why) != 0 &&
+        why.code != MU_E_NOT_FOUND) {
+        *err = why;
+        return -1;
+    }
+    return mu_stage_add(&p->stage, home->crl, p->pem.data, p->pem.len, 0644, err);
+}
+
 static int publish_all(struct mu_store *store, void *arg, struct mu_error *err)
 {
     struct publishing *p = arg;
+    const struct mu_authority *authority = p->authority;
+    const struct mu_ca present = {authority->cert, authority->key, authority->key_sha256};
     mu_stage_clear(&p->stage); /* of an attempt that collided with another change */
+    mu_buf_clear(&p->pem);
     p->stage.replace = p->stage.apart = true;
     *p->ret = (struct mu_published){.number = 0};
-    mu_str_copy(p->ret->path, sizeof p->ret->path, p->authority->home.crl);
-    if (mu_crl_settings_read(store, &p->settings, err) != 0 || publish_cert(p, err) != 0)
+    mu_str_copy(p->ret->path, sizeof p->ret->path, authority->home.crl);
+    if (mu_crl_settings_read(store, &p->settings, err) != 0)
         return -1;
     if (p->what == MU_PUBLISH_DELTA && !p->settings.deltas) {
         mu_fail(err, MU_E_USAGE, "this CA makes no delta lists, and no certificate points to one");
         return mu_hint(err, "turn them on with: mutual crl --deltas on");
     }
-    for (int partition = 0; partition <= p->settings.partitions; partition++)
-        if (publish_scope(p, partition, err) != 0)
+    if (publish_by(p, &present, err) != 0)
+        return -1;
+    for (size_t i = 0; i < p->formers.count; i++)
+        if (!mu_str_equal(p->formers.at[i].key_sha256, authority->key_sha256) &&
+            publish_by(p, &p->formers.at[i].ca, err) != 0)
             return -1;
-    return mu_audit_sign(store, MU_AUDIT_NOW, p->authority->cert, p->authority->key, p->now, err);
+    return stage_pem(p, err) != 0
+               ? -1
+               : mu_audit_sign(store, MU_AUDIT_NOW, authority->cert, authority->key, p->now, err);
 }
 
 int mu_authority_publish(struct mu_authority *authority, enum mu_publish what, time_t now,
                          struct mu_published *ret, struct mu_error *err)
 {
-    int lock;
+    int lock = -1;
     struct publishing p = {.authority = authority,
                            .what = what,
                            .now = now,
+                           .pem = MU_BUF_INIT,
                            .stage = MU_STAGE_INIT,
                            .ret = ret};
+    /* Before the lock: it may ask for a passphrase, and nobody should wait for the answer. */
+    int result = mu_formers_load(&authority->home, &authority->source, now, &p.formers, err);
     /* The lists are whole on the disk, without names yet, when they are recorded, and get their names at once behind
      * that; nobody else puts lists into this home meanwhile, so that an older one never takes a newer one's place. */
-    if (mu_home_lock_files(&authority->home, &lock, err) != 0)
-        return -1;
-    int result = mu_authority_change(authority, publish_all, &p, now, err);
+    if (result == 0)
+        result = mu_home_lock_files(&authority->home, &lock, err);
+    if (result == 0)
+        result = mu_authority_change(authority, publish_all, &p, now, err);
     if (result == 0)
         result = mu_stage_commit(&p.stage, err);
     mu_stage_clear(&p.stage);
+    mu_buf_clear(&p.pem);
+    mu_formers_clear(&p.formers);
     mu_home_unlock(lock);
     return result;
 }

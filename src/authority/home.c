@@ -1,5 +1,6 @@
 #include "authority/home.h"
 
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <ftw.h>
@@ -41,6 +42,13 @@ int mu_home_paths(const char *dir, struct mu_home *ret, struct mu_error *err)
         mu_path_join(dir, "store", ret->store, err) != 0 ||
         mu_path_join(dir, "ca.crl", ret->crl, err) != 0 ||
         mu_path_join(dir, "public", ret->public, err) != 0 ||
+        mu_path_join(dir, "ca-chain.crt", ret->chain, err) != 0 ||
+        mu_path_join(dir, "root.crt", ret->root_cert, err) != 0 ||
+        mu_path_join(dir, "root.key", ret->root_key, err) != 0 ||
+        mu_path_join(dir, "root.crl", ret->root_crl, err) != 0 ||
+        mu_path_join(dir, "ca-request.key", ret->request_key, err) != 0 ||
+        mu_path_join(dir, "cross.crt", ret->cross, err) != 0 ||
+        mu_path_join(dir, "trust.crt", ret->trust, err) != 0 ||
         mu_path_join(dir, "policy.yaml", ret->policy, err) != 0 ||
         mu_path_join(dir, "ocsp.crt", ret->ocsp_cert, err) != 0 ||
         mu_path_join(dir, "ocsp.key", ret->ocsp_key, err) != 0)
@@ -245,20 +253,52 @@ void mu_home_sync(const struct mu_home *home)
     sync_dir(home->dir);
 }
 
+bool mu_home_is_of_ca(const char *name)
+{
+    return mu_str_starts_with(name, "ca-") || mu_str_starts_with(name, "ca.") ||
+           mu_str_starts_with(name, "root.") || mu_str_starts_with(name, "root-") ||
+           mu_str_equal(name, "trust.crt") || mu_str_equal(name, "cross.crt");
+}
+
+static int list(const struct mu_home *home, bool (*fits)(const char *), struct mu_strs *ret,
+                struct mu_error *err)
+{
+    int result = 0;
+    DIR *dir = opendir(home->dir);
+    if (dir == NULL)
+        return mu_fail_errno(err, MU_E_IO, "cannot open the directory %s", home->dir);
+    for (struct dirent *entry; result == 0 && (entry = readdir(dir)) != NULL;)
+        if (fits(entry->d_name) && !mu_home_is_aside(entry->d_name))
+            result = mu_strs_add(ret, entry->d_name);
+    closedir(dir);
+    return result == 0 ? 0 : mu_fail_nomem(err);
+}
+
+int mu_home_list_ca(const struct mu_home *home, struct mu_strs *ret, struct mu_error *err)
+{
+    return list(home, mu_home_is_of_ca, ret, err);
+}
+
+/* Responders are made anew by the next CA. */
+static bool goes_with_ca(const char *name)
+{
+    return mu_home_is_of_ca(name) || mu_str_starts_with(name, "ocsp.") ||
+           mu_str_starts_with(name, "ocsp-");
+}
+
 int mu_home_move_aside(const struct mu_home *home, time_t now, char ret_old[MU_PATH_LEN],
                        struct mu_error *err)
 {
-    /* The certificate goes first: without it there is no authority here, and init may be repeated. */
-    static const char *const names[] = {"ca.crt",        "ca.key",
-                                        "store",         "ca.crl",
-                                        "public",        "ocsp.crt",
-                                        "ocsp.key",      "mutual.db-journal",
-                                        "mutual.db-wal", "mutual.db-shm",
-                                        "mutual.db"};
+    static const char *const names[] =
+        {"store",         "public",        "ocsp.crt", "ocsp.key", "mutual.db-journal",
+         "mutual.db-wal", "mutual.db-shm", "mutual.db"};
+    MU_AUTO_CLEAR(mu_strs) of_ca = {0};
     struct mu_error ignored = MU_ERROR_INIT;
     MU_AUTO_STRUCT(mu_store) store = NULL;
     ret_old[0] = '\0';
-    if (!is_there(home->cert) && !is_there(home->key) && !has_records(home))
+    if (list(home, goes_with_ca, &of_ca, err) != 0)
+        return -1;
+    if (of_ca.count == 0 && !has_records(home))
         return 0;
     /* Closed by its last user, a database is one file, its log taken in. One that cannot be opened (damaged, or of
      * a newer mutual) moves as it is, log and all. */
@@ -267,6 +307,12 @@ int mu_home_move_aside(const struct mu_home *home, time_t now, char ret_old[MU_P
         mu_store_close(mu_take(&store));
     if (make_old_dir(home, now, ret_old, err) != 0)
         return -1;
+    /* The certificate goes first: without it there is no authority here, and init may be repeated. */
+    if (move_into(ret_old, home->dir, "ca.crt", err) != 0)
+        return -1;
+    for (size_t i = 0; i < of_ca.count; i++)
+        if (move_into(ret_old, home->dir, of_ca.at[i], err) != 0)
+            return -1;
     for (size_t i = 0; i < MU_COUNT(names); i++)
         if (move_into(ret_old, home->dir, names[i], err) != 0)
             return -1;

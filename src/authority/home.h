@@ -8,6 +8,7 @@
 
 #include "base/error.h"
 #include "base/file.h"
+#include "base/str.h"
 
 struct mu_home {
     char dir[MU_PATH_LEN];
@@ -19,6 +20,13 @@ struct mu_home {
     char public[MU_PATH_LEN]; /* public/: what the world may fetch, in DER, by the names that certificates point to */
     char ocsp_cert[MU_PATH_LEN]; /* ocsp.crt, 0644: the responder's, once somebody has asked */
     char ocsp_key[MU_PATH_LEN];  /* ocsp.key, 0600 */
+    char chain[MU_PATH_LEN]; /* ca-chain.crt, 0644: what follows a leaf that is handed out; none: nothing does */
+    char root_cert[MU_PATH_LEN]; /* root.crt, 0644: the root above ca.crt, where that is none itself */
+    char root_key[MU_PATH_LEN]; /* root.key, 0600, unless it is kept elsewhere */
+    char root_crl[MU_PATH_LEN]; /* root.crl, 0644: the root's last list, in PEM, behind which there may be a former one's */
+    char request_key[MU_PATH_LEN]; /* ca-request.key, 0600: of a CA whose certificate has been asked for */
+    char trust[MU_PATH_LEN]; /* trust.crt, 0644: the roots that others have to trust; none: ca.crt */
+    char cross[MU_PATH_LEN]; /* cross.crt, 0644: during a rollover, the old root as certified by the new one */
     char policy[MU_PATH_LEN]; /* policy.yaml, which the operator writes: what is issued; see policy.h */
 };
 
@@ -63,6 +71,12 @@ MU_CHECK int mu_home_move_aside(const struct mu_home *home, time_t now, char ret
 MU_CHECK int mu_home_work_begin(const struct mu_home *home, const char *name,
                                 char ret_dir[MU_PATH_LEN], int *ret_lock, struct mu_error *err);
 void mu_home_work_end(const char *dir, int lock);
+
+/* Is this the name of a file with a key, certificates or lists of this CA, or of those around it: ca.crt, ca-KEY.key,
+ * root.key, trust.crt, ...? */
+bool mu_home_is_of_ca(const char *name);
+/* The names of all of them that are there, in no order. Fails with MU_E_IO. */
+MU_CHECK int mu_home_list_ca(const struct mu_home *home, struct mu_strs *ret, struct mu_error *err);
 
 /* Is this the name of a directory entry that belongs to nobody's authority now: an old one, or work in progress? */
 bool mu_home_is_aside(const char *name);

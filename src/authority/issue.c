@@ -33,6 +33,7 @@ static int issue_by(const struct mu_issuer *issuer, const struct mu_order *order
         .proven = issuer->proven,
         .draft = order->draft,
         .above = issuer->above,
+        .below = order->below,
     };
     memcpy(issue.serial, serial, sizeof issue.serial);
     return mu_issue_make(issuer->cert, issuer->key, &issue, ret, err);
@@ -48,26 +49,26 @@ int mu_issue_by(const struct mu_issuer *issuer, const struct mu_order *order, st
 }
 
 /* What has a home also points to where it is told whether it is still good; but whoever tells it is not asked about. */
-static int issue_at_home(struct mu_authority *authority, const struct mu_crl_settings *settings,
-                         const struct mu_order *order, bool proven, struct mu_issued *ret,
-                         struct mu_error *err)
+static int issue_at_home(struct mu_authority *authority, const struct mu_ca *by,
+                         const struct mu_crl_settings *settings, const struct mu_order *order,
+                         bool proven, struct mu_issued *ret, struct mu_error *err)
 {
     struct mu_crl_urls urls;
     struct mu_pointers pointers;
     unsigned char serial[MU_SERIAL_LEN];
     char text[2 * MU_SERIAL_LEN + 1];
     struct mu_issuer issuer = {
-        .cert = authority->cert,
-        .key = authority->key,
-        .above = &authority->chain,
+        .cert = by->cert,
+        .key = by->key,
+        .above = &authority->ranks.above,
         .proven = proven,
     };
     if (mu_authority_policy(authority, &issuer.policy, err) != 0 || mu_serial_make(serial, err) != 0)
         return -1;
     for (size_t i = 0; i < MU_SERIAL_LEN; i++)
         snprintf(text + 2 * i, 3, "%02X", serial[i]);
-    mu_crl_pointers(settings, authority->key_sha256, mu_crl_partition(text, settings->partitions),
-                    &urls, &pointers);
+    mu_crl_pointers(settings, by->key_sha256, mu_crl_partition(text, settings->partitions), &urls,
+                    &pointers);
     if (order->profile == MU_PROFILE_OCSP)
         pointers = (struct mu_pointers){0};
     return issue_by(&issuer, order, serial, &pointers, ret, err);
@@ -93,6 +94,7 @@ static int record_one(struct mu_store *store, const struct mu_record *record, co
 
 struct batch {
     struct mu_authority *authority;
+    struct mu_ca by;
     const struct mu_order *orders;
     size_t count;
     struct mu_issued *issued; /* nothing in it: this one cannot be issued */
@@ -110,7 +112,7 @@ static struct mu_record record_of(const struct batch *batch, size_t i)
         .profile = mu_profile_rules(order->profile)->name,
         .subject = issued->subject,
         .san = mu_buf_str(&issued->san),
-        .issuer = batch->authority->key_sha256,
+        .issuer = batch->by.key_sha256,
         .not_before = issued->not_before,
         .not_after = issued->not_after,
         .issued_at = order->now,
@@ -153,7 +155,7 @@ static int issue_once(struct batch *batch, struct mu_error *err)
         return -1;
     for (size_t i = 0; i < batch->count; i++) {
         const struct mu_order *order = &batch->orders[i];
-        if (issue_at_home(authority, &batch->settings, order, any, &batch->issued[i],
+        if (issue_at_home(authority, &batch->by, &batch->settings, order, any, &batch->issued[i],
                           &batch->whys[i]) != 0)
             continue;
         now = order->now;
@@ -162,11 +164,12 @@ static int issue_once(struct batch *batch, struct mu_error *err)
     return any ? mu_authority_change(authority, record_all, batch, now, err) : 0;
 }
 
-int mu_authority_issue_each(struct mu_authority *authority, const struct mu_order *orders,
-                            size_t count, struct mu_issued *ret, struct mu_error *ret_whys,
-                            struct mu_error *err)
+static int issue_each(struct mu_authority *authority, const struct mu_ca *by,
+                      const struct mu_order *orders, size_t count, struct mu_issued *ret,
+                      struct mu_error *ret_whys, struct mu_error *err)
 {
     struct batch batch = {.authority = authority,
+                          .by = *by,
                           .orders = orders,
                           .count = count,
                           .issued = ret,
@@ -182,12 +185,32 @@ int mu_authority_issue_each(struct mu_authority *authority, const struct mu_orde
     return -1;
 }
 
+static struct mu_ca present(const struct mu_authority *authority)
+{
+    return (struct mu_ca){authority->cert, authority->key, authority->key_sha256};
+}
+
+int mu_authority_issue_each(struct mu_authority *authority, const struct mu_order *orders,
+                            size_t count, struct mu_issued *ret, struct mu_error *ret_whys,
+                            struct mu_error *err)
+{
+    const struct mu_ca by = present(authority);
+    return issue_each(authority, &by, orders, count, ret, ret_whys, err);
+}
+
 int mu_authority_issue(struct mu_authority *authority, const struct mu_order *order,
                        struct mu_cert **ret, struct mu_error *err)
 {
+    const struct mu_ca by = present(authority);
+    return mu_issue_as(authority, &by, order, ret, err);
+}
+
+int mu_issue_as(struct mu_authority *authority, const struct mu_ca *by,
+                const struct mu_order *order, struct mu_cert **ret, struct mu_error *err)
+{
     MU_AUTO_CLEAR(mu_issued) issued = MU_ISSUED_INIT;
     struct mu_error why = MU_ERROR_INIT;
-    if (mu_authority_issue_each(authority, order, 1, &issued, &why, err) != 0)
+    if (issue_each(authority, by, order, 1, &issued, &why, err) != 0)
         return -1;
     if (issued.der.len > 0)
         return mu_issued_cert(&issued, ret, err);

@@ -1,11 +1,12 @@
 #include "authority/ocsp.h"
 
 #include <errno.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 
-#include "authority/authority.h"
+#include "authority/internal.h"
 #include "base/file.h"
 #include "base/str.h"
 #include "pki/info.h"
@@ -35,20 +36,32 @@ struct pair {
     struct mu_key *key;
 };
 
+/* Who signs for what one key has issued: the present CA's responder, or that of a former one. [RFC 6960 4.2.2.2] */
+struct signer {
+    struct mu_cert *ca;
+    char key_sha256[MU_SHA256_LEN];
+    bool former;
+    char cert_path[MU_PATH_LEN], key_path[MU_PATH_LEN]; /* where the pair lies */
+    struct pair pair;
+    time_t looked_at;        /* when the pair was last found fit */
+    time_t retry_at;         /* no renewal is tried before */
+    struct mu_error trouble; /* why the last one failed */
+};
+
+struct signers {
+    struct signer *at; /* the present one first */
+    size_t count;
+};
+
 struct mu_responder {
     struct mu_home home;
     struct mu_passphrase_source source;
     int64_t valid_s;
 
-    struct stat ca_file; /* ca.crt as it was when what follows was read */
-    struct mu_cert *ca;
+    struct stat ca_file;    /* ca.crt as it was when what follows was read */
     struct mu_store *store; /* only read from */
     struct issuers issuers;
-
-    struct pair pair;
-    time_t looked_at;        /* when the pair was last found fit */
-    time_t retry_at;         /* no renewal is tried before */
-    struct mu_error trouble; /* why the last one failed */
+    struct signers signers;
 };
 
 /* --- The authority, as it is now --- */
@@ -71,15 +84,21 @@ static void pair_clear(struct pair *pair)
 }
 MU_AUTO_DEFINE_CLEAR(pair, pair_clear)
 
+static void signers_clear(struct signers *signers)
+{
+    for (size_t i = 0; i < signers->count; i++) {
+        mu_cert_free(signers->at[i].ca);
+        pair_clear(&signers->at[i].pair);
+    }
+    free(signers->at);
+    *signers = (struct signers){0};
+}
+
 static void forget(struct mu_responder *r)
 {
     mu_store_close(mu_take(&r->store));
-    mu_cert_free(mu_take(&r->ca));
     issuers_clear(&r->issuers);
-    pair_clear(&r->pair);
-    r->looked_at = 0;
-    r->retry_at = 0;
-    r->trouble = (struct mu_error)MU_ERROR_INIT;
+    signers_clear(&r->signers);
 }
 
 void mu_responder_free(struct mu_responder *responder)
@@ -126,15 +145,51 @@ static bool gather(void *arg, const struct mu_ca_record *ca)
 static int gather_issuers(struct mu_responder *r, struct mu_error *err)
 {
     struct gathering g = {.issuers = &r->issuers, .err = err};
-    if (add_issuer(&r->issuers, r->ca, err) != 0 ||
+    if (add_issuer(&r->issuers, r->signers.at[0].ca, err) != 0 ||
         mu_store_ca_each(r->store, NULL, gather, &g, err) != 0)
         return -1;
     return g.result;
 }
 
+static int add_signer(struct mu_responder *r, const struct mu_cert *ca, bool former,
+                      struct mu_error *err)
+{
+    char name[MU_KEY_PART + 16] = "ocsp.crt";
+    struct signer *at = realloc(r->signers.at, (r->signers.count + 1) * sizeof *at);
+    if (at == NULL)
+        return mu_fail_nomem(err);
+    r->signers.at = at;
+    struct signer *signer = &at[r->signers.count];
+    *signer = (struct signer){.former = former, .trouble = MU_ERROR_INIT};
+    mu_cert_key_sha256(ca, signer->key_sha256);
+    if (former)
+        snprintf(name, sizeof name, "ocsp-%.*s.crt", MU_KEY_PART, signer->key_sha256);
+    if (mu_path_join(r->home.dir, name, signer->cert_path, err) != 0)
+        return -1;
+    size_t len = strlen(signer->cert_path) - strlen("crt");
+    snprintf(signer->key_path, sizeof signer->key_path, "%.*skey", (int)len, signer->cert_path);
+    signer->ca = mu_cert_ref((struct mu_cert *)ca);
+    r->signers.count++;
+    return 0;
+}
+
+/* Former CAs are looked at when ca.crt changes, which is when one is added; one that expires meanwhile does no harm. */
+static int gather_signers(struct mu_responder *r, struct mu_error *err)
+{
+    MU_AUTO_CLEAR(mu_certs) formers = {0};
+    MU_AUTO_STRUCT(mu_cert) ca = NULL;
+    if (mu_cert_load(r->home.cert, &ca, err) != 0 || add_signer(r, ca, false, err) != 0 ||
+        mu_former_certs(&r->home, 0, &formers, err) != 0)
+        return -1;
+    for (size_t i = 0; i < formers.count; i++)
+        if (!mu_cert_same_key(formers.at[i], ca) && add_signer(r, formers.at[i], true, err) != 0)
+            return -1;
+    return 0;
+}
+
 static int load(struct mu_responder *r, struct mu_error *err)
 {
-    return mu_cert_load(r->home.cert, &r->ca, err) != 0 ||
+    return gather_signers(r, err) != 0 ||
                    mu_store_open(r->home.db, MU_STORE_READ, &r->store, err) != 0 ||
                    gather_issuers(r, err) != 0
                ? -1
@@ -211,47 +266,47 @@ static int is_on_record(struct mu_responder *r, const struct mu_cert *cert, bool
 
 /* May this pair sign at `now`? Whatever lies in the files is looked at as if a stranger had put it there. In its last
  * second a certificate counts as expired for openssl. */
-static bool is_fit(const struct mu_responder *r, const struct pair *pair, time_t now)
+static bool is_fit(const struct signer *signer, const struct pair *pair, time_t now)
 {
     struct mu_error ignored = MU_ERROR_INIT;
     return pair->cert != NULL && now >= mu_cert_not_before(pair->cert) &&
            now < mu_cert_not_after(pair->cert) &&
            mu_cert_match_key(pair->cert, pair->key, "", "", &ignored) == 0 &&
-           mu_profile_check(MU_PROFILE_OCSP, pair->cert, r->ca, &ignored) == 0;
+           mu_profile_check(MU_PROFILE_OCSP, pair->cert, signer->ca, &ignored) == 0;
 }
 
 /* Is it time for a new one, and would that one last longer? */
-static bool is_due(const struct mu_responder *r, time_t now)
+static bool is_due(const struct signer *signer, time_t now)
 {
-    time_t end = mu_cert_not_after(r->pair.cert);
-    int64_t whole_s = (int64_t)end - mu_cert_not_before(r->pair.cert);
-    return (int64_t)end - now < whole_s / RENEW_PART && end < mu_cert_not_after(r->ca);
+    time_t end = mu_cert_not_after(signer->pair.cert);
+    int64_t whole_s = (int64_t)end - mu_cert_not_before(signer->pair.cert);
+    return (int64_t)end - now < whole_s / RENEW_PART && end < mu_cert_not_after(signer->ca);
 }
 
-static void take_pair(struct mu_responder *r, struct pair *pair)
+static void take_pair(struct signer *signer, struct pair *pair)
 {
-    pair_clear(&r->pair);
-    r->pair = *pair;
+    pair_clear(&signer->pair);
+    signer->pair = *pair;
     *pair = (struct pair){0};
 }
 
 /* Take what lies in the home, if it may sign; else what was there before stays. */
-static int load_pair(struct mu_responder *r, time_t now, struct mu_error *err)
+static int load_pair(struct mu_responder *r, struct signer *signer, time_t now, struct mu_error *err)
 {
     struct mu_error ignored = MU_ERROR_INIT;
     MU_AUTO_CLEAR(pair) pair = {0};
     bool on_record = false;
-    if (mu_cert_load(r->home.ocsp_cert, &pair.cert, &ignored) != 0 ||
-        mu_key_load(r->home.ocsp_key, NULL, &pair.key, &ignored) != 0 || !is_fit(r, &pair, now))
+    if (mu_cert_load(signer->cert_path, &pair.cert, &ignored) != 0 ||
+        mu_key_load(signer->key_path, NULL, &pair.key, &ignored) != 0 || !is_fit(signer, &pair, now))
         return 0;
     if (is_on_record(r, pair.cert, &on_record, err) != 0)
         return -1;
     if (on_record)
-        take_pair(r, &pair);
+        take_pair(signer, &pair);
     return 0;
 }
 
-static int save_pair(const struct mu_home *home, const struct pair *pair, struct mu_error *err)
+static int save_pair(const struct signer *signer, const struct pair *pair, struct mu_error *err)
 {
     MU_AUTO_CLEAR(mu_stage) stage = {.replace = true};
     MU_AUTO_CLEAR(mu_buf) key_pem = MU_BUF_INIT_SECRET;
@@ -260,13 +315,28 @@ static int save_pair(const struct mu_home *home, const struct pair *pair, struct
     if (mu_buf_failed(&cert_pem))
         return mu_fail_nomem(err);
     if (mu_key_to_pem(pair->key, NULL, &key_pem, err) != 0 ||
-        mu_stage_add(&stage, home->ocsp_key, key_pem.data, key_pem.len, 0600, err) != 0 ||
-        mu_stage_add(&stage, home->ocsp_cert, cert_pem.data, cert_pem.len, 0644, err) != 0)
+        mu_stage_add(&stage, signer->key_path, key_pem.data, key_pem.len, 0600, err) != 0 ||
+        mu_stage_add(&stage, signer->cert_path, cert_pem.data, cert_pem.len, 0644, err) != 0)
         return -1;
     return mu_stage_commit(&stage, err);
 }
 
-static int make_pair(struct mu_authority *authority, struct mu_responder *r, time_t now,
+/* The present CA is at hand; a former one's key is asked for when it is needed. */
+static int issue_pair(struct mu_authority *authority, const struct signer *signer,
+                      const struct mu_order *order, struct mu_cert **ret, struct mu_error *err)
+{
+    MU_AUTO_CLEAR(mu_formers) formers = {0};
+    if (!signer->former)
+        return mu_authority_issue(authority, order, ret, err);
+    if (mu_formers_load(&authority->home, &authority->source, order->now, &formers, err) != 0)
+        return -1;
+    for (size_t i = 0; i < formers.count; i++)
+        if (mu_str_equal(formers.at[i].key_sha256, signer->key_sha256))
+            return mu_issue_as(authority, &formers.at[i].ca, order, ret, err);
+    return mu_fail(err, MU_E_CA_EXPIRED, "the former CA has expired, and answers no more");
+}
+
+static int make_pair(struct mu_authority *authority, struct signer *signer, time_t now,
                      struct mu_error *err)
 {
     MU_AUTO_CLEAR(mu_names) names = {0};
@@ -280,15 +350,15 @@ static int make_pair(struct mu_authority *authority, struct mu_responder *r, tim
         .names = &names,
         .now = now,
     };
-    if (mu_authority_issue(authority, &order, &pair.cert, err) != 0 ||
-        save_pair(&r->home, &pair, err) != 0)
+    if (issue_pair(authority, signer, &order, &pair.cert, err) != 0 ||
+        save_pair(signer, &pair, err) != 0)
         return -1;
-    take_pair(r, &pair);
+    take_pair(signer, &pair);
     return 0;
 }
 
 /* One process renews, the others wait for it and take what it made. */
-static int renew(struct mu_responder *r, time_t now, struct mu_error *err)
+static int renew(struct mu_responder *r, struct signer *signer, time_t now, struct mu_error *err)
 {
     const struct mu_passphrase_source *source = r->source.ask == NULL ? NULL : &r->source;
     MU_AUTO_STRUCT(mu_authority) authority = NULL;
@@ -298,35 +368,35 @@ static int renew(struct mu_responder *r, time_t now, struct mu_error *err)
     int lock;
     if (mu_home_lock_files(&r->home, &lock, err) != 0)
         return -1;
-    int result = load_pair(r, now, err);
-    if (result == 0 && (r->pair.cert == NULL || is_due(r, now)))
-        result = make_pair(authority, r, now, err);
+    int result = load_pair(r, signer, now, err);
+    if (result == 0 && (signer->pair.cert == NULL || is_due(signer, now)))
+        result = make_pair(authority, signer, now, err);
     mu_home_unlock(lock);
     return result;
 }
 
 /* What signs is there afterwards. Whoever cannot renew goes on with what is still good, and says so. */
-static int prepare(struct mu_responder *r, time_t now, struct mu_error *err)
+static int prepare(struct mu_responder *r, struct signer *signer, time_t now, struct mu_error *err)
 {
-    if (r->pair.cert == NULL || r->looked_at != now) {
-        bool fit = is_fit(r, &r->pair, now);
-        if (fit && is_on_record(r, r->pair.cert, &fit, err) != 0)
+    if (signer->pair.cert == NULL || signer->looked_at != now) {
+        bool fit = is_fit(signer, &signer->pair, now);
+        if (fit && is_on_record(r, signer->pair.cert, &fit, err) != 0)
             return -1;
         if (!fit)
-            pair_clear(&r->pair);
-        if ((!fit || is_due(r, now)) && load_pair(r, now, err) != 0)
+            pair_clear(&signer->pair);
+        if ((!fit || is_due(signer, now)) && load_pair(r, signer, now, err) != 0)
             return -1;
     }
-    r->looked_at = now;
-    if (r->pair.cert != NULL && (!is_due(r, now) || now < r->retry_at))
+    signer->looked_at = now;
+    if (signer->pair.cert != NULL && (!is_due(signer, now) || now < signer->retry_at))
         return 0;
     struct mu_error why = MU_ERROR_INIT;
-    if (renew(r, now, &why) != 0 && r->pair.cert == NULL) {
+    if (renew(r, signer, now, &why) != 0 && signer->pair.cert == NULL) {
         *err = why;
         return -1;
     }
-    r->trouble = why;
-    r->retry_at = why.code == MU_OK ? 0 : now + RETRY_S;
+    signer->trouble = why;
+    signer->retry_at = why.code == MU_OK ? 0 : now + RETRY_S;
     return 0;
 }
 
@@ -393,6 +463,34 @@ static bool is_for_us(const struct mu_responder *r, const struct mu_ocsp_request
 
 /* --- Answering --- */
 
+/* The responder of whoever has issued the certificates; where several CAs have, or it cannot be had, the present one's,
+ * which some askers will not accept. */
+static int choose_signer(struct mu_responder *r, const struct mu_ocsp_request *request, time_t now,
+                         struct signer **ret, struct mu_error *ret_trouble, struct mu_error *err)
+{
+    const char *key = NULL;
+    bool several = false;
+    *ret = &r->signers.at[0];
+    for (size_t i = 0; i < mu_ocsp_request_count(request); i++) {
+        const struct issuer *issuer = issuer_of(r, request, i);
+        several =
+            several || (issuer != NULL && key != NULL && !mu_str_equal(key, issuer->key_sha256));
+        key = issuer == NULL ? key : issuer->key_sha256;
+    }
+    for (size_t i = 1; i < r->signers.count && !several; i++)
+        if (mu_str_equal(r->signers.at[i].key_sha256, key) &&
+            prepare(r, &r->signers.at[i], now, ret_trouble) == 0) {
+            *ret = &r->signers.at[i];
+            *ret_trouble = (*ret)->trouble;
+            return 0;
+        }
+    if (prepare(r, *ret, now, err) != 0)
+        return -1;
+    if (ret_trouble->code == MU_OK)
+        *ret_trouble = (*ret)->trouble;
+    return 0;
+}
+
 static int answer(struct mu_responder *r, const struct mu_ocsp_request *request, time_t now,
                   struct mu_buf *ret, struct mu_ocsp_reply *reply, struct mu_error *err)
 {
@@ -400,7 +498,9 @@ static int answer(struct mu_responder *r, const struct mu_ocsp_request *request,
     size_t *const counts[] = {[MU_OCSP_GOOD] = &reply->good,
                               [MU_OCSP_REVOKED] = &reply->revoked,
                               [MU_OCSP_UNKNOWN] = &reply->unknown};
-    if (prepare(r, now, err) != 0)
+    struct signer *signer;
+    struct mu_error trouble = MU_ERROR_INIT;
+    if (choose_signer(r, request, now, &signer, &trouble, err) != 0)
         return -1;
     for (size_t i = 0; i < mu_ocsp_request_count(request); i++) {
         if (look_up(r, request, i, &singles[i], err) != 0)
@@ -408,18 +508,18 @@ static int answer(struct mu_responder *r, const struct mu_ocsp_request *request,
         ++*counts[singles[i].state];
     }
     char nonce[MU_OCSP_NONCE_TEXT_LEN];
-    time_t end = mu_cert_not_after(r->pair.cert);
+    time_t end = mu_cert_not_after(signer->pair.cert);
     reply->this_update = now;
     reply->next_update = r->valid_s < (int64_t)end - now ? now + r->valid_s : end;
     reply->nonce = *mu_ocsp_request_nonce(request, nonce) != '\0';
-    reply->trouble = r->trouble;
+    reply->trouble = trouble;
     struct mu_ocsp_answer made = {
         .request = request,
         .singles = singles,
         .now = now,
         .next_update = reply->next_update,
-        .signer = r->pair.cert,
-        .key = r->pair.key,
+        .signer = signer->pair.cert,
+        .key = signer->pair.key,
     };
     return mu_ocsp_answer_make(&made, ret, err);
 }

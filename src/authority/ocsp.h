@@ -4,7 +4,7 @@
 /*
  * Answers about revocation, out of the authority's records: a request's bytes in, an answer's bytes out. They are
  * signed by a responder's certificate of a few days, ocsp.crt and ocsp.key in the home, which is made and renewed
- * here; so the CA's key, and its passphrase, are needed for that only. [RFC 6960 2.6]
+ * here (for what a former key has issued ocsp-KEY.crt and ocsp-KEY.key); so the CA's key, and its passphrase, are needed for that only. [RFC 6960 2.6]
  */
 
 #include <stdint.h>

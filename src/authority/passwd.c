@@ -80,8 +80,8 @@ static int stage_lock(const struct lock *lock, struct mu_secret *passphrase, str
     return mu_stage_add(stage, lock->path, pem.data, pem.len, 0600, err);
 }
 
-/* ca.key, and root.key if it is here; an offline root's is not. */
-enum { MAX_LOCKS = 2 };
+/* Few enough to change in one step change so; a home with more former keys than that takes them one after the other. */
+enum { MAX_LOCKS = 32, MAX_TOGETHER = 8 };
 struct locks {
     struct lock at[MAX_LOCKS];
     size_t count;
@@ -91,23 +91,36 @@ static void locks_clear(struct locks *locks)
 {
     for (size_t i = 0; i < locks->count; i++)
         mu_key_free(locks->at[i].key);
+    locks->count = 0;
 }
 MU_AUTO_DEFINE_CLEAR(locks, locks_clear)
 
+/* ca.key first; then root.key if it is here, an offline root's is not; and the keys that were, or wait. */
 static int open_locks(const struct mu_home *home, const struct mu_cert *cert,
                       const struct mu_passphrase_source *old, struct locks *ret,
                       struct mu_error *err)
 {
-    char root_key[MU_PATH_LEN];
-    if (mu_path_join(home->dir, "root.key", root_key, err) != 0)
-        return -1;
+    char path[MU_PATH_LEN];
+    MU_AUTO_CLEAR(mu_strs) names = {0};
     struct lock *lock = &ret->at[ret->count++];
     if (open_lock(home->key, old, lock, err) != 0 ||
-        mu_cert_match_key(cert, lock->key, home->cert, home->key, err) != 0)
+        mu_cert_match_key(cert, lock->key, home->cert, home->key, err) != 0 ||
+        mu_home_list_ca(home, &names, err) != 0)
         return -1;
-    if (access(root_key, F_OK) != 0)
-        return 0;
-    return open_lock(root_key, old, &ret->at[ret->count++], err);
+    for (size_t i = 0; i < names.count; i++) {
+        if (!mu_str_ends_with(names.at[i], ".key") || mu_str_equal(names.at[i], "ca.key"))
+            continue;
+        if (ret->count == MAX_LOCKS)
+            return mu_fail(err, MU_E_UNSUPPORTED, "there are more than %d keys in %s",
+                           (int)MAX_LOCKS, home->dir);
+        if (mu_path_join(home->dir, names.at[i], path, err) != 0)
+            return -1;
+        if (mu_token_key_is_named(path))
+            continue;
+        if (open_lock(path, old, &ret->at[ret->count++], err) != 0)
+            return -1;
+    }
+    return 0;
 }
 
 struct note {
@@ -135,17 +148,7 @@ static int record(const struct mu_home *home, const struct mu_cert *cert, const 
                   bool protected, time_t now, struct mu_error *err)
 {
     struct note note = {locks, protected, now};
-    MU_AUTO_STRUCT(mu_store) store = NULL;
-    if (mu_store_open(home->db, MU_STORE_WRITE, &store, err) != 0)
-        return -1;
-    struct mu_authority authority = {.home = *home,
-                                     .lock = -1,
-                                     .cert = (struct mu_cert *)cert,
-                                     .key = locks->at[0].key,
-                                     .store = store};
-    mu_cert_fingerprint(cert, authority.sha256);
-    mu_cert_key_sha256(cert, authority.key_sha256);
-    return mu_authority_change(&authority, note_keys, &note, now, err);
+    return mu_home_change(home, cert, locks->at[0].key, note_keys, &note, now, err);
 }
 
 /* Nobody may make the home anew while its keys are open here. */
@@ -160,6 +163,7 @@ static int change(const struct mu_home *home, const struct mu_passphrase_source 
     if (mu_cert_load(home->cert, &cert, err) != 0 || open_locks(home, cert, old, &locks, err) != 0 ||
         (fresh != NULL && fresh->ask(fresh->arg, home->key, &passphrase, err) != 0))
         return -1;
+    stage.apart = locks.count > MAX_TOGETHER;
     for (size_t i = 0; i < locks.count; i++) {
         if (stage_lock(&locks.at[i], &passphrase, &stage, err) != 0)
             return -1;

@@ -10,7 +10,7 @@
 #include "base/str.h"
 
 /*
- * Put ca.key, and root.key where it lies in the home, under the passphrase that `fresh` gives; under none when
+ * Put ca.key, and whatever other keys of a CA lie in the home (root.key, former ones, one that waits), under the passphrase that `fresh` gives; under none when
  * `fresh` is NULL. `old` opens each that is protected now; `fresh` is asked once, when all of them are open. The
  * new files are proved to hold the same keys before they take the old ones' places, each whole; a key that is
  * reached by a symbolic link is replaced where it really lies. `ret_keys` gets the paths of the keys.

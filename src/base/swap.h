@@ -25,7 +25,7 @@
 
 #include "base/error.h"
 
-enum { MU_SWAP_MAX = 4 }; /* files: none that belong together are more; one digit each */
+enum { MU_SWAP_MAX = 8 }; /* files: none that belong together are more; one digit each */
 
 #define MU_HIDDEN_LEN 32
 

@@ -150,10 +150,13 @@ static int sign_group(struct mu_batch *batch, struct mu_error *err)
                                 err);
 }
 
-static int write_cert(const struct item *item, const struct mu_issued *issued, struct mu_error *err)
+static int write_cert(const struct mu_batch *batch, const struct item *item,
+                      const struct mu_issued *issued, struct mu_error *err)
 {
     MU_AUTO_CLEAR(mu_buf) pem = MU_BUF_INIT;
     mu_issued_to_pem(issued, &pem);
+    if (mu_signer_behind_to_pem(batch->signer, &pem, err) != 0)
+        return -1;
     if (mu_buf_failed(&pem))
         return mu_fail_nomem(err);
     return mu_write_all(item->cert_fd, pem.data, pem.len) == 0
@@ -170,7 +173,7 @@ static int write_group(struct mu_batch *batch, struct mu_error *err)
         struct mu_error *why = &batch->whys[i];
         if (!is_issued(batch, i) && !ends_the_run(why))
             tell_refused(batch, item->label, why);
-        else if (!is_issued(batch, i) || write_cert(item, &batch->issued_now[i], why) != 0) {
+        else if (!is_issued(batch, i) || write_cert(batch, item, &batch->issued_now[i], why) != 0) {
             if (result == 0)
                 *err = *why;
             result = -1;

@@ -51,9 +51,10 @@ const struct mu_cmd mu_cmd_ca_passwd = {
     .args = "",
     .summary = "set, change or remove the passphrase of the CA's key",
     .details =
-        "For ca.key in the home directory, and root.key where there is one. Passphrases that no option names\n"
-        "are asked for on the terminal, a new one twice. The key stays the same, and so does every\n"
-        "certificate; the file is replaced only when the new one has been read back and holds the same key.",
+        "For ca.key in the home directory, and root.key, former keys and one that waits, where there are.\n"
+        "Passphrases that no option names are asked for on the terminal, a new one twice. The keys stay the same,\n"
+        "and so does every certificate; a file is replaced only when the new one has been read back and holds the\n"
+        "same key.",
     .example = "mutual ca passwd --new-passphrase-file new.txt\n"
                "mutual ca passwd --passphrase-file new.txt --remove",
     .opts = opts,

@@ -16,8 +16,9 @@ static void show(const struct mu_args *args, const char *path, bool sealed,
         mu_print_json(json_pack("{s:s, s:I, s:s, s:o, s:o, s:b, s:b, s:b}", "file", path, "size",
                                 (json_int_t)made->size, "sha256", made->sha256, "files",
                                 mu_strs_json(&made->files), "left_out",
-                                mu_strs_json(&made->left_out), "key_open", (int)made->key_open,
-                                "key_in_token", (int)made->key_in_token, "encrypted", (int)sealed));
+                                mu_strs_json(&made->left_out), "key_open",
+                                (int)(made->keys_open.count > 0), "key_in_token",
+                                (int)made->key_in_token, "encrypted", (int)sealed));
         return;
     }
     mu_buf_adds(&files, "mutual.db");
@@ -29,6 +30,16 @@ static void show(const struct mu_args *args, const char *path, bool sealed,
         mu_fact("protected", "by the passphrase, without which nobody opens it");
     mu_fact("size", "%lld bytes", (long long)made->size);
     mu_fact("SHA-256", "%s", made->sha256);
+}
+
+/* Whoever has the backup has these. */
+static void note_open(const struct mu_strs *keys)
+{
+    MU_AUTO_CLEAR(mu_buf) names = MU_BUF_INIT;
+    for (size_t i = 0; i < keys->count; i++)
+        mu_buf_addf(&names, "%s%s", i > 0 ? ", " : "", keys->at[i]);
+    mu_note("it holds the CA's key without a passphrase: keep it as you keep the key (%s)",
+            mu_buf_str(&names));
 }
 
 static int run(const struct mu_args *args, struct mu_error *err)
@@ -50,8 +61,8 @@ static int run(const struct mu_args *args, struct mu_error *err)
     show(args, how.path, sealed, &made);
     for (size_t i = 0; i < made.left_out.count; i++)
         mu_warn("%s is not in it: only files are, of up to 16 MiB", made.left_out.at[i]);
-    if (made.key_open && !sealed)
-        mu_note("it holds the CA's key without a passphrase: keep it as you keep the key");
+    if (made.keys_open.count > 0 && !sealed)
+        note_open(&made.keys_open);
     if (made.key_in_token)
         mu_note(
             "the CA's key is not in it, but where it is: a copy of the token itself is made by the token's means");

@@ -37,7 +37,7 @@ void mu_show_published(const struct mu_published *published, time_t now)
     mu_fact("next due", "%s (%s)", mu_relative(published->next_update, now, when),
             mu_date(published->next_update, date));
     if (published->lists > 1)
-        mu_fact("lists", "%zu in all, in public/", published->lists);
+        mu_fact("lists", "%zu in all", published->lists);
 }
 
 /* --- Settings --- */
@@ -108,10 +108,11 @@ static int write_copy(const struct mu_args *args, const char *path, const char *
         return -1;
     if (objects.count == 0 || objects.at[0].crl == NULL)
         return mu_fail(err, MU_E_DAMAGED, "%s is no revocation list any more", path);
-    if (mu_args_given(args, "der"))
+    if (mu_args_given(args, "der")) /* which holds one: the present CA's own */
         mu_crl_to_der(objects.at[0].crl, &text);
-    else
-        mu_crl_to_pem(objects.at[0].crl, &text);
+    for (size_t i = 0; i < objects.count && !mu_args_given(args, "der"); i++)
+        if (objects.at[i].crl != NULL)
+            mu_crl_to_pem(objects.at[i].crl, &text);
     if (mu_buf_failed(&text))
         return mu_fail_nomem(err);
     if (!mu_str_equal(out, "-"))

@@ -40,6 +40,8 @@ static int build_chain(const struct mu_args *args, struct parcel *parcel, struct
     for (size_t i = 1; i < parcel->given.count; i++)
         if (mu_certs_add(&pool, mu_cert_ref(parcel->given.at[i]), err) != 0)
             return -1;
+    if (mu_load_helpers(args, &pool, err) != 0)
+        return -1;
     if (mu_load_anchors(args, &pool, &none) != 0 && none.code != MU_E_NO_CA) {
         *err = none;
         return -1;

@@ -62,6 +62,7 @@ static int issue(const struct mu_args *args, enum mu_profile profile, int64_t li
         mu_authority_issue(authority, &order, &cert, err) != 0)
         return -1;
     mu_cert_to_pem(cert, &cert_pem);
+    mu_certs_to_pem(mu_authority_behind(authority), &cert_pem);
     if (mu_buf_failed(&cert_pem))
         return mu_fail_nomem(err);
     if (mu_stage_add(&stage, cert_path, cert_pem.data, cert_pem.len, 0644, err) != 0 ||

@@ -6,6 +6,7 @@
 #include <unistd.h>
 
 #include "authority/authority.h"
+#include "authority/hierarchy.h"
 #include "base/file.h"
 #include "base/notify.h"
 #include "base/str.h"
@@ -91,7 +92,7 @@ static int issue_fresh(const struct mu_args *args, struct door *door, struct mu_
 {
     struct mu_home home;
     struct mu_passphrase_source source = mu_passphrase_source(args);
-    MU_AUTO_CLEAR(mu_certs) chain = {0};
+    MU_AUTO_CLEAR(mu_hierarchy) ranks = {0};
     MU_AUTO_STRUCT(mu_key) ca_key = NULL;
     MU_AUTO_STRUCT(mu_policy) policy = NULL;
     MU_AUTO_CLEAR(mu_names) names = {0};
@@ -104,7 +105,7 @@ static int issue_fresh(const struct mu_args *args, struct door *door, struct mu_
         return mu_hint(err, "make a CA with: mutual init, or give --cert FILE and --key FILE");
     }
     if (mu_home_paths(mu_args_home(args), &home, err) != 0 ||
-        mu_certs_load(home.cert, NULL, &chain, err) != 0 ||
+        mu_hierarchy_load(&home, &ranks, err) != 0 ||
         mu_policy_load_or_built_in(home.policy, &policy, err) != 0 ||
         mu_key_load(home.key, &source, &ca_key, err) != 0 ||
         mu_key_generate("p256", &door->key, err) != 0 ||
@@ -113,9 +114,9 @@ static int issue_fresh(const struct mu_args *args, struct door *door, struct mu_
         return -1;
     const int64_t wanted_s = FRESH_LIFETIME_DAYS * MU_DAY_S;
     const int64_t longest_s = policy->profiles[MU_PROFILE_SERVER].longest_lifetime_s;
-    const struct mu_issuer issuer = {.cert = chain.at[0],
+    const struct mu_issuer issuer = {.cert = ranks.own.at[0],
                                      .key = ca_key,
-                                     .above = &chain,
+                                     .above = &ranks.above,
                                      .policy = policy};
     const struct mu_order order = {
         .profile = MU_PROFILE_SERVER,
@@ -125,9 +126,13 @@ static int issue_fresh(const struct mu_args *args, struct door *door, struct mu_
         .lifetime_s = longest_s < wanted_s ? longest_s : wanted_s,
     };
     MU_AUTO_CLEAR(mu_issued) issued = MU_ISSUED_INIT;
-    if (mu_issue_by(&issuer, &order, &issued, err) != 0 || mu_issued_cert(&issued, &cert, err) != 0)
+    if (mu_issue_by(&issuer, &order, &issued, err) != 0 ||
+        mu_issued_cert(&issued, &cert, err) != 0 || mu_certs_add(&door->chain, cert, err) != 0)
         return -1;
-    return mu_certs_add(&door->chain, cert, err);
+    for (size_t i = 0; i < ranks.behind.count; i++)
+        if (mu_certs_add(&door->chain, mu_cert_ref(ranks.behind.at[i]), err) != 0)
+            return -1;
+    return 0;
 }
 
 static int load_certificate(const struct mu_args *args, struct door *door, struct mu_error *err)
@@ -194,10 +199,11 @@ static bool lies_below(const char *dir, const char *path)
 /* Clients are admitted, not trusted with keys. */
 static int check_no_key_is_served(const struct mu_args *args, const char *dir, struct mu_error *err)
 {
-    char ca_key[MU_PATH_LEN];
+    char ca_key[MU_PATH_LEN], root_key[MU_PATH_LEN];
     const char *keys[] = {mu_args_value(args, "key"), mu_args_value(args, "cert"), "localhost.key",
-                          ca_key};
-    if (mu_path_join(mu_args_home(args), "ca.key", ca_key, err) != 0)
+                          ca_key, root_key};
+    if (mu_path_join(mu_args_home(args), "ca.key", ca_key, err) != 0 ||
+        mu_path_join(mu_args_home(args), "root.key", root_key, err) != 0)
         return -1;
     for (size_t i = 0; i < MU_COUNT(keys); i++)
         if (keys[i] != NULL && (i != 1 || keys[0] == NULL) && lies_below(dir, keys[i])) {
@@ -211,10 +217,9 @@ static int check_no_key_is_served(const struct mu_args *args, const char *dir, s
 static int load_door(const struct mu_args *args, struct door *door, struct mu_error *err)
 {
     const char *files = mu_args_value(args, "files");
-    if (mu_path_join(mu_args_home(args), "ca.crt", door->home_ca, err) != 0 ||
-        load_listen(args, door, err) != 0 || load_backends(args, door, err) != 0 ||
-        load_certificate(args, door, err) != 0 || mu_load_anchors(args, &door->anchors, err) != 0 ||
-        load_crls(args, door, err) != 0)
+    if (mu_anchor_path(args, door->home_ca, err) != 0 || load_listen(args, door, err) != 0 ||
+        load_backends(args, door, err) != 0 || load_certificate(args, door, err) != 0 ||
+        mu_load_anchors(args, &door->anchors, err) != 0 || load_crls(args, door, err) != 0)
         return -1;
     const char *ca_file = mu_args_nth(args, "cacert", 0);
     door->ca_file = ca_file == NULL ? door->home_ca : ca_file;

@@ -33,6 +33,56 @@ static int output_path(const struct mu_args *args, char ret[MU_PATH_LEN], struct
     return made < MU_PATH_LEN ? 0 : mu_usage(err, args, "the name of the output file is too long");
 }
 
+/* A CA has its whole subject from the request, which the root's operator has seen; no alternative names, for it is no
+ * host. */
+static int settle_ca_name(const struct mu_csr *csr, struct mu_names *ret, struct mu_error *err)
+{
+    char label[MU_CERT_LABEL_LEN];
+    MU_AUTO_CLEAR(mu_names) asked = {0};
+    if (*mu_csr_label(csr, label) == '\0') {
+        mu_fail(err, MU_E_NAME, "the request has no name");
+        return mu_hint(err, "have it made again with: mutual ca request NAME");
+    }
+    if (mu_csr_names(csr, &asked, err) == 0 && asked.count > 0)
+        mu_note("the alternative names are left out: a CA is no host");
+    return mu_names_set_cn(ret, label, err);
+}
+
+static int read_ca_request(const char *path, struct mu_csr **ret, struct mu_names *ret_names,
+                           struct mu_key **ret_key, struct mu_error *err)
+{
+    return mu_csr_load(path, ret, err) != 0 || mu_csr_verify(*ret, err) != 0 ||
+                   mu_csr_key(*ret, ret_key, err) != 0
+               ? -1
+               : settle_ca_name(*ret, ret_names, err);
+}
+
+/* What is said of a CA below, and only of one. */
+static int read_below(const struct mu_args *args, bool is_ca, struct mu_constraints *ret_bounds,
+                      struct mu_below *ret, struct mu_error *err)
+{
+    static const char *const only_for_ca[] = {"path-length", "permit", "exclude"};
+    long path_length = 0;
+    for (size_t i = 0; i < MU_COUNT(only_for_ca) && !is_ca; i++)
+        if (mu_args_given(args, only_for_ca[i]))
+            return mu_usage(err, args, "--%s is for --profile ca", only_for_ca[i]);
+    if (mu_constraints_from_args(args, ret_bounds, err) != 0 ||
+        (mu_args_given(args, "path-length") &&
+         mu_args_number(args, "path-length", 0, 16, &path_length, err) != 0))
+        return -1;
+    *ret = (struct mu_below){.path_length = (int)path_length, .constraints = ret_bounds};
+    return 0;
+}
+
+static int read_profile(const struct mu_args *args, enum mu_profile *ret, struct mu_error *err)
+{
+    if (mu_str_equal(mu_args_value(args, "profile"), mu_profile_rules(MU_PROFILE_CA)->name)) {
+        *ret = MU_PROFILE_CA;
+        return 0;
+    }
+    return mu_profile_parse(mu_args_value(args, "profile"), ret, err);
+}
+
 /* --- Whether it would --- */
 
 static void show_finding(const struct mu_finding *finding, const struct mu_policy *policy)
@@ -134,11 +184,11 @@ static int open_output(const char *path, struct mu_stage *stage, int *ret_fd, st
     return mu_str_equal(path, "-") ? 0 : mu_stage_open(stage, path, 0644, ret_fd, err);
 }
 
-static int deliver(const struct mu_cert *cert, const char *path, struct mu_stage *stage, int fd,
+static int deliver(const struct mu_certs *chain, const char *path, struct mu_stage *stage, int fd,
                    struct mu_error *err)
 {
     MU_AUTO_CLEAR(mu_buf) pem = MU_BUF_INIT;
-    mu_cert_to_pem(cert, &pem);
+    mu_certs_to_pem(chain, &pem);
     if (mu_buf_failed(&pem))
         return mu_fail_nomem(err);
     if (fd < 0) {
@@ -159,15 +209,22 @@ static int carry_out(const struct mu_args *args, const struct mu_signer *signer,
     int fd;
     MU_AUTO_CLEAR(mu_stage) stage = {.replace = mu_args_given(args, "force")};
     MU_AUTO_STRUCT(mu_cert) cert = NULL;
+    MU_AUTO_CLEAR(mu_certs) chain = {0};
     if (output_path(args, path, err) != 0 || open_output(path, &stage, &fd, err) != 0 ||
-        mu_signer_issue(signer, order, &cert, err) != 0 || deliver(cert, path, &stage, fd, err) != 0)
+        mu_signer_issue(signer, order, &cert, err) != 0 ||
+        mu_signer_chain(signer, cert, &chain, err) != 0 ||
+        deliver(&chain, path, &stage, fd, err) != 0)
         return -1;
     mu_note_if_cut(cert, signer->policy, ruling, order->now);
     if (mu_str_equal(path, "-")) {
         mu_note("signed \"%s\"", mu_cert_label(cert, label));
         return 0;
     }
-    return mu_show_issued(args, cert, mu_profile_rules(order->profile)->name, path, NULL, NULL, err);
+    MU_AUTO_CLEAR(mu_buf) next = MU_BUF_INIT;
+    mu_buf_adds(&next, "take it back to the CA's machine, which runs: mutual ca install ");
+    mu_add_shell_word(&next, path);
+    return mu_show_issued(args, cert, mu_profile_rules(order->profile)->name, path, NULL,
+                          order->profile == MU_PROFILE_CA ? mu_buf_str(&next) : NULL, err);
 }
 
 static int sign_one(const struct mu_args *args, enum mu_profile profile, int64_t lifetime_s,
@@ -178,15 +235,24 @@ static int sign_one(const struct mu_args *args, enum mu_profile profile, int64_t
     MU_AUTO_CLEAR(mu_names) names = {0};
     MU_AUTO_CLEAR(mu_signer) signer = {0};
     MU_AUTO_CLEAR(mu_ruling) ruling = {0};
-    if (mu_request_read(mu_args_at(args, 0), profile, &names, &key, err) != 0 ||
+    MU_AUTO_CLEAR(mu_constraints) bounds = {0};
+    MU_AUTO_STRUCT(mu_csr) csr = NULL;
+    struct mu_below below;
+    const char *path = mu_args_at(args, 0);
+    bool is_ca = profile == MU_PROFILE_CA;
+    if (read_below(args, is_ca, &bounds, &below, err) != 0 ||
+        (is_ca ? read_ca_request(path, &csr, &names, &key, err)
+               : mu_request_read(path, profile, &names, &key, err)) != 0 ||
         mu_signer_open(args, &signer, err) != 0)
         return -1;
+    below.request = csr;
     const struct mu_order order = {
         .profile = profile,
         .key = key,
         .names = &names,
         .now = time(NULL),
         .lifetime_s = lifetime_s,
+        .below = profile == MU_PROFILE_CA ? &below : NULL,
         .draft = dry,
     };
     if (mu_policy_judge(signer.policy, &order, &ruling, err) != 0)
@@ -200,11 +266,13 @@ static int sign_one(const struct mu_args *args, enum mu_profile profile, int64_t
 static int sign_many(const struct mu_args *args, enum mu_profile profile, int64_t lifetime_s,
                      struct mu_error *err)
 {
-    static const char *const of_one[] = {"out", "dry-run"};
+    static const char *const of_one[] = {"out", "dry-run", "path-length", "permit", "exclude"};
     const struct mu_batch_settings settings = {.profile = profile, .lifetime_s = lifetime_s};
     MU_AUTO_CLEAR(mu_signer) signer = {0};
     MU_AUTO_STRUCT(mu_batch) batch = NULL;
     int result = 0;
+    if (profile == MU_PROFILE_CA)
+        return mu_usage(err, args, "--profile ca is for one request");
     for (size_t i = 0; i < MU_COUNT(of_one); i++)
         if (mu_args_given(args, of_one[i]))
             return mu_usage(err, args, "--%s is for one request", of_one[i]);
@@ -222,16 +290,19 @@ static int run(const struct mu_args *args, struct mu_error *err)
     int64_t lifetime_s;
     bool many = mu_args_count(args) > 1 || mu_is_dir(mu_args_at(args, 0)) ||
                 mu_args_given(args, "out-dir") || mu_args_given(args, "missing");
-    if (mu_profile_parse(mu_args_value(args, "profile"), &profile, err) != 0 ||
-        mu_lifetime(args, &lifetime_s, err) != 0)
+    if (read_profile(args, &profile, err) != 0 || mu_lifetime(args, &lifetime_s, err) != 0)
         return -1;
     return many ? sign_many(args, profile, lifetime_s, err)
                 : sign_one(args, profile, lifetime_s, err);
 }
 
 static const struct mu_opt opts[] = {
-    {"profile", 'p', "NAME", "what it is for: server, client or peer", "server", false},
+    {"profile", 'p', "NAME", "what it is for: server, client, peer, or ca", "server", false},
     MU_LIFETIME_OPTS,
+    {"path-length", 0, "N", "how many CAs may stand below this CA [0]", NULL, false},
+    {"permit", 0, "KIND:VALUE", "let this CA issue only for these names: see mutual init", NULL,
+     true},
+    {"exclude", 0, "KIND:VALUE", "let it issue for all names but these", NULL, true},
     {"cacert", 0, "FILE", "sign by this CA instead of the home CA", NULL, false},
     {"cakey", 0, "FILE", "its key, if it is not in the same file; or a PKCS#11 URI", NULL, false},
     {"out", 'o', "FILE", "write the certificate here [FILE.crt for FILE.csr]", NULL, false},
@@ -253,6 +324,10 @@ const struct mu_cmd mu_cmd_sign = {
         "numbers are random, and what it signs is not recorded here; CAs above it may follow in its file, and their\n"
         "name constraints count. FILE.crt lies beside FILE.csr. \"-\" reads\n"
         "the request from standard input and writes the certificate to standard output.\n"
+        "\n"
+        "--profile ca signs a CA, which mutual ca request has asked for: by a root whose path length leaves room for it\n"
+        "(init --issuing, init --path-length 1). The roots are in FILE.crt, too, for mutual ca install. Of what a CA's\n"
+        "request says, the whole subject counts. --path-length, --permit and --exclude bind it.\n"
         "\n"
         "Several FILEs, or a DIR, of which every *.csr counts, are signed in groups, each of which is on the disk and on\n"
         "record before the next begins. A request that cannot be signed is told of, and the others go on; the exit status\n"

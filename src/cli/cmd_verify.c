@@ -59,6 +59,8 @@ static int load_untrusted(const struct mu_args *args, struct trial *trial, struc
             return -1;
     struct mu_passphrase_source source = mu_passphrase_source(args);
     const char *path;
+    if (mu_load_helpers(args, &trial->untrusted, err) != 0)
+        return -1;
     for (int i = 0; (path = mu_args_nth(args, "untrusted", i)) != NULL; i++)
         if (mu_certs_load(path, &source, &trial->untrusted, err) != 0)
             return -1;

@@ -108,6 +108,26 @@ static int load_ca_file(const struct mu_args *args, const char *path, bool any,
     return mu_hint(err, "give the certificate of the CA that issued it, not the issued one");
 }
 
+int mu_anchor_path(const struct mu_args *args, char ret[MU_PATH_LEN], struct mu_error *err)
+{
+    if (mu_path_join(mu_args_home(args), "trust.crt", ret, err) != 0)
+        return -1;
+    return access(ret, F_OK) == 0 ? 0 : mu_path_join(mu_args_home(args), "ca.crt", ret, err);
+}
+
+int mu_load_helpers(const struct mu_args *args, struct mu_certs *ret, struct mu_error *err)
+{
+    static const char *const names[] = {"ca.crt", "ca-chain.crt"};
+    char path[MU_PATH_LEN];
+    if (mu_args_given(args, "cacert"))
+        return 0;
+    for (size_t i = 0; i < MU_COUNT(names); i++)
+        if (mu_path_join(mu_args_home(args), names[i], path, err) != 0 ||
+            (access(path, F_OK) == 0 && mu_certs_load(path, NULL, ret, err) != 0))
+            return -1;
+    return 0;
+}
+
 static int load_anchors(const struct mu_args *args, bool any, struct mu_certs *ret,
                         struct mu_error *err)
 {
@@ -116,9 +136,9 @@ static int load_anchors(const struct mu_args *args, bool any, struct mu_certs *r
     for (int i = 0; (path = mu_args_nth(args, "cacert", i)) != NULL; i++)
         if (load_ca_file(args, path, any, ret, err) != 0)
             return -1;
-    if (ret->count > 0)
+    if (mu_args_given(args, "cacert"))
         return 0;
-    if (mu_path_join(mu_args_home(args), "ca.crt", home_ca, err) != 0)
+    if (mu_anchor_path(args, home_ca, err) != 0)
         return -1;
     if (access(home_ca, F_OK) != 0) {
         mu_fail(err, MU_E_NO_CA, "there is no CA in %s, and no --cacert was given",

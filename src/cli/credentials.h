@@ -4,6 +4,7 @@
 /* The certificate, key and trusted CAs that a command was pointed to. */
 
 #include "base/error.h"
+#include "base/file.h"
 #include "cli/cmd.h"
 #include "pki/cert.h"
 #include "pki/key.h"
@@ -37,9 +38,16 @@ MU_CHECK int mu_load_identity(const struct mu_args *args, const struct mu_identi
                               struct mu_certs *ret_chain, struct mu_key **ret_key,
                               struct mu_error *err);
 
-/* Every --cacert given; without one, the home CA's certificate. Fails with MU_E_NO_CA when there is neither,
+/* Every --cacert given; without one, the home's trust.crt, or ca.crt where that is a root itself. Fails with MU_E_NO_CA when there is neither,
  * and with MU_E_CA_UNFIT when a file holds no certificate that could be a CA's. */
 MU_CHECK int mu_load_anchors(const struct mu_args *args, struct mu_certs *ret, struct mu_error *err);
+
+/* The home's file that others have to trust: trust.crt, or ca.crt. It need not be there. */
+MU_CHECK int mu_anchor_path(const struct mu_args *args, char ret[MU_PATH_LEN], struct mu_error *err);
+
+/* The CAs in between that the home knows of, and its own, where no --cacert says that another is meant: they help to
+ * build a chain. No home is no failure. */
+MU_CHECK int mu_load_helpers(const struct mu_args *args, struct mu_certs *ret, struct mu_error *err);
 
 /* The same for a strict judge, to whom each certificate is an anchor: leaves are welcome. */
 MU_CHECK int mu_load_any_anchors(const struct mu_args *args, struct mu_certs *ret,

@@ -48,6 +48,19 @@ int mu_names_from_args(const struct mu_args *args, int first_word, bool free_tex
     return mu_names_add_loopback(ret, err);
 }
 
+int mu_constraints_from_args(const struct mu_args *args, struct mu_constraints *ret,
+                             struct mu_error *err)
+{
+    const char *text;
+    for (int i = 0; (text = mu_args_nth(args, "permit", i)) != NULL; i++)
+        if (mu_constraints_add(ret, false, text, err) != 0)
+            return -1;
+    for (int i = 0; (text = mu_args_nth(args, "exclude", i)) != NULL; i++)
+        if (mu_constraints_add(ret, true, text, err) != 0)
+            return -1;
+    return 0;
+}
+
 void mu_file_name(const char *name, char ret[MU_FILE_NAME_LEN])
 {
     mu_str_copy(ret, MU_FILE_NAME_LEN, name);
@@ -132,7 +145,8 @@ static void show_text(const struct mu_cert *cert, const struct mu_cert_info *inf
     MU_AUTO_CLEAR(mu_buf) names = MU_BUF_INIT;
     for (size_t i = 0; i < info->san.count; i++)
         mu_buf_addf(&names, "%s%s", i > 0 ? ", " : "", info->san.at[i]);
-    printf("issued \"%s\", a %s certificate\n", mu_cert_label(cert, label), profile);
+    printf("issued \"%s\", a %s certificate\n", mu_cert_label(cert, label),
+           mu_cert_is_ca(cert) ? "CA" : profile);
     mu_fact("certificate", "%s", cert_path);
     if (key_path != NULL)
         mu_fact("key", "%s", key_path);

@@ -12,6 +12,7 @@
 #include "base/file.h"
 #include "cli/cmd.h"
 #include "pki/cert.h"
+#include "pki/constraint.h"
 #include "pki/name.h"
 #include "pki/profile.h"
 
@@ -29,6 +30,9 @@ MU_CHECK int mu_lifetime(const struct mu_args *args, int64_t *ret_s, struct mu_e
 MU_CHECK int mu_names_from_args(const struct mu_args *args, int first_word, bool free_text,
                                 struct mu_names *ret, struct mu_error *err);
 
+/* Each --permit and --exclude. Fails as mu_constraints_add() does. */
+MU_CHECK int mu_constraints_from_args(const struct mu_args *args, struct mu_constraints *ret,
+                                      struct mu_error *err);
 /* A wildcard, a URI or a person's name as a file name without its ending: no directory, nothing hidden, nothing that a
  * shell would expand or take for an option. */
 #define MU_FILE_NAME_LEN 248

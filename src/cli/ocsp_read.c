@@ -66,7 +66,9 @@ static int load_certs(const struct mu_args *args, struct reading *ret, struct mu
             mu_certs_add(&ret->certs, mu_cert_ref(ret->others.at[first]), err) != 0)
             return -1;
     }
-    return mu_load_anchors(args, &ret->anchors, err);
+    return mu_load_helpers(args, &ret->anchors, err) != 0
+               ? -1
+               : mu_load_anchors(args, &ret->anchors, err);
 }
 
 static int load(const struct mu_args *args, struct reading *ret, struct mu_error *err)

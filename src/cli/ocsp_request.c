@@ -28,7 +28,7 @@ static int find_issuer(const struct mu_args *args, const struct mu_certs *certs,
     char label[MU_CERT_LABEL_LEN], other[MU_CERT_LABEL_LEN];
     struct mu_error ignored = MU_ERROR_INIT;
     if (mu_find_issuer(certs->at[0], brought, ret, &ignored) != 0 &&
-        (mu_load_anchors(args, anchors, err) != 0 ||
+        (mu_load_helpers(args, anchors, err) != 0 || mu_load_anchors(args, anchors, err) != 0 ||
          mu_find_issuer(certs->at[0], anchors, ret, err) != 0))
         return -1;
     for (size_t i = 1; i < certs->count; i++)

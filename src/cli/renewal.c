@@ -246,8 +246,8 @@ static int open_output(const struct mu_args *args, struct mu_renewed *renewed, s
     ret->stage.keep = true;
     if (renewed->key_path[0] != '\0') {
         MU_AUTO_CLEAR(mu_buf) text = MU_BUF_INIT_SECRET;
-        if (mu_bundle_write(&renewed->key_bundle, NULL, renewed->new_key, &renewed->passphrase,
-                            &text, err) != 0 ||
+        if (mu_bundle_write(&renewed->key_bundle, NULL, NULL, renewed->new_key,
+                            &renewed->passphrase, &text, err) != 0 ||
             mu_stage_add(&ret->stage, renewed->key_file, text.data, text.len, 0600, err) != 0)
             return -1;
     }
@@ -255,15 +255,18 @@ static int open_output(const struct mu_args *args, struct mu_renewed *renewed, s
                          has_key_in_cert_file(renewed) ? 0600 : 0644, &ret->cert_fd, err);
 }
 
-static int deliver(struct mu_renewed *renewed, struct output *output, struct mu_error *err)
+static int deliver(const struct mu_signer *signer, struct mu_renewed *renewed,
+                   struct output *output, struct mu_error *err)
 {
+    const struct mu_certs *behind =
+        signer->authority == NULL ? NULL : mu_authority_behind(signer->authority);
     bool key_in_cert = has_key_in_cert_file(renewed);
     const struct mu_key *key = key_in_cert ? renewed->new_key : NULL;
     const char *key_file = key_in_cert ? renewed->cert_file : renewed->key_file;
     bool was_open = *key_file != '\0' && is_open_to_all(key_file);
     MU_AUTO_CLEAR(mu_buf) text = MU_BUF_INIT_SECRET;
-    if (mu_bundle_write(&renewed->cert_bundle, renewed->cert, key, &renewed->passphrase, &text,
-                        err) != 0)
+    if (mu_bundle_write(&renewed->cert_bundle, renewed->cert, behind, key, &renewed->passphrase,
+                        &text, err) != 0)
         return -1;
     if (mu_write_all(output->cert_fd, text.data, text.len) != 0)
         return mu_fail_errno(err, MU_E_IO, "cannot write %s", renewed->cert_path);
@@ -302,7 +305,7 @@ int mu_renewed_carry_out(const struct mu_args *args, const struct mu_signer *sig
         settle_paths(args, renewed, err) == 0 && open_output(args, renewed, &output, err) == 0 &&
         issue(args, signer, renewed, now, err) == 0 &&
         mu_cert_info_read(renewed->cert, now, &renewed->new, err) == 0)
-        result = mu_args_given(args, "dry-run") ? 0 : deliver(renewed, &output, err);
+        result = mu_args_given(args, "dry-run") ? 0 : deliver(signer, renewed, &output, err);
     mu_stage_clear(&output.stage);
     return result;
 }

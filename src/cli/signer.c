@@ -75,6 +75,38 @@ const struct mu_cert *mu_signer_cert(const struct mu_signer *signer)
     return signer->authority != NULL ? mu_authority_cert(signer->authority) : signer->chain.at[0];
 }
 
+static int add_all(const struct mu_certs *from, struct mu_certs *ret, struct mu_error *err)
+{
+    for (size_t i = 0; i < from->count; i++)
+        if (mu_certs_add(ret, mu_cert_ref(from->at[i]), err) != 0)
+            return -1;
+    return 0;
+}
+
+int mu_signer_chain(const struct mu_signer *signer, struct mu_cert *cert, struct mu_certs *ret,
+                    struct mu_error *err)
+{
+    bool with_root = mu_cert_is_ca(cert);
+    if (signer->authority == NULL)
+        return mu_certs_add_chain(cert, &signer->chain, with_root, ret, err);
+    return mu_certs_add(ret, mu_cert_ref(cert), err) != 0 ||
+                   add_all(mu_authority_behind(signer->authority), ret, err) != 0 ||
+                   (with_root && add_all(mu_authority_trust(signer->authority), ret, err) != 0)
+               ? -1
+               : 0;
+}
+
+int mu_signer_behind_to_pem(const struct mu_signer *signer, struct mu_buf *ret, struct mu_error *err)
+{
+    MU_AUTO_CLEAR(mu_certs) behind = {0};
+    struct mu_cert *ca = signer->authority != NULL ? NULL : signer->chain.at[0];
+    if (ca != NULL && !mu_cert_is_signed_by(ca, ca) &&
+        mu_certs_add_chain(ca, &signer->chain, false, &behind, err) != 0)
+        return -1;
+    mu_certs_to_pem(ca != NULL ? &behind : mu_authority_behind(signer->authority), ret);
+    return mu_buf_failed(ret) ? mu_fail_nomem(err) : 0;
+}
+
 static int issue_by_other(const struct mu_signer *signer, const struct mu_order *order,
                           struct mu_issued *ret, struct mu_error *err)
 {

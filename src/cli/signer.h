@@ -22,6 +22,15 @@ MU_AUTO_DEFINE_CLEAR(mu_signer, mu_signer_clear)
 /* The CA's certificate. Borrowed. */
 const struct mu_cert *mu_signer_cert(const struct mu_signer *signer);
 
+/* What is handed out for a certificate that was just issued: itself, and the CAs up to the root; that one, too, for
+ * a CA's, which has to know whom others are to trust. */
+MU_CHECK int mu_signer_chain(const struct mu_signer *signer, struct mu_cert *cert,
+                             struct mu_certs *ret, struct mu_error *err);
+
+/* What follows a leaf, as PEM, appended: the CAs up to the root. */
+MU_CHECK int mu_signer_behind_to_pem(const struct mu_signer *signer, struct mu_buf *ret,
+                                     struct mu_error *err);
+
 /* Issue, and record it where there are records. Fails as mu_authority_issue() does. */
 MU_CHECK int mu_signer_issue(const struct mu_signer *signer, const struct mu_order *order,
                              struct mu_cert **ret, struct mu_error *err);

@@ -127,10 +127,21 @@ int mu_bundle_key(struct mu_bundle *bundle, const struct mu_passphrase_source *s
     return 0;
 }
 
+/* Is there a CA at this line that is not a root? */
+static bool is_in_between(const struct mu_bundle *bundle, int line)
+{
+    for (size_t i = 0; i < bundle->objects.count; i++) {
+        const struct mu_cert *cert = bundle->objects.at[i].cert;
+        if (cert != NULL && bundle->objects.at[i].line == line)
+            return mu_cert_is_ca(cert) && !mu_cert_is_signed_by(cert, cert);
+    }
+    return false;
+}
+
 /* A block's own line tells what it was parsed as. */
 static int write_pem(const struct mu_bundle *bundle, const struct mu_cert *cert,
-                     const struct mu_key *key, const struct mu_secret *passphrase,
-                     struct mu_buf *ret, struct mu_error *err)
+                     const struct mu_certs *behind, const struct mu_key *key,
+                     const struct mu_secret *passphrase, struct mu_buf *ret, struct mu_error *err)
 {
     const char *text = mu_buf_str(&bundle->text);
     struct mu_pem_reader reader = {.name = bundle->name,
@@ -144,6 +155,10 @@ static int write_pem(const struct mu_bundle *bundle, const struct mu_cert *cert,
     while ((found = mu_pem_next(&reader, &block, err)) == 1) {
         if (cert != NULL && bundle->leaf != NULL && block.line == bundle->leaf->line) {
             mu_cert_to_pem(cert, ret);
+            if (behind != NULL)
+                mu_certs_to_pem(behind, ret);
+        } else if (behind != NULL && is_in_between(bundle, block.line)) {
+            continue;
         } else if (key != NULL && bundle->key != NULL && block.line == bundle->key->line) {
             if (mu_key_to_pem(key, passphrase, ret, err) != 0)
                 return -1;
@@ -170,13 +185,13 @@ static int write_container(const struct mu_bundle *bundle, const struct mu_cert 
 }
 
 int mu_bundle_write(const struct mu_bundle *bundle, const struct mu_cert *cert,
-                    const struct mu_key *key, const struct mu_secret *passphrase,
-                    struct mu_buf *ret, struct mu_error *err)
+                    const struct mu_certs *behind, const struct mu_key *key,
+                    const struct mu_secret *passphrase, struct mu_buf *ret, struct mu_error *err)
 {
     bool pem = bundle->objects.at[0].pem;
     if (bundle->container)
         return write_container(bundle, cert, key, ret, err);
-    if (pem && write_pem(bundle, cert, key, passphrase, ret, err) != 0)
+    if (pem && write_pem(bundle, cert, behind, key, passphrase, ret, err) != 0)
         return -1;
     if (!pem && bundle->leaf != NULL && cert != NULL)
         mu_cert_to_der(cert, ret);

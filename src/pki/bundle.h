@@ -49,11 +49,14 @@ MU_CHECK int mu_bundle_key(struct mu_bundle *bundle, const struct mu_passphrase_
 
 /*
  * The file anew: `cert` in the place of the leaf, `key`, protected by `passphrase`, in that of the key; NULL leaves it
- * as it is. Other blocks of PEM stay as they are; text around them, which may tell of the old certificate, goes. A
- * PKCS#12 keeps its passphrase. `ret` should be secret. Fails as mu_pkcs12_replace() does, and with MU_E_NOMEM, MU_E_CRYPTO.
+ * as it is. With `behind` these follow `cert`, and the CAs in between that did before are left out, for they may be
+ * others by now. Other blocks of PEM stay as they are; text around them, which may tell of the old certificate, goes. A
+ * PKCS#12 keeps its passphrase, and the CAs that are in it; DER is one certificate. `ret` should be secret. Fails as mu_pkcs12_replace() does, and
+ * with MU_E_NOMEM, MU_E_CRYPTO.
  */
 MU_CHECK int mu_bundle_write(const struct mu_bundle *bundle, const struct mu_cert *cert,
-                             const struct mu_key *key, const struct mu_secret *passphrase,
-                             struct mu_buf *ret, struct mu_error *err);
+                             const struct mu_certs *behind, const struct mu_key *key,
+                             const struct mu_secret *passphrase, struct mu_buf *ret,
+                             struct mu_error *err);
 
 #endif

@@ -110,7 +110,7 @@ int mu_certs_add_chain(struct mu_cert *leaf, const struct mu_certs *pool, bool w
     struct mu_cert *last = leaf;
     if (mu_certs_add(ret, mu_cert_ref(leaf), err) != 0)
         return -1;
-    for (size_t i = 0; i < pool->count; i++) {
+    for (size_t i = 0; i < pool->count && X509_self_signed(mu_cert_x509(last), 1) != 1; i++) {
         struct mu_cert *next = pool->at[i];
         if (mu_certs_hold(ret, next) || !is_issued_by(last, next) ||
             (!with_root && X509_self_signed(mu_cert_x509(next), 1) == 1))
@@ -177,6 +177,12 @@ void mu_cert_to_pem(const struct mu_cert *cert, struct mu_buf *ret)
     mu_buf_add(ret, pem, (size_t)len);
 }
 
+void mu_certs_to_pem(const struct mu_certs *list, struct mu_buf *ret)
+{
+    for (size_t i = 0; i < list->count; i++)
+        mu_cert_to_pem(list->at[i], ret);
+}
+
 time_t mu_cert_not_before(const struct mu_cert *cert)
 {
     return mu_time_from_asn1(X509_get0_notBefore(mu_cert_x509(cert)));
@@ -195,6 +201,18 @@ bool mu_cert_is_signed_by(const struct mu_cert *cert, const struct mu_cert *issu
               key != NULL && X509_verify(x, key) == 1;
     ERR_clear_error();
     return is;
+}
+
+bool mu_cert_same_subject(const struct mu_cert *a, const struct mu_cert *b)
+{
+    return X509_NAME_cmp(X509_get_subject_name(mu_cert_x509(a)),
+                         X509_get_subject_name(mu_cert_x509(b))) == 0;
+}
+
+bool mu_cert_same_key(const struct mu_cert *a, const struct mu_cert *b)
+{
+    EVP_PKEY *key = X509_get0_pubkey(mu_cert_x509(a)), *other = X509_get0_pubkey(mu_cert_x509(b));
+    return key != NULL && other != NULL && EVP_PKEY_eq(key, other) == 1;
 }
 
 bool mu_cert_is_ca(const struct mu_cert *cert)
@@ -284,12 +302,6 @@ char *mu_cert_label(const struct mu_cert *cert, char ret[MU_CERT_LABEL_LEN])
     if (!mu_name_cn(subject, ret) && !label_from_san(x, ret))
         label_from_whole(subject, ret);
     return ret;
-}
-
-bool mu_cert_same_subject(const struct mu_cert *a, const struct mu_cert *b)
-{
-    return X509_NAME_cmp(X509_get_subject_name(mu_cert_x509(a)),
-                         X509_get_subject_name(mu_cert_x509(b))) == 0;
 }
 
 int mu_cert_key(const struct mu_cert *cert, struct mu_key **ret, struct mu_error *err)

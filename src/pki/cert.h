@@ -66,6 +66,7 @@ MU_CHECK int mu_cert_parse(const char *name, const void *data, size_t len, struc
 
 /* Append it as PEM, as DER. Failure shows in mu_buf_failed(). */
 void mu_cert_to_pem(const struct mu_cert *cert, struct mu_buf *ret);
+void mu_certs_to_pem(const struct mu_certs *list, struct mu_buf *ret);
 void mu_cert_to_der(const struct mu_cert *cert, struct mu_buf *ret);
 
 /* What other code asks most; mu_cert_info (info.h) has all the rest. */
@@ -81,8 +82,9 @@ char *mu_cert_key_sha256(const struct mu_cert *cert, char ret[MU_SHA256_LEN]);
 /* Does it name `issuer` as its issuer, and does that one's key verify it? */
 bool mu_cert_is_signed_by(const struct mu_cert *cert, const struct mu_cert *issuer);
 
-/* Do both have the same subject, as verifiers compare names? */
+/* Have both the same subject? And the same public key? */
 bool mu_cert_same_subject(const struct mu_cert *a, const struct mu_cert *b);
+bool mu_cert_same_key(const struct mu_cert *a, const struct mu_cert *b);
 
 /* Its public key, given. Fails with MU_E_DAMAGED when there is none that can be read. */
 MU_CHECK int mu_cert_key(const struct mu_cert *cert, struct mu_key **ret, struct mu_error *err);

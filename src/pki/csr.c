@@ -65,13 +65,9 @@ static int add_san(X509_REQ *req, const GENERAL_NAMES *san)
     return ok;
 }
 
-int mu_csr_make(const struct mu_key *key, const struct mu_names *names, struct mu_csr **ret,
-                struct mu_error *err)
+static int make(const struct mu_key *key, const X509_NAME *subject, const GENERAL_NAMES *san,
+                struct mu_csr **ret, struct mu_error *err)
 {
-    MU_AUTO(X509_NAME) subject = NULL;
-    MU_AUTO(GENERAL_NAMES) san = NULL;
-    if (mu_names_to_x509(names, &subject, &san, err) != 0)
-        return -1;
     MU_AUTO(X509_REQ) req = X509_REQ_new();
     if (req == NULL || X509_REQ_set_version(req, X509_REQ_VERSION_1) != 1 ||
         X509_REQ_set_subject_name(req, subject) != 1 || !add_san(req, san) ||
@@ -81,6 +77,20 @@ int mu_csr_make(const struct mu_key *key, const struct mu_names *names, struct m
     return mu_csr_wrap(mu_take(&req), ret, err);
 }
 
+int mu_csr_make(const struct mu_key *key, const struct mu_names *names, struct mu_csr **ret,
+                struct mu_error *err)
+{
+    MU_AUTO(X509_NAME) subject = NULL;
+    MU_AUTO(GENERAL_NAMES) san = NULL;
+    return mu_names_to_x509(names, &subject, &san, err) != 0 ? -1
+                                                             : make(key, subject, san, ret, err);
+}
+
+int mu_csr_make_like(const struct mu_key *key, const struct mu_cert *cert, struct mu_csr **ret,
+                     struct mu_error *err)
+{
+    return make(key, X509_get_subject_name(mu_cert_x509(cert)), NULL, ret, err);
+}
 /* --- Looking into it --- */
 
 int mu_csr_load(const char *path, struct mu_csr **ret, struct mu_error *err)
@@ -133,6 +143,13 @@ int mu_csr_names(const struct mu_csr *csr, struct mu_names *ret, struct mu_error
     MU_AUTO(GENERAL_NAMES) san = X509V3_get_d2i(extensions, NID_subject_alt_name, NULL, NULL);
     sk_X509_EXTENSION_pop_free(extensions, X509_EXTENSION_free);
     return mu_names_from_x509(X509_REQ_get_subject_name(mu_csr_x509(csr)), san, ret, err);
+}
+
+char *mu_csr_label(const struct mu_csr *csr, char ret[MU_CERT_LABEL_LEN])
+{
+    const X509_NAME *subject = X509_REQ_get_subject_name(mu_csr_x509(csr));
+    ret[0] = '\0';
+    return X509_NAME_entry_count(subject) == 0 ? ret : mu_name_label(subject, ret);
 }
 
 int mu_csr_key(const struct mu_csr *csr, struct mu_key **ret, struct mu_error *err)

@@ -8,6 +8,7 @@
 
 #include "base/buf.h"
 #include "base/error.h"
+#include "pki/cert.h"
 #include "pki/key.h"
 #include "pki/name.h"
 
@@ -19,6 +20,10 @@ MU_AUTO_DEFINE_STRUCT(mu_csr, mu_csr_free)
 /* A request for `names`, signed by `key`: subject CN and subjectAltName, nothing else. */
 MU_CHECK int mu_csr_make(const struct mu_key *key, const struct mu_names *names,
                          struct mu_csr **ret, struct mu_error *err);
+
+/* A request for a CA that has a certificate already: its whole subject, and nothing else. */
+MU_CHECK int mu_csr_make_like(const struct mu_key *key, const struct mu_cert *cert,
+                              struct mu_csr **ret, struct mu_error *err);
 
 /* The one request in `path` (PEM or DER, "-" for standard input). Fails as mu_key_load() does. */
 MU_CHECK int mu_csr_load(const char *path, struct mu_csr **ret, struct mu_error *err);
@@ -33,6 +38,9 @@ MU_CHECK int mu_csr_verified_key(const struct mu_csr *csr, struct mu_key **ret,
 /* Its names: CN and SANs. Names of kinds that we do not issue (otherName, directoryName, ...), and bytes
  * that cannot stand in such a name (NUL, control characters), fail with MU_E_NAME: never dropped in silence. */
 MU_CHECK int mu_csr_names(const struct mu_csr *csr, struct mu_names *ret, struct mu_error *err);
+
+/* The subject as people name it: CN, else the whole subject; printable. "" when there is none. Returns `ret`. */
+char *mu_csr_label(const struct mu_csr *csr, char ret[MU_CERT_LABEL_LEN]);
 
 /* Its public key, given. Fails with MU_E_DAMAGED when there is none that can be read. */
 MU_CHECK int mu_csr_key(const struct mu_csr *csr, struct mu_key **ret, struct mu_error *err);

@@ -37,14 +37,15 @@ static int set_dates(X509 *x, time_t not_before, time_t not_after)
            ASN1_TIME_set(X509_getm_notAfter(x), not_after) != NULL;
 }
 
-static int add_basic_constraints(X509 *x, bool is_ca)
+static int add_basic_constraints(X509 *x, bool is_ca, int path_length)
 {
     BASIC_CONSTRAINTS *constraints = BASIC_CONSTRAINTS_new();
     int ok = constraints != NULL;
     if (ok && is_ca) {
         constraints->ca = 0xff;
         constraints->pathlen = ASN1_INTEGER_new();
-        ok = constraints->pathlen != NULL && ASN1_INTEGER_set(constraints->pathlen, 0) == 1;
+        ok = constraints->pathlen != NULL &&
+             ASN1_INTEGER_set(constraints->pathlen, path_length) == 1;
     }
     ok = ok && X509_add1_ext_i2d(x, NID_basic_constraints, constraints, 1, X509V3_ADD_DEFAULT) == 1;
     BASIC_CONSTRAINTS_free(constraints);
@@ -115,12 +116,13 @@ static int add_issuer_key_id(X509 *x, X509 *issuer)
     return ok;
 }
 
-static int add_extensions(X509 *x, X509 *issuer, enum mu_profile profile, const struct mu_key *key,
-                          const GENERAL_NAMES *san)
+static int add_extensions(X509 *x, X509 *issuer, enum mu_profile profile, int path_length,
+                          const struct mu_key *key, const GENERAL_NAMES *san)
 {
     bool rsa = EVP_PKEY_is_a(mu_key_evp(key), "RSA") == 1;
     bool subject_is_empty = X509_NAME_entry_count(X509_get_subject_name(x)) == 0;
-    return add_basic_constraints(x, profile == MU_PROFILE_CA) && add_usages(x, profile, rsa) &&
+    return add_basic_constraints(x, profile == MU_PROFILE_CA, path_length) &&
+           add_usages(x, profile, rsa) &&
            (san == NULL || X509_add1_ext_i2d(x, NID_subject_alt_name, (void *)san, subject_is_empty,
                                              X509V3_ADD_DEFAULT) == 1) &&
            add_subject_key_id(x) && add_issuer_key_id(x, issuer);
@@ -229,11 +231,42 @@ static int check_ca(const struct mu_cert *ca, const struct mu_key *ca_key,
 static int check_names(const struct mu_issue *issue, struct mu_error *err)
 {
     const struct mu_profile_rules *rules = mu_profile_rules(issue->profile);
+    if (issue->profile == MU_PROFILE_CA && issue->names->count > 0)
+        return mu_fail(err, MU_E_PROFILE, "a CA is no host, and has no alternative names");
     if (issue->names->count > 0 || (rules->free_text_name && issue->names->cn != NULL))
         return 0;
     mu_fail(err, MU_E_PROFILE, "a %s certificate needs at least one DNS name or IP address",
             rules->name);
     return mu_hint(err, "add one with --san NAME");
+}
+
+int mu_issue_check_ca(const struct mu_cert *ca, const struct mu_key *ca_key, time_t now,
+                      struct mu_error *err)
+{
+    const struct mu_issue any = {.profile = MU_PROFILE_CA, .now = now};
+    return check_ca(ca, ca_key, &any, err);
+}
+
+/* Path lengths count the CAs below. A CA that gives none has no limit. */
+static int check_path_length(const struct mu_cert *ca, const struct mu_issue *issue,
+                             struct mu_error *err)
+{
+    char label[MU_CERT_LABEL_LEN];
+    long room = X509_get_pathlen(mu_cert_x509(ca));
+    if (issue->profile != MU_PROFILE_CA || room < 0 || issue->below->path_length < room)
+        return 0;
+    mu_cert_label(ca, label);
+    if (room == 0) {
+        mu_fail(err, MU_E_CA_UNFIT,
+                "the CA \"%s\" issues to servers and clients only: its path length is 0, so that no "
+                "CA may stand below it",
+                label);
+        return mu_hint(err, "sign it by a CA that was made with: mutual init --path-length 1");
+    }
+    mu_fail(err, MU_E_CA_UNFIT,
+            "the path length of the CA \"%s\" is %ld, so that one of a CA below it is at most %ld",
+            label, room, room - 1);
+    return mu_hint(err, "ask for less with --path-length");
 }
 
 /* Verifiers take a certificate whose issuer has its own name for a self-signed one. */
@@ -274,6 +307,8 @@ static bool is_constrained(const struct mu_cert *ca, const struct mu_certs *abov
 static int check_constraints(const struct mu_cert *ca, const struct mu_issue *issue,
                              X509_NAME *subject, const GENERAL_NAMES *san, struct mu_error *err)
 {
+    if (issue->profile == MU_PROFILE_CA) /* which has names for people alone */
+        return 0;
     if (is_address(issue->names) && is_constrained(ca, issue->above))
         X509_NAME_ENTRY_free(X509_NAME_delete_entry(subject, 0));
     return mu_constraints_check(ca, issue->above, subject, san, err);
@@ -363,16 +398,27 @@ static int sign(X509 *x, const struct mu_key *key, bool draft)
     return len > 0;
 }
 
+static int make_names(const struct mu_issue *issue, X509_NAME **ret_subject,
+                      GENERAL_NAMES **ret_san, struct mu_error *err)
+{
+    if (issue->profile != MU_PROFILE_CA || issue->below->request == NULL)
+        return mu_names_to_x509(issue->names, ret_subject, ret_san, err);
+    *ret_subject = X509_NAME_dup(X509_REQ_get_subject_name(mu_csr_x509(issue->below->request)));
+    return *ret_subject == NULL ? mu_fail_nomem(err) : 0;
+}
+
 int mu_issue_make(const struct mu_cert *ca, const struct mu_key *ca_key,
                   const struct mu_issue *issue, struct mu_issued *ret, struct mu_error *err)
 {
     char label[MU_CERT_LABEL_LEN];
     X509 *issuer = mu_cert_x509(ca);
+    bool is_ca = issue->profile == MU_PROFILE_CA;
+    const struct mu_constraints *bounds = is_ca ? issue->below->constraints : NULL;
     MU_AUTO(X509_NAME) subject = NULL;
     MU_AUTO(GENERAL_NAMES) san = NULL;
-    if (check_ca(ca, ca_key, issue, err) != 0 || check_subject_key(issue->key, err) != 0 ||
-        check_names(issue, err) != 0 || mu_names_to_x509(issue->names, &subject, &san, err) != 0 ||
-        check_subject(subject, issuer, err) != 0 ||
+    if (check_ca(ca, ca_key, issue, err) != 0 || check_path_length(ca, issue, err) != 0 ||
+        check_subject_key(issue->key, err) != 0 || check_names(issue, err) != 0 ||
+        make_names(issue, &subject, &san, err) != 0 || check_subject(subject, issuer, err) != 0 ||
         check_constraints(ca, issue, subject, san, err) != 0)
         return -1;
 
@@ -383,9 +429,14 @@ int mu_issue_make(const struct mu_cert *ca, const struct mu_key *ca_key,
         X509_set_subject_name(x, subject) != 1 ||
         X509_set_issuer_name(x, X509_get_subject_name(issuer)) != 1 ||
         !set_dates(x, not_before, not_after) || !mu_key_to_x509(issue->key, x) ||
-        !add_extensions(x, issuer, issue->profile, issue->key, san) ||
-        !mu_pointers_add(x, &issue->pointers) || !add_more(x, issue) ||
-        !sign(x, ca_key, issue->draft))
+        !add_extensions(x, issuer, issue->profile, is_ca ? issue->below->path_length : 0,
+                        issue->key, san) ||
+        !mu_pointers_add(x, &issue->pointers) || !add_more(x, issue))
+        return mu_fail_openssl(err, MU_E_CRYPTO, "the CA \"%s\" could not issue",
+                               mu_cert_label(ca, label));
+    if (bounds != NULL && bounds->count > 0 && mu_constraints_to_x509(bounds, x, err) != 0)
+        return -1;
+    if (!sign(x, ca_key, issue->draft))
         return mu_fail_openssl(err, MU_E_CRYPTO, "the CA \"%s\" could not sign",
                                mu_cert_label(ca, label));
     return check_made(x, issue, ca, err) != 0 ? -1 : tell(x, san, ret, err);
@@ -399,9 +450,10 @@ int mu_issue_leaf(const struct mu_cert *ca, const struct mu_key *ca_key,
                                                                : mu_issued_cert(&issued, ret, err);
 }
 
-int mu_issue_ca(const struct mu_key *key, const char *name, const unsigned char *serial, time_t now,
-                int64_t lifetime_s, const struct mu_constraints *constraints, struct mu_cert **ret,
-                struct mu_error *err)
+int mu_issue_root(const struct mu_key *key, const char *name, const unsigned char *serial,
+                  time_t now, int64_t lifetime_s, int path_length,
+                  const struct mu_constraints *constraints, struct mu_cert **ret,
+                  struct mu_error *err)
 {
     MU_AUTO_CLEAR(mu_names) names = {0};
     MU_AUTO(X509_NAME) subject = NULL;
@@ -415,7 +467,7 @@ int mu_issue_ca(const struct mu_key *key, const char *name, const unsigned char 
     if (x == NULL || X509_set_version(x, X509_VERSION_3) != 1 || !set_serial(x, serial) ||
         X509_set_subject_name(x, subject) != 1 || X509_set_issuer_name(x, subject) != 1 ||
         !set_dates(x, now - MU_BACKDATE_S, now + lifetime_s) || !mu_key_to_x509(key, x) ||
-        !add_extensions(x, x, MU_PROFILE_CA, key, NULL))
+        !add_extensions(x, x, MU_PROFILE_CA, path_length, key, NULL))
         return mu_fail_openssl(err, MU_E_CRYPTO, "the CA \"%s\" could not be made", name);
     if (constraints != NULL && constraints->count > 0 &&
         mu_constraints_to_x509(constraints, x, err) != 0)
@@ -429,4 +481,83 @@ int mu_issue_ca(const struct mu_key *key, const char *name, const unsigned char 
         return -1;
     *ret = mu_take(&cert);
     return 0;
+}
+
+int mu_issue_ca(const struct mu_key *key, const char *name, const unsigned char *serial, time_t now,
+                int64_t lifetime_s, const struct mu_constraints *constraints, struct mu_cert **ret,
+                struct mu_error *err)
+{
+    return mu_issue_root(key, name, serial, now, lifetime_s, 0, constraints, ret, err);
+}
+
+/* --- Anew --- */
+
+static void drop_extension(X509 *x, int nid)
+{
+    for (int at; (at = X509_get_ext_by_NID(x, nid, -1)) >= 0;)
+        X509_EXTENSION_free(X509_delete_ext(x, at));
+}
+
+/* What depends on the two keys, and what a CA of the time before X.509 v3 lacks. */
+static int renew_extensions(X509 *x, X509 *issuer, const EVP_PKEY *new_key)
+{
+    static const int of_the_old_issuer[] = {NID_authority_key_identifier,
+                                            NID_crl_distribution_points, NID_freshest_crl,
+                                            NID_info_access};
+    for (size_t i = 0; i < MU_COUNT(of_the_old_issuer); i++)
+        drop_extension(x, of_the_old_issuer[i]);
+    if (new_key != NULL)
+        drop_extension(x, NID_subject_key_identifier);
+    return (X509_get_ext_by_NID(x, NID_basic_constraints, -1) >= 0 ||
+            add_basic_constraints(x, true, 0)) &&
+           (X509_get_ext_by_NID(x, NID_key_usage, -1) >= 0 || add_usages(x, MU_PROFILE_CA, false)) &&
+           (X509_get_ext_by_NID(x, NID_subject_key_identifier, -1) >= 0 || add_subject_key_id(x)) &&
+           add_issuer_key_id(x, issuer);
+}
+
+/* The bytes that leave, and whether the issuer's key verifies them. */
+static int finish_again(X509 *built, const struct mu_cert *issuer, struct mu_cert **ret,
+                        struct mu_error *err)
+{
+    MU_AUTO_CLEAR(mu_buf) der = MU_BUF_INIT;
+    MU_AUTO_STRUCT(mu_cert) cert = NULL;
+    mu_cert_to_der((struct mu_cert *)built, &der);
+    if (mu_buf_failed(&der))
+        return mu_fail_nomem(err);
+    if (mu_cert_parse("the certificate that was made", der.data, der.len, &cert, err) != 0)
+        return -1;
+    if (!mu_cert_is_signed_by(cert, issuer == NULL ? cert : issuer) || !mu_cert_is_ca(cert))
+        return mu_fail(err, MU_E_CRYPTO, "the certificate that was made is not what it should be");
+    *ret = mu_take(&cert);
+    return 0;
+}
+
+int mu_issue_again(const struct mu_reissue *how, struct mu_cert **ret, struct mu_error *err)
+{
+    char label[MU_CERT_LABEL_LEN];
+    unsigned char serial[MU_SERIAL_LEN];
+    time_t not_before = how->now - MU_BACKDATE_S, not_after = how->not_after;
+    const struct mu_key *signer = how->issuer == NULL ? how->key : how->issuer_key;
+    EVP_PKEY *new_key = how->key == NULL ? NULL : mu_key_evp(how->key);
+    MU_AUTO(X509) x = X509_dup(mu_cert_x509(how->like));
+    X509 *issuer = how->issuer == NULL ? x : mu_cert_x509(how->issuer);
+    if (x == NULL)
+        return mu_fail_nomem(err);
+    if (mu_serial_make(serial, err) != 0 ||
+        (how->issuer != NULL && mu_cert_match_key(how->issuer, signer, "the issuer's file",
+                                                  "the issuer's key file", err) != 0))
+        return -1;
+    if (how->issuer != NULL) {
+        not_before = later(not_before, mu_cert_not_before(how->issuer));
+        not_after = earlier(not_after, mu_cert_not_after(how->issuer));
+    }
+    if (X509_set_version(x, X509_VERSION_3) != 1 || !set_serial(x, serial) ||
+        X509_set_issuer_name(x, X509_get_subject_name(issuer)) != 1 ||
+        !set_dates(x, not_before, not_after) ||
+        (new_key != NULL && X509_set_pubkey(x, new_key) != 1) ||
+        !renew_extensions(x, issuer, new_key) ||
+        X509_sign(x, mu_key_evp(signer), mu_digest_for(signer)) == 0)
+        return mu_fail_openssl(err, MU_E_CRYPTO, "the CA \"%s\" could not be certified again",
+                               mu_cert_label(how->like, label));
+    return finish_again(x, how->issuer, ret, err);
 }

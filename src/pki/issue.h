@@ -9,6 +9,7 @@
 #include "base/error.h"
 #include "pki/cert.h"
 #include "pki/constraint.h"
+#include "pki/csr.h"
 #include "pki/extension.h"
 #include "pki/key.h"
 #include "pki/name.h"
@@ -36,6 +37,15 @@ struct mu_issue {
     bool draft; /* to be looked at, and worth nothing: see below */
     const struct mu_certs
         *above; /* CAs above the issuer, whose name constraints count too; NULL: none at hand */
+    const struct mu_below *below; /* MU_PROFILE_CA only, for which it must be there */
+};
+
+/* What is special about a CA below another. All borrowed. */
+struct mu_below {
+    int path_length;                          /* how many further CAs may stand below it */
+    const struct mu_constraints *constraints; /* NULL: none of its own */
+    const struct mu_csr
+        *request; /* its whole subject is taken, as a CA's name is; NULL: a CN from the names */
 };
 
 /* A certificate that was made: its bytes, and what they say. All of it owned. */
@@ -62,12 +72,41 @@ MU_CHECK int mu_issue_ca(const struct mu_key *key, const char *name, const unsig
                          time_t now, int64_t lifetime_s, const struct mu_constraints *constraints,
                          struct mu_cert **ret, struct mu_error *err);
 
+/* The same for a CA below which `path_length` others may stand. */
+MU_CHECK int mu_issue_root(const struct mu_key *key, const char *name, const unsigned char *serial,
+                           time_t now, int64_t lifetime_s, int path_length,
+                           const struct mu_constraints *constraints, struct mu_cert **ret,
+                           struct mu_error *err);
+
+/* A CA's certificate that there is, made anew. All borrowed. */
+struct mu_reissue {
+    const struct mu_cert *like; /* subject, path length, constraints and further extensions are its */
+    const struct mu_key *key;   /* another key; NULL: its own */
+    const struct mu_cert *issuer; /* who signs from now on; NULL: it signs itself, with `key` */
+    const struct mu_key *issuer_key;
+    time_t now;
+    time_t not_after; /* cut to the issuer's own end */
+};
+
 /*
- * A leaf certificate, signed and checked against its profile; `ret` was MU_ISSUED_INIT. A draft passes the same checks and looks the same, but
+ * Certify a CA again: by another issuer (a cross-certificate, where that one is a root), or with another key. What
+ * told where to find its old issuer's lists is left out. One of the time before X.509 v3 gets what a CA has to have.
+ * Fails with MU_E_CRYPTO, MU_E_NOMEM, MU_E_KEY_MISMATCH (`issuer_key` is not `issuer`'s).
+ */
+MU_CHECK int mu_issue_again(const struct mu_reissue *how, struct mu_cert **ret,
+                            struct mu_error *err);
+
+/* May this CA issue at `now`, with this key? Fails as mu_issue_leaf() does for its CA. */
+MU_CHECK int mu_issue_check_ca(const struct mu_cert *ca, const struct mu_key *ca_key, time_t now,
+                               struct mu_error *err);
+
+/* * A leaf certificate, or with MU_PROFILE_CA one of a CA below this one, signed and checked against its profile; `ret` was
+ * MU_ISSUED_INIT. A draft passes the same checks and looks the same, but
  * is signed by a key that is made for it and thrown away: nobody has that key, and nobody trusts it.
  * Fails with MU_E_CA_EXPIRED, MU_E_CLOCK (`now` is before `ca`'s own beginning), MU_E_CA_UNFIT (`ca` is no CA, may
  * not sign certificates or not of this profile, or has a weak key), MU_E_KEY_MISMATCH (`ca_key` is not `ca`'s),
  * MU_E_PROFILE (the names do not fit the profile or are the CA's own; the key is weak, unsound or of no use in TLS),
+ * MU_E_CA_UNFIT, too, for a CA below one whose path length leaves no room for it;
  * MU_E_CONSTRAINT (a name is outside the name constraints of the CA or of one above it), MU_E_CRYPTO.
  */
 MU_CHECK int mu_issue_make(const struct mu_cert *ca, const struct mu_key *ca_key,

@@ -99,7 +99,7 @@ static void write_anew(const uint8_t *data, size_t size)
     MU_AUTO_CLEAR(mu_buf) text = MU_BUF_INIT_SECRET;
     if (mu_bundle_parse("x", data, size, NULL, &bundle, &err) != 0 || bundle.leaf == NULL)
         return;
-    if (mu_bundle_write(&bundle, bundle.leaf->cert, NULL, NULL, &text, &err) != 0 ||
+    if (mu_bundle_write(&bundle, bundle.leaf->cert, NULL, NULL, NULL, &text, &err) != 0 ||
         mu_bundle_parse("x", mu_buf_str(&text), text.len, NULL, &again, &err) != 0 ||
         again.objects.count != bundle.objects.count || again.leaf == NULL)
         abort();

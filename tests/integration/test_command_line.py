@@ -15,7 +15,7 @@ from terminal import answer
 
 COMMANDS = ["init", "issue", "key", "request", "sign", "inspect", "verify", "list", "show", "export", "policy", "renew",
             "revoke", "crl", "audit", "ca", "ocsp", "trust", "health", "backup", "restore", "serve", "get", "demo"]
-GROUPS = {"ca": ["ca passwd"], "ocsp": ["ocsp answer", "ocsp request", "ocsp read"],
+GROUPS = {"ca": ["ca request", "ca install", "ca rollover", "ca passwd"], "ocsp": ["ocsp answer", "ocsp request", "ocsp read"],
           "trust": ["trust install", "trust uninstall", "trust status"]}
 SINGLE = [one for name in COMMANDS for one in GROUPS.get(name, [name])]  # what can be run
 STAYS = ["serve", "get"]  # their examples need a door, on ports that others may hold
@@ -39,6 +39,12 @@ def place(request, mutual, ca, tmp_path):
     mutual("ocsp", "request", "my-client.crt").ok()
     if not request.node.name.endswith("[ocsp answer]"):
         mutual("ocsp", "answer", "my-client.req").ok()
+    if " ca " in f" {request.node.name.partition('[')[2].rstrip(']')} ":
+        root, online = tmp_path / "root", tmp_path / "online"
+        mutual("init", "Root", "--path-length", 1, home=root).ok()
+        if "request" not in request.node.name:
+            mutual("ca", "request", "Example CA", "--out", "online.csr", home=online).ok()
+            mutual("sign", "online.csr", "--profile", "ca", home=root).ok()
     (tmp_path / "policy.yaml").write_text("server:\n  longest_lifetime: 2y\n")
     return tmp_path
 

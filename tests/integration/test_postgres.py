@@ -118,6 +118,20 @@ def test_backups_while_others_issue_are_as_of_one_moment(mutual, busy, tmp_path)
         mutual("audit", "verify", home=tmp_path / f"home{n}").ok()
 
 
+def test_a_rollover_is_counted_there_too(mutual, home, database):
+    mutual("init", "--store", database, "--issuing").ok()
+    for name in ("before", "renewed"):
+        mutual("issue", "server", name).ok()
+    mutual("ca", "rollover", "start").ok()
+    mutual("renew", "renewed.crt", "--force").ok()
+    state = mutual("ca", "rollover", "status", "--json").ok().json()
+    assert (state["in_use"], state["moved"], state["names"]) == (1, 1, ["before"])
+    mutual("ca", "rollover", "finish").refused("before")
+    mutual("revoke", "before").ok()
+    mutual("ca", "rollover", "finish").ok()
+    mutual("audit", "verify").ok()
+
+
 def test_an_authority_on_postgresql_does_all_that_one_on_a_file_does(mutual, home, database, tmp_path):
     said = mutual("init", "--store", database).ok().stdout
     assert database in said

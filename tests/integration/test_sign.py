@@ -220,7 +220,7 @@ def test_a_file_that_is_no_request_is_told_for_what_it_is(mutual, openssl_ca, tm
     (["sign", "my.csr", "--cacert", "ca.key", "--cakey", "ca.key"], 1, "ca.key"),
     (["sign", "my.csr", "--cacert", "my.csr", "--cakey", "ca.key"], 1, "my.csr"),
     (["sign", "my.csr", "--cacert", "none", "--cakey", "ca.key"], 1, "none"),
-    (["sign", "my.csr", "--profile", "ca"], 2, "server, client or peer"),
+    (["sign", "my.csr", "--profile", "root"], 2, "server, client or peer"),
     (["sign", "my.csr", "--profile", ""], 2, "server, client or peer"),
     (["sign", "my.csr", "--out", ""], 1, "hint: "),
     (["sign", "my.csr"], 1, "there is no CA in"),

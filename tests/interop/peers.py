@@ -83,6 +83,21 @@ def free_port():
 REQUEST = "GET / HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n"
 
 
+def blocks(path):
+    """The certificates of a file, one after the other."""
+    return ["-----BEGIN CERT" + rest for rest in path.read_text().split("-----BEGIN CERT")[1:]]
+
+
+def chain_option(files, directory):
+    """openssl takes only the first certificate of the file that it is given with -cert."""
+    behind = blocks(files.cert)[1:]
+    if not behind:
+        return []
+    out = directory / f"{files.cert.stem}-{random.getrandbits(48):x}.chain"
+    out.write_text("".join(behind))
+    return ["-cert_chain", out]
+
+
 def pkcs12(files, directory):
     """Certificate and key as a PKCS#12 file, as Java and NSS want them."""
     out = directory / f"{files.cert.stem}-{random.getrandbits(48):x}.p12"
@@ -98,7 +113,8 @@ def nss_database(files, directory):
     database.mkdir()
     (database / "passphrase").write_text("\n")
     run(certutil, "-N", "-d", f"sql:{database}", "--empty-password")
-    run(certutil, "-A", "-d", f"sql:{database}", "-n", "the-ca", "-t", "CT,,", "-a", "-i", files.ca)
+    for i, root in enumerate(blocks(files.ca)):
+        run(certutil, "-A", "-d", f"sql:{database}", "-n", f"the-ca-{i}", "-t", "CT,,", "-a", input=root)
     if files.cert is not None:
         run(need("pk12util"), "-i", pkcs12(files, directory), "-d", f"sql:{database}", "-K", "", "-W", PASSPHRASE)
     return database
@@ -180,7 +196,7 @@ class Client:
 
 class OpensslClient(Client):
     def fetch(self, port, version, files, count=1):
-        own = ["-cert", files.cert, "-key", files.key] if files.cert else []
+        own = ["-cert", files.cert, "-key", files.key, *chain_option(files, self.directory)] if files.cert else []
         argv = [need("openssl"), "s_client", "-connect", f"127.0.0.1:{port}", "-servername", "localhost", "-quiet",
                 "-CAfile", files.ca, "-verify_return_error", "-verify_hostname", "localhost",
                 f"-tls{version.replace('.', '_')}", *own]
@@ -350,7 +366,7 @@ class OpensslServer(Server):
     def argv(self):
         return [need("openssl"), "s_server", "-accept", "127.0.0.1:0", "-cert", self.files.cert, "-key", self.files.key,
                 "-CAfile", self.files.ca, "-Verify", "3", "-verify_return_error", "-www",
-                f"-tls{self.version.replace('.', '_')}"]
+                f"-tls{self.version.replace('.', '_')}", *chain_option(self.files, self.directory)]
 
 
 class GnutlsServer(Server):

@@ -470,6 +470,110 @@ static void a_key_that_others_could_break_is_refused(void **state)
     assert_refused(f, MU_PROFILE_SERVER, MU_E_PROFILE, "not a sound one");
 }
 
+static const struct mu_cert_info *told(struct fixture *f)
+{
+    assert_int_equal(mu_cert_info_read(f->cert, NOW, &f->info, &f->err), 0);
+    return &f->info;
+}
+
+/* The CA that is to be below, named "Issuing CA", as an order; `below` is used as long as the order is. */
+static struct mu_issue order_below(struct fixture *f, const struct mu_below *below)
+{
+    struct mu_issue order = {
+        .profile = MU_PROFILE_CA,
+        .key = f->key,
+        .names = &f->names,
+        .now = NOW,
+        .lifetime_s = 3650 * DAY,
+        .below = below,
+    };
+    mu_names_clear(&f->names);
+    assert_int_equal(mu_names_set_cn(&f->names, "Issuing CA", &f->err), 0);
+    assert_int_equal(mu_serial_make(order.serial, &f->err), 0);
+    return order;
+}
+
+static void replace_root(struct fixture *f, int path_length)
+{
+    unsigned char serial[MU_SERIAL_LEN];
+    mu_cert_free(mu_take(&f->ca));
+    assert_int_equal(mu_serial_make(serial, &f->err), 0);
+    assert_int_equal(mu_issue_root(f->ca_key, "Home CA", serial, NOW, 365 * DAY, path_length, NULL,
+                                   &f->ca, &f->err),
+                     0);
+}
+
+static void a_ca_below_another_is_bound_by_path_length_and_end(void **state)
+{
+    struct fixture *f = *state;
+    const struct mu_below below = {.path_length = 1}, deepest = {.path_length = 2};
+    struct mu_issue order = order_below(f, &below);
+    assert_int_equal(mu_issue_leaf(f->ca, f->ca_key, &order, &f->cert, &f->err), -1);
+    assert_int_equal(f->err.code, MU_E_CA_UNFIT);
+    assert_non_null(strstr(f->err.what, "path length is 0"));
+    assert_non_null(strstr(f->err.hint, "--path-length 1"));
+    replace_root(f, 2);
+    order.below = &deepest;
+    assert_int_equal(mu_issue_leaf(f->ca, f->ca_key, &order, &f->cert, &f->err), -1);
+    assert_non_null(strstr(f->err.what, "at most 1"));
+    order.below = &below;
+    assert_int_equal(mu_issue_leaf(f->ca, f->ca_key, &order, &f->cert, &f->err), 0);
+    assert_int_equal(X509_get_pathlen(mu_cert_x509(f->cert)), 1);
+    assert_true(mu_cert_is_ca(f->cert) && mu_cert_is_signed_by(f->cert, f->ca));
+    assert_int_equal(mu_cert_not_after(f->cert), mu_cert_not_after(f->ca));
+    assert_null(told(f)->problems.at);
+}
+
+static void a_ca_below_another_may_be_bound_to_names(void **state)
+{
+    struct fixture *f = *state;
+    MU_AUTO_CLEAR(mu_constraints) bounds = {0};
+    assert_int_equal(mu_constraints_add(&bounds, false, "DNS:internal.example", &f->err), 0);
+    const struct mu_below below = {.constraints = &bounds};
+    replace_root(f, 1);
+    struct mu_issue order = order_below(f, &below);
+    assert_int_equal(mu_issue_leaf(f->ca, f->ca_key, &order, &f->cert, &f->err), 0);
+    assert_string_equal(told(f)->permitted.at[0], "DNS:internal.example");
+}
+
+static void two_roots_can_certify_each_other(void **state)
+{
+    struct fixture *f = *state;
+    MU_AUTO_STRUCT(mu_cert) fresh = NULL;
+    MU_AUTO_STRUCT(mu_cert) crossed = NULL;
+    MU_AUTO_STRUCT(mu_cert) strange = NULL;
+    struct mu_reissue anew = {.like = f->ca, .key = f->key, .now = NOW, .not_after = NOW + 700 * DAY};
+    assert_int_equal(mu_issue_again(&anew, &fresh, &f->err), 0);
+    assert_true(mu_cert_is_signed_by(fresh, fresh));
+    assert_int_equal(mu_cert_not_after(fresh), NOW + 700 * DAY);
+    struct mu_reissue cross = {.like = fresh,
+                               .issuer = f->ca,
+                               .issuer_key = f->ca_key,
+                               .now = NOW,
+                               .not_after = NOW + 700 * DAY};
+    assert_int_equal(mu_issue_again(&cross, &crossed, &f->err), 0);
+    assert_true(mu_cert_is_signed_by(crossed, f->ca) && !mu_cert_is_signed_by(crossed, crossed));
+    assert_int_equal(mu_cert_not_after(crossed), mu_cert_not_after(f->ca));
+    assert_int_equal(X509_get_pathlen(mu_cert_x509(crossed)), 0);
+    assert_int_equal(ASN1_OCTET_STRING_cmp(X509_get0_authority_key_id(mu_cert_x509(crossed)),
+                                           X509_get0_subject_key_id(mu_cert_x509(f->ca))),
+                     0);
+    cross.issuer_key = f->key;
+    assert_int_equal(mu_issue_again(&cross, &strange, &f->err), -1);
+    assert_int_equal(f->err.code, MU_E_KEY_MISMATCH);
+}
+
+static void a_ca_of_the_time_before_x509_v3_becomes_one_of_today(void **state)
+{
+    struct fixture *f = *state;
+    MU_AUTO_STRUCT(mu_cert) old =
+        make_by_hand(&(struct hand_made){.v1 = true, .cn = "Old CA"}, f->ca_key, NULL, f->ca_key);
+    struct mu_reissue anew = {.like = old, .key = f->key, .now = NOW, .not_after = NOW + 700 * DAY};
+    assert_int_equal(mu_issue_again(&anew, &f->cert, &f->err), 0);
+    assert_null(told(f)->problems.at);
+    assert_int_equal(mu_profile_check(MU_PROFILE_CA, f->cert, f->cert, &f->err), 0);
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
 
 int main(void)
@@ -502,6 +606,10 @@ int main(void)
         TEST(a_server_without_a_name_is_refused),
         TEST(weak_keys_and_keys_that_tls_cannot_use_are_refused),
         TEST(a_key_that_others_could_break_is_refused),
+        TEST(a_ca_below_another_is_bound_by_path_length_and_end),
+        TEST(a_ca_below_another_may_be_bound_to_names),
+        TEST(two_roots_can_certify_each_other),
+        TEST(a_ca_of_the_time_before_x509_v3_becomes_one_of_today),
     };
     return cmocka_run_group_tests_name("issue", tests, NULL, NULL);
 }
