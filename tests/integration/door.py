@@ -23,6 +23,7 @@ class Door:
         self.process = subprocess.Popen(
             [*prefix, binary, "serve", *listen, *map(str, options)], cwd=cwd, env=env, text=True,
             stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE, **popen)
+        self.told = False
         self.lines = queue.Queue()
         self.log = []
         self._reader = threading.Thread(target=self._read, daemon=True)
@@ -51,11 +52,12 @@ class Door:
                 return line
 
     def signal(self, number=signal.SIGTERM):
+        self.told = True
         self.process.send_signal(number)
 
     def stop(self):
-        """Ask it to end, and say how it did."""
-        if self.process.poll() is None:
+        """Ask it to end, unless it has been asked (a second signal would end it at once), and say how it did."""
+        if self.process.poll() is None and not self.told:
             self.signal()
         code = self.process.wait(WAIT)
         self._reader.join(WAIT)
