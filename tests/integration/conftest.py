@@ -2,6 +2,7 @@
 import json
 import os
 import pathlib
+import shutil
 import subprocess
 
 import pytest
@@ -95,8 +96,30 @@ def mutual(home, tmp_path):
     return Mutual(home, tmp_path)
 
 
-@pytest.fixture
-def ca(mutual, home):
-    """The home of a fresh CA, `my-ca`: the one that `mutual` uses unless told otherwise."""
+@pytest.fixture(scope="session")
+def model(tmp_path_factory):
+    """What most tests begin with, made once and copied for each: `home` is a fresh CA's, `more` the same one's when it
+    has issued what lies in `files`."""
+    directory = tmp_path_factory.mktemp("model")
+    (directory / "files").mkdir()
+    mutual = Mutual(directory / "more", directory / "files")
     mutual("init").ok()
+    shutil.copytree(directory / "more", directory / "home")
+    mutual("issue", "server", "localhost").ok()
+    mutual("issue", "client", "my-client").ok()
+    return directory
+
+
+@pytest.fixture
+def ca(mutual, home, model):
+    """The home of a fresh CA, `my-ca`: the one that `mutual` uses unless told otherwise."""
+    shutil.copytree(model / "home", home)
     return home
+
+
+@pytest.fixture
+def place(ca, model, tmp_path):
+    """A directory with a server's and a client's certificate from that CA: localhost and my-client."""
+    shutil.copytree(model / "more", ca, dirs_exist_ok=True)
+    shutil.copytree(model / "files", tmp_path, dirs_exist_ok=True)
+    return tmp_path

@@ -16,13 +16,6 @@ MIB = 1024 * 1024
 
 
 @pytest.fixture
-def place(ca, mutual, tmp_path):
-    mutual("issue", "server", "localhost").ok()
-    mutual("issue", "client", "my-client").ok()
-    return tmp_path
-
-
-@pytest.fixture
 def ctx(ca, place):
     return context(ca / "ca.crt", place / "my-client.crt", place / "my-client.key")
 

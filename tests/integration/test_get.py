@@ -13,13 +13,6 @@ from made import files
 
 
 @pytest.fixture
-def place(ca, mutual, tmp_path):
-    mutual("issue", "server", "localhost").ok()
-    mutual("issue", "client", "my-client").ok()
-    return tmp_path
-
-
-@pytest.fixture
 def door(ca, place):
     with Door(place, home=ca) as door:
         yield door

@@ -15,14 +15,6 @@ GET = b"GET / HTTP/1.1\r\nHost: localhost\r\n\r\n"
 
 
 @pytest.fixture
-def place(ca, mutual, tmp_path):
-    """A directory with a server's and a client's certificate from one CA."""
-    mutual("issue", "server", "localhost", cwd=tmp_path).ok()
-    mutual("issue", "client", "my-client", cwd=tmp_path).ok()
-    return tmp_path
-
-
-@pytest.fixture
 def client(ca, place):
     return context(ca / "ca.crt", place / "my-client.crt", place / "my-client.key")
 

@@ -11,13 +11,6 @@ from door import WAIT, Door, Wire, ask, context, read_all
 GET = "GET / HTTP/1.1\r\nHost: localhost\r\n\r\n"
 
 
-@pytest.fixture
-def place(ca, mutual, tmp_path):
-    mutual("issue", "server", "localhost").ok()
-    mutual("issue", "client", "my-client").ok()
-    return tmp_path
-
-
 def greeted(ca, place, path):
     """A client gets in through the socket at `path`."""
     ctx = context(ca / "ca.crt", place / "my-client.crt", place / "my-client.key")

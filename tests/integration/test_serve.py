@@ -19,14 +19,6 @@ GET_CLOSE = "GET / HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n"
 
 
 @pytest.fixture
-def place(ca, mutual, tmp_path):
-    """A directory with a server's and a client's certificate from one CA."""
-    mutual("issue", "server", "localhost", cwd=tmp_path).ok()
-    mutual("issue", "client", "my-client", cwd=tmp_path).ok()
-    return tmp_path
-
-
-@pytest.fixture
 def door(ca, place):
     with Door(place, "--workers", "2", home=ca) as door:
         yield door

@@ -11,13 +11,6 @@ GET = "GET / HTTP/1.1\r\nHost: localhost\r\n\r\n"
 
 
 @pytest.fixture
-def place(ca, mutual, tmp_path):
-    mutual("issue", "server", "localhost").ok()
-    mutual("issue", "client", "my-client").ok()
-    return tmp_path
-
-
-@pytest.fixture
 def ctx(ca, place):
     return context(ca / "ca.crt", place / "my-client.crt", place / "my-client.key")
 

@@ -10,7 +10,7 @@ import pytest
 HERE = pathlib.Path(__file__).resolve().parent
 sys.path[:0] = [str(HERE.parent / "integration"), str(HERE)]  # in this order: both have a conftest
 
-from conftest import Mutual, ca, home, mutual  # noqa: E402, F401  (the last three are fixtures)
+from conftest import Mutual, ca, home, model, mutual  # noqa: E402, F401  (the last four are fixtures)
 from door import Door  # noqa: E402
 from peers import CLIENTS, SERVERS, Files, Workshop, need, run  # noqa: E402
 
