@@ -226,7 +226,7 @@ def test_two_nodes_at_once_take_no_number_twice_and_lose_no_revocation(mutual, n
 def test_whatever_is_killed_what_was_handed_out_is_on_record(mutual, nodes, server, database, tmp_path):
     """Each node, and in the middle the database itself, dies at some moment or other."""
     chance = random.Random(4)
-    for turn in range(24):
+    for turn in range(16):
         if turn % 8 == 5:
             server.kill()
             server.start()

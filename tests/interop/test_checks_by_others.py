@@ -96,7 +96,9 @@ class Made:
             pytest.skip(f"{judge} knows no {self.key_type} everywhere yet")
 
 
-@pytest.fixture(scope="module", params=[*CA_TYPES, "bound"])
+# What each has made is made once: its tests stay together, in one of the processes that share the work.
+@pytest.fixture(scope="module", params=[
+    pytest.param(name, marks=pytest.mark.xdist_group(f"checks-{name}")) for name in [*CA_TYPES, "bound"]])
 def made(request, tmp_path_factory):
     directory = tmp_path_factory.mktemp(request.param)
     if request.param != "bound":
