@@ -290,11 +290,12 @@ json_t *mu_trusting_json(const struct mu_trusting *trusting)
 
 /* --- Changes --- */
 
-/* Firefox's "primary password" is one. */
+/* Firefox's "primary password" is one. Without a terminal to ask on, certutil goes on without it, or tries an empty one. */
 static bool needs_password(const struct mu_standing *standing)
 {
     return standing->store->kind == MU_TRUST_NSS &&
-           strstr(standing->failure.cause, "BAD_PASSWORD") != NULL;
+           (strstr(standing->failure.cause, "BAD_PASSWORD") != NULL ||
+            strstr(standing->failure.cause, "TOKEN_NOT_LOGGED_IN") != NULL);
 }
 
 bool mu_standing_change(const struct mu_trusting *trusting, struct mu_standing *standing,
