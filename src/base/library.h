@@ -12,10 +12,13 @@
  *     static struct { LIBCURL(MU_LIBRARY_FIELD) } libcurl;
  *     #define SYMBOL(field, function) {#function, &libcurl.field},
  *     static const struct mu_symbol symbols[] = {LIBCURL(SYMBOL)};
+ *     static struct mu_library library = {.soname = "libcurl.so.4", ..., .lock = PTHREAD_MUTEX_INITIALIZER};
  *
  * The types are those of the library's own header.
  */
 
+#include <pthread.h>
+#include <stdbool.h>
 #include <stddef.h>
 
 #include "base/error.h"
@@ -28,11 +31,18 @@ struct mu_symbol {
 
 #define MU_LIBRARY_FIELD(field, function) __typeof__(function) *field;
 
-/*
- * Load the library `soname` and set the addresses. It stays loaded; to load it again does no harm. Not for two threads
- * at once. Fails with MU_E_UNSUPPORTED if it is not installed or lacks a function; `package` is what to install.
- */
-MU_CHECK int mu_library_load(const char *soname, const char *package,
-                             const struct mu_symbol *symbols, size_t count, struct mu_error *err);
+struct mu_library {
+    const char *soname;
+    const char *package; /* of Debian: what to install */
+    const struct mu_symbol *symbols;
+    size_t count;
+    void (*begin)(void); /* called once, as soon as it is loaded; NULL: nothing is to be done */
+    pthread_mutex_t lock;
+    bool loaded;
+};
+
+/* Load it and set the addresses, unless that has been done; it stays loaded. For several threads. Fails with
+ * MU_E_UNSUPPORTED if it is not installed or lacks a function. */
+MU_CHECK int mu_library_need(struct mu_library *library, struct mu_error *err);
 
 #endif

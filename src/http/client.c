@@ -1,7 +1,6 @@
 #include "http/client.h"
 
 #include <curl/curl.h>
-#include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -24,9 +23,6 @@ struct transfer {
 
 /* --- libcurl --- */
 
-/* The name of its binary interface, which has been this one since 2006. */
-#define LIBCURL_SONAME "libcurl.so.4"
-
 #define LIBCURL(F)                                                                                 \
     F(easy_cleanup, curl_easy_cleanup)                                                             \
     F(easy_getinfo, curl_easy_getinfo)                                                             \
@@ -47,26 +43,19 @@ static struct {
     LIBCURL(MU_LIBRARY_FIELD)
 } libcurl;
 
-static struct mu_error load_error = MU_ERROR_INIT;
-
-static void load_libcurl(void)
+static void begin_curl(void)
 {
+    libcurl.global_init(CURL_GLOBAL_DEFAULT);
+}
+
 #define SYMBOL(field, function) {#function, &libcurl.field},
-    static const struct mu_symbol symbols[] = {LIBCURL(SYMBOL)};
-#undef SYMBOL
-    if (mu_library_load(LIBCURL_SONAME, "libcurl4", symbols, MU_COUNT(symbols), &load_error) == 0)
-        libcurl.global_init(CURL_GLOBAL_DEFAULT);
-}
-
-static int need_libcurl(struct mu_error *err)
-{
-    static pthread_once_t once = PTHREAD_ONCE_INIT;
-    pthread_once(&once, load_libcurl);
-    if (load_error.code == MU_OK)
-        return 0;
-    *err = load_error;
-    return -1;
-}
+static const struct mu_symbol symbols[] = {LIBCURL(SYMBOL)};
+static struct mu_library library = {.soname = "libcurl.so.4", /* its binary interface since 2006 */
+                                    .package = "libcurl4",
+                                    .symbols = symbols,
+                                    .count = MU_COUNT(symbols),
+                                    .begin = begin_curl,
+                                    .lock = PTHREAD_MUTEX_INITIALIZER};
 
 static void free_curl(CURL *curl)
 {
@@ -98,7 +87,7 @@ char *mu_url_shown(const char *url, char ret[MU_URL_SHOWN_LEN])
 
 int mu_url_host(const char *url, char *ret, size_t cap, struct mu_error *err)
 {
-    if (need_libcurl(err) != 0)
+    if (mu_library_need(&library, err) != 0)
         return -1;
     MU_AUTO(CURLU) parsed = libcurl.url();
     char *scheme = NULL, *host = NULL;

@@ -22,6 +22,12 @@ static struct {
 } libp11;
 #define SYMBOL(field, function) {#function, &libp11.field},
 static const struct mu_symbol symbols[] = {LIBP11(SYMBOL)};
+static struct mu_library library = {.soname = "libp11.so.3",
+                                    .package = OPENSSL_VERSION_PREREQ(3, 2) ? "pkcs11-provider"
+                                                                            : "libp11-3",
+                                    .symbols = symbols,
+                                    .count = MU_COUNT(symbols),
+                                    .lock = PTHREAD_MUTEX_INITIALIZER};
 
 /* The modules in use. A key needs its module until the process ends, so they stay. */
 enum { MODULES_MAX = 8 };
@@ -78,12 +84,11 @@ static bool key_fits(const PKCS11_KEY *key, const struct mu_token_place *place)
 
 int mu_token_evp_libp11(const struct mu_token_place *place, EVP_PKEY **ret, struct mu_error *err)
 {
-    const char *package = OPENSSL_VERSION_PREREQ(3, 2) ? "pkcs11-provider" : "libp11-3";
     size_t module;
     PKCS11_SLOT *slot = NULL;
     PKCS11_KEY *keys = NULL;
     unsigned count = 0;
-    if (mu_library_load("libp11.so.3", package, symbols, MU_COUNT(symbols), err) != 0)
+    if (mu_library_need(&library, err) != 0)
         return -1;
     if (place->edwards) {
         mu_fail(err, MU_E_UNSUPPORTED, "libp11 knows no Ed25519 keys in a token");

@@ -2,7 +2,6 @@
 
 #include <endian.h>
 #include <libpq-fe.h>
-#include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -22,9 +21,6 @@ enum {
     CONNECT_TIMEOUT_S = 15,
     SET_UP_TRIES = 10,
 };
-
-/* The name of its client library's binary interface, which has been this one since 2005. */
-#define LIBPQ_SONAME "libpq.so.5"
 
 /* Types that pg_type.h of the server's sources numbers for good. */
 enum { TYPE_BYTES = 17, TYPE_INT8 = 20, TYPE_INT4 = 23 };
@@ -129,25 +125,13 @@ static struct {
     LIBPQ(MU_LIBRARY_FIELD)
 } libpq;
 
-static struct mu_error load_error = MU_ERROR_INIT;
-
-static void load_libpq(void)
-{
 #define SYMBOL(field, function) {#function, &libpq.field},
-    static const struct mu_symbol symbols[] = {LIBPQ(SYMBOL)};
-#undef SYMBOL
-    (void)!mu_library_load(LIBPQ_SONAME, "libpq5", symbols, MU_COUNT(symbols), &load_error);
-}
-
-static int need_libpq(struct mu_error *err)
-{
-    static pthread_once_t once = PTHREAD_ONCE_INIT;
-    pthread_once(&once, load_libpq);
-    if (load_error.code == MU_OK)
-        return 0;
-    *err = load_error;
-    return -1;
-}
+static const struct mu_symbol symbols[] = {LIBPQ(SYMBOL)};
+static struct mu_library library = {.soname = "libpq.so.5", /* its binary interface since 2005 */
+                                    .package = "libpq5",
+                                    .symbols = symbols,
+                                    .count = MU_COUNT(symbols),
+                                    .lock = PTHREAD_MUTEX_INITIALIZER};
 
 static void clear_result(PGresult *result)
 {
@@ -510,7 +494,7 @@ static bool has_password(const PQconninfoOption *options)
 int mu_store_check_url(const char *url, struct mu_error *err)
 {
     char *fault = NULL;
-    if (need_libpq(err) != 0)
+    if (mu_library_need(&library, err) != 0)
         return -1;
     PQconninfoOption *options = mu_store_is_postgres(url) ? libpq.conninfoParse(url, &fault) : NULL;
     bool readable = options != NULL, secret = readable && has_password(options);
@@ -532,7 +516,7 @@ int mu_store_check_url(const char *url, struct mu_error *err)
 int mu_store_open_postgres(const char *url, enum mu_store_mode mode, struct mu_store **ret,
                            struct mu_error *err)
 {
-    if (need_libpq(err) != 0)
+    if (mu_library_need(&library, err) != 0)
         return -1;
     struct postgres_store *postgres = calloc(1, sizeof *postgres);
     if (postgres == NULL)
