@@ -18,7 +18,7 @@
 enum { SEEN_SLOTS = 4096 };
 
 struct mu_serve_log {
-    bool json, requests;
+    bool json;
     pthread_mutex_t lock; /* on `seen`, and on standard error */
     unsigned char seen[SEEN_SLOTS][32];
 };
@@ -169,8 +169,6 @@ static void on_forwarded(void *arg, const struct mu_forward_event *event)
 {
     struct mu_serve_log *log = arg;
     char when[MU_DATE_LEN], from[MU_ADDRESS_LEN];
-    if (!log->requests && !event->backend_failed)
-        return;
     mu_date_rfc3339(time(NULL), when);
     mu_address_text(event->peer, from);
     if (log->json) {
@@ -198,8 +196,8 @@ void mu_serve_log_attach(struct mu_serve_log *log, bool requests, struct mu_fron
                                                .refused = on_refused,
                                                .admitted = on_admitted,
                                                .trouble = on_trouble};
-    log->requests = requests;
     config->requested = requests ? on_requested : NULL;
     config->forwarded = on_forwarded;
+    config->only_failed = !requests;
     config->arg = log;
 }

@@ -62,7 +62,8 @@ static void report(const struct session *s)
 {
     const struct mu_front_config *config = s->front->config;
     struct mu_who who;
-    if (config->forwarded == NULL)
+    bool failed = mu_str_starts_with(s->end, "backend-");
+    if (config->forwarded == NULL || (config->only_failed && !failed))
         return;
     mu_who_read(mu_conn_client(s->conn), &who);
     struct mu_forward_event event = {
@@ -74,7 +75,6 @@ static void report(const struct session *s)
         .received = s->in.bytes,
         .sent = s->out.bytes,
         .ms = (uint64_t)(mu_backend_now_ms() - s->began_ms),
-        .backend_failed = mu_str_starts_with(s->end, "backend-"),
     };
     config->forwarded(config->arg, &event);
 }
@@ -97,63 +97,6 @@ static enum mu_serve finish(struct session *s, const char *how, bool reset, enum
     mu_stream_free(s->stream, reset);
     s->stream = NULL;
     return result;
-}
-
-/* --- Connecting --- */
-
-static void on_stream(void *arg)
-{
-    struct session *s = arg;
-    mu_conn_wake(s->conn);
-}
-
-static bool choose_backend(struct session *s)
-{
-    const struct mu_backends *backends = s->front->config->backends;
-    leave_backend(s);
-    s->backend = mu_backends_choose(backends, s->tried, mu_backend_now_ms());
-    if (s->backend == NULL)
-        return false;
-    atomic_fetch_add_explicit(&s->backend->open, 1, memory_order_relaxed);
-    s->tried |= UINT64_C(1) << (s->backend - backends->at);
-    s->address = 0;
-    return true;
-}
-
-/* Begin with the next address, of this backend or of another. False: there is none left. */
-static bool try_next(struct session *s)
-{
-    mu_stream_free(s->stream, true);
-    s->stream = NULL;
-    while (s->stream == NULL) {
-        if (s->backend != NULL && s->address == s->backend->address_count)
-            mu_backend_avoid(s->backend, mu_backend_now_ms());
-        if ((s->backend == NULL || s->address == s->backend->address_count) && !choose_backend(s))
-            return false;
-        s->stream = mu_stream_connect(mu_conn_worker(s->conn), &s->backend->addresses[s->address++],
-                                      on_stream, s);
-        if (s->stream == NULL)
-            s->why = errno;
-    }
-    mu_conn_set_deadline(s->conn, s->front->config->deadlines.connect_ms);
-    return true;
-}
-
-/* A client without an answer must not take it for an empty one: it gets a reset. */
-static enum mu_serve connect_on(struct session *s)
-{
-    bool going_on = s->stream != NULL || try_next(s);
-    while (going_on) {
-        switch (mu_stream_connected(s->stream)) {
-        case MU_IO_DONE:
-            s->connected = true;
-            s->why = 0;
-            return MU_SERVE_BOTH;
-        case MU_IO_WANT_WRITE: mu_stream_watch(s->stream, false, true); return MU_SERVE_WAIT;
-        default: s->why = errno; going_on = try_next(s);
-        }
-    }
-    return finish(s, "backend-unreachable", true, MU_SERVE_RESET);
 }
 
 /* --- The two flows --- */
@@ -253,7 +196,8 @@ static enum mu_io pump(struct session *s, struct flow *flow, const struct way *w
         io = write_some(s, way, data, len, &taken);
         if (io == MU_IO_FAILED)
             return io;
-        mu_buf_add(&flow->rest, data + taken, len - taken);
+        if (taken < len) /* or a buffer would be kept for nothing */
+            mu_buf_add(&flow->rest, data + taken, len - taken);
         if (mu_buf_failed(&flow->rest))
             return MU_IO_FAILED;
     }
@@ -292,18 +236,77 @@ static enum mu_serve carry(struct session *s)
            (out == MU_IO_WANT_WRITE ? MU_SERVE_WRITE : MU_SERVE_WAIT);
 }
 
+/* --- Connecting --- */
+
+static void on_stream(void *arg)
+{
+    struct session *s = arg;
+    mu_conn_wake(s->conn);
+}
+
+static bool choose_backend(struct session *s)
+{
+    const struct mu_backends *backends = s->front->config->backends;
+    leave_backend(s);
+    s->backend = mu_backends_choose(backends, s->tried, mu_backend_now_ms());
+    if (s->backend == NULL)
+        return false;
+    atomic_fetch_add_explicit(&s->backend->open, 1, memory_order_relaxed);
+    s->tried |= UINT64_C(1) << (s->backend - backends->at);
+    s->address = 0;
+    return true;
+}
+
+/* Begin with the next address, of this backend or of another. False: there is none left. */
+static bool try_next(struct session *s)
+{
+    mu_stream_free(s->stream, true);
+    s->stream = NULL;
+    while (s->stream == NULL) {
+        if (s->backend != NULL && s->address == s->backend->address_count)
+            mu_backend_avoid(s->backend, mu_backend_now_ms());
+        if ((s->backend == NULL || s->address == s->backend->address_count) && !choose_backend(s))
+            return false;
+        s->stream = mu_stream_connect(mu_conn_worker(s->conn), &s->backend->addresses[s->address++],
+                                      on_stream, s);
+        if (s->stream == NULL)
+            s->why = errno;
+    }
+    mu_conn_set_deadline(s->conn, s->front->config->deadlines.connect_ms);
+    return true;
+}
+
+static enum mu_serve begin_to_carry(struct session *s)
+{
+    const unsigned idle_ms = s->front->config->deadlines.idle_ms;
+    s->connected = true;
+    s->why = 0;
+    mu_conn_clear_deadline(s->conn);
+    if (idle_ms > 0)
+        mu_conn_set_deadline(s->conn, idle_ms);
+    return carry(s);
+}
+
+/* A client without an answer must not take it for an empty one: it gets a reset. */
+static enum mu_serve connect_on(struct session *s)
+{
+    bool going_on = s->stream != NULL || try_next(s);
+    while (going_on) {
+        switch (mu_stream_connected(s->stream)) {
+        case MU_IO_DONE: return begin_to_carry(s);
+        case MU_IO_WANT_WRITE: mu_stream_watch(s->stream, false, true); return MU_SERVE_WAIT;
+        default: s->why = errno; going_on = try_next(s);
+        }
+    }
+    return finish(s, "backend-unreachable", true, MU_SERVE_RESET);
+}
+
+/* --- What net asks --- */
+
 static enum mu_serve session_serve(void *arg)
 {
     struct session *s = arg;
-    if (!s->connected) {
-        enum mu_serve result = connect_on(s);
-        if (!s->connected)
-            return result;
-        mu_conn_clear_deadline(s->conn);
-        if (s->front->config->deadlines.idle_ms > 0)
-            mu_conn_set_deadline(s->conn, s->front->config->deadlines.idle_ms);
-    }
-    return carry(s);
+    return s->connected ? carry(s) : connect_on(s);
 }
 
 static enum mu_serve session_expire(void *arg)

@@ -28,12 +28,11 @@ struct mu_forward_event {
     const struct mu_address *peer;
     const struct mu_who *who;
     const char *backend; /* its name; "" when none could be reached */
-    const char *id; /* how it ended: "closed", "idle", "stopped", "client-reset", "backend-reset" or
-                            "backend-unreachable" */
+    /* How it ended: "closed", "idle", "stopped", "client-reset", "backend-reset" or "backend-unreachable". */
+    const char *id;
     const char *cause;       /* the machine's words, or "" */
     uint64_t received, sent; /* bytes of the client's, and to it */
     uint64_t ms;
-    bool backend_failed;
 };
 
 /* How long a client may take, in milliseconds. */
@@ -54,12 +53,13 @@ struct mu_front_config {
     struct mu_front_deadlines deadlines;
     uint64_t alive_ms;            /* see struct mu_server_config */
     const struct mu_files *files; /* NULL: the greeting */
-    const struct mu_backends
-        *backends; /* if any, they get the bytes of the clients, and nothing is served here */
+    /* If any, they get the bytes of the clients, and nothing is served here. */
+    const struct mu_backends *backends;
     struct mu_server_events events;
     /* Each answered request; called from worker threads. NULL: not wanted. */
     void (*requested)(void *arg, const struct mu_request_event *event);
-    /* Each carried connection, likewise. */
+    /* Each carried connection, likewise; or only those that a backend has failed. */
+    bool only_failed;
     void (*forwarded)(void *arg, const struct mu_forward_event *event);
     void *arg; /* of these two */
 };

@@ -38,8 +38,7 @@ char *mu_address_text(const struct mu_address *address, char ret[MU_ADDRESS_LEN]
 {
     char host[INET6_ADDRSTRLEN] = "?";
     if (address->sa.ss_family == AF_UNIX) {
-        snprintf(ret, MU_ADDRESS_LEN, "unix:%s",
-                 ((const struct sockaddr_un *)&address->sa)->sun_path);
+        snprintf(ret, MU_ADDRESS_LEN, "unix:%s", mu_address_path(address));
     } else if (address->sa.ss_family == AF_INET) {
         inet_ntop(AF_INET, &((const struct sockaddr_in *)&address->sa)->sin_addr, host, sizeof host);
         snprintf(ret, MU_ADDRESS_LEN, "%s:%u", host, mu_address_port(address));

@@ -1,6 +1,5 @@
 /* Listening sockets that were open before we were started, as systemd hands them on. [sd_listen_fds(3)] */
 
-#include <errno.h>
 #include <fcntl.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>

@@ -14,8 +14,9 @@ struct mu_tls_door {
     const struct mu_certs *chain; /* what the door presents: leaf first, exactly these */
     const struct mu_key *key;     /* the leaf's */
     const struct mu_certs *anchors; /* whose clients may come in; also the list that clients are sent */
-    const struct mu_crls
-        *crls; /* NULL: none; else every certificate of a client's chain must be on none */
+    /* If any, each CA of a client's chain must have one that is not out of date, and the certificate must not be on it.
+     * NULL: none. */
+    const struct mu_crls *crls;
     /* The protocols that are spoken, the best first, each behind its length in one octet; a client that offers only
      * others is turned away. NULL: what clients offer does not matter. [RFC 7301] */
     const char *alpn;
