@@ -52,8 +52,10 @@ static int take(int fd, struct mu_address *ret, struct mu_error *err)
     }
     fcntl(fd, F_SETFL, fcntl(fd, F_GETFL) | O_NONBLOCK);
     fcntl(fd, F_SETFD, FD_CLOEXEC);
-    if (ret->sa.ss_family != AF_UNIX)
+    if (ret->sa.ss_family != AF_UNIX) {
         setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
+        setsockopt(fd, SOL_SOCKET, SO_KEEPALIVE, &on, sizeof on);
+    }
     return 0;
 }
 

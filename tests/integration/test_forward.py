@@ -198,6 +198,27 @@ def test_a_reset_by_the_backend_is_no_end_to_the_client(ca, place, ctx):
         assert " backend-reset (Connection reset by peer), " in door.says(" connection ")
 
 
+def keepalive_timers(*ports):
+    """Of the connections that this machine holds on these local or remote ports."""
+    timers = []
+    with open("/proc/net/tcp", encoding="ascii") as table:
+        for words in (line.split() for line in list(table)[1:]):
+            local, remote = (int(words[at].split(":")[1], 16) for at in (1, 2))
+            if words[3] == "01" and (local in ports or remote in ports):
+                timers.append((local, words[5].split(":")[0] == "02"))
+    return timers
+
+
+def test_an_end_that_has_vanished_is_asked_for(ca, place, ctx):
+    """Without a packet and without a limit, a connection would be held for ever. The kernel asks, at both ends."""
+    with Backend(echo) as backend, forwarding(ca, place, backend) as door, Wire(door, ctx) as wire:
+        wire.sendall(b"hello")
+        assert wire.recv(5) == b"hello"
+        port = backend.socket.getsockname()[1]
+        until(lambda: sum(asks for local, asks in keepalive_timers(door.port) if local == door.port) == 1)
+        until(lambda: sum(asks for local, asks in keepalive_timers(port) if local != port) == 1)
+
+
 def test_a_silent_connection_is_closed_when_asked_to(ca, place, ctx):
     with Backend(echo) as backend, forwarding(ca, place, backend, options=("--idle-timeout", "1s")) as door:
         with Wire(door, ctx) as wire:
