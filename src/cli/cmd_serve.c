@@ -442,7 +442,7 @@ static const struct mu_opt opts[] = {
 const struct mu_cmd mu_cmd_serve = {
     .name = "serve",
     .args = "",
-    .summary = "serve clients of your CA over TLS, or a service behind it, and nobody else",
+    .summary = "admit clients of your CA, and nobody else, to HTTPS or to a service behind it",
     .details =
         "Without --cert, localhost.crt and localhost.key of the current directory are used; without those,\n"
         "the home CA issues a certificate for localhost that lives in memory only.\n"
