@@ -110,7 +110,7 @@ static enum mu_object_kind key_kind(const char *name, const struct mu_buf *data)
 {
     struct mu_error ignored = MU_ERROR_INIT;
     MU_AUTO_CLEAR(mu_objects) objects = {0};
-    if (!mu_home_is_of_ca(name) || !mu_str_ends_with(name, ".key") ||
+    if (!mu_home_is_of_ca(name) || !mu_home_is_key(name) ||
         mu_objects_parse(name, mu_buf_str(data), data->len, &objects, &ignored) != 0)
         return MU_OBJECT_OTHER;
     return objects.at[0].kind;

@@ -1,6 +1,5 @@
 #include "authority/former.h"
 
-#include <dirent.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -54,8 +53,6 @@ static int consider(const struct mu_home *home, const char *name, time_t now, st
 {
     char path[MU_PATH_LEN];
     MU_AUTO_STRUCT(mu_cert) cert = NULL;
-    if (!is_cert_of_one(name))
-        return 0;
     if (mu_path_join(home->dir, name, path, err) != 0 || mu_cert_load(path, &cert, err) != 0)
         return -1;
     return now > mu_cert_not_after(cert) ? 0 : mu_certs_add(ret, mu_take(&cert), err);
@@ -64,14 +61,13 @@ static int consider(const struct mu_home *home, const char *name, time_t now, st
 int mu_former_certs(const struct mu_home *home, time_t now, struct mu_certs *ret,
                     struct mu_error *err)
 {
-    int result = 0;
-    DIR *dir = opendir(home->dir);
-    if (dir == NULL)
-        return mu_fail_errno(err, MU_E_IO, "cannot open the directory %s", home->dir);
-    for (struct dirent *entry; result == 0 && (entry = readdir(dir)) != NULL;)
-        result = consider(home, entry->d_name, now, ret, err);
-    closedir(dir);
-    return result;
+    MU_AUTO_CLEAR(mu_strs) names = {0};
+    if (mu_home_list(home, is_cert_of_one, &names, err) != 0)
+        return -1;
+    for (size_t i = 0; i < names.count; i++)
+        if (consider(home, names.at[i], now, ret, err) != 0)
+            return -1;
+    return 0;
 }
 
 static int load_one(const struct mu_home *home, const struct mu_passphrase_source *source,

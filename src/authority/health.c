@@ -650,7 +650,7 @@ static void look_at_clock(struct visit *v)
 /* Files that others must not even read. In `store` somebody may have written a password. */
 static bool is_secret(const char *name)
 {
-    return mu_str_ends_with(name, ".key") || mu_str_starts_with(name, "mutual.db") ||
+    return mu_home_is_key(name) || mu_str_starts_with(name, "mutual.db") ||
            mu_str_equal(name, "store");
 }
 

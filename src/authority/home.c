@@ -260,8 +260,13 @@ bool mu_home_is_of_ca(const char *name)
            mu_str_equal(name, "trust.crt") || mu_str_equal(name, "cross.crt");
 }
 
-static int list(const struct mu_home *home, bool (*fits)(const char *), struct mu_strs *ret,
-                struct mu_error *err)
+bool mu_home_is_key(const char *name)
+{
+    return mu_str_ends_with(name, ".key");
+}
+
+int mu_home_list(const struct mu_home *home, bool (*fits)(const char *name), struct mu_strs *ret,
+                 struct mu_error *err)
 {
     int result = 0;
     DIR *dir = opendir(home->dir);
@@ -272,11 +277,6 @@ static int list(const struct mu_home *home, bool (*fits)(const char *), struct m
             result = mu_strs_add(ret, entry->d_name);
     closedir(dir);
     return result == 0 ? 0 : mu_fail_nomem(err);
-}
-
-int mu_home_list_ca(const struct mu_home *home, struct mu_strs *ret, struct mu_error *err)
-{
-    return list(home, mu_home_is_of_ca, ret, err);
 }
 
 /* Responders are made anew by the next CA. */
@@ -296,7 +296,7 @@ int mu_home_move_aside(const struct mu_home *home, time_t now, char ret_old[MU_P
     struct mu_error ignored = MU_ERROR_INIT;
     MU_AUTO_STRUCT(mu_store) store = NULL;
     ret_old[0] = '\0';
-    if (list(home, goes_with_ca, &of_ca, err) != 0)
+    if (mu_home_list(home, goes_with_ca, &of_ca, err) != 0)
         return -1;
     if (of_ca.count == 0 && !has_records(home))
         return 0;

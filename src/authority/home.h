@@ -75,8 +75,11 @@ void mu_home_work_end(const char *dir, int lock);
 /* Is this the name of a file with a key, certificates or lists of this CA, or of those around it: ca.crt, ca-KEY.key,
  * root.key, trust.crt, ...? */
 bool mu_home_is_of_ca(const char *name);
-/* The names of all of them that are there, in no order. Fails with MU_E_IO. */
-MU_CHECK int mu_home_list_ca(const struct mu_home *home, struct mu_strs *ret, struct mu_error *err);
+/* Is this the name of a file with a private key? */
+bool mu_home_is_key(const char *name);
+/* The names of what is there and fits, in no order, without what is nobody's now. Fails with MU_E_IO. */
+MU_CHECK int mu_home_list(const struct mu_home *home, bool (*fits)(const char *name),
+                          struct mu_strs *ret, struct mu_error *err);
 
 /* Is this the name of a directory entry that belongs to nobody's authority now: an old one, or work in progress? */
 bool mu_home_is_aside(const char *name);

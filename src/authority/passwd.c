@@ -105,7 +105,7 @@ static int open_locks(const struct mu_home *home, const struct mu_cert *cert,
     struct lock *lock = &ret->at[ret->count++];
     if (open_lock(home->key, old, lock, err) != 0 ||
         mu_cert_match_key(cert, lock->key, home->cert, home->key, err) != 0 ||
-        mu_home_list_ca(home, &names, err) != 0)
+        mu_home_list(home, mu_home_is_of_ca, &names, err) != 0)
         return -1;
     for (size_t i = 0; i < names.count; i++) {
         if (!mu_str_ends_with(names.at[i], ".key") || mu_str_equal(names.at[i], "ca.key"))

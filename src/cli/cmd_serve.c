@@ -196,21 +196,32 @@ static bool lies_below(const char *dir, const char *path)
            (real_path[len] == '/' || mu_str_equal(real_dir, "/"));
 }
 
-/* Clients are admitted, not trusted with keys. */
+static int check_not_below(const char *dir, const char *key, struct mu_error *err)
+{
+    if (key == NULL || !lies_below(dir, key))
+        return 0;
+    mu_fail(err, MU_E_USAGE, "every client could fetch the private key %s from %s", key, dir);
+    return mu_hint(err, "serve another directory, or keep the key elsewhere");
+}
+
+/* Clients are admitted, not trusted with keys: neither this server's nor any of the home's. */
 static int check_no_key_is_served(const struct mu_args *args, const char *dir, struct mu_error *err)
 {
-    char ca_key[MU_PATH_LEN], root_key[MU_PATH_LEN];
-    const char *keys[] = {mu_args_value(args, "key"), mu_args_value(args, "cert"), "localhost.key",
-                          ca_key, root_key};
-    if (mu_path_join(mu_args_home(args), "ca.key", ca_key, err) != 0 ||
-        mu_path_join(mu_args_home(args), "root.key", root_key, err) != 0)
+    const char *key = mu_args_value(args, "key");
+    char path[MU_PATH_LEN];
+    struct mu_home home;
+    MU_AUTO_CLEAR(mu_strs) names = {0};
+    if (check_not_below(dir, key != NULL ? key : mu_args_value(args, "cert"), err) != 0 ||
+        check_not_below(dir, "localhost.key", err) != 0 ||
+        mu_home_paths(mu_args_home(args), &home, err) != 0)
         return -1;
-    for (size_t i = 0; i < MU_COUNT(keys); i++)
-        if (keys[i] != NULL && (i != 1 || keys[0] == NULL) && lies_below(dir, keys[i])) {
-            mu_fail(err, MU_E_USAGE, "every client could fetch the private key %s from %s", keys[i],
-                    dir);
-            return mu_hint(err, "serve another directory, or keep the key elsewhere");
-        }
+    /* Who may not look into it is not asked to serve from it. */
+    if (access(home.dir, R_OK) == 0 && mu_home_list(&home, mu_home_is_key, &names, err) != 0)
+        return -1;
+    for (size_t i = 0; i < names.count; i++)
+        if (mu_path_join(home.dir, names.at[i], path, err) != 0 ||
+            check_not_below(dir, path, err) != 0)
+            return -1;
     return 0;
 }
 

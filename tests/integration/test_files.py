@@ -343,3 +343,15 @@ def test_a_directory_with_the_servers_key_in_it_is_not_served(mutual, ca, tmp_pa
     result = mutual("serve", *options, cwd=tmp_path / "here")
     assert result.code == 2
     assert "every client could fetch the private key" in result.stderr and "hint: " in result.stderr
+
+
+@pytest.mark.parametrize("name", ["ca.key", "root.key", "ca-request.key", "ocsp.key", "ca-0123456789ABCDEF.key"])
+def test_no_key_of_the_home_is_served(mutual, ca, place, name):
+    """Whichever it is: one alone lies there, the others elsewhere."""
+    served = place / "served"
+    served.mkdir()
+    (served / name).write_bytes((ca / "ca.key").read_bytes())
+    (ca / name).unlink(missing_ok=True)
+    (ca / name).symlink_to(served / name)
+    mutual("serve", "--files", "served", "--cert", "localhost.crt", "--key", "localhost.key").refused(
+        f"every client could fetch the private key {ca / name} from served", code=2)
