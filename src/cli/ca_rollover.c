@@ -1,12 +1,12 @@
 #include <stdio.h>
 #include <time.h>
 
-#include "authority/home.h"
 #include "authority/rollover.h"
 #include "base/buf.h"
 #include "base/str.h"
 #include "base/time.h"
 #include "cli/cmd.h"
+#include "cli/credentials.h"
 #include "cli/describe.h"
 #include "cli/issuing.h"
 #include "cli/passphrase.h"
@@ -84,13 +84,11 @@ static void show_state(const struct mu_args *args, const struct mu_rollover_stat
 static int show(const struct mu_args *args, const char *what, const struct mu_rollover_state *state,
                 time_t now, struct mu_error *err)
 {
-    struct mu_home paths;
     char label[MU_CERT_LABEL_LEN], trust[MU_PATH_LEN];
     bool finished = mu_str_equal(what, "finish");
     bool under_way = state->under_way && !finished;
-    if (mu_home_paths(mu_args_home(args), &paths, err) != 0)
+    if (mu_anchor_path(args, trust, err) != 0)
         return -1;
-    mu_str_copy(trust, sizeof trust, under_way || finished ? paths.trust : paths.cert);
     if (mu_args_json(args))
         return show_json(state, under_way, trust);
     mu_cert_label(state->root, label);

@@ -51,6 +51,8 @@ static int get_token_key(const struct mu_args *args, const char *where, struct m
     return mu_load_token_key(args, where, ret_uri, ret, err);
 }
 
+#define TOKEN_KEY_TEXT "in a token, as %s says: %s"
+
 /* Where things are, which others are told as well. */
 static void show_files(const struct mu_args *args, const struct mu_home *paths, const char *key_uri)
 {
@@ -59,7 +61,7 @@ static void show_files(const struct mu_args *args, const struct mu_home *paths, 
     if (key_uri == NULL)
         mu_fact("key", "%s (keep it secret, keep a copy)", paths->key);
     else
-        mu_fact("key", "in a token, as %s says: %s", paths->key, key_uri);
+        mu_fact("key", TOKEN_KEY_TEXT, paths->key, key_uri);
     mu_fact("records", "%s", paths->db);
     if (!mu_args_given(args, "issuing"))
         return;
@@ -147,7 +149,7 @@ static int look_at_key(const char *path, const struct mu_secret *passphrase, str
 }
 
 static void show_imported(const struct mu_args *args, const struct mu_cert_info *info,
-                          const struct mu_home *paths, const char *old)
+                          const struct mu_home *paths, const char *old, const char *key_uri)
 {
     bool below = access(paths->root_cert, F_OK) == 0;
     char date[MU_DATE_LEN], when[MU_SPAN_LEN];
@@ -155,17 +157,20 @@ static void show_imported(const struct mu_args *args, const struct mu_cert_info 
         json_t *root = below ? json_pack("{s:s, s:s, s:s}", "cert", paths->root_cert, "trust",
                                          paths->trust, "chain", paths->chain)
                              : json_null();
-        mu_print_json(json_pack("{s:s, s:s, s:s, s:s, s:s, s:s, s:s, s:s?, s:o, s:o}", "name",
+        mu_print_json(json_pack("{s:s, s:s, s:s, s:s, s:s, s:s, s:s, s:s?, s:s?, s:o, s:o}", "name",
                                 info->cn, "home", mu_args_home(args), "cert", paths->cert, "key",
                                 paths->key, "sha256", info->sha256, "key_type", info->key,
                                 "not_after", mu_date_rfc3339(info->not_after, date), "old",
-                                *old == '\0' ? NULL : old, "problems",
+                                *old == '\0' ? NULL : old, "key_uri", key_uri, "problems",
                                 mu_strs_json(&info->problem_ids), "root", root));
         return;
     }
     printf("took over the certificate authority \"%s\"\n", info->subject);
     mu_fact("certificate", "%s", paths->cert);
-    mu_fact("key", "%s (a copy: there is another one where it came from)", paths->key);
+    if (key_uri == NULL)
+        mu_fact("key", "%s (a copy: there is another one where it came from)", paths->key);
+    else
+        mu_fact("key", TOKEN_KEY_TEXT, paths->key, key_uri);
     mu_fact("records", "%s", paths->db);
     if (below)
         mu_fact("root", "%s (what others trust: %s)", paths->root_cert, paths->trust);
@@ -237,7 +242,7 @@ static int import(const struct mu_args *args, struct mu_error *err)
         mu_cert_info_read(certs.at[0], time(NULL), &info, err) != 0 ||
         mu_authority_import(&what, old, err) != 0)
         return -1;
-    show_imported(args, &info, &paths, old);
+    show_imported(args, &info, &paths, old, what.key_uri);
     warn_about(&info);
     return 0;
 }
@@ -283,25 +288,26 @@ static int run(const struct mu_args *args, struct mu_error *err)
                         mu_args_at(args, 1));
     if (mu_args_given(args, "chain"))
         return mu_usage(err, args, "--chain needs --import");
-    if (mu_args_number(args, "days", 1, 36500, &days, err) != 0 ||
-        mu_constraints_from_args(args, &constraints, err) != 0 ||
-        (where != NULL ? get_token_key(args, where, &key_uri, &key, err)
-                       : mu_passphrase_for_new_key(args, &passphrase, err)) != 0)
-        return -1;
     struct mu_authority_init init = {
         .home = mu_args_home(args),
         .name = name,
         .key_type = mu_args_value(args, "key-type"),
-        .lifetime_s = days * MU_DAY_S,
         .passphrase = &passphrase,
         .store = mu_args_value(args, "store"),
         .constraints = &constraints,
-        .key = key,
-        .key_uri = mu_buf_str(&key_uri),
         .force = mu_args_given(args, "force"),
         .now = time(NULL),
     };
-    if (read_hierarchy(args, &init, err) != 0 || mu_authority_init(&init, &cert, old, err) != 0)
+    if (mu_args_number(args, "days", 1, 36500, &days, err) != 0 ||
+        read_hierarchy(args, &init, err) != 0 ||
+        mu_constraints_from_args(args, &constraints, err) != 0 ||
+        (where != NULL ? get_token_key(args, where, &key_uri, &key, err)
+                       : mu_passphrase_for_new_key(args, &passphrase, err)) != 0)
+        return -1;
+    init.lifetime_s = days * MU_DAY_S;
+    init.key = key;
+    init.key_uri = mu_buf_str(&key_uri);
+    if (mu_authority_init(&init, &cert, old, err) != 0)
         return -1;
     return show(args, &constraints, cert, old, key == NULL ? NULL : mu_buf_str(&key_uri), err);
 }

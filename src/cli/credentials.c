@@ -115,6 +115,16 @@ int mu_anchor_path(const struct mu_args *args, char ret[MU_PATH_LEN], struct mu_
     return access(ret, F_OK) == 0 ? 0 : mu_path_join(mu_args_home(args), "ca.crt", ret, err);
 }
 
+int mu_need_anchor_path(const struct mu_args *args, char ret[MU_PATH_LEN], struct mu_error *err)
+{
+    if (mu_anchor_path(args, ret, err) != 0)
+        return -1;
+    if (access(ret, F_OK) == 0)
+        return 0;
+    mu_fail(err, MU_E_NO_CA, "there is no CA in %s, and no --cacert was given", mu_args_home(args));
+    return mu_hint(err, "name a CA certificate with --cacert FILE, or make a CA: mutual init");
+}
+
 int mu_load_helpers(const struct mu_args *args, struct mu_certs *ret, struct mu_error *err)
 {
     static const char *const names[] = {"ca.crt", "ca-chain.crt"};
@@ -138,14 +148,9 @@ static int load_anchors(const struct mu_args *args, bool any, struct mu_certs *r
             return -1;
     if (mu_args_given(args, "cacert"))
         return 0;
-    if (mu_anchor_path(args, home_ca, err) != 0)
-        return -1;
-    if (access(home_ca, F_OK) != 0) {
-        mu_fail(err, MU_E_NO_CA, "there is no CA in %s, and no --cacert was given",
-                mu_args_home(args));
-        return mu_hint(err, "name a CA certificate with --cacert FILE, or make a CA: mutual init");
-    }
-    return load_ca_file(args, home_ca, any, ret, err);
+    return mu_need_anchor_path(args, home_ca, err) != 0
+               ? -1
+               : load_ca_file(args, home_ca, any, ret, err);
 }
 
 int mu_load_anchors(const struct mu_args *args, struct mu_certs *ret, struct mu_error *err)

@@ -45,6 +45,10 @@ MU_CHECK int mu_load_anchors(const struct mu_args *args, struct mu_certs *ret, s
 /* The home's file that others have to trust: trust.crt, or ca.crt. It need not be there. */
 MU_CHECK int mu_anchor_path(const struct mu_args *args, char ret[MU_PATH_LEN], struct mu_error *err);
 
+/* The same where it is needed. Fails with MU_E_NO_CA when it is not there. */
+MU_CHECK int mu_need_anchor_path(const struct mu_args *args, char ret[MU_PATH_LEN],
+                                 struct mu_error *err);
+
 /* The CAs in between that the home knows of, and its own, where no --cacert says that another is meant: they help to
  * build a chain. No home is no failure. */
 MU_CHECK int mu_load_helpers(const struct mu_args *args, struct mu_certs *ret, struct mu_error *err);

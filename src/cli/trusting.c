@@ -9,6 +9,7 @@
 
 #include "base/time.h"
 #include "cli/credentials.h"
+#include "cli/issuing.h"
 #include "cli/print.h"
 #include "pki/info.h"
 
@@ -21,22 +22,6 @@ void mu_trusting_clear(struct mu_trusting *trusting)
 }
 
 /* --- Which roots --- */
-
-/* The files of a home that may hold its anchors: all of them while a new root takes over, the root of an issuing CA,
- * or the CA that is its own root. The first that is there counts. */
-static const char *const home_anchors[] = {"trust.crt", "root.crt", "ca.crt"};
-
-static int home_anchor_file(const struct mu_args *args, char ret[MU_PATH_LEN], struct mu_error *err)
-{
-    for (size_t i = 0; i < MU_COUNT(home_anchors); i++) {
-        if (mu_path_join(mu_args_home(args), home_anchors[i], ret, err) != 0)
-            return -1;
-        if (access(ret, F_OK) == 0)
-            return 0;
-    }
-    mu_fail(err, MU_E_NO_CA, "there is no CA in %s, and no --cacert was given", mu_args_home(args));
-    return mu_hint(err, "name a CA certificate with --cacert FILE, or make a CA: mutual init");
-}
 
 /* Programs build chains up to a root: what is not one would be installed in vain. */
 static int add_roots(const char *path, struct mu_certs *ret, struct mu_error *err)
@@ -66,7 +51,7 @@ static int load_anchors(const struct mu_args *args, struct mu_certs *ret, struct
             return -1;
     if (ret->count > 0)
         return 0;
-    return home_anchor_file(args, path, err) != 0 ? -1 : add_roots(path, ret, err);
+    return mu_need_anchor_path(args, path, err) != 0 ? -1 : add_roots(path, ret, err);
 }
 
 /* --- Which stores --- */
@@ -220,7 +205,8 @@ static void show_standing(const struct mu_standing *standing)
     }
 }
 
-void mu_trusting_show(const struct mu_trusting *trusting)
+/* "system  installed: PLACE as NAME", under a line for each anchor. */
+static void show(const struct mu_trusting *trusting)
 {
     for (size_t i = 0; i < trusting->anchors.count; i++) {
         const struct mu_cert *anchor = trusting->anchors.at[i];
@@ -278,7 +264,8 @@ static json_t *standing_json(const struct mu_standing *standing)
     return json;
 }
 
-json_t *mu_trusting_json(const struct mu_trusting *trusting)
+/* {"anchors": [...], "stores": [...]}, one of these for each store and anchor. Given. */
+static json_t *to_json(const struct mu_trusting *trusting)
 {
     json_t *anchors = json_array(), *stores = json_array();
     for (size_t i = 0; i < trusting->anchors.count; i++)
@@ -309,22 +296,30 @@ bool mu_standing_change(const struct mu_trusting *trusting, struct mu_standing *
     return standing->failure.code == MU_OK;
 }
 
+static void add_cacert(const char *path, struct mu_buf *ret)
+{
+    char real[PATH_MAX];
+    mu_buf_adds(ret, " --cacert ");
+    mu_add_shell_word(ret, realpath(path, real) != NULL ? real : path);
+}
+
 /* The command line that does the rest with root's rights, who may have another home: so the root is named. */
 static void add_command(const struct mu_args *args, const char *verb,
                         const struct mu_standing *standing, struct mu_buf *ret)
 {
-    char program[PATH_MAX], file[MU_PATH_LEN], real[PATH_MAX];
+    char program[PATH_MAX], file[MU_PATH_LEN];
     struct mu_error none = MU_ERROR_INIT;
     ssize_t len = readlink("/proc/self/exe", program, sizeof program - 1);
     program[len < 0 ? 0 : len] = '\0';
-    mu_buf_addf(ret, "sudo %s trust %s%s --only %s", len > 0 ? program : "mutual", verb,
-                mu_args_given(args, "older") ? " --older" : "",
+    mu_buf_adds(ret, "sudo ");
+    mu_add_shell_word(ret, len > 0 ? program : "mutual");
+    mu_buf_addf(ret, " trust %s%s --only %s", verb, mu_args_given(args, "older") ? " --older" : "",
                 mu_trust_kind_name(standing->store->kind));
     const char *given = mu_args_nth(args, "cacert", 0);
-    if (given == NULL && home_anchor_file(args, file, &none) == 0 && realpath(file, real) != NULL)
-        mu_buf_addf(ret, " --cacert %s", real);
+    if (given == NULL && mu_need_anchor_path(args, file, &none) == 0)
+        add_cacert(file, ret);
     for (int i = 0; (given = mu_args_nth(args, "cacert", i)) != NULL; i++)
-        mu_buf_addf(ret, " --cacert %s", realpath(given, real) != NULL ? real : given);
+        add_cacert(given, ret);
 }
 
 bool mu_standing_may_change(const struct mu_args *args, const char *verb,
@@ -352,10 +347,9 @@ void mu_trust_step_show(const struct mu_trust_step *step)
                 mu_str_printable(step->remove_file, strlen(step->remove_file), shown, sizeof shown));
     fprintf(stderr, "    run");
     for (size_t i = 0; i < step->argv.count; i++) {
-        const char *word = step->argv.at[i];
-        const char *quote = strpbrk(word, " *'\"\\$;&|<>()") != NULL ? "'" : "";
-        fprintf(stderr, " %s%s%s", quote, mu_str_printable(word, strlen(word), shown, sizeof shown),
-                quote);
+        MU_AUTO_CLEAR(mu_buf) word = MU_BUF_INIT;
+        mu_add_shell_word(&word, step->argv.at[i]);
+        fprintf(stderr, " %s", mu_str_printable(mu_buf_str(&word), word.len, shown, sizeof shown));
     }
     fprintf(stderr, step->reads_pem ? " < the certificate\n" : "\n");
 }
@@ -377,9 +371,9 @@ int mu_trusting_finish(const struct mu_args *args, const struct mu_trusting *tru
 {
     bool failed = false, json = mu_args_json(args);
     if (json)
-        mu_print_json(mu_trusting_json(trusting));
+        mu_print_json(to_json(trusting));
     else
-        mu_trusting_show(trusting);
+        show(trusting);
     for (size_t i = 0; i < trusting->stores.count && !json; i++)
         tell_others(trusting, &trusting->stores.at[i]);
     for (size_t i = 0; i < trusting->count; i++) {

@@ -52,12 +52,6 @@ void mu_standing_read(const struct mu_trusting *trusting, struct mu_standing *st
 /* Do programs trust it, by whatever entry? */
 bool mu_standing_is_trusted(const struct mu_standing *standing);
 
-/* "system  installed: PLACE as NAME", under a line for each anchor. */
-void mu_trusting_show(const struct mu_trusting *trusting);
-
-/* {"anchors": [...], "stores": [...]}, one of these for each store and anchor. Given. */
-json_t *mu_trusting_json(const struct mu_trusting *trusting);
-
 /* "system", "NSS", "Java": for people. */
 const char *mu_standing_label(const struct mu_standing *standing);
 
