@@ -38,6 +38,7 @@ struct mu_batch {
     const struct mu_signer *signer;
     struct mu_batch_settings settings;
     struct mu_key_maker *maker; /* NULL: all keys are in requests */
+    struct mu_buf behind;       /* what follows each certificate, as PEM */
     const char *out_dir;        /* NULL: none was named */
     bool missing, json;
     struct item items[GROUP_MAX];
@@ -155,8 +156,7 @@ static int write_cert(const struct mu_batch *batch, const struct item *item,
 {
     MU_AUTO_CLEAR(mu_buf) pem = MU_BUF_INIT;
     mu_issued_to_pem(issued, &pem);
-    if (mu_signer_behind_to_pem(batch->signer, &pem, err) != 0)
-        return -1;
+    mu_buf_add(&pem, batch->behind.data, batch->behind.len);
     if (mu_buf_failed(&pem))
         return mu_fail_nomem(err);
     return mu_write_all(item->cert_fd, pem.data, pem.len) == 0
@@ -185,17 +185,20 @@ static int write_group(struct mu_batch *batch, struct mu_error *err)
     return result;
 }
 
-/* Once, of the first: it is the same for all. */
+/* Once, of the first that is issued: it is the same for all. */
 static int note_if_cut(struct mu_batch *batch, struct mu_error *err)
 {
     const struct mu_policy *policy = batch->signer->policy;
     MU_AUTO_CLEAR(mu_ruling) ruling = {0};
     MU_AUTO_STRUCT(mu_cert) first = NULL;
-    if (batch->cut_noted || !is_issued(batch, 0))
+    size_t at = 0;
+    while (at < batch->count && !is_issued(batch, at))
+        at++;
+    if (batch->cut_noted || at == batch->count)
         return 0;
-    const struct mu_order order = order_for(batch, &batch->items[0]);
+    const struct mu_order order = order_for(batch, &batch->items[at]);
     if (mu_policy_judge(policy, &order, &ruling, err) != 0 ||
-        mu_issued_cert(&batch->issued_now[0], &first, err) != 0)
+        mu_issued_cert(&batch->issued_now[at], &first, err) != 0)
         return -1;
     mu_note_if_cut(first, policy, &ruling, order.now);
     batch->cut_noted = true;
@@ -439,17 +442,22 @@ int mu_batch_open(const struct mu_args *args, const struct mu_signer *signer,
 {
     const char *out_dir = mu_args_value(args, "out-dir");
     MU_AUTO_STRUCT(mu_key_maker) maker = NULL;
+    struct mu_buf behind = MU_BUF_INIT;
     if (settings->key_type != NULL && mu_key_maker_new(settings->key_type, &maker, err) != 0)
         return -1;
     if (out_dir != NULL && mu_dir_make(out_dir, 0755, err) != 0)
         return -1;
-    struct mu_batch *batch = calloc(1, sizeof *batch);
-    if (batch == NULL)
-        return mu_fail_nomem(err);
+    struct mu_batch *batch =
+        mu_signer_behind_to_pem(signer, &behind, err) != 0 ? NULL : calloc(1, sizeof *batch);
+    if (batch == NULL) {
+        mu_buf_clear(&behind);
+        return err->code != MU_OK ? -1 : mu_fail_nomem(err);
+    }
     batch->args = args;
     batch->signer = signer;
     batch->settings = *settings;
     batch->maker = mu_take(&maker);
+    batch->behind = behind;
     batch->out_dir = out_dir;
     batch->missing = mu_args_given(args, "missing");
     batch->json = mu_args_json(args);
@@ -467,6 +475,7 @@ void mu_batch_free(struct mu_batch *batch)
         return;
     clear_group(batch);
     mu_key_maker_free(batch->maker);
+    mu_buf_clear(&batch->behind);
     free(batch);
 }
 

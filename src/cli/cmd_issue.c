@@ -110,22 +110,27 @@ static int issue_one(const struct mu_args *args, enum mu_profile profile, int64_
 static int issue_many(const struct mu_args *args, enum mu_profile profile, int64_t lifetime_s,
                       struct mu_error *err)
 {
+    static const char *const of_keys[] = {"key-type", "encrypt-key"};
     const char *from = mu_args_value(args, "batch");
+    bool requests = mu_is_dir(from);
     MU_AUTO_CLEAR(mu_secret) passphrase = MU_SECRET_INIT;
     MU_AUTO_CLEAR(mu_signer) signer = {0};
     MU_AUTO_STRUCT(mu_batch) batch = NULL;
     struct mu_batch_settings settings = {
         .profile = profile,
         .lifetime_s = lifetime_s,
-        .key_type = mu_args_value(args, "key-type"),
+        .key_type = requests ? NULL : mu_args_value(args, "key-type"),
         .passphrase = &passphrase,
     };
+    for (size_t i = 0; i < MU_COUNT(of_keys) && requests; i++)
+        if (mu_args_given(args, of_keys[i]))
+            return mu_usage(err, args, "--%s is for new keys, and requests have theirs", of_keys[i]);
     if (mu_signer_open(args, &signer, err) != 0 || passphrase_for_key(args, &passphrase, err) != 0 ||
         mu_batch_open(args, &signer, &settings, &batch, err) != 0)
         return -1;
     return mu_batch_finish(batch,
-                           mu_is_dir(from) ? mu_batch_requests(batch, from, err)
-                                           : mu_batch_names(batch, from, err),
+                           requests ? mu_batch_requests(batch, from, err)
+                                    : mu_batch_names(batch, from, err),
                            err);
 }
 

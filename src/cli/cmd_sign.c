@@ -13,6 +13,7 @@
 #include "cli/print.h"
 #include "cli/requested.h"
 #include "cli/signer.h"
+#include "pki/csr.h"
 #include "pki/info.h"
 
 /* --out FILE, else the request's name with .crt for .csr; a request from standard input goes to standard
@@ -38,12 +39,13 @@ static int output_path(const struct mu_args *args, char ret[MU_PATH_LEN], struct
 static int settle_ca_name(const struct mu_csr *csr, struct mu_names *ret, struct mu_error *err)
 {
     char label[MU_CERT_LABEL_LEN];
+    struct mu_error unread = MU_ERROR_INIT; /* what is left out need not be understood */
     MU_AUTO_CLEAR(mu_names) asked = {0};
     if (*mu_csr_label(csr, label) == '\0') {
         mu_fail(err, MU_E_NAME, "the request has no name");
         return mu_hint(err, "have it made again with: mutual ca request NAME");
     }
-    if (mu_csr_names(csr, &asked, err) == 0 && asked.count > 0)
+    if (mu_csr_names(csr, &asked, &unread) == 0 && asked.count > 0)
         mu_note("the alternative names are left out: a CA is no host");
     return mu_names_set_cn(ret, label, err);
 }
@@ -51,8 +53,7 @@ static int settle_ca_name(const struct mu_csr *csr, struct mu_names *ret, struct
 static int read_ca_request(const char *path, struct mu_csr **ret, struct mu_names *ret_names,
                            struct mu_key **ret_key, struct mu_error *err)
 {
-    return mu_csr_load(path, ret, err) != 0 || mu_csr_verify(*ret, err) != 0 ||
-                   mu_csr_key(*ret, ret_key, err) != 0
+    return mu_csr_load(path, ret, err) != 0 || mu_csr_verified_key(*ret, ret_key, err) != 0
                ? -1
                : settle_ca_name(*ret, ret_names, err);
 }
@@ -276,6 +277,9 @@ static int sign_many(const struct mu_args *args, enum mu_profile profile, int64_
     for (size_t i = 0; i < MU_COUNT(of_one); i++)
         if (mu_args_given(args, of_one[i]))
             return mu_usage(err, args, "--%s is for one request", of_one[i]);
+    for (int i = 0; i < mu_args_count(args); i++)
+        if (mu_str_equal(mu_args_at(args, i), "-"))
+            return mu_usage(err, args, "\"-\", standard input, is for one request");
     if (mu_signer_open(args, &signer, err) != 0 ||
         mu_batch_open(args, &signer, &settings, &batch, err) != 0)
         return -1;

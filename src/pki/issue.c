@@ -278,7 +278,9 @@ static int check_subject(const X509_NAME *subject, X509 *issuer, struct mu_error
     mu_fail(err, MU_E_PROFILE,
             "\"%s\" is the name of the CA itself: a certificate of that name looks self-signed",
             mu_name_label(subject, label));
-    return mu_hint(err, "give another name first, and this one with --san");
+    return mu_hint(err,
+                   "give another name first, and this one with --san; the CA's own request for a new "
+                   "certificate is signed with --profile ca");
 }
 
 /* A host that is known by its address has it for a common name. */

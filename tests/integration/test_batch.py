@@ -232,3 +232,21 @@ def test_two_runs_at_once_share_the_work(mutual, ca, tmp_path):
     first.stderr.close()
     assert recorded(mutual) == {fingerprint(cert) for cert in pathlib.Path(tmp_path / "out").glob("*.crt")}
     assert len(recorded(mutual)) == 600
+
+
+def test_what_is_of_no_use_to_requests_is_refused(mutual, ca, tmp_path):
+    """Their keys are made, and are not here; and standard input is one request."""
+    (tmp_path / "reqs").mkdir()
+    mutual("request", "a.example", "--out", "reqs/a").ok()
+    for options in (["--encrypt-key"], ["--key-type", "p384"]):
+        mutual("issue", "server", "--batch", "reqs", *options).refused("requests have theirs", code=2)
+    mutual("sign", "-", "reqs/a.csr").refused("is for one request", code=2)
+    assert files(tmp_path) == ["reqs/a.csr", "reqs/a.key"]
+
+
+def test_a_lifetime_that_is_cut_is_noted_once_whichever_is_refused(mutual, ca, tmp_path):
+    (ca / "policy.yaml").write_text(
+        "server:\n  names: ['DNS:*.good.example']\n  longest_lifetime: 30d\n  overlong: cut\n")
+    for order in (["a.bad.example", "b.good.example"], ["c.good.example", "d.bad.example"]):
+        result = mutual("issue", "server", "--days", 90, "--batch", lines(tmp_path, *order))
+        assert result.code == 1 and result.stderr.count("the lifetime is cut to 30 days by the policy") == 1, result
