@@ -130,6 +130,7 @@ int mu_ca_files_stage(const struct mu_home *home, const struct mu_ca_files *file
                    (files->key_from != NULL &&
                     mu_stage_copy(stage, home->key, files->key_from, 0600, err) != 0) ||
                    stage_cert(files->root, home->root_cert, stage, err) != 0 ||
+                   stage_cert(files->cross, home->cross, stage, err) != 0 ||
                    stage_certs(files->trust, home->trust, stage, err) != 0 ||
                    (files->root_crl != NULL &&
                     mu_stage_add(stage, home->root_crl, files->root_crl, strlen(files->root_crl),

@@ -36,7 +36,7 @@ MU_AUTO_DEFINE_CLEAR(mu_hierarchy, mu_hierarchy_clear)
 
 /* New files of a CA. All borrowed; what is NULL or empty is not written. */
 struct mu_ca_files {
-    const struct mu_cert *cert, *root;
+    const struct mu_cert *cert, *root, *cross;
     const struct mu_key *key, *root_key;
     const char *root_key_path;
     const char *key_uri;  /* in the place of `key`, where that lies in a token: its PKCS#11 URI */

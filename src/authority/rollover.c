@@ -219,7 +219,7 @@ static const struct mu_cert *old_root(const struct work *work)
     return work->before.trust.at[0];
 }
 
-/* Hands on what it is told, and keeps it for the successor. */
+/* Hands on what it is told, and keeps it for the successor: a passphrase, not the PIN of a token. */
 static int overhear(void *arg, const char *what, struct mu_secret *ret, struct mu_error *err)
 {
     struct work *work = arg;
@@ -236,7 +236,8 @@ static int load_old_root_key(struct work *work, struct mu_error *err)
     const char *path = work->alone                   ? work->home.key
                        : work->how->root_key != NULL ? work->how->root_key
                                                      : work->home.root_key;
-    const struct mu_passphrase_source source = {.ask = overhear, .arg = work};
+    const bool in_token = mu_token_key_is_named(path);
+    const struct mu_passphrase_source overheard = {.ask = overhear, .arg = work};
     if (!work->alone && work->how->root_key == NULL && access(path, F_OK) != 0) {
         mu_fail(err, MU_E_NOT_FOUND, "the key of the root \"%s\" is not in %s",
                 mu_cert_label(old_root(work), label), work->how->home);
@@ -244,14 +245,17 @@ static int load_old_root_key(struct work *work, struct mu_error *err)
                        "name it with --root-key FILE; if it is on another machine, begin there, and "
                        "then renew this CA: mutual ca request");
     }
-    if (work->how->key_type == NULL && mu_token_key_is_named(path)) {
+    if (work->how->key_type == NULL && in_token) {
         mu_fail(err, MU_E_UNSUPPORTED,
                 "the root's key lies in a token, and its successor would lie in a file");
-        return mu_hint(err, "say so with --key-type TYPE, if that is meant");
+        return mu_hint(
+            err,
+            "say so with --key-type TYPE, if that is meant; then protect it with: mutual ca passwd");
     }
-    if (mu_key_load(path, &source, &work->old_root_key, err) != 0)
+    if (mu_key_load(path, in_token ? work->how->source : &overheard, &work->old_root_key, err) != 0)
         return -1;
-    return mu_cert_match_key(old_root(work), work->old_root_key, work->home.root_cert, path, err);
+    return mu_cert_match_key(old_root(work), work->old_root_key,
+                             work->alone ? work->home.cert : work->home.root_cert, path, err);
 }
 
 static int check(const struct work *work, struct mu_error *err)
@@ -389,15 +393,6 @@ static int write_key_elsewhere(const struct work *work, struct mu_error *err)
                : mu_file_write(work->how->root_key_out, pem.data, pem.len, 0600, false, err);
 }
 
-static int stage_cross(const struct work *work, struct mu_stage *stage, struct mu_error *err)
-{
-    MU_AUTO_CLEAR(mu_buf) pem = MU_BUF_INIT;
-    mu_cert_to_pem(work->old_by_new, &pem);
-    return mu_buf_failed(&pem)
-               ? mu_fail_nomem(err)
-               : mu_stage_add(stage, work->home.cross, pem.data, pem.len, 0644, err);
-}
-
 /* Copies of old keys first, the trail second, and then all files at once. */
 static int put_in_place(struct work *work, struct mu_error *err)
 {
@@ -412,6 +407,7 @@ static int put_in_place(struct work *work, struct mu_error *err)
         .key = work->alone ? work->new_root_key : NULL,
         .root_key = work->alone || !key_stays ? NULL : work->new_root_key,
         .root_key_path = work->home.root_key,
+        .cross = work->old_by_new,
         .behind = &behind_list,
         .trust = &trust_list,
         .root_crl = work->root_lists.len > 0 ? mu_buf_str(&work->root_lists) : NULL,
@@ -419,14 +415,17 @@ static int put_in_place(struct work *work, struct mu_error *err)
     };
     MU_AUTO_CLEAR(mu_stage) stage = {.replace = true};
     const struct mu_key *key = work->alone ? work->old_root_key : work->key;
-    if (keep_old_key(work, err) != 0 || stage_cross(work, &stage, err) != 0 ||
-        mu_ca_files_stage(&work->home, &files, &stage, err) != 0 ||
+    if (keep_old_key(work, err) != 0 || mu_ca_files_stage(&work->home, &files, &stage, err) != 0 ||
         write_key_elsewhere(work, err) != 0)
         return -1;
     if (mu_home_change(&work->home, work->before.own.at[0], key, note_start, work, work->how->now,
                        err) == 0 &&
-        mu_stage_commit(&stage, err) == 0)
+        mu_stage_commit(&stage, err) == 0) {
+        if (!key_stays &&
+            !work->alone) /* what has that name is of the present root; the old one's is kept above */
+            unlink(work->home.root_key);
         return 0;
+    }
     if (!key_stays)
         unlink(work->how->root_key_out); /* of a root that has not come about */
     return -1;
@@ -528,6 +527,13 @@ static int keep_behind(const struct ending *ending, struct mu_certs *ret, struct
     return 0;
 }
 
+static int remove_file(const char *path, struct mu_error *err)
+{
+    return unlink(path) == 0 || errno == ENOENT
+               ? 0
+               : mu_fail_errno(err, MU_E_IO, "cannot remove %s", path);
+}
+
 static int finish(struct work *work, struct mu_error *err)
 {
     struct ending *ending = (struct ending *)work;
@@ -545,9 +551,9 @@ static int finish(struct work *work, struct mu_error *err)
         mu_home_change(&work->home, cert, work->key, note_finish, ending, work->how->now, err) != 0)
         return -1;
     /* First what is only of use while there are two roots: that trust.crt has both is what says so. */
-    if ((behind.count == 0 && unlink(work->home.chain) != 0 && errno != ENOENT) ||
-        (unlink(work->home.cross) != 0 && errno != ENOENT))
-        return mu_fail_errno(err, MU_E_IO, "cannot remove %s", work->home.cross);
+    if ((behind.count == 0 && remove_file(work->home.chain, err) != 0) ||
+        remove_file(work->home.cross, err) != 0)
+        return -1;
     return mu_stage_commit(&stage, err);
 }
 

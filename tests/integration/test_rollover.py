@@ -287,3 +287,16 @@ def test_one_that_is_killed_leaves_the_old_state_or_the_new(ca, delay_ms):
     ca.issue("later")
     ca.all_verify("before", "meanwhile", "after", "later")
     ca.mutual("audit", "verify").ok()
+
+
+def test_a_new_root_whose_key_goes_elsewhere_leaves_the_old_ones_under_its_own_name_alone(tmp_path):
+    """What is called root.key would be taken for the key of root.crt."""
+    ca = Home(tmp_path, "--issuing")
+    old = public_key(ca.home / "root.key", "pkey")
+    ca.rollover("start", "--root-key-out", "usb.key").ok()
+    assert not (ca.home / "root.key").exists()
+    kept, = ca.home.glob("root-*.key")
+    assert public_key(kept, "pkey") == old != public_key(tmp_path / "usb.key", "pkey")
+    ca.rollover("finish", "--force").ok()
+    ca.rollover("start").refused("name it with --root-key FILE")
+    ca.rollover("start", "--root-key", "usb.key", "--root-key-out", "usb-2.key").ok()

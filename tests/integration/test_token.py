@@ -248,6 +248,13 @@ def test_what_would_need_the_key_itself_says_where_it_is(mutual, ca, token, tmp_
     mutual("issue", "client", "again", home=restored).ok()
 
 
+def test_a_pin_protects_no_file(mutual, home, token, tmp_path):
+    """It is short, and a file can be tried at leisure: the successor's passphrase is its own, or there is none."""
+    mutual("init", "--key", token.bare("ca"), "--passphrase-file", token.pin).ok()
+    mutual("ca", "rollover", "start", "--key-type", "p256", "--passphrase-file", token.pin).ok()
+    assert (home / "ca.key").read_text().startswith("-----BEGIN PRIVATE KEY-----")
+
+
 def test_health_tells_of_a_token_that_is_gone_and_asks_for_no_pin(mutual, home, token):
     mutual("init", "--key", token.bare("ca"), "--passphrase-file", token.pin).ok()
     assert "in a token that is there" in mutual("health").stdout
