@@ -378,6 +378,11 @@ static int renew(struct mu_responder *r, struct signer *signer, time_t now, stru
 /* What signs is there afterwards. Whoever cannot renew goes on with what is still good, and says so. */
 static int prepare(struct mu_responder *r, struct signer *signer, time_t now, struct mu_error *err)
 {
+    /* Whoever asks can go on asking: a former CA's key that cannot be had is not looked for each time. */
+    if (signer->former && signer->pair.cert == NULL && now < signer->retry_at) {
+        *err = signer->trouble;
+        return -1;
+    }
     if (signer->pair.cert == NULL || signer->looked_at != now) {
         bool fit = is_fit(signer, &signer->pair, now);
         if (fit && is_on_record(r, signer->pair.cert, &fit, err) != 0)
@@ -391,13 +396,12 @@ static int prepare(struct mu_responder *r, struct signer *signer, time_t now, st
     if (signer->pair.cert != NULL && (!is_due(signer, now) || now < signer->retry_at))
         return 0;
     struct mu_error why = MU_ERROR_INIT;
-    if (renew(r, signer, now, &why) != 0 && signer->pair.cert == NULL) {
-        *err = why;
-        return -1;
-    }
+    int result = renew(r, signer, now, &why) != 0 && signer->pair.cert == NULL ? -1 : 0;
     signer->trouble = why;
     signer->retry_at = why.code == MU_OK ? 0 : now + RETRY_S;
-    return 0;
+    if (result != 0)
+        *err = why;
+    return result;
 }
 
 /* --- What is known --- */
