@@ -289,9 +289,8 @@ static bool goes_with_ca(const char *name)
 int mu_home_move_aside(const struct mu_home *home, time_t now, char ret_old[MU_PATH_LEN],
                        struct mu_error *err)
 {
-    static const char *const names[] =
-        {"store",         "public",        "ocsp.crt", "ocsp.key", "mutual.db-journal",
-         "mutual.db-wal", "mutual.db-shm", "mutual.db"};
+    static const char *const names[] = {"store",         "public",        "mutual.db-journal",
+                                        "mutual.db-wal", "mutual.db-shm", "mutual.db"};
     MU_AUTO_CLEAR(mu_strs) of_ca = {0};
     struct mu_error ignored = MU_ERROR_INIT;
     MU_AUTO_STRUCT(mu_store) store = NULL;

@@ -38,12 +38,21 @@ static int make_key(const struct mu_ca_request *how, const struct mu_key *like, 
     return mu_key_generate(how->key_type == NULL ? "p256" : how->key_type, ret, err);
 }
 
-/* The key that waits already, or a new one. */
+/* The key that waits already, or a new one. What is installed as the key of `present` waits no more: it was left behind
+ * by an install that was killed at its end. */
 static int get_waiting_key(const struct mu_ca_request *how, const struct mu_home *home,
-                           const struct mu_key *like, struct mu_key **ret, struct mu_error *err)
+                           const struct mu_cert *present, const struct mu_key *like,
+                           struct mu_key **ret, struct mu_error *err)
 {
-    if (is_there(home->request_key) && !how->force)
-        return mu_key_load(home->request_key, how->source, ret, err);
+    struct mu_error other = MU_ERROR_INIT;
+    if (is_there(home->request_key) && !how->force) {
+        if (mu_key_load(home->request_key, how->source, ret, err) != 0)
+            return -1;
+        if (present == NULL ||
+            mu_cert_match_key(present, *ret, home->cert, home->request_key, &other) != 0)
+            return 0;
+        mu_key_free(mu_take(ret));
+    }
     return make_key(how, like, ret, err) != 0 ? -1 : write_key(how, home->request_key, *ret, err);
 }
 
@@ -57,7 +66,7 @@ static int ask_first(const struct mu_ca_request *how, const struct mu_home *home
         return mu_hint(err, "mutual ca request \"NAME\"");
     }
     return mu_names_set_cn(&names, how->name, err) != 0 || mu_home_check_free(home, err) != 0 ||
-                   get_waiting_key(how, home, NULL, &key, err) != 0
+                   get_waiting_key(how, home, NULL, NULL, &key, err) != 0
                ? -1
                : mu_csr_make(key, &names, ret, err);
 }
@@ -87,7 +96,7 @@ static int ask_again(const struct mu_ca_request *how, const struct mu_home *home
                 "the CA's key lies in a token, and the new one would lie in a file");
         return mu_hint(err, "say so with --key-type TYPE, if that is meant");
     }
-    if (how->new_key && get_waiting_key(how, home, present, &fresh, err) != 0)
+    if (how->new_key && get_waiting_key(how, home, cert, present, &fresh, err) != 0)
         return -1;
     return mu_csr_make_like(how->new_key ? fresh : present, cert, ret, err);
 }
@@ -274,8 +283,10 @@ static void pick_lists(const struct work *work, struct mu_buf *ret)
     const struct mu_objects *others = work->how->others;
     for (size_t i = 0; others != NULL && i < others->count; i++)
         for (size_t k = 0; others->at[i].crl != NULL && k < work->trust.count; k++)
-            if (mu_crl_is_signed_by(others->at[i].crl, work->trust.at[k]))
+            if (mu_crl_is_signed_by(others->at[i].crl, work->trust.at[k])) {
                 mu_crl_to_pem(others->at[i].crl, ret);
+                break; /* a root that was renewed with its key would have it twice */
+            }
 }
 
 static int put_in_place(struct work *work, struct mu_error *err)

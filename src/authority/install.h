@@ -25,7 +25,6 @@ struct mu_ca_request {
     bool force; /* a key that is waiting already is thrown away; else it is asked for again */
     const struct mu_passphrase_source *source;
     const struct mu_secret *passphrase; /* protects a new key; NULL or empty: it is not protected */
-    time_t now;
 };
 
 /*

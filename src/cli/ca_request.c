@@ -1,5 +1,4 @@
 #include <stdio.h>
-#include <time.h>
 
 #include "authority/install.h"
 #include "base/str.h"
@@ -27,7 +26,6 @@ static int run(const struct mu_args *args, struct mu_error *err)
         .force = mu_args_given(args, "force"),
         .source = &source,
         .passphrase = &passphrase,
-        .now = time(NULL),
     };
     if ((key_type != NULL && mu_key_type_check(key_type, err) != 0) ||
         (!to_stdout && mu_stage_check(&stage, path, err) != 0) ||

@@ -265,3 +265,13 @@ def test_an_install_that_is_killed_leaves_the_old_ca_or_the_new(working, delay_m
     for name in ("before.example.crt", "meanwhile.example.crt", "after.example.crt"):
         working.verify(name)
     working.online("audit", "verify").ok()
+
+
+def test_a_key_that_is_installed_already_waits_no_more(working):
+    """As after a kill between the last two steps of an install."""
+    (working.stick / "ca.csr").unlink()
+    home = working.online.home
+    (home / "ca-request.key").write_bytes((home / "ca.key").read_bytes())
+    before = public_key(home / "ca.key", "pkey")
+    working.online("ca", "request", "--new-key").ok()
+    assert public_key(working.stick / "ca.csr", "req") == public_key(home / "ca-request.key", "pkey") != before
