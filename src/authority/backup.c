@@ -105,7 +105,7 @@ static int judge_entry(const struct packing *p, const char *name, const char *pa
                                                                                : mu_fail_nomem(err);
 }
 
-/* What kind of key is ca.key? MU_OBJECT_OTHER for other files. */
+/* What kind of key is in this file? MU_OBJECT_OTHER where it is none of the CA's keys. */
 static enum mu_object_kind key_kind(const char *name, const struct mu_buf *data)
 {
     struct mu_error ignored = MU_ERROR_INIT;

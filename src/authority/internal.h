@@ -33,7 +33,7 @@ MU_CHECK int mu_found_in(struct mu_home *home, const char *store, const struct m
 MU_CHECK int mu_ca_take_up(const char *home, const struct mu_passphrase_source *source, time_t now,
                            struct mu_error *err);
 
-/* mu_authority_issue() by a CA that this one was before. */
+/* mu_authority_issue() by this CA, or by one that it was before. */
 MU_CHECK int mu_issue_as(struct mu_authority *authority, const struct mu_ca *by,
                          const struct mu_order *order, struct mu_cert **ret, struct mu_error *err);
 

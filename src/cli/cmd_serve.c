@@ -163,7 +163,7 @@ static void warn_about_certificate(const struct door *door)
 static bool has_list(const struct door *door, const struct mu_cert *ca)
 {
     for (size_t i = 0; i < door->crls.count; i++)
-        if (mu_crl_is_from(door->crls.at[i], ca))
+        if (mu_crl_is_signed_by(door->crls.at[i], ca))
             return true;
     return false;
 }

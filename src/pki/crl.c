@@ -55,18 +55,6 @@ int mu_crls_load(const char *path, struct mu_crls *ret, struct mu_error *err)
                : mu_objects_fail_without(path, &objects, "certificate revocation list", err);
 }
 
-bool mu_crl_is_from(const struct mu_crl *crl, const struct mu_cert *ca)
-{
-    X509_CRL *x = mu_crl_x509(crl);
-    X509 *by = mu_cert_x509(ca);
-    EVP_PKEY *key = X509_get0_pubkey(by);
-    bool is_from = key != NULL &&
-                   X509_NAME_cmp(X509_CRL_get_issuer(x), X509_get_subject_name(by)) == 0 &&
-                   X509_CRL_verify(x, key) == 1;
-    ERR_clear_error();
-    return is_from;
-}
-
 void mu_crl_info(const struct mu_crl *crl, struct mu_crl_info *ret)
 {
     X509_CRL *x = mu_crl_x509(crl);

@@ -33,9 +33,6 @@ MU_AUTO_DEFINE_CLEAR(mu_crls, mu_crls_clear)
  * MU_E_WRONG_KIND when it holds none. */
 MU_CHECK int mu_crls_load(const char *path, struct mu_crls *ret, struct mu_error *err);
 
-/* Is it from this CA: of its name, and signed with its key? */
-bool mu_crl_is_from(const struct mu_crl *crl, const struct mu_cert *ca);
-
 /* What a person wants to know of one. Text is printable. */
 struct mu_crl_info {
     char issuer[512];
