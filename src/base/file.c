@@ -178,7 +178,7 @@ int mu_stage_open(struct mu_stage *stage, const char *path, mode_t mode, int *re
     if (file->path == NULL)
         return mu_fail_nomem(err);
     struct stat opened;
-    if (open_staged(file, mode) < 0)
+    if (open_staged(file, stage->keep ? 0600 : mode) < 0) /* what is kept may be narrower */
         return mu_fail_errno(err, code_of_errno(errno), "cannot write %s", path);
     if (fstat(file->fd, &opened) != 0)
         return mu_fail_errno(err, MU_E_IO, "cannot write %s", path);
@@ -406,12 +406,7 @@ int mu_stage_commit_each(struct mu_stage *stages, size_t count, struct mu_error 
 
 int mu_stage_commit(struct mu_stage *stage, struct mu_error *err)
 {
-    struct mu_error why = MU_ERROR_INIT;
-    if (mu_stage_commit_each(stage, 1, &why, err) != 0)
-        return -1;
-    if (!stage->placed)
-        *err = why;
-    return stage->placed ? 0 : -1;
+    return mu_stage_commit_each(stage, 1, err, err) == 0 && stage->placed ? 0 : -1;
 }
 
 void mu_stage_clear(struct mu_stage *stage)

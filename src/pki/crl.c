@@ -89,8 +89,6 @@ bool mu_crl_is_signed_by(const struct mu_crl *crl, const struct mu_cert *ca)
 /* --- Making one --- */
 
 MU_AUTO_DEFINE(X509_REVOKED, X509_REVOKED_free)
-MU_AUTO_DEFINE(ISSUING_DIST_POINT, ISSUING_DIST_POINT_free)
-MU_AUTO_DEFINE(ASN1_ENUMERATED, ASN1_ENUMERATED_free)
 MU_AUTO_DEFINE(ASN1_GENERALIZEDTIME, ASN1_GENERALIZEDTIME_free)
 
 struct mu_crl_draft {

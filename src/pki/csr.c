@@ -1,6 +1,5 @@
 #include "pki/csr.h"
 
-#include <openssl/asn1t.h>
 #include <openssl/pem.h>
 #include <openssl/provider.h>
 #include <pthread.h>
@@ -91,6 +90,7 @@ int mu_csr_make_like(const struct mu_key *key, const struct mu_cert *cert, struc
 {
     return make(key, X509_get_subject_name(mu_cert_x509(cert)), NULL, ret, err);
 }
+
 /* --- Looking into it --- */
 
 int mu_csr_load(const char *path, struct mu_csr **ret, struct mu_error *err)

@@ -100,7 +100,8 @@ MU_CHECK int mu_issue_again(const struct mu_reissue *how, struct mu_cert **ret,
 MU_CHECK int mu_issue_check_ca(const struct mu_cert *ca, const struct mu_key *ca_key, time_t now,
                                struct mu_error *err);
 
-/* * A leaf certificate, or with MU_PROFILE_CA one of a CA below this one, signed and checked against its profile; `ret` was
+/*
+ * A leaf certificate, or with MU_PROFILE_CA one of a CA below this one, signed and checked against its profile; `ret` was
  * MU_ISSUED_INIT. A draft passes the same checks and looks the same, but
  * is signed by a key that is made for it and thrown away: nobody has that key, and nobody trusts it.
  * Fails with MU_E_CA_EXPIRED, MU_E_CLOCK (`now` is before `ca`'s own beginning), MU_E_CA_UNFIT (`ca` is no CA, may

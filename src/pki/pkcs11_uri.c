@@ -143,7 +143,9 @@ static int parse_attributes(const char *text, size_t len, bool query, struct mu_
                             struct mu_error *err)
 {
     const char *end = text + len;
-    for (const char *at = text; len > 0;) {
+    if (len == 0)
+        return 0;
+    for (const char *at = text;;) {
         const char *separator = memchr(at, query ? '&' : ';', (size_t)(end - at));
         const char *stop = separator == NULL ? end : separator;
         if (parse_attribute(at, (size_t)(stop - at), query, ret, err) != 0)
@@ -152,7 +154,6 @@ static int parse_attributes(const char *text, size_t len, bool query, struct mu_
             return 0;
         at = separator + 1;
     }
-    return 0;
 }
 
 /* Values that not every text can be. */

@@ -8,8 +8,6 @@
 #include "base/macros.h"
 #include "pki/key.h"
 
-MU_AUTO_DEFINE(PKCS8_PRIV_KEY_INFO, PKCS8_PRIV_KEY_INFO_free)
-
 /*
  * Given; NULL on failure, which OpenSSL's queue tells of. OpenSSL's own way searches all of its encoders for each
  * key, which takes longer than a signature; an EC key is put together from its parts by OpenSSL's ASN.1.

@@ -11,8 +11,6 @@
 #include "pki/name.h"
 #include "pki/ossl.h"
 
-MU_AUTO_DEFINE(ASN1_ENUMERATED, ASN1_ENUMERATED_free)
-MU_AUTO_DEFINE(ISSUING_DIST_POINT, ISSUING_DIST_POINT_free)
 MU_AUTO_DEFINE(NAME_CONSTRAINTS, NAME_CONSTRAINTS_free)
 
 /* Longer keys are not checked for soundness: 24 ms at 4096 bits, and eight times that for twice as many. */
@@ -417,7 +415,7 @@ static bool constrains_uris(const STACK_OF(GENERAL_SUBTREE) * trees)
     return false;
 }
 
-static bool is_constrained_above(const struct link *link)
+static bool has_uri_constraint_above(const struct link *link)
 {
     for (size_t i = link->depth + 1; i < link->len; i++) {
         MU_AUTO(NAME_CONSTRAINTS)
@@ -459,7 +457,7 @@ static bool uri_beyond_constraints(const struct link *link, char *detail)
     for (int i = 0; i < sk_GENERAL_NAME_num(names); i++) {
         const GENERAL_NAME *name = sk_GENERAL_NAME_value(names, i);
         if (name->type == GEN_URI && as_text(name->d.uniformResourceIdentifier, text, sizeof text) &&
-            has_address_for_host(text) && is_constrained_above(link))
+            has_address_for_host(text) && has_uri_constraint_above(link))
             return say(detail, "a URI has an address where a constraint asks for a host");
     }
     return false;

@@ -54,17 +54,23 @@ static int fail_to_list(const struct mu_token_place *place, struct mu_error *err
         err, "an Ed25519 key may lie in it, which libp11 does not bear: put it into another token");
 }
 
+static int fail_too_many(struct mu_error *err)
+{
+    mu_fail(err, MU_E_TOKEN, "keys of so many PKCS#11 modules at once cannot be used");
+    return mu_hint(err, "name keys of %d modules at most in one command", (int)MODULES_MAX);
+}
+
 static int use_module(const struct mu_token_place *place, size_t *ret, struct mu_error *err)
 {
     for (*ret = 0; *ret < module_count; ++*ret)
         if (mu_str_equal(modules[*ret].path, place->module))
             return 0;
     if (module_count == MODULES_MAX)
-        return mu_fail(err, MU_E_TOKEN, "keys of so many PKCS#11 modules at once cannot be used");
-    PKCS11_CTX *ctx = libp11.ctx_new();
-    if (ctx == NULL)
+        return fail_too_many(err);
+    PKCS11_CTX *ctx = modules[module_count].ctx; /* of a module that was of no use, or none */
+    if (ctx == NULL && (ctx = libp11.ctx_new()) == NULL)
         return mu_fail_nomem(err);
-    modules[module_count].ctx = ctx; /* from here on it is kept, even if it is of no use */
+    modules[module_count].ctx = ctx;
     if (libp11.ctx_load(ctx, place->module) != 0 ||
         libp11.enumerate_slots(ctx, &modules[module_count].slots,
                                &modules[module_count].slot_count) != 0)

@@ -1,8 +1,8 @@
 /* The way to a token's key through OSSL_STORE and OpenSSL's PKCS#11 provider. */
 
-#include <openssl/core_names.h>
 #include <openssl/crypto.h>
 #include <openssl/err.h>
+#include <openssl/params.h>
 #include <openssl/provider.h>
 #include <openssl/store.h>
 #include <openssl/ui.h>

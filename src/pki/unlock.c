@@ -13,7 +13,6 @@
 
 MU_AUTO_DEFINE(X509_SIG, X509_SIG_free)
 MU_AUTO_DEFINE(ASN1_OBJECT, ASN1_OBJECT_free)
-MU_AUTO_DEFINE(PKCS8_PRIV_KEY_INFO, PKCS8_PRIV_KEY_INFO_free)
 
 static int ask(const char *name, const struct mu_passphrase_source *source, struct mu_secret *ret,
                struct mu_error *err)
