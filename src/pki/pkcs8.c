@@ -13,16 +13,15 @@ struct ec_private {
 };
 typedef struct ec_private EC_PRIVATE; /* for OpenSSL's macros */
 
+/* It would take the macro's end for the beginning of the function. */
 /* clang-format off */
-ASN1_SEQUENCE(EC_PRIVATE) =
-    {
-        ASN1_EMBED(EC_PRIVATE, version, INT32),
-        ASN1_SIMPLE(EC_PRIVATE, scalar, ASN1_OCTET_STRING),
-        ASN1_EXP_OPT(EC_PRIVATE, point, ASN1_BIT_STRING, 1),
+ASN1_SEQUENCE(EC_PRIVATE) = {
+    ASN1_EMBED(EC_PRIVATE, version, INT32),
+    ASN1_SIMPLE(EC_PRIVATE, scalar, ASN1_OCTET_STRING),
+    ASN1_EXP_OPT(EC_PRIVATE, point, ASN1_BIT_STRING, 1),
 } static_ASN1_SEQUENCE_END(EC_PRIVATE)
-    /* clang-format on */
 
-    static bool set_scalar(const EVP_PKEY *evp, ASN1_OCTET_STRING *ret)
+static bool set_scalar(const EVP_PKEY *evp, ASN1_OCTET_STRING *ret)
 {
     BIGNUM *scalar = NULL;
     int len = (EVP_PKEY_get_bits(evp) + 7) / 8;
@@ -32,6 +31,7 @@ ASN1_SEQUENCE(EC_PRIVATE) =
     BN_clear_free(scalar);
     return ok;
 }
+/* clang-format on */
 
 static bool set_point(EVP_PKEY *evp, ASN1_BIT_STRING *ret)
 {
