@@ -3,8 +3,6 @@ import os
 import socket
 import stat
 
-import pytest
-
 from backend import Backend, echo
 from door import WAIT, Door, Wire, ask, context, read_all
 

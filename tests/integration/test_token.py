@@ -1,7 +1,6 @@
 """Keys that lie in a token: PKCS#11 URIs wherever a file with a key can be named. The token is SoftHSM's."""
 import concurrent.futures
 import glob
-import os
 import pathlib
 import shutil
 import stat

@@ -4,7 +4,6 @@ import shutil
 
 import pytest
 
-from conftest import BINARY  # noqa: F401  (the binary is there)
 from made import mode, openssl
 from peers import need, run
 
