@@ -15,6 +15,7 @@ struct place {
     const char *home, *store;
     bool force;
     time_t now;
+    const struct mu_authority_import *import; /* NULL: the CA is a new one */
 };
 
 /* Where the records will be, whatever a home that makes way has said. */
@@ -69,6 +70,18 @@ static int move_in(const struct place *place, const struct mu_home *home,
     return write_files(home, files, false, err);
 }
 
+static int note_import(struct mu_store *store, void *arg, struct mu_error *err)
+{
+    const struct mu_authority_import *import = arg;
+    char sha256[MU_SHA256_LEN], label[MU_CERT_LABEL_LEN], detail[512];
+    const struct mu_cert *cert = import->certs->at[0];
+    snprintf(detail, sizeof detail, "the CA \"%s\", made elsewhere", mu_cert_label(cert, label));
+    const struct mu_act act = {.action = "import",
+                               .sha256 = mu_cert_fingerprint(cert, sha256),
+                               .detail = detail};
+    return mu_audit_add(store, &act, import->now, NULL, err);
+}
+
 static int settle(const struct place *place, const struct mu_home *home,
                   const struct mu_ca_files *files, char ret_old[MU_PATH_LEN], struct mu_error *err)
 {
@@ -77,6 +90,9 @@ static int settle(const struct place *place, const struct mu_home *home,
         mu_home_lock(home, MU_HOME_ALONE, &lock, err) != 0)
         return -1;
     int result = move_in(place, home, files, ret_old, err);
+    if (result == 0 && place->import != NULL)
+        result = mu_home_change(home, files->cert, place->import->key, note_import,
+                                (void *)place->import, place->now, err);
     mu_home_unlock(lock);
     return result;
 }
@@ -162,7 +178,7 @@ int mu_authority_init(const struct mu_authority_init *init, struct mu_cert **ret
                       char ret_old[MU_PATH_LEN], struct mu_error *err)
 {
     struct mu_home home;
-    const struct place place = {init->home, init->store, init->force, init->now};
+    const struct place place = {init->home, init->store, init->force, init->now, NULL};
     const struct mu_stage stage = MU_STAGE_INIT;
     MU_AUTO_CLEAR(made) made = {.root_list = MU_BUF_INIT};
     ret_old[0] = '\0';
@@ -222,23 +238,11 @@ int mu_ca_chain_up(const struct mu_cert *cert, const struct mu_certs *pool, time
     return mu_hint(err, "give the certificates up to the root: --chain FILE");
 }
 
-static int note_import(struct mu_store *store, void *arg, struct mu_error *err)
-{
-    const struct mu_authority_import *import = arg;
-    char sha256[MU_SHA256_LEN], label[MU_CERT_LABEL_LEN], detail[512];
-    const struct mu_cert *cert = import->certs->at[0];
-    snprintf(detail, sizeof detail, "the CA \"%s\", made elsewhere", mu_cert_label(cert, label));
-    const struct mu_act act = {.action = "import",
-                               .sha256 = mu_cert_fingerprint(cert, sha256),
-                               .detail = detail};
-    return mu_audit_add(store, &act, import->now, NULL, err);
-}
-
 int mu_authority_import(const struct mu_authority_import *import, char ret_old[MU_PATH_LEN],
                         struct mu_error *err)
 {
     struct mu_home home;
-    const struct place place = {import->home, import->store, import->force, import->now};
+    const struct place place = {import->home, import->store, import->force, import->now, import};
     MU_AUTO_CLEAR(mu_certs) chain = {0};
     const struct mu_cert *cert = import->certs->at[0];
     ret_old[0] = '\0';
@@ -258,8 +262,5 @@ int mu_authority_import(const struct mu_authority_import *import, char ret_old[M
         .trust = &trust,
         .passphrase = import->passphrase,
     };
-    return settle(&place, &home, &files, ret_old, err) != 0
-               ? -1
-               : mu_home_change(&home, cert, import->key, note_import, (void *)import, import->now,
-                                err);
+    return settle(&place, &home, &files, ret_old, err);
 }
