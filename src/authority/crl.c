@@ -435,8 +435,7 @@ static int publish_all(struct mu_store *store, void *arg, struct mu_error *err)
     if (publish_by(p, &present, err) != 0)
         return -1;
     for (size_t i = 0; i < p->formers.count; i++)
-        if (!mu_str_equal(p->formers.at[i].key_sha256, authority->key_sha256) &&
-            publish_by(p, &p->formers.at[i].ca, err) != 0)
+        if (publish_by(p, &p->formers.at[i].ca, err) != 0)
             return -1;
     return stage_pem(p, err) != 0
                ? -1
@@ -454,7 +453,7 @@ int mu_authority_publish(struct mu_authority *authority, enum mu_publish what, t
                            .stage = MU_STAGE_INIT,
                            .ret = ret};
     /* Before the lock: it may ask for a passphrase, and nobody should wait for the answer. */
-    int result = mu_formers_load(&authority->home, &authority->source, now, &p.formers, err);
+    int result = mu_formers_load(&authority->home, NULL, &authority->source, now, &p.formers, err);
     /* The lists are whole on the disk, without names yet, when they are recorded, and get their names at once behind
      * that; nobody else puts lists into this home meanwhile, so that an older one never takes a newer one's place. */
     if (result == 0)

@@ -47,24 +47,28 @@ static bool is_cert_of_one(const char *name)
            strlen(name) == strlen("ca-.crt") + MU_KEY_PART;
 }
 
-static int consider(const struct mu_home *home, const char *name, time_t now, struct mu_certs *ret,
-                    struct mu_error *err)
+static int consider(const struct mu_home *home, const char *name, const struct mu_cert *present,
+                    time_t now, struct mu_certs *ret, struct mu_error *err)
 {
     char path[MU_PATH_LEN];
     MU_AUTO_STRUCT(mu_cert) cert = NULL;
     if (mu_path_join(home->dir, name, path, err) != 0 || mu_cert_load(path, &cert, err) != 0)
         return -1;
-    return now > mu_cert_not_after(cert) ? 0 : mu_certs_add(ret, mu_take(&cert), err);
+    return now > mu_cert_not_after(cert) || mu_cert_same_key(cert, present)
+               ? 0
+               : mu_certs_add(ret, mu_take(&cert), err);
 }
 
 int mu_former_certs(const struct mu_home *home, time_t now, struct mu_certs *ret,
                     struct mu_error *err)
 {
     MU_AUTO_CLEAR(mu_strs) names = {0};
-    if (mu_home_list(home, is_cert_of_one, &names, err) != 0)
+    MU_AUTO_STRUCT(mu_cert) present = NULL;
+    if (mu_cert_load(home->cert, &present, err) != 0 ||
+        mu_home_list(home, is_cert_of_one, &names, err) != 0)
         return -1;
     for (size_t i = 0; i < names.count; i++)
-        if (consider(home, names.at[i], now, ret, err) != 0)
+        if (consider(home, names.at[i], present, now, ret, err) != 0)
             return -1;
     return 0;
 }
@@ -83,13 +87,22 @@ static int load_one(const struct mu_home *home, const struct mu_passphrase_sourc
     return add(ret, &former, err);
 }
 
-int mu_formers_load(const struct mu_home *home, const struct mu_passphrase_source *source,
-                    time_t now, struct mu_formers *ret, struct mu_error *err)
+static bool is_wanted(const struct mu_cert *cert, const char *only)
+{
+    char key_sha256[MU_SHA256_LEN];
+    mu_cert_key_sha256(cert, key_sha256);
+    return only == NULL || mu_str_equal(key_sha256, only);
+}
+
+int mu_formers_load(const struct mu_home *home, const char *only,
+                    const struct mu_passphrase_source *source, time_t now, struct mu_formers *ret,
+                    struct mu_error *err)
 {
     MU_AUTO_CLEAR(mu_certs) certs = {0};
     int result = mu_former_certs(home, now, &certs, err);
     for (size_t i = 0; result == 0 && i < certs.count; i++)
-        result = load_one(home, source, certs.at[i], ret, err);
+        if (is_wanted(certs.at[i], only))
+            result = load_one(home, source, certs.at[i], ret, err);
     for (size_t i = 0; i < ret->count; i++) {
         struct mu_former *former = &ret->at[i];
         former->ca = (struct mu_ca){former->cert, former->key, former->key_sha256};

@@ -38,12 +38,14 @@ struct mu_formers {
 void mu_formers_clear(struct mu_formers *formers);
 MU_AUTO_DEFINE_CLEAR(mu_formers, mu_formers_clear)
 
-/* Those that have not expired at `now`, which are asked for lists no more. Fails as mu_key_load() does, and with
- * MU_E_KEY_MISMATCH. */
-MU_CHECK int mu_formers_load(const struct mu_home *home, const struct mu_passphrase_source *source,
-                             time_t now, struct mu_formers *ret, struct mu_error *err);
+/* Those that have not expired at `now`, which are asked for lists no more; with `only`, the one whose key has this
+ * SHA-256, if it is among them. Fails as mu_key_load() does, and with MU_E_KEY_MISMATCH. */
+MU_CHECK int mu_formers_load(const struct mu_home *home, const char *only,
+                             const struct mu_passphrase_source *source, time_t now,
+                             struct mu_formers *ret, struct mu_error *err);
 
-/* The certificates alone, of those that have not expired. Fails as mu_cert_load() does. */
+/* The certificates alone, of those that have not expired. What an install that was killed has put among them, and is the
+ * present CA still, is none of them. Fails as mu_cert_load() does. */
 MU_CHECK int mu_former_certs(const struct mu_home *home, time_t now, struct mu_certs *ret,
                              struct mu_error *err);
 

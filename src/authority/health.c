@@ -270,10 +270,18 @@ static void look_at_former_keys(struct visit *v)
 {
     struct mu_error err = MU_ERROR_INIT;
     const struct mu_passphrase_source none = {.ask = NULL};
-    MU_AUTO_CLEAR(mu_formers) formers = {0};
-    if (mu_formers_load(&v->home, &none, v->how->now, &formers, &err) != 0 &&
-        err.code != MU_E_PASSPHRASE_NEEDED)
+    MU_AUTO_CLEAR(mu_certs) certs = {0};
+    if (mu_former_certs(&v->home, v->how->now, &certs, &err) != 0)
         find_error(v, MU_F_FORMER_KEY, &err);
+    for (size_t i = 0; i < certs.count; i++) {
+        char key_sha256[MU_SHA256_LEN];
+        MU_AUTO_CLEAR(mu_formers) former = {0};
+        mu_cert_key_sha256(certs.at[i], key_sha256);
+        err = (struct mu_error)MU_ERROR_INIT;
+        if (mu_formers_load(&v->home, key_sha256, &none, v->how->now, &former, &err) != 0 &&
+            err.code != MU_E_PASSPHRASE_NEEDED)
+            find_error(v, MU_F_FORMER_KEY, &err);
+    }
 }
 
 static void look_at_hierarchy(struct visit *v)

@@ -182,7 +182,7 @@ static int gather_signers(struct mu_responder *r, struct mu_error *err)
         mu_former_certs(&r->home, 0, &formers, err) != 0)
         return -1;
     for (size_t i = 0; i < formers.count; i++)
-        if (!mu_cert_same_key(formers.at[i], ca) && add_signer(r, formers.at[i], true, err) != 0)
+        if (add_signer(r, formers.at[i], true, err) != 0)
             return -1;
     return 0;
 }
@@ -321,23 +321,9 @@ static int save_pair(const struct signer *signer, const struct pair *pair, struc
     return mu_stage_commit(&stage, err);
 }
 
-/* The present CA is at hand; a former one's key is asked for when it is needed. */
-static int issue_pair(struct mu_authority *authority, const struct signer *signer,
-                      const struct mu_order *order, struct mu_cert **ret, struct mu_error *err)
-{
-    MU_AUTO_CLEAR(mu_formers) formers = {0};
-    if (!signer->former)
-        return mu_authority_issue(authority, order, ret, err);
-    if (mu_formers_load(&authority->home, &authority->source, order->now, &formers, err) != 0)
-        return -1;
-    for (size_t i = 0; i < formers.count; i++)
-        if (mu_str_equal(formers.at[i].key_sha256, signer->key_sha256))
-            return mu_issue_as(authority, &formers.at[i].ca, order, ret, err);
-    return mu_fail(err, MU_E_CA_EXPIRED, "the former CA has expired, and answers no more");
-}
-
-static int make_pair(struct mu_authority *authority, struct signer *signer, time_t now,
-                     struct mu_error *err)
+/* `by` is the former CA that is to issue, or empty for the present one. */
+static int make_pair(struct mu_authority *authority, const struct mu_formers *by,
+                     struct signer *signer, time_t now, struct mu_error *err)
 {
     MU_AUTO_CLEAR(mu_names) names = {0};
     MU_AUTO_CLEAR(pair) pair = {0};
@@ -350,8 +336,9 @@ static int make_pair(struct mu_authority *authority, struct signer *signer, time
         .names = &names,
         .now = now,
     };
-    if (issue_pair(authority, signer, &order, &pair.cert, err) != 0 ||
-        save_pair(signer, &pair, err) != 0)
+    int result = by->count > 0 ? mu_issue_as(authority, &by->at[0].ca, &order, &pair.cert, err)
+                               : mu_authority_issue(authority, &order, &pair.cert, err);
+    if (result != 0 || save_pair(signer, &pair, err) != 0)
         return -1;
     take_pair(signer, &pair);
     return 0;
@@ -362,15 +349,20 @@ static int renew(struct mu_responder *r, struct signer *signer, time_t now, stru
 {
     const struct mu_passphrase_source *source = r->source.ask == NULL ? NULL : &r->source;
     MU_AUTO_STRUCT(mu_authority) authority = NULL;
+    MU_AUTO_CLEAR(mu_formers) by = {0};
     /* Before the lock: it may ask for a passphrase, and nobody should wait for the answer. */
-    if (mu_authority_open(r->home.dir, source, &authority, err) != 0)
+    if (mu_authority_open(r->home.dir, source, &authority, err) != 0 ||
+        (signer->former &&
+         mu_formers_load(&r->home, signer->key_sha256, &r->source, now, &by, err) != 0))
         return -1;
+    if (signer->former && by.count == 0)
+        return mu_fail(err, MU_E_CA_EXPIRED, "the former CA has expired, and answers no more");
     int lock;
     if (mu_home_lock_files(&r->home, &lock, err) != 0)
         return -1;
     int result = load_pair(r, signer, now, err);
     if (result == 0 && (signer->pair.cert == NULL || is_due(signer, now)))
-        result = make_pair(authority, signer, now, err);
+        result = make_pair(authority, &by, signer, now, err);
     mu_home_unlock(lock);
     return result;
 }

@@ -77,6 +77,19 @@ def test_health_misses_a_former_key(copy):
     alone("revoke", "alone").refused(".key")
 
 
+def test_health_looks_at_each_former_key(copy):
+    """One that is protected says nothing about the next one."""
+    alone = copy("alone")
+    key = next(alone.home.glob("ca-*.key"))
+    openssl("pkey", "-in", key, "-aes128", "-passout", "pass:secret", "-out", alone.cwd / "protected")
+    (alone.cwd / "protected").rename(key)
+    assert found(alone) == []
+    other = Mutual(alone.cwd / "other", alone.cwd)
+    other("init", "Other CA").ok()
+    shutil.copy(other.home / "ca.crt", alone.home / f"ca-{'F' * 16}.crt")
+    assert found(alone) == ["former_key"]
+
+
 def test_health_sees_a_roots_end_coming(mutual, home, tmp_path):
     mutual("init", "--issuing", "--days", 100, "--root-days", 100).ok()
     mutual("backup", "b").ok()
