@@ -135,6 +135,8 @@ struct work {
     struct mu_home home;
     const struct mu_cert *cert;    /* the new one */
     struct mu_hierarchy before;    /* empty when this is the first */
+    struct mu_objects lists;       /* the roots' own, as they were before */
+    bool same;                     /* it is there already; a newer list has come along */
     struct mu_key *before_key;     /* NULL: the same */
     struct mu_key *key;            /* of the new one */
     const char *key_path;          /* where that lies */
@@ -145,6 +147,7 @@ struct work {
 static void work_clear(struct work *work)
 {
     mu_hierarchy_clear(&work->before);
+    mu_objects_clear(&work->lists);
     mu_key_free(work->before_key);
     mu_key_free(work->key);
     mu_certs_clear(&work->behind);
@@ -183,12 +186,54 @@ static int find_key(struct work *work, struct mu_error *err)
                         "the CA's own certificate in the file");
 }
 
+static const struct mu_crl *list_of(const struct mu_objects *objects, const struct mu_cert *root)
+{
+    for (size_t i = 0; objects != NULL && i < objects->count; i++)
+        if (objects->at[i].crl != NULL && mu_crl_is_signed_by(objects->at[i].crl, root))
+            return objects->at[i].crl;
+    return NULL;
+}
+
+/* Several may be made within a second. */
+static bool is_newer(const struct mu_crl_info *a, const struct mu_crl_info *b)
+{
+    const char *a_number = a->number + strspn(a->number, "0");
+    const char *b_number = b->number + strspn(b->number, "0");
+    if (a->this_update != b->this_update)
+        return a->this_update > b->this_update;
+    return strlen(a_number) != strlen(b_number) ? strlen(a_number) > strlen(b_number)
+                                                : strcmp(a_number, b_number) > 0;
+}
+
+/* What came along of this root, if it is not what is there, or older. */
+static const struct mu_crl *newer_list(const struct work *work, const struct mu_cert *root)
+{
+    struct mu_crl_info there, new;
+    const struct mu_crl *came = list_of(work->how->others, root);
+    const struct mu_crl *present = list_of(&work->lists, root);
+    if (came == NULL || present == NULL)
+        return came;
+    mu_crl_info(came, &new);
+    mu_crl_info(present, &there);
+    return is_newer(&new, &there) ? came : NULL;
+}
+
+static bool brings_a_list(const struct work *work)
+{
+    for (size_t i = 0; i < work->before.trust.count; i++)
+        if (newer_list(work, work->before.trust.at[i]) != NULL)
+            return true;
+    return false;
+}
+
 static int load_before(struct work *work, struct mu_error *err)
 {
     char label[MU_CERT_LABEL_LEN], present[MU_CERT_LABEL_LEN];
     if (!is_there(work->home.cert))
         return 0;
-    if (mu_hierarchy_load(&work->home, &work->before, err) != 0)
+    if (mu_hierarchy_load(&work->home, &work->before, err) != 0 ||
+        (is_there(work->home.root_crl) &&
+         mu_objects_load(work->home.root_crl, &work->lists, err) != 0))
         return -1;
     const struct mu_cert *before = work->before.own.at[0];
     if (!mu_cert_same_subject(before, work->cert)) {
@@ -196,7 +241,8 @@ static int load_before(struct work *work, struct mu_error *err)
                 mu_cert_label(work->cert, label), mu_cert_label(before, present));
         return mu_hint(err, "have it signed by: mutual sign FILE.csr --profile ca");
     }
-    if (mu_certs_hold(&work->before.own, work->cert)) {
+    work->same = mu_certs_hold(&work->before.own, work->cert);
+    if (work->same && !brings_a_list(work)) {
         mu_fail(err, MU_E_EXISTS, "this certificate is installed already");
         return mu_hint(err, "nothing is left to do");
     }
@@ -254,10 +300,14 @@ static int note_install(struct mu_store *store, void *arg, struct mu_error *err)
     const struct work *work = arg;
     char sha256[MU_SHA256_LEN], label[MU_CERT_LABEL_LEN], root[MU_CERT_LABEL_LEN];
     char until[MU_DATE_LEN], detail[768];
-    snprintf(detail, sizeof detail, "the CA \"%s\" below \"%s\", until %s%s",
-             mu_cert_label(work->cert, label), mu_cert_label(work->root, root),
-             mu_date(mu_cert_not_after(work->cert), until),
-             work->before_key != NULL ? ", with another key" : "");
+    mu_cert_label(work->root, root);
+    if (work->same)
+        snprintf(detail, sizeof detail, "a revocation list of \"%s\"", root);
+    else
+        snprintf(detail, sizeof detail, "the CA \"%s\" below \"%s\", until %s%s",
+                 mu_cert_label(work->cert, label), root,
+                 mu_date(mu_cert_not_after(work->cert), until),
+                 work->before_key != NULL ? ", with another key" : "");
     const struct mu_act act = {.action = "install",
                                .sha256 = mu_cert_fingerprint(work->cert, sha256),
                                .detail = detail};
@@ -277,24 +327,27 @@ static int replace_files(struct work *work, const struct mu_ca_files *files, str
     return mu_stage_commit(&stage, err);
 }
 
-/* What came along of the roots' own lists. */
-static void pick_lists(const struct work *work, struct mu_buf *ret)
+/* The roots' own lists. A root that was renewed with its key is not asked twice. */
+static int pick_lists(const struct work *work, struct mu_buf *ret, struct mu_error *err)
 {
-    const struct mu_objects *others = work->how->others;
-    for (size_t i = 0; others != NULL && i < others->count; i++)
-        for (size_t k = 0; others->at[i].crl != NULL && k < work->trust.count; k++)
-            if (mu_crl_is_signed_by(others->at[i].crl, work->trust.at[k])) {
-                mu_crl_to_pem(others->at[i].crl, ret);
-                break; /* a root that was renewed with its key would have it twice */
-            }
+    const struct mu_certs *roots = &work->trust;
+    for (size_t i = 0; i < roots->count; i++) {
+        bool again = false;
+        const struct mu_crl *came = newer_list(work, roots->at[i]);
+        const struct mu_crl *list = came != NULL ? came : list_of(&work->lists, roots->at[i]);
+        for (size_t k = 0; k < i; k++)
+            again = again || mu_cert_same_key(roots->at[k], roots->at[i]);
+        if (list != NULL && !again)
+            mu_crl_to_pem(list, ret);
+    }
+    return mu_buf_failed(ret) ? mu_fail_nomem(err) : 0;
 }
 
 static int put_in_place(struct work *work, struct mu_error *err)
 {
     MU_AUTO_CLEAR(mu_buf) lists = MU_BUF_INIT;
-    pick_lists(work, &lists);
-    if (mu_buf_failed(&lists))
-        return mu_fail_nomem(err);
+    if (pick_lists(work, &lists, err) != 0)
+        return -1;
     bool waiting = work->key_path == work->home.request_key;
     const struct mu_ca_files files = {
         .cert = work->cert,
@@ -328,6 +381,7 @@ static int install(struct work *work, struct mu_installed *ret, struct mu_error 
         .root = mu_cert_ref(work->root),
         .before = work->before.own.count == 0 ? NULL : mu_cert_ref(work->before.own.at[0]),
         .new_key = work->before_key != NULL,
+        .same = work->same,
         .new_root = work->before.trust.count > 0 && !mu_certs_hold(&work->before.trust, work->root),
     };
     return 0;

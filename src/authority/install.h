@@ -47,7 +47,8 @@ struct mu_install {
 
 struct mu_installed {
     struct mu_cert *cert, *root, *before; /* `before` is NULL where there was no CA before */
-    bool new_key;                         /* another key than before */
+    bool same;     /* it was there already: only a root's revocation list is newer */
+    bool new_key;  /* another key than before */
     bool new_root; /* another root than before, which is trusted beside it: see rollover.h */
 };
 void mu_installed_clear(struct mu_installed *installed);
@@ -55,9 +56,9 @@ MU_AUTO_DEFINE_CLEAR(mu_installed, mu_installed_clear)
 
 /*
  * Put the certificate in its place, for which the key is there, with the chain above it; revocation lists are made anew.
- * Everything changes in one step, or nothing does. Fails with MU_E_KEY_MISMATCH (no key here fits), MU_E_CA_UNFIT,
+ * A root's list stays where none came along that is newer. Everything changes in one step, or nothing does. Fails with MU_E_KEY_MISMATCH (no key here fits), MU_E_CA_UNFIT,
  * MU_E_NOT_FOUND (the chain does not lead to a root), MU_E_NAME (it is for a CA of another name), MU_E_EXISTS (it is
- * there already), MU_E_IO, MU_E_STORE.
+ * there already, and no newer list came along), MU_E_IO, MU_E_STORE.
  */
 MU_CHECK int mu_authority_install(const struct mu_install *how, struct mu_installed *ret,
                                   struct mu_error *err);

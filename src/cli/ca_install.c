@@ -62,15 +62,19 @@ static int show(const struct mu_args *args, const struct mu_installed *installed
     mu_cert_label(installed->cert, label);
     mu_cert_label(installed->root, root_label);
     if (mu_args_json(args)) {
-        mu_print_json(json_pack("{s:s, s:s, s:s, s:s, s:s, s:s, s:b, s:b, s:b}", "name", label,
+        mu_print_json(json_pack("{s:s, s:s, s:s, s:s, s:s, s:s, s:b, s:b, s:b, s:b}", "name", label,
                                 "cert", paths.cert, "sha256", info.sha256, "not_after",
                                 mu_date_rfc3339(info.not_after, date), "trust", paths.trust,
                                 "root_sha256", root.sha256, "first",
-                                (int)(installed->before == NULL), "new_key",
-                                (int)installed->new_key, "new_root", (int)installed->new_root));
+                                (int)(installed->before == NULL), "same", (int)installed->same,
+                                "new_key", (int)installed->new_key, "new_root",
+                                (int)installed->new_root));
         return warn_if_freed(&info, installed->before, now, err);
     }
-    printf("installed the certificate of the CA \"%s\"\n", label);
+    if (installed->same)
+        printf("installed the revocation list of the root \"%s\"\n", root_label);
+    else
+        printf("installed the certificate of the CA \"%s\"\n", label);
     mu_fact("certificate", "%s", paths.cert);
     mu_fact("expires", "%s (%s)", mu_relative(info.not_after, now, when),
             mu_date(info.not_after, date));
@@ -134,8 +138,10 @@ const struct mu_cmd mu_cmd_ca_install = {
         "above it. The key waits in the home directory since mutual ca request. ca.crt, ca-chain.crt, root.crt and\n"
         "trust.crt change in one step, and revocation lists are made anew. With --chain the root's revocation list\n"
         "(mutual crl --days 365, there) comes along: whoever checks whole chains needs it, and it becomes part of\n"
-        "ca.crl. Whoever can put a root into FILE is trusted: compare its fingerprint.",
-    .example = "mutual ca install online.crt --home online",
+        "ca.crl; a newer one can be brought alone, with FILE.crt as it was. Whoever can put a root into FILE is trusted:\n"
+        "compare its fingerprint.",
+    .example = "mutual ca install online.crt --home online\n"
+               "mutual ca install online.crt --chain root.crl --home online",
     .opts = opts,
     .min_args = 1,
     .max_args = 1,

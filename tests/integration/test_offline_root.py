@@ -198,6 +198,35 @@ def test_the_roots_list_comes_along(working):
     working.online("verify", "before.example.crt", "--crl", working.online.home / "ca.crl").ok()
 
 
+def test_a_newer_list_of_the_root_is_brought_alone(working):
+    """Before the one that is there has ended: nothing else changes, and an older one does not come back."""
+    online, root = working.online, working.root
+    known = {name: (online.home / name).read_bytes() for name in files(online.home) if name.startswith("c")}
+    root("crl", "--out", "old.crl").ok()
+    online("ca", "install", "ca.crt", "--chain", "old.crl").ok()
+    root("crl", "--out", "new.crl").ok()
+    result = online("ca", "install", "ca.crt", "--chain", "new.crl").ok()
+    assert result.stdout.startswith('installed the revocation list of the root "Example Root"')
+    new = (online.home / "root.crl").read_bytes()
+    for path in ("old.crl", "new.crl"):
+        online("ca", "install", "ca.crt", "--chain", path).refused("this certificate is installed already")
+    assert (online.home / "root.crl").read_bytes() == new
+    assert {name: (online.home / name).read_bytes() for name in known} == known
+    assert 'a revocation list of "Example Root"' in online("audit").stdout
+
+
+def test_the_old_roots_list_stays_while_it_is_trusted(working):
+    """Whoever checks whole chains needs it until the rollover is finished, though only the new root's came along."""
+    working.root("crl", "--out", "old.crl").ok()
+    working.online("ca", "install", "ca.crt", "--chain", "old.crl").ok()
+    working.root("ca", "rollover", "start").ok()
+    working.root("crl", "--out", "new.crl").ok()
+    working.online("ca", "request", "--force").ok()
+    working.root("sign", "ca.csr", "--profile", "ca", "--force").ok()
+    working.online("ca", "install", "ca.crt", "--chain", "new.crl").ok()
+    assert crls(working.online.home / "root.crl") == 2
+
+
 def test_what_does_not_belong_here_is_refused_and_changes_nothing(working):
     home = working.online.home
     before = {name: (home / name).read_bytes() for name in files(home) if "mutual.db" not in name}
