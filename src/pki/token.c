@@ -77,7 +77,8 @@ static int check_owner(const char *path, struct mu_error *err)
         mu_fail_errno(err, MU_E_TOKEN, "there is no PKCS#11 module %s", path);
         return mu_hint(err, "install the module that came with the token, and name its file");
     }
-    if ((st.st_uid == 0 || st.st_uid == geteuid()) && (st.st_mode & S_IWOTH) == 0)
+    bool by_group = (st.st_mode & S_IWGRP) != 0 && st.st_gid != 0;
+    if ((st.st_uid == 0 || st.st_uid == geteuid()) && (st.st_mode & S_IWOTH) == 0 && !by_group)
         return 0;
     mu_fail(err, MU_E_TOKEN,
             "the PKCS#11 module %s is not used: somebody who is neither root nor you can change it",

@@ -42,8 +42,8 @@ static bool is_installed(void)
     return len < (int)sizeof path && access(path, R_OK) == 0;
 }
 
-/* NULL: there is no such provider, or no memory. */
-static OSSL_LIB_CTX *use_module(const char *path)
+/* NULL, and no failure: there is no such provider. */
+static OSSL_LIB_CTX *use_module(const char *path, struct mu_error *err)
 {
     for (size_t i = 0; i < module_count; i++)
         if (mu_str_equal(modules[i].path, path))
@@ -52,12 +52,15 @@ static OSSL_LIB_CTX *use_module(const char *path)
         OSSL_PARAM_utf8_string("pkcs11-module-path", (char *)path, 0),
         OSSL_PARAM_END,
     };
-    bool possible = module_count < MODULES_MAX && is_installed();
-    OSSL_LIB_CTX *ctx = possible ? OSSL_LIB_CTX_new() : NULL;
+    if (module_count == MODULES_MAX || !is_installed())
+        return NULL;
+    ERR_clear_error();
+    OSSL_LIB_CTX *ctx = OSSL_LIB_CTX_new();
     if (ctx == NULL || OSSL_PROVIDER_load(ctx, "default") == NULL ||
         OSSL_PROVIDER_load_ex(ctx, "pkcs11", parameters) == NULL) {
+        mu_fail_openssl(err, MU_E_TOKEN, "OpenSSL's PKCS#11 provider does not start");
+        mu_hint(err, "check it with: openssl list -providers -provider pkcs11");
         OSSL_LIB_CTX_free(ctx);
-        ERR_clear_error();
         return NULL;
     }
     mu_str_copy(modules[module_count].path, MU_PATH_LEN, path);
@@ -65,9 +68,10 @@ static OSSL_LIB_CTX *use_module(const char *path)
     return modules[module_count++].ctx;
 }
 #else
-static OSSL_LIB_CTX *use_module(const char *path)
+static OSSL_LIB_CTX *use_module(const char *path, struct mu_error *err)
 {
     (void)path;
+    (void)err;
     return NULL;
 }
 #endif
@@ -112,7 +116,7 @@ static EVP_PKEY *load(OSSL_LIB_CTX *ctx, const char *uri, struct mu_secret *pin)
 
 EVP_PKEY *mu_token_evp_provider(const struct mu_token_place *place, struct mu_error *err)
 {
-    OSSL_LIB_CTX *ctx = use_module(place->module);
+    OSSL_LIB_CTX *ctx = use_module(place->module, err);
     MU_AUTO_CLEAR(mu_buf) uri = MU_BUF_INIT;
     if (ctx == NULL)
         return NULL;

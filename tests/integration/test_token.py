@@ -1,6 +1,7 @@
 """Keys that lie in a token: PKCS#11 URIs wherever a file with a key can be named. The token is SoftHSM's."""
 import concurrent.futures
 import glob
+import os
 import pathlib
 import shutil
 import stat
@@ -174,6 +175,9 @@ def test_a_module_that_others_can_change_is_not_loaded(mutual, token, tmp_path):
     module = tmp_path / "module.so"
     shutil.copy(MODULE, module)
     module.chmod(0o666)
+    mutual("request", "a", "--key", f"pkcs11:token=home;object=ca?module-path={module}").refused("is not used")
+    module.chmod(0o664)
+    os.chown(module, -1, 1 if os.getuid() == 0 else os.getgid())
     mutual("request", "a", "--key", f"pkcs11:token=home;object=ca?module-path={module}").refused("is not used")
 
 
