@@ -485,13 +485,6 @@ int mu_issue_root(const struct mu_key *key, const char *name, const unsigned cha
     return 0;
 }
 
-int mu_issue_ca(const struct mu_key *key, const char *name, const unsigned char *serial, time_t now,
-                int64_t lifetime_s, const struct mu_constraints *constraints, struct mu_cert **ret,
-                struct mu_error *err)
-{
-    return mu_issue_root(key, name, serial, now, lifetime_s, 0, constraints, ret, err);
-}
-
 /* --- Anew --- */
 
 static void drop_extension(X509 *x, int nid)

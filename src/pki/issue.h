@@ -66,13 +66,8 @@ MU_CHECK int mu_issued_cert(const struct mu_issued *issued, struct mu_cert **ret
 /* Append it as PEM. Failure shows in mu_buf_failed(). */
 void mu_issued_to_pem(const struct mu_issued *issued, struct mu_buf *ret);
 
-/* A self-signed CA named `name`, path length 0: it issues leaves, not further CAs, and only for names within its
- * `constraints` (NULL: for all). */
-MU_CHECK int mu_issue_ca(const struct mu_key *key, const char *name, const unsigned char *serial,
-                         time_t now, int64_t lifetime_s, const struct mu_constraints *constraints,
-                         struct mu_cert **ret, struct mu_error *err);
-
-/* The same for a CA below which `path_length` others may stand. */
+/* A self-signed CA named `name`, below which `path_length` others may stand (0: it issues leaves alone), and which
+ * issues only for names within its `constraints` (NULL: for all). */
 MU_CHECK int mu_issue_root(const struct mu_key *key, const char *name, const unsigned char *serial,
                            time_t now, int64_t lifetime_s, int path_length,
                            const struct mu_constraints *constraints, struct mu_cert **ret,

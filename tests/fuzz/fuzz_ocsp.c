@@ -34,7 +34,7 @@ static const struct authority *authority(void)
                              .now = now,
                              .lifetime_s = 86400};
     if (mu_key_generate("p256", &made.key, &err) != 0 ||
-        mu_issue_ca(made.key, "CA", serial, now, 86400, NULL, &made.ca, &err) != 0 ||
+        mu_issue_root(made.key, "CA", serial, now, 86400, 0, NULL, &made.ca, &err) != 0 ||
         mu_names_set_cn(&names, "responder", &err) != 0)
         abort();
     issue.key = made.key;

@@ -328,8 +328,8 @@ static void an_earlier_ca_certificate_of_this_home_is_answered_for_too(void **st
     unsigned char serial[18] = {1, 2, 3};
     /* The CA gets another name, with its key; what it issued before names it as it was. */
     assert_worked(mu_key_load(f->home.key, NULL, &key, &f->err), &f->err);
-    assert_worked(mu_issue_ca(key, "Renamed CA", serial, NOW, 365 * MU_DAY_S, NULL, &renewed,
-                              &f->err),
+    assert_worked(mu_issue_root(key, "Renamed CA", serial, NOW, 365 * MU_DAY_S, 0, NULL, &renewed,
+                                &f->err),
                   &f->err);
     mu_cert_to_pem(renewed, &pem);
     assert_worked(mu_file_write(f->home.cert, pem.data, pem.len, 0644, true, &f->err), &f->err);

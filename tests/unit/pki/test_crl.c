@@ -50,7 +50,7 @@ static int set_up(void **state)
     *state = m;
     m->key = make_key("p256");
     return mu_serial_make(serial, &err) != 0 ||
-           mu_issue_ca(m->key, "CA", serial, NOW, 86400 * 365, NULL, &m->ca, &err) != 0;
+           mu_issue_root(m->key, "CA", serial, NOW, 86400 * 365, 0, NULL, &m->ca, &err) != 0;
 }
 
 static int tear_down(void **state)

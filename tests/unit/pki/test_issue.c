@@ -27,7 +27,7 @@ static int set_up(void **state)
     *state = &f;
     return mu_names_set_main(&f.names, "api.internal", false, &f.err) != 0 ||
            mu_serial_make(serial, &f.err) != 0 ||
-           mu_issue_ca(f.ca_key, "Home CA", serial, NOW, 365 * DAY, NULL, &f.ca, &f.err) != 0;
+           mu_issue_root(f.ca_key, "Home CA", serial, NOW, 365 * DAY, 0, NULL, &f.ca, &f.err) != 0;
 }
 
 static int tear_down(void **state)
@@ -229,7 +229,8 @@ static void times_beyond_2049_are_written_as_they_must_be(void **state)
     MU_AUTO_STRUCT(mu_cert) ca = NULL;
     unsigned char serial[MU_SERIAL_LEN];
     assert_int_equal(mu_serial_make(serial, &f->err), 0);
-    assert_int_equal(mu_issue_ca(f->ca_key, "Long CA", serial, NOW, 36500 * DAY, NULL, &ca, &f->err),
+    assert_int_equal(mu_issue_root(f->ca_key, "Long CA", serial, NOW, 36500 * DAY, 0, NULL, &ca,
+                                   &f->err),
                      0);
     assert_int_equal(ASN1_STRING_type(X509_get0_notAfter(mu_cert_x509(ca))), V_ASN1_GENERALIZEDTIME);
     assert_int_equal(ASN1_STRING_type(X509_get0_notBefore(mu_cert_x509(ca))), V_ASN1_UTCTIME);
@@ -267,7 +268,8 @@ static void every_kind_of_ca_key_can_sign(void **state)
         f->ca = f->cert = NULL;
         f->ca_key = make_key(types[i]);
         assert_int_equal(mu_serial_make(serial, &f->err), 0);
-        assert_int_equal(mu_issue_ca(f->ca_key, "CA", serial, NOW, DAY, NULL, &f->ca, &f->err), 0);
+        assert_int_equal(mu_issue_root(f->ca_key, "CA", serial, NOW, DAY, 0, NULL, &f->ca, &f->err),
+                         0);
         if (issue(f, MU_PROFILE_SERVER, NOW, DAY) != 0)
             fail_msg("%s: %s", types[i], f->err.what);
     }

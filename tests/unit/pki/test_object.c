@@ -284,7 +284,7 @@ static void der_with_the_bytes_of_a_wide_dash_is_no_utf16(void **state)
     MU_AUTO_CLEAR(mu_buf) der = MU_BUF_INIT;
     MU_AUTO_CLEAR(mu_objects) objects = {0};
     assert_int_equal(mu_key_generate("p256", &key, &err), 0);
-    assert_int_equal(mu_issue_ca(key, "CA", serial, 1780272000, 86400, NULL, &cert, &err), 0);
+    assert_int_equal(mu_issue_root(key, "CA", serial, 1780272000, 86400, 0, NULL, &cert, &err), 0);
     mu_cert_to_der(cert, &der);
     if (mu_objects_parse("x", der.data, der.len, &objects, &err) != 0)
         fail_msg("%s: %s", err.what, err.cause);

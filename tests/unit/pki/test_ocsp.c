@@ -42,7 +42,7 @@ static int set_up(void **state)
     f = (struct fixture){.ca_key = make_key("p256"), .key = make_key("p256"), .der = MU_BUF_INIT};
     *state = &f;
     if (mu_serial_make(serial, &f.err) != 0 ||
-        mu_issue_ca(f.ca_key, "Home CA", serial, NOW, 365 * DAY, NULL, &f.ca, &f.err) != 0)
+        mu_issue_root(f.ca_key, "Home CA", serial, NOW, 365 * DAY, 0, NULL, &f.ca, &f.err) != 0)
         return -1;
     f.cert = issue(&f, MU_PROFILE_CLIENT, "alice");
     f.signer = issue(&f, MU_PROFILE_OCSP, "OCSP responder");
@@ -133,7 +133,9 @@ static void an_issuer_is_known_by_its_name_and_key_under_every_hash(void **state
     MU_AUTO_STRUCT(mu_cert) same_name = NULL;
     unsigned char serial[MU_SERIAL_LEN];
     assert_int_equal(mu_serial_make(serial, &f->err), 0);
-    assert_int_equal(mu_issue_ca(f->key, "Home CA", serial, NOW, DAY, NULL, &same_name, &f->err), 0);
+    assert_int_equal(mu_issue_root(f->key, "Home CA", serial, NOW, DAY, 0, NULL, &same_name,
+                                   &f->err),
+                     0);
     assert_int_equal(mu_ocsp_issuer_new(f->ca, &ours, &f->err), 0);
     assert_int_equal(mu_ocsp_issuer_new(same_name, &other_key, &f->err), 0);
     for (size_t i = 0; i < MU_COUNT(hashes); i++) {
@@ -418,7 +420,8 @@ static void an_answer_from_a_strangers_responder_is_not_believed(void **state)
     mu_certs_clear(&f->anchors);
     MU_AUTO_STRUCT(mu_cert) stranger = NULL;
     assert_int_equal(mu_serial_make(serial, &f->err), 0);
-    assert_int_equal(mu_issue_ca(f->key, "Home CA", serial, NOW, DAY, NULL, &stranger, &f->err), 0);
+    assert_int_equal(mu_issue_root(f->key, "Home CA", serial, NOW, DAY, 0, NULL, &stranger, &f->err),
+                     0);
     assert_int_equal(mu_certs_add(&f->anchors, mu_cert_ref(stranger), &f->err), 0);
     assert_int_equal(verify(f, NOW), -1);
     assert_int_equal(f->err.code, MU_E_NOT_VERIFIED);

@@ -46,7 +46,8 @@ static struct identity make_ca(const char *name)
     unsigned char serial[MU_SERIAL_LEN];
     assert_worked(mu_key_generate("p256", &made.key, &err), &err);
     assert_worked(mu_serial_make(serial, &err), &err);
-    assert_worked(mu_issue_ca(made.key, name, serial, MADE_AT, DAYS(36500), NULL, &made.cert, &err),
+    assert_worked(mu_issue_root(made.key, name, serial, MADE_AT, DAYS(36500), 0, NULL, &made.cert,
+                                &err),
                   &err);
     return made;
 }
