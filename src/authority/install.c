@@ -59,16 +59,15 @@ static int get_waiting_key(const struct mu_ca_request *how, const struct mu_home
 static int ask_first(const struct mu_ca_request *how, const struct mu_home *home,
                      struct mu_csr **ret, struct mu_error *err)
 {
-    MU_AUTO_CLEAR(mu_names) names = {0};
     MU_AUTO_STRUCT(mu_key) key = NULL;
     if (how->name == NULL) {
         mu_fail(err, MU_E_USAGE, "there is no CA in %s yet, so that it needs a name", how->home);
         return mu_hint(err, "mutual ca request \"NAME\"");
     }
-    return mu_names_set_cn(&names, how->name, err) != 0 || mu_home_check_free(home, err) != 0 ||
+    return mu_home_check_free(home, err) != 0 ||
                    get_waiting_key(how, home, NULL, NULL, &key, err) != 0
                ? -1
-               : mu_csr_make(key, &names, ret, err);
+               : mu_csr_make_ca(key, how->name, ret, err);
 }
 
 static int ask_again(const struct mu_ca_request *how, const struct mu_home *home,
@@ -163,8 +162,11 @@ static int try_key(struct work *work, const char *path, struct mu_error *err)
         return 0;
     if (mu_key_load(path, work->how->source, &key, err) != 0)
         return -1;
-    if (mu_cert_match_key(work->cert, key, "", "", &ignored) != 0)
+    if (mu_cert_match_key(work->cert, key, "", "", &ignored) != 0) {
+        if (path == work->home.key)
+            work->before_key = mu_take(&key); /* nobody is asked for its passphrase twice */
         return 0;
+    }
     work->key = mu_take(&key);
     work->key_path = path;
     return 0;
@@ -229,8 +231,10 @@ static bool brings_a_list(const struct work *work)
 static int load_before(struct work *work, struct mu_error *err)
 {
     char label[MU_CERT_LABEL_LEN], present[MU_CERT_LABEL_LEN];
-    if (!is_there(work->home.cert))
+    if (!is_there(work->home.cert)) {
+        mu_key_free(mu_take(&work->before_key));
         return 0;
+    }
     if (mu_hierarchy_load(&work->home, &work->before, err) != 0 ||
         (is_there(work->home.root_crl) &&
          mu_objects_load(work->home.root_crl, &work->lists, err) != 0))
@@ -246,7 +250,7 @@ static int load_before(struct work *work, struct mu_error *err)
         mu_fail(err, MU_E_EXISTS, "this certificate is installed already");
         return mu_hint(err, "nothing is left to do");
     }
-    return work->key_path == work->home.key
+    return work->key_path == work->home.key || work->before_key != NULL
                ? 0
                : mu_key_load(work->home.key, work->how->source, &work->before_key, err);
 }

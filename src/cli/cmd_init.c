@@ -165,7 +165,8 @@ static void show_imported(const struct mu_args *args, const struct mu_cert_info 
                                 mu_strs_json(&info->problem_ids), "root", root));
         return;
     }
-    printf("took over the certificate authority \"%s\"\n", info->subject);
+    printf("took over the certificate authority \"%s\"\n",
+           info->cn[0] != '\0' ? info->cn : info->subject);
     mu_fact("certificate", "%s", paths->cert);
     if (key_uri == NULL)
         mu_fact("key", "%s (a copy: there is another one where it came from)", paths->key);

@@ -52,8 +52,12 @@ int mu_request_read(const char *path, enum mu_profile profile, struct mu_names *
                     struct mu_key **ret_key, struct mu_error *err)
 {
     MU_AUTO_STRUCT(mu_csr) csr = NULL;
-    return mu_csr_load(path, &csr, err) != 0 || mu_csr_verified_key(csr, ret_key, err) != 0 ||
-                   settle_names(csr, profile, ret_names, err) != 0
-               ? -1
-               : 0;
+    if (mu_csr_load(path, &csr, err) != 0 || mu_csr_verified_key(csr, ret_key, err) != 0 ||
+        settle_names(csr, profile, ret_names, err) != 0)
+        return -1;
+    if (mu_csr_asks_for_ca(csr))
+        mu_warn("%s asks for the certificate of a CA, and is taken for that of a %s; a CA's is signed with "
+                "--profile ca",
+                path, mu_profile_rules(profile)->name);
+    return 0;
 }

@@ -52,24 +52,29 @@ X509_REQ *mu_csr_decode(const unsigned char **p, long len)
 
 /* --- Making --- */
 
-static int add_san(X509_REQ *req, const GENERAL_NAMES *san)
+/* NULL stands for what is not asked for. */
+static int add_extensions(X509_REQ *req, const GENERAL_NAMES *san, const BASIC_CONSTRAINTS *basic)
 {
     STACK_OF(X509_EXTENSION) *extensions = NULL;
-    if (san == NULL)
+    if (san == NULL && basic == NULL)
         return 1;
-    int ok = X509V3_add1_i2d(&extensions, NID_subject_alt_name, (void *)san, 0,
-                             X509V3_ADD_DEFAULT) == 1 &&
+    int ok = (san == NULL || X509V3_add1_i2d(&extensions, NID_subject_alt_name, (void *)san, 0,
+                                             X509V3_ADD_DEFAULT) == 1) &&
+             (basic == NULL || X509V3_add1_i2d(&extensions, NID_basic_constraints, (void *)basic, 1,
+                                               X509V3_ADD_DEFAULT) == 1) &&
              X509_REQ_add_extensions(req, extensions) == 1;
     sk_X509_EXTENSION_pop_free(extensions, X509_EXTENSION_free);
     return ok;
 }
 
 static int make(const struct mu_key *key, const X509_NAME *subject, const GENERAL_NAMES *san,
-                struct mu_csr **ret, struct mu_error *err)
+                bool is_ca, struct mu_csr **ret, struct mu_error *err)
 {
+    const BASIC_CONSTRAINTS basic = {.ca = 0xff}; /* DER's TRUE */
     MU_AUTO(X509_REQ) req = X509_REQ_new();
     if (req == NULL || X509_REQ_set_version(req, X509_REQ_VERSION_1) != 1 ||
-        X509_REQ_set_subject_name(req, subject) != 1 || !add_san(req, san) ||
+        X509_REQ_set_subject_name(req, subject) != 1 ||
+        !add_extensions(req, san, is_ca ? &basic : NULL) ||
         X509_REQ_set_pubkey(req, mu_key_evp(key)) != 1 ||
         X509_REQ_sign(req, mu_key_evp(key), mu_digest_for(key)) == 0)
         return mu_fail_openssl(err, MU_E_CRYPTO, "the request could not be made");
@@ -81,14 +86,27 @@ int mu_csr_make(const struct mu_key *key, const struct mu_names *names, struct m
 {
     MU_AUTO(X509_NAME) subject = NULL;
     MU_AUTO(GENERAL_NAMES) san = NULL;
-    return mu_names_to_x509(names, &subject, &san, err) != 0 ? -1
-                                                             : make(key, subject, san, ret, err);
+    return mu_names_to_x509(names, &subject, &san, err) != 0
+               ? -1
+               : make(key, subject, san, false, ret, err);
+}
+
+int mu_csr_make_ca(const struct mu_key *key, const char *name, struct mu_csr **ret,
+                   struct mu_error *err)
+{
+    MU_AUTO_CLEAR(mu_names) names = {0};
+    MU_AUTO(X509_NAME) subject = NULL;
+    MU_AUTO(GENERAL_NAMES) no_san = NULL;
+    return mu_names_set_cn(&names, name, err) != 0 ||
+                   mu_names_to_x509(&names, &subject, &no_san, err) != 0
+               ? -1
+               : make(key, subject, NULL, true, ret, err);
 }
 
 int mu_csr_make_like(const struct mu_key *key, const struct mu_cert *cert, struct mu_csr **ret,
                      struct mu_error *err)
 {
-    return make(key, X509_get_subject_name(mu_cert_x509(cert)), NULL, ret, err);
+    return make(key, X509_get_subject_name(mu_cert_x509(cert)), NULL, true, ret, err);
 }
 
 /* --- Looking into it --- */
@@ -135,6 +153,16 @@ int mu_csr_verify(const struct mu_csr *csr, struct mu_error *err)
 {
     MU_AUTO_STRUCT(mu_key) key = NULL;
     return mu_csr_verified_key(csr, &key, err);
+}
+
+bool mu_csr_asks_for_ca(const struct mu_csr *csr)
+{
+    STACK_OF(X509_EXTENSION) *extensions = X509_REQ_get_extensions(mu_csr_x509(csr));
+    BASIC_CONSTRAINTS *basic = X509V3_get_d2i(extensions, NID_basic_constraints, NULL, NULL);
+    bool asks = basic != NULL && basic->ca != 0;
+    BASIC_CONSTRAINTS_free(basic);
+    sk_X509_EXTENSION_pop_free(extensions, X509_EXTENSION_free);
+    return asks;
 }
 
 int mu_csr_names(const struct mu_csr *csr, struct mu_names *ret, struct mu_error *err)

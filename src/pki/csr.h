@@ -21,7 +21,11 @@ MU_AUTO_DEFINE_STRUCT(mu_csr, mu_csr_free)
 MU_CHECK int mu_csr_make(const struct mu_key *key, const struct mu_names *names,
                          struct mu_csr **ret, struct mu_error *err);
 
-/* A request for a CA that has a certificate already: its whole subject, and nothing else. */
+/* A request for a CA that is to be: `name` as its CN, and that it asks to be a CA. Fails as mu_names_set_cn() does. */
+MU_CHECK int mu_csr_make_ca(const struct mu_key *key, const char *name, struct mu_csr **ret,
+                            struct mu_error *err);
+
+/* The same for a CA that has a certificate already, with its whole subject. */
 MU_CHECK int mu_csr_make_like(const struct mu_key *key, const struct mu_cert *cert,
                               struct mu_csr **ret, struct mu_error *err);
 
@@ -34,6 +38,9 @@ MU_CHECK int mu_csr_verify(const struct mu_csr *csr, struct mu_error *err);
 /* The same, and that key, given. Fails as mu_csr_key() does, too. */
 MU_CHECK int mu_csr_verified_key(const struct mu_csr *csr, struct mu_key **ret,
                                  struct mu_error *err);
+
+/* Does it ask for the certificate of a CA? [RFC 5280 4.2.1.9] */
+bool mu_csr_asks_for_ca(const struct mu_csr *csr);
 
 /* Its names: CN and SANs. Names of kinds that we do not issue (otherName, directoryName, ...), and bytes
  * that cannot stand in such a name (NUL, control characters), fail with MU_E_NAME: never dropped in silence. */

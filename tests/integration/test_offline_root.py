@@ -72,6 +72,17 @@ def test_a_ca_below_an_offline_root(two):
     assert "install" in two.online("audit").stdout
 
 
+def test_a_request_for_a_ca_is_not_taken_for_a_servers_in_silence(two):
+    """It has a name that a server could have, too."""
+    two.online("ca", "request", "ca.example").ok()
+    asked = subprocess.run(["openssl", "req", "-in", "ca.csr", "-noout", "-text"], cwd=two.stick, capture_output=True,
+                           text=True, check=True).stdout
+    assert re.search(r"X509v3 Basic Constraints: critical\n +CA:TRUE", asked)
+    told = two.root("sign", "ca.csr", "--dry-run").ok().stderr
+    assert "ca.csr asks for the certificate of a CA, and is taken for that of a server" in told and "--profile ca" in told
+    assert "asks for" not in two.root("sign", "ca.csr", "--profile", "ca").ok().stderr
+
+
 def test_a_request_that_is_made_again_is_for_the_same_key(two):
     two.online("ca", "request", "Example CA", "--out", "a.csr").ok()
     two.online("ca", "request", "Example CA", "--out", "b.csr").ok()
