@@ -11,49 +11,11 @@
 #include "pki/pkcs11_uri.h"
 #include "pki/token.h"
 
-static bool holds_container(const struct mu_objects *objects)
-{
-    for (size_t i = 0; i < objects->count; i++)
-        if (objects->at[i].kind == MU_OBJECT_PKCS12)
-            return true;
-    return false;
-}
-
-static int pick_chain(const struct mu_pair_files *files, struct mu_objects *objects,
-                      const struct mu_passphrase_source *source, struct mu_certs *ret,
-                      struct mu_error *err)
-{
-    MU_AUTO_CLEAR(mu_certs) found = {0};
-    if (!holds_container(objects))
-        return mu_certs_pick(files->cert, objects, source, ret, err);
-    if (mu_certs_pick(files->cert, objects, source, &found, err) != 0)
-        return -1;
-    return mu_certs_add_chain(found.at[0], &found, files->with_root, ret, err);
-}
-
 int mu_load_pair(const struct mu_args *args, const struct mu_pair_files *files,
                  struct mu_certs *ret_chain, struct mu_key **ret_key, struct mu_error *err)
 {
     struct mu_passphrase_source source = mu_passphrase_source(args);
-    bool together = files->key == NULL || mu_str_equal(files->key, files->cert);
-    MU_AUTO_CLEAR(mu_objects) objects = {0};
-    MU_AUTO_STRUCT(mu_key) key = NULL;
-    if (mu_objects_load(files->cert, &objects, err) != 0 ||
-        pick_chain(files, &objects, &source, ret_chain, err) != 0)
-        return -1;
-    if (ret_key == NULL)
-        return 0;
-    if (!together && mu_key_load(files->key, &source, &key, err) != 0)
-        return -1;
-    if (together && mu_key_pick(files->cert, &objects, &source, &key, err) != 0)
-        return err->code == MU_E_WRONG_KIND && files->key == NULL
-                   ? mu_hint(err, "name the file of its key with --%s FILE", files->key_opt)
-                   : -1;
-    if (mu_cert_match_key(ret_chain->at[0], key, files->cert, together ? files->cert : files->key,
-                          err) != 0)
-        return -1;
-    *ret_key = mu_take(&key);
-    return 0;
+    return mu_pair_load(files, &source, ret_chain, ret_key, err);
 }
 
 int mu_load_identity(const struct mu_args *args, const struct mu_identity *who,
@@ -64,7 +26,7 @@ int mu_load_identity(const struct mu_args *args, const struct mu_identity *who,
     struct mu_pair_files files = {
         .cert = mu_args_value(args, "cert"),
         .key = mu_args_value(args, "key"),
-        .key_opt = "key",
+        .key_opt = "--key",
         .with_root = who->with_root,
     };
     if (name != NULL && (files.cert != NULL || files.key != NULL))
@@ -88,24 +50,6 @@ int mu_load_identity(const struct mu_args *args, const struct mu_identity *who,
     files.cert = cert_file;
     files.key = key_file;
     return mu_load_pair(args, &files, ret_chain, ret_key, err);
-}
-
-/* A leaf in the place of a CA is the commonest mistake with this option, and TLS would only say that
- * nobody is trusted. */
-static int load_ca_file(const struct mu_args *args, const char *path, bool any,
-                        struct mu_certs *ret, struct mu_error *err)
-{
-    struct mu_passphrase_source source = mu_passphrase_source(args);
-    char label[MU_CERT_LABEL_LEN];
-    size_t first = ret->count;
-    if (mu_certs_load(path, &source, ret, err) != 0)
-        return -1;
-    for (size_t i = first; i < ret->count; i++)
-        if (any || mu_cert_is_ca(ret->at[i]))
-            return 0;
-    mu_fail(err, MU_E_CA_UNFIT, "%s holds the certificate of \"%s\", which is not a CA", path,
-            mu_cert_label(ret->at[first], label));
-    return mu_hint(err, "give the certificate of the CA that issued it, not the issued one");
 }
 
 int mu_anchor_path(const struct mu_args *args, char ret[MU_PATH_LEN], struct mu_error *err)
@@ -143,14 +87,15 @@ static int load_anchors(const struct mu_args *args, bool any, struct mu_certs *r
 {
     char home_ca[MU_PATH_LEN];
     const char *path;
+    struct mu_passphrase_source source = mu_passphrase_source(args);
+    int (*load)(const char *, const struct mu_passphrase_source *, struct mu_certs *,
+                struct mu_error *) = any ? mu_certs_load : mu_cas_load;
     for (int i = 0; (path = mu_args_nth(args, "cacert", i)) != NULL; i++)
-        if (load_ca_file(args, path, any, ret, err) != 0)
+        if (load(path, &source, ret, err) != 0)
             return -1;
     if (mu_args_given(args, "cacert"))
         return 0;
-    return mu_need_anchor_path(args, home_ca, err) != 0
-               ? -1
-               : load_ca_file(args, home_ca, any, ret, err);
+    return mu_need_anchor_path(args, home_ca, err) != 0 ? -1 : load(home_ca, &source, ret, err);
 }
 
 int mu_load_anchors(const struct mu_args *args, struct mu_certs *ret, struct mu_error *err)

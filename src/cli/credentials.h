@@ -8,21 +8,9 @@
 #include "cli/cmd.h"
 #include "pki/cert.h"
 #include "pki/key.h"
+#include "pki/pair.h"
 
-/* The files of a certificate and its key, as options name them. */
-struct mu_pair_files {
-    const char *cert;    /* PEM, DER or PKCS#12: the leaf, and perhaps its chain */
-    const char *key;     /* NULL: in the certificate's file */
-    const char *key_opt; /* the option that names the key's file, for a hint */
-    bool with_root;      /* keep the root of a PKCS#12, which nobody has to be sent */
-};
-
-/*
- * Load chain and key, and check that they belong together. A file is read once, and its passphrase asked for once. A
- * PEM file's certificates are taken as they stand; a PKCS#12 container has no order, so out of it comes the chain from
- * the leaf up. `ret_key` may be NULL: the certificate alone. Fails as mu_certs_load() and mu_key_load() do, and with
- * MU_E_KEY_MISMATCH.
- */
+/* mu_pair_load(), with the passphrase that the options name. */
 MU_CHECK int mu_load_pair(const struct mu_args *args, const struct mu_pair_files *files,
                           struct mu_certs *ret_chain, struct mu_key **ret_key, struct mu_error *err);
 

@@ -60,7 +60,7 @@ int mu_signer_open(const struct mu_args *args, struct mu_signer *ret, struct mu_
     /* The root comes along: names that it forbids bind what is signed below it. */
     const struct mu_pair_files files = {.cert = ca_path,
                                         .key = key_path,
-                                        .key_opt = "cakey",
+                                        .key_opt = "--cakey",
                                         .with_root = true};
     if (mu_load_pair(args, &files, &ret->chain, &ret->key, err) != 0 ||
         load_policy_beside(ca_path, &ret->own_policy, err) != 0)

@@ -95,6 +95,22 @@ int mu_certs_load(const char *path, const struct mu_passphrase_source *source, s
     return mu_certs_pick(path, &objects, source, ret, err);
 }
 
+/* A leaf in the place of a CA is the commonest mistake, and TLS would only say that nobody is trusted. */
+int mu_cas_load(const char *path, const struct mu_passphrase_source *source, struct mu_certs *ret,
+                struct mu_error *err)
+{
+    char label[MU_CERT_LABEL_LEN];
+    size_t first = ret->count;
+    if (mu_certs_load(path, source, ret, err) != 0)
+        return -1;
+    for (size_t i = first; i < ret->count; i++)
+        if (mu_cert_is_ca(ret->at[i]))
+            return 0;
+    mu_fail(err, MU_E_CA_UNFIT, "%s holds the certificate of \"%s\", which is not a CA", path,
+            mu_cert_label(ret->at[first], label));
+    return mu_hint(err, "give the certificate of the CA that issued it, not the issued one");
+}
+
 static bool is_issued_by(const struct mu_cert *cert, const struct mu_cert *issuer)
 {
     X509 *x = mu_cert_x509(cert), *by = mu_cert_x509(issuer);

@@ -41,6 +41,10 @@ MU_AUTO_DEFINE_CLEAR(mu_certs, mu_certs_clear)
 MU_CHECK int mu_certs_load(const char *path, const struct mu_passphrase_source *source,
                            struct mu_certs *ret, struct mu_error *err);
 
+/* The same for a file of CAs. Fails with MU_E_CA_UNFIT, too, when it holds no certificate that could be a CA's. */
+MU_CHECK int mu_cas_load(const char *path, const struct mu_passphrase_source *source,
+                         struct mu_certs *ret, struct mu_error *err);
+
 /* The same from what has been read already, of which `name` is the name. */
 struct mu_objects;
 MU_CHECK int mu_certs_pick(const char *name, struct mu_objects *objects,
