@@ -192,12 +192,12 @@ static void on_forwarded(void *arg, const struct mu_forward_event *event)
 
 void mu_serve_log_attach(struct mu_serve_log *log, bool requests, struct mu_front_config *config)
 {
-    config->events = (struct mu_server_events){.arg = log,
-                                               .refused = on_refused,
-                                               .admitted = on_admitted,
-                                               .trouble = on_trouble};
-    config->requested = requests ? on_requested : NULL;
-    config->forwarded = on_forwarded;
-    config->only_failed = !requests;
-    config->arg = log;
+    config->server_events = (struct mu_server_events){.arg = log,
+                                                      .refused = on_refused,
+                                                      .admitted = on_admitted,
+                                                      .trouble = on_trouble};
+    config->events = (struct mu_front_events){.arg = log,
+                                              .requested = requests ? on_requested : NULL,
+                                              .forwarded = on_forwarded,
+                                              .only_failed = !requests};
 }

@@ -18,7 +18,7 @@ enum { READS_IN_A_ROW = 16, READ_SIZE = 16 * 1024 };
 
 /* HTTP on one connection. */
 struct session {
-    struct mu_front *front;
+    const struct mu_door *door;
     struct mu_conn *conn;
     struct mu_h1 *h1;
     enum mu_h1_phase phase; /* that the deadline was last set for */
@@ -37,7 +37,7 @@ static time_t now(void *arg)
 static void respond(void *arg, const struct mu_request *request, struct mu_response *ret)
 {
     const struct session *s = arg;
-    const struct mu_files *files = s->front->config->files;
+    const struct mu_files *files = s->door->files;
     if (files != NULL)
         mu_files_respond(files, request, ret);
     else
@@ -54,8 +54,8 @@ static const struct mu_who *who_is(struct session *s)
 static void responded(void *arg, const struct mu_request *request, int status)
 {
     struct session *s = arg;
-    const struct mu_front_config *config = s->front->config;
-    if (config->requested == NULL || who_is(s) == NULL)
+    const struct mu_front_events *events = s->door->events;
+    if (events->requested == NULL || who_is(s) == NULL)
         return;
     struct mu_request_event event = {
         .peer = mu_conn_peer(s->conn),
@@ -64,7 +64,7 @@ static void responded(void *arg, const struct mu_request *request, int status)
         .target = request == NULL ? NULL : request->target,
         .status = status,
     };
-    config->requested(config->arg, &event);
+    events->requested(events->arg, &event);
 }
 
 static const struct mu_h1_handler handler = {.now = now, .respond = respond, .responded = responded};
@@ -76,7 +76,7 @@ static void *session_open(void *arg, struct mu_conn *conn)
     struct session *s = calloc(1, sizeof *s);
     if (s == NULL)
         return NULL;
-    s->front = arg;
+    s->door = arg;
     s->conn = conn;
     s->phase = MU_H1_DONE; /* no deadline has been set yet */
     s->h1 = mu_h1_new(&handler, s, &limits);
@@ -98,7 +98,7 @@ static void session_close(void *arg)
  * Writing is the exception: whoever takes some of an answer gets time to take more. */
 static void set_deadline(struct session *s)
 {
-    const struct mu_front_deadlines *deadlines = &s->front->config->deadlines;
+    const struct mu_front_deadlines *deadlines = &s->door->deadlines;
     const unsigned ms[] = {
         [MU_H1_IDLE] = deadlines->idle_ms,
         [MU_H1_HEAD] = deadlines->header_ms,

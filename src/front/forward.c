@@ -24,7 +24,7 @@ struct flow {
 };
 
 struct session {
-    struct mu_front *front;
+    const struct mu_door *door;
     struct mu_conn *conn;
     struct mu_backend *backend; /* that is connected to or was tried last; its `open` counts us */
     uint64_t tried;             /* a bit for each backend */
@@ -44,7 +44,7 @@ static void *session_open(void *arg, struct mu_conn *conn)
     struct session *s = calloc(1, sizeof *s);
     if (s == NULL)
         return NULL;
-    s->front = arg;
+    s->door = arg;
     s->conn = conn;
     s->began_ms = mu_backend_now_ms();
     s->end = "client-reset"; /* unless anything else is said before the connection is gone */
@@ -60,10 +60,10 @@ static void leave_backend(struct session *s)
 
 static void report(const struct session *s)
 {
-    const struct mu_front_config *config = s->front->config;
+    const struct mu_front_events *events = s->door->events;
     struct mu_who who;
     bool failed = mu_str_starts_with(s->end, "backend-");
-    if (config->forwarded == NULL || (config->only_failed && !failed))
+    if (events->forwarded == NULL || (events->only_failed && !failed))
         return;
     mu_who_read(mu_conn_client(s->conn), &who);
     struct mu_forward_event event = {
@@ -76,7 +76,7 @@ static void report(const struct session *s)
         .sent = s->out.bytes,
         .ms = (uint64_t)(mu_backend_now_ms() - s->began_ms),
     };
-    config->forwarded(config->arg, &event);
+    events->forwarded(events->arg, &event);
 }
 
 static void session_close(void *arg)
@@ -215,7 +215,7 @@ static enum mu_serve break_off(struct session *s, const struct way *failed)
 
 static enum mu_serve carry(struct session *s)
 {
-    const unsigned idle_ms = s->front->config->deadlines.idle_ms;
+    const unsigned idle_ms = s->door->deadlines.idle_ms;
     const uint64_t before = s->in.bytes + s->out.bytes;
     const struct way *failed;
     enum mu_io out = pump(s, &s->out, &outward, &failed);
@@ -246,7 +246,7 @@ static void on_stream(void *arg)
 
 static bool choose_backend(struct session *s)
 {
-    const struct mu_backends *backends = s->front->config->backends;
+    const struct mu_backends *backends = &s->door->backends;
     leave_backend(s);
     s->backend = mu_backends_choose(backends, s->tried, mu_backend_now_ms());
     if (s->backend == NULL)
@@ -272,13 +272,13 @@ static bool try_next(struct session *s)
         if (s->stream == NULL)
             s->why = errno;
     }
-    mu_conn_set_deadline(s->conn, s->front->config->deadlines.connect_ms);
+    mu_conn_set_deadline(s->conn, s->door->deadlines.connect_ms);
     return true;
 }
 
 static enum mu_serve begin_to_carry(struct session *s)
 {
-    const unsigned idle_ms = s->front->config->deadlines.idle_ms;
+    const unsigned idle_ms = s->door->deadlines.idle_ms;
     s->connected = true;
     s->why = 0;
     mu_conn_clear_deadline(s->conn);

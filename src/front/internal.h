@@ -5,14 +5,7 @@
 
 #include "front/serve.h"
 
-struct mu_front {
-    const struct mu_front_config *config;
-    struct mu_tls_door door;
-    struct mu_server_config server_config;
-    struct mu_server *server;
-};
-
-/* What a client that has been admitted gets; the protocols' argument is the struct mu_front. */
+/* What a client that has been admitted gets; the protocols' argument is the struct mu_door. */
 extern const struct mu_protocol mu_answer_protocol;  /* HTTP, answered by ourselves: answer.c */
 extern const struct mu_protocol mu_forward_protocol; /* bytes to a backend and back: forward.c */
 

@@ -112,7 +112,7 @@ static void refuse(struct mu_conn *c, const struct mu_refusal *refusal)
 /* Whoever speaks plain HTTP is answered in plain HTTP, once, without a byte from behind the door. */
 static void answer_plainly(struct mu_conn *c)
 {
-    const char *answer = c->worker->config->plain_http_answer;
+    const char *answer = c->door->plain_http_answer;
     if (answer != NULL)
         (void)socket_write(c, answer, strlen(answer)); /* if it does not fit at once, so be it */
 }
@@ -147,15 +147,15 @@ static enum conn_state handshake(struct mu_conn *c)
 
 static enum conn_state identify(struct mu_conn *c)
 {
-    const struct mu_server_config *config = c->worker->config;
+    const struct mu_server_events *events = &c->worker->config->events;
     if (!mu_tls_admit(c->tls)) {
         refuse(c, mu_tls_refusal(c->tls));
         return finish(c);
     }
     c->client = mu_tls_peer_cert(c->tls);
-    if (config->events.admitted != NULL)
-        config->events.admitted(config->events.arg, &c->peer, c->client);
-    c->session = config->protocol->open(config->protocol_arg, c);
+    if (events->admitted != NULL)
+        events->admitted(events->arg, &c->peer, c->client);
+    c->session = c->door->protocol->open(c->door->protocol_arg, c);
     c->wants = MU_SERVE_READ;
     return c->session == NULL ? CONN_CLOSED : CONN_SERVE;
 }
@@ -169,7 +169,7 @@ static void reset(struct mu_conn *c)
 
 static enum conn_state serve(struct mu_conn *c)
 {
-    const struct mu_protocol *protocol = c->worker->config->protocol;
+    const struct mu_protocol *protocol = c->door->protocol;
     if (c->expired)
         c->wants = protocol->expire(c->session);
     else if (c->stopping && !c->told)
@@ -190,7 +190,7 @@ static enum conn_state drain(struct mu_conn *c)
         return CONN_CLOSED;
     switch (mu_tls_flush(c->tls)) {
     case MU_IO_WANT_WRITE: /* whoever takes some gets time to take more */
-        mu_conn_set_deadline(c, c->worker->config->deadlines.write_ms);
+        mu_conn_set_deadline(c, c->door->deadlines.write_ms);
         return CONN_DRAIN;
     case MU_IO_DONE: shutdown(c->fd, SHUT_WR); return CONN_LINGER;
     default: return CONN_CLOSED;
@@ -240,7 +240,7 @@ static void on_handle_closed(uv_handle_t *handle)
 static void close_handles(struct mu_conn *c)
 {
     if (c->session != NULL)
-        c->worker->config->protocol->close(c->session);
+        c->door->protocol->close(c->session);
     uv_close((uv_handle_t *)&c->poll, on_handle_closed);
     uv_close((uv_handle_t *)&c->timer, on_handle_closed);
     mu_tls_free(c->tls);
@@ -267,7 +267,7 @@ static void watch(struct mu_conn *c)
 
 static void enter(struct mu_conn *c, enum conn_state state)
 {
-    const struct mu_deadlines *deadlines = &c->worker->config->deadlines;
+    const struct mu_deadlines *deadlines = &c->door->deadlines;
     c->state = state;
     c->expired = false;
     if (state == CONN_HANDSHAKE)
@@ -316,8 +316,9 @@ static void on_timer(uv_timer_t *timer)
     c->expired = false;
 }
 
-void mu_conn_start(struct mu_worker *worker, int fd, const struct mu_address *peer)
+void mu_conn_start(struct mu_listener *listener, int fd, const struct mu_address *peer)
 {
+    struct mu_worker *worker = listener->worker;
     struct mu_conn *c = calloc(1, sizeof *c);
     if (c == NULL || uv_poll_init(&worker->loop, &c->poll, fd) != 0) {
         free(c);
@@ -331,9 +332,10 @@ void mu_conn_start(struct mu_worker *worker, int fd, const struct mu_address *pe
     c->readable = true; /* the client's first bytes are often here already */
     c->peer = *peer;
     c->worker = worker;
+    c->door = listener->door->door;
     mu_worker_add(worker, c);
     c->tls =
-        mu_tls_new(worker->tls,
+        mu_tls_new(listener->door->tls,
                    (struct mu_transport){.read = socket_read, .write = socket_write, .arg = c});
     enter(c, c->tls == NULL ? CONN_CLOSED : CONN_HANDSHAKE);
     if (c->tls == NULL)

@@ -14,6 +14,7 @@
 #include "tls/session.h"
 
 struct mu_conn;
+struct mu_listener;
 struct mu_worker;
 
 /* What a protocol says when it has done what it can for now. */
@@ -56,7 +57,7 @@ const struct mu_address *mu_conn_peer(const struct mu_conn *conn);
 const struct mu_cert *mu_conn_client(const struct mu_conn *conn);
 
 /* For the worker: take over a connected, non-blocking socket; speed up the end; end now. */
-void mu_conn_start(struct mu_worker *worker, int fd, const struct mu_address *peer);
+void mu_conn_start(struct mu_listener *listener, int fd, const struct mu_address *peer);
 void mu_conn_stop(struct mu_conn *conn);
 void mu_conn_abort(struct mu_conn *conn);
 

@@ -11,9 +11,16 @@
 /* What the main thread has asked of the workers; each looks when it is woken. */
 enum stop { STOP_NOT, STOP_GENTLY, STOP_NOW };
 
+/* A door, as a worker has it. */
+struct mu_worker_door {
+    const struct mu_server_door *door;
+    struct mu_tls_context *tls;
+};
+
 struct mu_listener {
     uv_poll_t poll;
     struct mu_worker *worker;
+    const struct mu_worker_door *door;
     int fd;
     /* Of a Unix socket's name, in the worker that made it: another server may have taken the name since. */
     dev_t device;
@@ -26,7 +33,8 @@ struct mu_worker {
     const _Atomic unsigned *pulse; /* the server's: counts its questions whether we are alive */
     _Atomic unsigned pulse_seen;
     _Atomic bool ended; /* the loop, when there was nothing left to do */
-    struct mu_tls_context *tls;
+    struct mu_worker_door *doors;
+    size_t door_count;
     uv_loop_t loop;
     uv_thread_t thread;
     uv_async_t wake;
@@ -63,6 +71,7 @@ void mu_worker_trouble(struct mu_worker *worker, const char *id, const char *sen
 
 struct mu_conn {
     struct mu_worker *worker;
+    const struct mu_server_door *door;
     struct mu_conn *next, *previous; /* in the worker's list */
     int state;                       /* enum conn_state: conn.c */
     int fd;

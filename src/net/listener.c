@@ -146,7 +146,7 @@ static void on_connection(uv_poll_t *poll, int status, int events)
         int fd = accept4(listener->fd, (struct sockaddr *)&peer.sa, &peer.len,
                          SOCK_NONBLOCK | SOCK_CLOEXEC);
         if (fd >= 0) {
-            mu_conn_start(listener->worker, fd, &peer);
+            mu_conn_start(listener, fd, &peer);
             continue;
         }
         if (errno == EMFILE || errno == ENFILE || errno == ENOBUFS || errno == ENOMEM)

@@ -12,12 +12,18 @@
 
 enum { TROUBLE_EVERY_MS = 10000 };
 
+/* An address, and the door that is there. */
+struct entrance {
+    struct mu_address address;
+    size_t door;
+};
+
 struct mu_server {
     const struct mu_server_config *config;
     struct mu_worker *workers;
     unsigned worker_count, thread_count;
-    struct mu_address *addresses;
-    size_t address_count;
+    struct entrance *entrances;
+    size_t entrance_count;
     uv_loop_t loop; /* the main thread's, for signals only */
     uv_signal_t signals[2];
     uv_timer_t heart;
@@ -101,7 +107,7 @@ static void on_wake(uv_async_t *wake)
             close(worker->listeners[i].fd); /* whoever comes now is refused by the kernel */
             worker->listeners[i].fd = -1;
         }
-        uv_timer_start(&worker->patience, on_out_of_patience, worker->config->deadlines.stop_ms, 0);
+        uv_timer_start(&worker->patience, on_out_of_patience, worker->config->stop_ms, 0);
         each_connection(worker, mu_conn_stop);
     }
     if (stop == STOP_NOW)
@@ -126,19 +132,36 @@ unsigned mu_server_cores(void)
 
 static int open_listeners(struct mu_server *server, struct mu_worker *worker, struct mu_error *err)
 {
-    worker->listeners = calloc(server->address_count, sizeof *worker->listeners);
+    worker->listeners = calloc(server->entrance_count, sizeof *worker->listeners);
     if (worker->listeners == NULL)
         return mu_fail_nomem(err);
-    for (size_t i = 0; i < server->address_count; i++) {
+    for (size_t i = 0; i < server->entrance_count; i++) {
+        const struct entrance *entrance = &server->entrances[i];
         struct mu_listener *listener = &worker->listeners[i];
         const struct mu_listener *first =
             worker == server->workers ? NULL : &server->workers[0].listeners[i];
-        if (mu_listener_open(&server->addresses[i], listener, first, err) != 0)
+        if (mu_listener_open(&entrance->address, listener, first, err) != 0)
             return -1;
         listener->worker = worker;
+        listener->door = &worker->doors[entrance->door];
         uv_poll_init(&worker->loop, &listener->poll, listener->fd);
         listener->poll.data = listener;
         worker->listener_count++;
+    }
+    return 0;
+}
+
+static int make_doors(struct mu_worker *worker, struct mu_error *err)
+{
+    const struct mu_server_config *config = worker->config;
+    worker->doors = calloc(config->door_count, sizeof *worker->doors);
+    if (worker->doors == NULL)
+        return mu_fail_nomem(err);
+    for (size_t i = 0; i < config->door_count; i++) {
+        worker->doors[i].door = &config->doors[i];
+        if (mu_tls_context_new(&config->doors[i].tls, &worker->doors[i].tls, err) != 0)
+            return -1;
+        worker->door_count++;
     }
     return 0;
 }
@@ -159,29 +182,31 @@ static int make_worker(struct mu_server *server, struct mu_worker *worker, struc
     uv_timer_init(&worker->loop, &worker->patience);
     uv_timer_init(&worker->loop, &worker->retry);
     worker->wake.data = worker->patience.data = worker->retry.data = worker;
-    if (mu_tls_context_new(config->door, &worker->tls, err) != 0)
-        return -1;
-    return open_listeners(server, worker, err);
+    return make_doors(worker, err) != 0 ? -1 : open_listeners(server, worker, err);
 }
 
 /*
  * Find out which addresses there are before any worker listens: one that a name brought along (::1 for
  * localhost) may be missing here, and addresses of one name without a port get the same port.
  */
-static int settle_addresses(struct mu_server *server, struct mu_error *err)
+static int settle_entrances(struct mu_server *server, size_t door, struct mu_error *err)
 {
-    const struct mu_server_config *config = server->config;
-    server->addresses = calloc(config->listen_count, sizeof *server->addresses);
-    if (server->addresses == NULL)
+    const struct mu_server_door *config = &server->config->doors[door];
+    const size_t first = server->entrance_count;
+    struct entrance *longer =
+        realloc(server->entrances, (first + config->listen_count) * sizeof *longer);
+    if (longer == NULL)
         return mu_fail_nomem(err);
+    server->entrances = longer;
     for (size_t i = 0; i < config->listen_count; i++) {
-        struct mu_address address = config->listen[i];
-        if (address.optional && server->address_count > 0 && mu_address_port(&address) == 0)
-            mu_address_set_port(&address,
-                                mu_address_port(&server->addresses[server->address_count - 1]));
-        if (mu_listener_claim(&address, err) == 0)
-            server->addresses[server->address_count++] = address;
-        else if (!address.optional || (errno != EADDRNOTAVAIL && errno != EAFNOSUPPORT))
+        struct entrance *entrance = &server->entrances[server->entrance_count];
+        *entrance = (struct entrance){.address = config->listen[i], .door = door};
+        const bool optional = entrance->address.optional;
+        if (optional && server->entrance_count > first && mu_address_port(&entrance->address) == 0)
+            mu_address_set_port(&entrance->address, mu_address_port(&entrance[-1].address));
+        if (mu_listener_claim(&entrance->address, err) == 0)
+            server->entrance_count++;
+        else if (!optional || (errno != EADDRNOTAVAIL && errno != EAFNOSUPPORT))
             return -1;
     }
     return 0;
@@ -205,8 +230,9 @@ int mu_server_new(const struct mu_server_config *config, struct mu_server **ret,
         return mu_fail_nomem(err);
     server->config = config;
     raise_file_limit();
-    if (settle_addresses(server, err) != 0)
-        return -1;
+    for (size_t i = 0; i < config->door_count; i++)
+        if (settle_entrances(server, i, err) != 0)
+            return -1;
     server->workers = calloc(config->workers, sizeof *server->workers);
     if (server->workers == NULL)
         return mu_fail_nomem(err);
@@ -221,12 +247,12 @@ int mu_server_new(const struct mu_server_config *config, struct mu_server **ret,
 
 size_t mu_server_address_count(const struct mu_server *server)
 {
-    return server->address_count;
+    return server->entrance_count;
 }
 
 const struct mu_address *mu_server_address(const struct mu_server *server, size_t i)
 {
-    return &server->addresses[i];
+    return &server->entrances[i].address;
 }
 
 /* --- Running --- */
@@ -356,16 +382,18 @@ void mu_server_free(struct mu_server *server)
         if (worker->has_loop)
             take_down_loop(&worker->loop);
         for (size_t j = 0; j < worker->listener_count; j++) {
-            mu_listener_remove_name(&worker->listeners[j], &server->addresses[j]);
+            mu_listener_remove_name(&worker->listeners[j], &server->entrances[j].address);
             if (worker->listeners[j].fd >= 0)
                 close(worker->listeners[j].fd);
         }
         free(worker->listeners);
-        mu_tls_context_free(worker->tls);
+        for (size_t j = 0; j < worker->door_count; j++)
+            mu_tls_context_free(worker->doors[j].tls);
+        free(worker->doors);
     }
     if (server->has_loop)
         take_down_loop(&server->loop);
     free(server->workers);
-    free(server->addresses);
+    free(server->entrances);
     free(server);
 }

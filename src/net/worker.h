@@ -24,7 +24,6 @@ struct mu_deadlines { /* milliseconds */
     unsigned handshake_ms;
     unsigned write_ms;  /* for a client to take some more of our last bytes */
     unsigned linger_ms; /* for the client's last bytes, when ours are out */
-    unsigned stop_ms;   /* for connections that are open when the server is told to stop */
 };
 
 /* Called from worker threads, several at once; the last two from the thread that runs the server. */
@@ -41,25 +40,31 @@ struct mu_server_events {
     void (*stopping)(void *arg);
 };
 
-struct mu_server_config {
-    const struct mu_tls_door *door;
+/* Where clients come to, who of them is let in, and what they get. */
+struct mu_server_door {
+    struct mu_tls_door tls;
     const struct mu_address *listen;
     size_t listen_count;
-    unsigned workers;
-    unsigned max_connections; /* in all */
     struct mu_deadlines deadlines;
-    uint64_t alive_ms; /* how often `alive` is told; 0: never */
     const struct mu_protocol *protocol;
     void *protocol_arg;
     const char *
         plain_http_answer; /* sent as it is to whoever speaks plain HTTP to the TLS port; or NULL */
+};
+
+struct mu_server_config {
+    const struct mu_server_door *doors;
+    size_t door_count;
+    unsigned workers;
+    unsigned max_connections; /* in all */
+    unsigned stop_ms;         /* for connections that are open when the server is told to stop */
+    uint64_t alive_ms;        /* how often `alive` is told; 0: never */
     struct mu_server_events events;
 };
 
 /*
- * Bind and listen, and make the workers; none runs yet. The config is borrowed for the server's life, but
- * for `door` and `listen`, which are borrowed until this returns. Fails with MU_E_LISTEN, MU_E_TLS,
- * MU_E_SYSTEM.
+ * Bind and listen, and make the workers; none runs yet. The config is borrowed for the server's life, with all that it
+ * points to. Fails with MU_E_LISTEN, MU_E_TLS, MU_E_SYSTEM.
  */
 MU_CHECK int mu_server_new(const struct mu_server_config *config, struct mu_server **ret,
                            struct mu_error *err);

@@ -1,0 +1,125 @@
+#include "cli/serve_flags.h"
+
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/file.h"
+#include "base/time.h"
+#include "cli/credentials.h"
+
+/* Every value of an option that may be given several times. */
+static int read_all(const struct mu_args *args, const char *option, struct mu_strs *ret,
+                    struct mu_error *err)
+{
+    const char *text;
+    for (int i = 0; (text = mu_args_nth(args, option, i)) != NULL; i++)
+        if (mu_strs_add(ret, text) != 0)
+            return mu_fail_nomem(err);
+    return 0;
+}
+
+static int copy(const char *text, char **ret, struct mu_error *err)
+{
+    *ret = text == NULL ? NULL : strdup(text);
+    return text != NULL && *ret == NULL ? mu_fail_nomem(err) : 0;
+}
+
+static int read_listen(const struct mu_args *args, struct mu_door_config *door, struct mu_error *err)
+{
+    if (!mu_args_given(args, "listen"))
+        return mu_strs_add(&door->listen, "localhost:3000") != 0 ? mu_fail_nomem(err) : 0;
+    return read_all(args, "listen", &door->listen, err);
+}
+
+/* Without options it is the pair of the recipes, where that is here; else one is made in memory. */
+static int read_certificate(const struct mu_args *args, struct mu_door_config *door,
+                            struct mu_error *err)
+{
+    const char *cert = mu_args_value(args, "cert"), *key = mu_args_value(args, "key");
+    if (cert == NULL && key != NULL)
+        return mu_usage(err, args, "--key needs --cert");
+    if (cert == NULL && access("localhost.crt", F_OK) == 0 && access("localhost.key", F_OK) == 0) {
+        cert = "localhost.crt";
+        key = "localhost.key";
+    }
+    return copy(cert, &door->certificate, err) != 0 || copy(key, &door->key, err) != 0 ? -1 : 0;
+}
+
+static int read_trust(const struct mu_args *args, struct mu_door_config *door, struct mu_error *err)
+{
+    char home_ca[MU_PATH_LEN];
+    if (read_all(args, "crl", &door->crl, err) != 0)
+        return -1;
+    if (mu_args_given(args, "cacert"))
+        return read_all(args, "cacert", &door->trust, err);
+    if (mu_need_anchor_path(args, home_ca, err) != 0)
+        return -1;
+    return mu_strs_add(&door->trust, home_ca) != 0 ? mu_fail_nomem(err) : 0;
+}
+
+static int read_content(const struct mu_args *args, struct mu_door_config *door,
+                        struct mu_error *err)
+{
+    if (read_all(args, "to", &door->to, err) != 0 ||
+        copy(mu_args_value(args, "files"), &door->files, err) != 0)
+        return -1;
+    if (door->to.count > 0 && door->files != NULL)
+        return mu_usage(err, args,
+                        "--to hands everything to a backend, and --files would serve it here");
+    return 0;
+}
+
+static int read_deadlines(const struct mu_args *args, struct mu_config *config,
+                          struct mu_door_config *door, struct mu_error *err)
+{
+    struct mu_front_deadlines *deadlines = &door->deadlines;
+    const struct {
+        const char *option;
+        unsigned *ret_ms;
+    } all[] = {
+        {"handshake-timeout", &deadlines->handshake_ms}, {"header-timeout", &deadlines->header_ms},
+        {"idle-timeout", &deadlines->idle_ms},           {"write-timeout", &deadlines->write_ms},
+        {"connect-timeout", &deadlines->connect_ms},     {"stop-timeout", &config->stop_ms},
+    };
+    for (size_t i = 0; i < MU_COUNT(all); i++) {
+        int64_t seconds;
+        const char *text = mu_args_value(args, all[i].option);
+        if (text == NULL)
+            continue;
+        if (mu_duration_parse(text, &seconds, err) != 0)
+            return -1;
+        if (seconds > MU_DAY_S)
+            return mu_usage(err, args, "--%s is at most a day", all[i].option);
+        *all[i].ret_ms = (unsigned)seconds * 1000;
+    }
+    return 0;
+}
+
+static int read_limits(const struct mu_args *args, struct mu_config *config, struct mu_error *err)
+{
+    long workers = config->workers, connections = config->max_connections;
+    if ((mu_args_given(args, "workers") &&
+         mu_args_number(args, "workers", 1, MU_WORKERS_MAX, &workers, err) != 0) ||
+        mu_args_number(args, "max-connections", 1, MU_CONNECTIONS_MAX, &connections, err) != 0)
+        return -1;
+    config->workers = (unsigned)workers;
+    config->max_connections = (unsigned)connections;
+    return 0;
+}
+
+int mu_serve_flags(const struct mu_args *args, struct mu_config **ret, struct mu_error *err)
+{
+    MU_AUTO_STRUCT(mu_config) config = NULL;
+    if (mu_config_new(&config, err) != 0)
+        return -1;
+    struct mu_door_config *door = mu_config_add_door(config);
+    if (door == NULL)
+        return mu_fail_nomem(err);
+    if (read_limits(args, config, err) != 0 || read_listen(args, door, err) != 0 ||
+        read_content(args, door, err) != 0 || read_certificate(args, door, err) != 0 ||
+        read_trust(args, door, err) != 0 || read_deadlines(args, config, door, err) != 0)
+        return -1;
+    *ret = mu_take(&config);
+    return 0;
+}

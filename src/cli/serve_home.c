@@ -1,0 +1,99 @@
+#include "cli/serve_home.h"
+
+#include <time.h>
+#include <unistd.h>
+
+#include "authority/authority.h"
+#include "authority/hierarchy.h"
+#include "base/file.h"
+#include "base/time.h"
+#include "cli/credentials.h"
+#include "cli/passphrase.h"
+
+enum { FRESH_LIFETIME_DAYS = 30 };
+
+static int need_home(const struct mu_args *args, struct mu_error *err)
+{
+    char home_ca[MU_PATH_LEN];
+    if (mu_anchor_path(args, home_ca, err) != 0)
+        return -1;
+    if (access(home_ca, F_OK) == 0)
+        return 0;
+    mu_fail(err, MU_E_NO_CA,
+            "there is no server certificate: neither localhost.crt with localhost.key in this "
+            "directory, nor a CA in %s to issue one",
+            mu_args_home(args));
+    return mu_hint(err, "make a CA with: mutual init, or give --cert FILE and --key FILE");
+}
+
+/* A certificate for localhost, which never touches the disk. */
+static int issue(void *arg, struct mu_certs *ret_chain, struct mu_key **ret_key,
+                 struct mu_error *err)
+{
+    struct mu_serve_home *from = arg;
+    struct mu_home home;
+    MU_AUTO_CLEAR(mu_hierarchy) ranks = {0};
+    MU_AUTO_STRUCT(mu_key) ca_key = NULL;
+    MU_AUTO_STRUCT(mu_policy) policy = NULL;
+    MU_AUTO_CLEAR(mu_names) names = {0};
+    struct mu_cert *cert = NULL;
+    if (need_home(from->args, err) != 0 ||
+        mu_home_paths(mu_args_home(from->args), &home, err) != 0 ||
+        mu_hierarchy_load(&home, &ranks, err) != 0 ||
+        mu_policy_load_or_built_in(home.policy, &policy, err) != 0 ||
+        mu_key_load(home.key, &from->passphrase, &ca_key, err) != 0 ||
+        mu_key_generate("p256", ret_key, err) != 0 ||
+        mu_names_set_main(&names, "localhost", false, err) != 0 ||
+        mu_names_add_loopback(&names, err) != 0)
+        return -1;
+    const int64_t wanted_s = FRESH_LIFETIME_DAYS * MU_DAY_S;
+    const int64_t longest_s = policy->profiles[MU_PROFILE_SERVER].longest_lifetime_s;
+    const struct mu_issuer issuer = {.cert = ranks.own.at[0],
+                                     .key = ca_key,
+                                     .above = &ranks.above,
+                                     .policy = policy};
+    const struct mu_order order = {
+        .profile = MU_PROFILE_SERVER,
+        .key = *ret_key,
+        .names = &names,
+        .now = time(NULL),
+        .lifetime_s = longest_s < wanted_s ? longest_s : wanted_s,
+    };
+    MU_AUTO_CLEAR(mu_issued) issued = MU_ISSUED_INIT;
+    if (mu_issue_by(&issuer, &order, &issued, err) != 0 ||
+        mu_issued_cert(&issued, &cert, err) != 0 || mu_certs_add(ret_chain, cert, err) != 0)
+        return -1;
+    for (size_t i = 0; i < ranks.behind.count; i++)
+        if (mu_certs_add(ret_chain, mu_cert_ref(ranks.behind.at[i]), err) != 0)
+            return -1;
+    return 0;
+}
+
+/* The home's keys, and the one of the recipes, are for no client, whether they are in use here or not. */
+static int may_serve(void *arg, const char *dir, struct mu_error *err)
+{
+    const struct mu_serve_home *from = arg;
+    char path[MU_PATH_LEN];
+    struct mu_home home;
+    MU_AUTO_CLEAR(mu_strs) names = {0};
+    if (mu_door_check_key(dir, "localhost.key", err) != 0 ||
+        mu_home_paths(mu_args_home(from->args), &home, err) != 0)
+        return -1;
+    /* Who may not look into it is not asked to serve from it. */
+    if (access(home.dir, R_OK) == 0 && mu_home_list(&home, mu_home_is_key, &names, err) != 0)
+        return -1;
+    for (size_t i = 0; i < names.count; i++)
+        if (mu_path_join(home.dir, names.at[i], path, err) != 0 ||
+            mu_door_check_key(dir, path, err) != 0)
+            return -1;
+    return 0;
+}
+
+struct mu_door_loader mu_serve_loader(const struct mu_args *args, struct mu_serve_home *home)
+{
+    *home = (struct mu_serve_home){.args = args, .passphrase = mu_passphrase_source(args)};
+    return (struct mu_door_loader){.passphrase = &home->passphrase,
+                                   .issue = issue,
+                                   .may_serve = may_serve,
+                                   .arg = home};
+}

@@ -1,0 +1,17 @@
+#ifndef MU_CLI_SERVE_HOME_H
+#define MU_CLI_SERVE_HOME_H
+
+/* What the doors of `mutual serve` want from the CA's home: a certificate where there is none, and its keys kept in. */
+
+#include "cli/cmd.h"
+#include "front/door.h"
+
+struct mu_serve_home {
+    const struct mu_args *args;
+    struct mu_passphrase_source passphrase;
+};
+
+/* `home` is filled in, and borrowed by the loader that is returned. */
+struct mu_door_loader mu_serve_loader(const struct mu_args *args, struct mu_serve_home *home);
+
+#endif

@@ -1,0 +1,55 @@
+#include "front/config.h"
+
+#include <limits.h>
+#include <stdlib.h>
+
+#include "net/worker.h"
+
+int mu_config_new(struct mu_config **ret, struct mu_error *err)
+{
+    struct mu_config *config = calloc(1, sizeof *config);
+    if (config == NULL)
+        return mu_fail_nomem(err);
+    config->workers = mu_server_cores();
+    config->max_connections = 10000;
+    config->stop_ms = 10 * 1000;
+    *ret = config;
+    return 0;
+}
+
+static void clear_door(struct mu_door_config *door)
+{
+    mu_strs_clear(&door->listen);
+    mu_strs_clear(&door->trust);
+    mu_strs_clear(&door->crl);
+    mu_strs_clear(&door->to);
+    free(door->certificate);
+    free(door->key);
+    free(door->files);
+}
+
+void mu_config_free(struct mu_config *config)
+{
+    if (config == NULL)
+        return;
+    for (size_t i = 0; i < config->door_count; i++)
+        clear_door(&config->doors[i]);
+    free(config->doors);
+    free(config);
+}
+
+struct mu_door_config *mu_config_add_door(struct mu_config *config)
+{
+    struct mu_door_config *longer =
+        realloc(config->doors, (config->door_count + 1) * sizeof *longer);
+    if (longer == NULL)
+        return NULL;
+    config->doors = longer;
+    struct mu_door_config *door = &longer[config->door_count++];
+    *door = (struct mu_door_config){.deadlines = {.handshake_ms = 10 * 1000,
+                                                  .header_ms = 10 * 1000,
+                                                  .idle_ms = UINT_MAX,
+                                                  .connect_ms = 5 * 1000,
+                                                  .write_ms = 30 * 1000}};
+    return door;
+}

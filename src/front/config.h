@@ -1,0 +1,52 @@
+#ifndef MU_FRONT_CONFIG_H
+#define MU_FRONT_CONFIG_H
+
+/*
+ * The doors as somebody describes them, with options or in a file: nothing of it has been read, looked up or opened yet. The
+ * life of a configuration is described (here), loaded (door.h), in force (serve.h).
+ */
+
+#include <stddef.h>
+
+#include "base/error.h"
+#include "base/str.h"
+
+/* How long a client may take, in milliseconds. */
+struct mu_front_deadlines {
+    unsigned handshake_ms;
+    unsigned header_ms; /* from a request's first byte to the end of its headers */
+    unsigned idle_ms; /* between requests on a connection that is kept; 0, for backends only: as long as it likes */
+    unsigned connect_ms; /* to reach an address of a backend */
+    unsigned write_ms;   /* to take some more of an answer */
+};
+
+struct mu_door_config {
+    struct mu_strs listen;   /* as mu_address_parse() takes them */
+    char *certificate, *key; /* files; see struct mu_pair_files. NULL: one is made for it */
+    struct mu_strs trust;    /* files of the CAs whose clients come in */
+    struct mu_strs crl;
+    struct mu_strs to; /* the backends' URLs; none: it answers itself */
+    char *files;       /* a directory; NULL: the greeting */
+    struct mu_front_deadlines deadlines;
+};
+
+enum { MU_WORKERS_MAX = 256, MU_CONNECTIONS_MAX = 10000000 };
+
+struct mu_config {
+    struct mu_door_config *doors;
+    size_t door_count;
+    unsigned workers; /* one a core */
+    unsigned max_connections;
+    unsigned stop_ms; /* for what is under way when the server is told to stop */
+};
+
+/* As it is when nothing is said: no door, everything else by default. Given. Fails with MU_E_NOMEM. */
+MU_CHECK int mu_config_new(struct mu_config **ret, struct mu_error *err);
+void mu_config_free(struct mu_config *config);
+MU_AUTO_DEFINE_STRUCT(mu_config, mu_config_free)
+
+/* One more door, with the deadlines that hold by default; its idle_ms is UINT_MAX until somebody says more.
+ * Borrowed, until the next one is added. NULL without memory. */
+struct mu_door_config *mu_config_add_door(struct mu_config *config);
+
+#endif

@@ -1,0 +1,222 @@
+#include "front/door.h"
+
+#include <limits.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+#include "base/str.h"
+#include "pki/info.h"
+#include "pki/pair.h"
+
+enum { IDLE_MS = 60 * 1000 };
+
+static void clear_door(struct mu_door *door)
+{
+    mu_certs_clear(&door->anchors);
+    mu_certs_clear(&door->chain);
+    mu_crls_clear(&door->crls);
+    mu_key_free(door->key);
+    mu_files_free(door->files);
+    mu_backends_clear(&door->backends);
+}
+
+void mu_doors_free(struct mu_doors *doors)
+{
+    if (doors == NULL)
+        return;
+    for (size_t i = 0; i < doors->count; i++)
+        clear_door(&doors->at[i]);
+    free(doors->at);
+    mu_config_free(doors->config);
+    free(doors);
+}
+
+/* --- Loading --- */
+
+static int load_listen(struct mu_door *door, struct mu_error *err)
+{
+    const struct mu_strs *listen = &door->config->listen;
+    for (size_t i = 0; i < listen->count; i++) {
+        size_t count;
+        if (mu_address_parse(listen->at[i], door->listen + door->listen_count,
+                             MU_DOOR_ADDRESSES - door->listen_count, &count, err) != 0)
+            return -1;
+        door->listen_count += count;
+    }
+    return 0;
+}
+
+static int load_backends(struct mu_door *door, struct mu_error *err)
+{
+    const struct mu_strs *to = &door->config->to;
+    for (size_t i = 0; i < to->count; i++)
+        if (mu_backends_add(&door->backends, to->at[i], err) != 0)
+            return -1;
+    return 0;
+}
+
+static int load_certificate(struct mu_door *door, const struct mu_door_loader *loader,
+                            struct mu_error *err)
+{
+    const struct mu_pair_files files = {.cert = door->config->certificate,
+                                        .key = door->config->key,
+                                        .key_opt = "--key"};
+    if (files.cert == NULL)
+        return loader->issue(loader->arg, &door->chain, &door->key, err);
+    return mu_pair_load(&files, loader->passphrase, &door->chain, &door->key, err);
+}
+
+static int load_trust(struct mu_door *door, const struct mu_door_loader *loader,
+                      struct mu_error *err)
+{
+    const struct mu_strs *trust = &door->config->trust, *crl = &door->config->crl;
+    for (size_t i = 0; i < trust->count; i++)
+        if (mu_cas_load(trust->at[i], loader->passphrase, &door->anchors, err) != 0)
+            return -1;
+    for (size_t i = 0; i < crl->count; i++)
+        if (mu_crls_load(crl->at[i], &door->crls, err) != 0)
+            return -1;
+    return 0;
+}
+
+/* Does `path` lie below `dir`, when all links are followed? */
+static bool lies_below(const char *dir, const char *path)
+{
+    char real_dir[PATH_MAX], real_path[PATH_MAX];
+    if (realpath(dir, real_dir) == NULL || realpath(path, real_path) == NULL)
+        return false;
+    size_t len = strlen(real_dir);
+    return strncmp(real_dir, real_path, len) == 0 &&
+           (real_path[len] == '/' || mu_str_equal(real_dir, "/"));
+}
+
+int mu_door_check_key(const char *dir, const char *file, struct mu_error *err)
+{
+    if (file == NULL || !lies_below(dir, file))
+        return 0;
+    mu_fail(err, MU_E_USAGE, "every client could fetch the private key %s from %s", file, dir);
+    return mu_hint(err, "serve another directory, or keep the key elsewhere");
+}
+
+/* Clients are admitted, not trusted with keys: neither this door's nor any other's. */
+static int load_files(const struct mu_doors *doors, struct mu_door *door,
+                      const struct mu_door_loader *loader, struct mu_error *err)
+{
+    const char *dir = door->config->files;
+    if (dir == NULL)
+        return 0;
+    for (size_t i = 0; i < doors->count; i++) {
+        const struct mu_door_config *other = doors->at[i].config;
+        if (mu_door_check_key(dir, other->key != NULL ? other->key : other->certificate, err) != 0)
+            return -1;
+    }
+    return loader->may_serve(loader->arg, dir, err) != 0 ? -1
+                                                         : mu_files_open(dir, &door->files, err);
+}
+
+/* Between requests nothing is owed to a client; what it means that a carried connection is silent, only its ends know. */
+static void settle_deadlines(struct mu_door *door)
+{
+    door->deadlines = door->config->deadlines;
+    if (door->deadlines.idle_ms == UINT_MAX)
+        door->deadlines.idle_ms = door->backends.count > 0 ? 0 : IDLE_MS;
+}
+
+static int load_door(const struct mu_doors *doors, struct mu_door *door,
+                     const struct mu_door_loader *loader, struct mu_error *err)
+{
+    if (load_listen(door, err) != 0 || load_backends(door, err) != 0 ||
+        load_certificate(door, loader, err) != 0 || load_trust(door, loader, err) != 0 ||
+        load_files(doors, door, loader, err) != 0)
+        return -1;
+    settle_deadlines(door);
+    return 0;
+}
+
+int mu_doors_load(struct mu_config *config, const struct mu_door_loader *loader,
+                  struct mu_doors **ret, struct mu_error *err)
+{
+    MU_AUTO_STRUCT(mu_doors) doors = calloc(1, sizeof *doors);
+    if (doors == NULL) {
+        mu_config_free(config);
+        return mu_fail_nomem(err);
+    }
+    doors->config = config;
+    doors->at = calloc(config->door_count, sizeof *doors->at);
+    if (doors->at == NULL)
+        return mu_fail_nomem(err);
+    doors->count = config->door_count;
+    for (size_t i = 0; i < doors->count; i++)
+        doors->at[i].config = &config->doors[i];
+    for (size_t i = 0; i < doors->count; i++)
+        if (load_door(doors, &doors->at[i], loader, err) != 0)
+            return -1;
+    *ret = mu_take(&doors);
+    return 0;
+}
+
+/* --- Warnings --- */
+
+struct ears {
+    void (*hear)(void *arg, const char *sentence);
+    void *arg;
+};
+
+static void MU_PRINTF(2, 3) say(const struct ears *ears, const char *format, ...)
+{
+    char sentence[MU_ERROR_WHAT_LEN + MU_CERT_LABEL_LEN];
+    va_list args;
+    va_start(args, format);
+    vsnprintf(sentence, sizeof sentence, format, args);
+    va_end(args);
+    ears->hear(ears->arg, sentence);
+}
+
+static void warn_about_certificate(const struct mu_door *door, const struct ears *ears)
+{
+    struct mu_error err = MU_ERROR_INIT;
+    char label[MU_CERT_LABEL_LEN];
+    MU_AUTO_CLEAR(mu_cert_info) info = {0};
+    if (mu_cert_info_read(door->chain.at[0], time(NULL), &info, &err) != 0)
+        return;
+    mu_cert_label(door->chain.at[0], label);
+    for (size_t i = 0; i < info.problems.count; i++)
+        say(ears, "the server certificate \"%s\": %s", label, info.problems.at[i]);
+    if (info.has_eku && !info.server_auth && !info.any_purpose)
+        say(ears, "the certificate \"%s\" is not for servers: clients will refuse it", label);
+}
+
+static bool has_list(const struct mu_door *door, const struct mu_cert *ca)
+{
+    for (size_t i = 0; i < door->crls.count; i++)
+        if (mu_crl_is_signed_by(door->crls.at[i], ca))
+            return true;
+    return false;
+}
+
+static void warn_about_lists(const struct mu_door *door, const struct ears *ears)
+{
+    char label[MU_CERT_LABEL_LEN];
+    for (size_t i = 0; door->crls.count > 0 && i < door->anchors.count; i++)
+        if (!has_list(door, door->anchors.at[i]))
+            say(ears, "no --crl is from the CA \"%s\": all its clients will be refused",
+                mu_cert_label(door->anchors.at[i], label));
+    for (size_t i = 0; i < door->crls.count; i++) {
+        struct mu_crl_info info;
+        mu_crl_info(door->crls.at[i], &info);
+        if (info.next_update != 0 && info.next_update < time(NULL))
+            say(ears,
+                "the revocation list of \"%s\" is out of date: all its clients will be refused",
+                info.issuer);
+    }
+}
+
+void mu_door_warn(const struct mu_door *door, void (*hear)(void *arg, const char *sentence),
+                  void *arg)
+{
+    const struct ears ears = {hear, arg};
+    warn_about_certificate(door, &ears);
+    warn_about_lists(door, &ears);
+}

@@ -1,0 +1,69 @@
+#ifndef MU_FRONT_DOOR_H
+#define MU_FRONT_DOOR_H
+
+/*
+ * The doors of a configuration, loaded: every file that it names has been read and judged, every address looked up. A set
+ * is loaded whole or not at all, and does not change any more; it lives as long as a connection uses it.
+ */
+
+#include "base/secret.h"
+#include "front/backend.h"
+#include "front/config.h"
+#include "front/site.h"
+#include "net/address.h"
+#include "pki/cert.h"
+#include "pki/crl.h"
+#include "pki/key.h"
+
+struct mu_front_events;
+
+enum { MU_DOOR_ADDRESSES = 32 };
+
+struct mu_door {
+    const struct mu_door_config *config; /* as it was described; the set's */
+    struct mu_address listen[MU_DOOR_ADDRESSES];
+    size_t listen_count;
+    struct mu_certs chain, anchors;
+    struct mu_key *key;
+    struct mu_crls crls;
+    struct mu_files *files;      /* NULL: the greeting */
+    struct mu_backends backends; /* if any, they get the bytes of the clients */
+    struct mu_front_deadlines deadlines;
+    const struct mu_front_events *events; /* the front's, once it is in force */
+};
+
+struct mu_doors {
+    struct mu_config *config;
+    struct mu_door *at;
+    size_t count;
+};
+void mu_doors_free(struct mu_doors *doors);
+MU_AUTO_DEFINE_STRUCT(mu_doors, mu_doors_free)
+
+/* What loading needs to be told by those who know the CA's home and the person at the keyboard. */
+struct mu_door_loader {
+    const struct mu_passphrase_source *passphrase; /* or NULL */
+    /* A certificate and key for a door that has none. */
+    int (*issue)(void *arg, struct mu_certs *ret_chain, struct mu_key **ret_key,
+                 struct mu_error *err);
+    /* Fails where what is below `dir` is not for clients. */
+    int (*may_serve)(void *arg, const char *dir, struct mu_error *err);
+    void *arg;
+};
+
+/*
+ * Takes `config`, even on failure. Fails as mu_address_parse(), mu_backends_add(), mu_pair_load(), mu_cas_load(),
+ * mu_crls_load() and mu_files_open() do, and with MU_E_USAGE: a directory that clients may fetch from holds a private
+ * key.
+ */
+MU_CHECK int mu_doors_load(struct mu_config *config, const struct mu_door_loader *loader,
+                           struct mu_doors **ret, struct mu_error *err);
+
+/* Fails with MU_E_USAGE when `file`, if it is not NULL, lies below `dir` with all links followed: it is a private key. */
+MU_CHECK int mu_door_check_key(const char *dir, const char *file, struct mu_error *err);
+
+/* What works here and fails elsewhere, and what turns every client of a CA away: each a sentence to `hear`. */
+void mu_door_warn(const struct mu_door *door, void (*hear)(void *arg, const char *sentence),
+                  void *arg);
+
+#endif
