@@ -21,49 +21,21 @@ enum conn_state {
 /* A client that goes on sending after our goodbye is heard out only so far. */
 enum { DISCARD_LIMIT = 1024 * 1024 };
 
-/* --- The transport: TLS reads and writes the socket directly --- */
-
-/* Less than was asked for was all there is; to ask again before the loop says so would be a system call for nothing. */
-static ssize_t socket_read(void *arg, void *ret, size_t cap)
-{
-    struct mu_conn *c = arg;
-    ssize_t n;
-    if (!c->readable) {
-        errno = EAGAIN;
-        return -1;
-    }
-    do
-        n = recv(c->fd, ret, cap, 0);
-    while (n < 0 && errno == EINTR);
-    c->readable = n == 0 || (size_t)n == cap;
-    return n;
-}
-
-static ssize_t socket_write(void *arg, const void *data, size_t len)
-{
-    struct mu_conn *c = arg;
-    ssize_t n;
-    do
-        n = send(c->fd, data, len, MSG_NOSIGNAL);
-    while (n < 0 && errno == EINTR);
-    return n;
-}
-
 /* --- For protocols --- */
 
 enum mu_io mu_conn_read(struct mu_conn *c, void *ret, size_t cap, size_t *ret_len)
 {
-    return mu_tls_read(c->tls, ret, cap, ret_len);
+    return mu_channel_read(&c->channel, ret, cap, ret_len);
 }
 
 enum mu_io mu_conn_write(struct mu_conn *c, const void *data, size_t len, size_t *ret_len)
 {
-    return mu_tls_write(c->tls, data, len, ret_len);
+    return mu_channel_write(&c->channel, data, len, ret_len);
 }
 
 void mu_conn_end(struct mu_conn *c)
 {
-    mu_tls_close(c->tls);
+    mu_channel_end(&c->channel);
 }
 
 struct mu_worker *mu_conn_worker(const struct mu_conn *c)
@@ -113,13 +85,14 @@ static void refuse(struct mu_conn *c, const struct mu_refusal *refusal)
 static void answer_plainly(struct mu_conn *c)
 {
     const char *answer = c->door->plain_http_answer;
+    /* If it does not fit at once, so be it. */
     if (answer != NULL)
-        (void)socket_write(c, answer, strlen(answer)); /* if it does not fit at once, so be it */
+        (void)send(c->channel.fd, answer, strlen(answer), MSG_NOSIGNAL);
 }
 
 static enum conn_state finish(struct mu_conn *c)
 {
-    mu_tls_close(c->tls);
+    mu_channel_end(&c->channel);
     return CONN_DRAIN;
 }
 
@@ -131,15 +104,15 @@ static enum conn_state handshake(struct mu_conn *c)
         refuse(c, &timeout);
         return CONN_CLOSED;
     }
-    switch (mu_tls_handshake(c->tls)) {
+    switch (mu_tls_handshake(c->channel.tls)) {
     case MU_IO_WANT_READ:
     case MU_IO_WANT_WRITE: return CONN_HANDSHAKE;
     case MU_IO_DONE: return CONN_IDENTIFY;
     default:
-        refuse(c, mu_tls_refusal(c->tls));
-        if (mu_tls_refusal(c->tls)->code == MU_REFUSAL_PLAIN_HTTP) {
-            answer_plainly(c);
-            mu_tls_discard_output(c->tls); /* libssl's alert would be noise behind that answer */
+        refuse(c, mu_tls_refusal(c->channel.tls));
+        if (mu_tls_refusal(c->channel.tls)->code == MU_REFUSAL_PLAIN_HTTP) {
+            answer_plainly(c); /* and libssl's alert would be noise behind it */
+            mu_tls_discard_output(c->channel.tls);
         }
         return finish(c);
     }
@@ -148,23 +121,16 @@ static enum conn_state handshake(struct mu_conn *c)
 static enum conn_state identify(struct mu_conn *c)
 {
     const struct mu_server_events *events = &c->worker->config->events;
-    if (!mu_tls_admit(c->tls)) {
-        refuse(c, mu_tls_refusal(c->tls));
+    if (!mu_tls_admit(c->channel.tls)) {
+        refuse(c, mu_tls_refusal(c->channel.tls));
         return finish(c);
     }
-    c->client = mu_tls_peer_cert(c->tls);
+    c->client = mu_tls_peer_cert(c->channel.tls);
     if (events->admitted != NULL)
         events->admitted(events->arg, &c->peer, c->client);
     c->session = c->door->protocol->open(c->door->protocol_arg, c);
     c->wants = MU_SERVE_READ;
     return c->session == NULL ? CONN_CLOSED : CONN_SERVE;
-}
-
-/* Let close(2) send a reset. */
-static void reset(struct mu_conn *c)
-{
-    const struct linger at_once = {.l_onoff = 1};
-    setsockopt(c->fd, SOL_SOCKET, SO_LINGER, &at_once, sizeof at_once);
 }
 
 static enum conn_state serve(struct mu_conn *c)
@@ -178,7 +144,7 @@ static enum conn_state serve(struct mu_conn *c)
         c->wants = protocol->serve(c->session);
     c->told = c->stopping;
     if (c->wants == MU_SERVE_RESET)
-        reset(c);
+        mu_channel_reset(&c->channel);
     if (c->wants == MU_SERVE_ABORT || c->wants == MU_SERVE_RESET)
         return CONN_CLOSED;
     return c->wants == MU_SERVE_CLOSE ? finish(c) : CONN_SERVE;
@@ -188,11 +154,11 @@ static enum conn_state drain(struct mu_conn *c)
 {
     if (c->expired)
         return CONN_CLOSED;
-    switch (mu_tls_flush(c->tls)) {
+    switch (mu_channel_flush(&c->channel)) {
     case MU_IO_WANT_WRITE: /* whoever takes some gets time to take more */
         mu_conn_set_deadline(c, c->door->deadlines.write_ms);
         return CONN_DRAIN;
-    case MU_IO_DONE: shutdown(c->fd, SHUT_WR); return CONN_LINGER;
+    case MU_IO_DONE: shutdown(c->channel.fd, SHUT_WR); return CONN_LINGER;
     default: return CONN_CLOSED;
     }
 }
@@ -204,9 +170,10 @@ static enum conn_state drain(struct mu_conn *c)
  */
 static enum conn_state linger(struct mu_conn *c)
 {
+    const struct mu_transport transport = mu_channel_transport(&c->channel);
     char scrap[4096];
     while (!c->expired && c->discarded < DISCARD_LIMIT) {
-        ssize_t n = socket_read(c, scrap, sizeof scrap);
+        ssize_t n = transport.read(transport.arg, scrap, sizeof scrap);
         if (n < 0 && (errno == EAGAIN || errno == EWOULDBLOCK))
             return CONN_LINGER;
         if (n <= 0)
@@ -243,9 +210,9 @@ static void close_handles(struct mu_conn *c)
         c->door->protocol->close(c->session);
     uv_close((uv_handle_t *)&c->poll, on_handle_closed);
     uv_close((uv_handle_t *)&c->timer, on_handle_closed);
-    mu_tls_free(c->tls);
+    mu_tls_free(c->channel.tls);
     mu_cert_free(c->client);
-    close(c->fd);
+    close(c->channel.fd);
     mu_worker_remove(c->worker, c);
 }
 
@@ -256,7 +223,7 @@ static void watch(struct mu_conn *c)
 {
     bool reads = c->state == CONN_HANDSHAKE || c->state == CONN_LINGER ||
                  (c->state == CONN_SERVE && (c->wants & MU_SERVE_READ) != 0);
-    bool writes = c->state == CONN_DRAIN || mu_tls_has_output(c->tls) ||
+    bool writes = c->state == CONN_DRAIN || mu_channel_has_output(&c->channel) ||
                   (c->state == CONN_SERVE && (c->wants & MU_SERVE_WRITE) != 0);
     int events = (reads ? UV_READABLE : 0) | (writes ? UV_WRITABLE : 0);
     if (events == c->events)
@@ -284,7 +251,7 @@ static void advance(struct mu_conn *c)
     for (enum conn_state next = step(c); (int)next != c->state; next = step(c))
         enter(c, next);
     if (c->state == CONN_SERVE || c->state == CONN_HANDSHAKE)
-        if (mu_tls_flush(c->tls) == MU_IO_FAILED)
+        if (mu_channel_flush(&c->channel) == MU_IO_FAILED)
             enter(c, CONN_CLOSED);
     if (c->state == CONN_CLOSED)
         close_handles(c);
@@ -296,7 +263,7 @@ static void on_poll(uv_poll_t *poll, int status, int events)
 {
     struct mu_conn *c = poll->data;
     if ((events & UV_READABLE) != 0 || status < 0)
-        c->readable = true;
+        c->channel.readable = true;
     advance(c);
     /* The socket has failed, and libuv watches it no more. What had arrived before has been read above. */
     if (status < 0)
@@ -328,17 +295,15 @@ void mu_conn_start(struct mu_listener *listener, int fd, const struct mu_address
     uv_timer_init(&worker->loop, &c->timer);
     c->poll.data = c->timer.data = c;
     c->open_handles = 2;
-    c->fd = fd;
-    c->readable = true; /* the client's first bytes are often here already */
+    c->channel.fd = fd;
+    c->channel.readable = true; /* the client's first bytes are often here already */
     c->peer = *peer;
     c->worker = worker;
     c->door = listener->door->door;
     mu_worker_add(worker, c);
-    c->tls =
-        mu_tls_new(listener->door->tls,
-                   (struct mu_transport){.read = socket_read, .write = socket_write, .arg = c});
-    enter(c, c->tls == NULL ? CONN_CLOSED : CONN_HANDSHAKE);
-    if (c->tls == NULL)
+    c->channel.tls = mu_tls_new(listener->door->tls, mu_channel_transport(&c->channel));
+    enter(c, c->channel.tls == NULL ? CONN_CLOSED : CONN_HANDSHAKE);
+    if (c->channel.tls == NULL)
         close_handles(c);
     else
         advance(c);

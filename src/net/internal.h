@@ -6,6 +6,7 @@
 #include <sys/types.h>
 #include <uv.h>
 
+#include "net/channel.h"
 #include "net/worker.h"
 
 /* What the main thread has asked of the workers; each looks when it is woken. */
@@ -74,11 +75,10 @@ struct mu_conn {
     const struct mu_server_door *door;
     struct mu_conn *next, *previous; /* in the worker's list */
     int state;                       /* enum conn_state: conn.c */
-    int fd;
+    struct mu_channel channel;
     int events; /* what the poll handle watches for now */
     int open_handles;
     enum mu_serve wants;
-    bool readable; /* as far as we know: something to read, or the end */
     bool expired;  /* the deadline of this state has passed */
     bool stopping; /* the server is stopping; the protocol is told once */
     bool told;
@@ -86,7 +86,6 @@ struct mu_conn {
     size_t discarded;
     uv_poll_t poll;
     uv_timer_t timer;
-    struct mu_tls *tls;
     struct mu_cert *client;
     void *session; /* the protocol's */
     struct mu_address peer;

@@ -11,11 +11,10 @@
 
 struct mu_stream {
     uv_poll_t poll;
-    int fd;
+    struct mu_channel channel;
     int events; /* what the poll handle watches for now */
     bool connected;
-    bool readable; /* as far as we know: something to read, or the end */
-    bool failed;   /* libuv watches it no more; reading tells the rest, and why */
+    bool failed; /* libuv watches it no more; reading tells the rest, and why */
     void (*wake)(void *arg);
     void *arg;
 };
@@ -48,11 +47,12 @@ struct mu_stream *mu_stream_connect(struct mu_worker *worker, const struct mu_ad
     struct mu_stream *stream = calloc(1, sizeof *stream);
     if (stream == NULL)
         return NULL;
-    stream->fd = open_socket(address);
-    if (stream->fd < 0 || uv_poll_init(&worker->loop, &stream->poll, stream->fd) != 0) {
+    stream->channel.fd = open_socket(address);
+    if (stream->channel.fd < 0 ||
+        uv_poll_init(&worker->loop, &stream->poll, stream->channel.fd) != 0) {
         int saved = errno;
-        if (stream->fd >= 0)
-            close(stream->fd);
+        if (stream->channel.fd >= 0)
+            close(stream->channel.fd);
         free(stream);
         errno = saved;
         return NULL;
@@ -70,13 +70,12 @@ static void on_closed(uv_handle_t *handle)
 
 void mu_stream_free(struct mu_stream *stream, bool reset)
 {
-    const struct linger at_once = {.l_onoff = 1};
     if (stream == NULL)
         return;
     if (reset)
-        setsockopt(stream->fd, SOL_SOCKET, SO_LINGER, &at_once, sizeof at_once);
+        mu_channel_reset(&stream->channel);
     uv_close((uv_handle_t *)&stream->poll, on_closed);
-    close(stream->fd);
+    close(stream->channel.fd);
 }
 
 /* --- Watching --- */
@@ -89,7 +88,7 @@ static void on_poll(uv_poll_t *poll, int status, int events)
         stream->events = 0;
     }
     if ((events & UV_READABLE) != 0)
-        stream->readable = true;
+        stream->channel.readable = true;
     stream->wake(stream->arg);
 }
 
@@ -112,44 +111,28 @@ enum mu_io mu_stream_connected(struct mu_stream *stream)
         return MU_IO_DONE;
     int why = 0;
     socklen_t why_len = sizeof why;
-    getsockopt(stream->fd, SOL_SOCKET, SO_ERROR, &why, &why_len);
+    getsockopt(stream->channel.fd, SOL_SOCKET, SO_ERROR, &why, &why_len);
     if (why != 0) {
         errno = why;
         return MU_IO_FAILED;
     }
-    stream->connected = getpeername(stream->fd, (struct sockaddr *)&peer, &len) == 0;
+    stream->connected = getpeername(stream->channel.fd, (struct sockaddr *)&peer, &len) == 0;
     return stream->connected ? MU_IO_DONE : MU_IO_WANT_WRITE;
 }
 
 enum mu_io mu_stream_read(struct mu_stream *stream, void *ret, size_t cap, size_t *ret_len)
 {
-    ssize_t n;
-    *ret_len = 0;
-    if (!stream->readable && !stream->failed)
-        return MU_IO_WANT_READ;
-    do
-        n = recv(stream->fd, ret, cap, 0);
-    while (n < 0 && errno == EINTR);
-    stream->readable = n == 0 || (size_t)n == cap;
-    if (n < 0)
-        return errno == EAGAIN || errno == EWOULDBLOCK ? MU_IO_WANT_READ : MU_IO_FAILED;
-    *ret_len = (size_t)n;
-    return n == 0 ? MU_IO_END : MU_IO_DONE;
+    if (stream->failed)
+        stream->channel.readable = true;
+    return mu_channel_read(&stream->channel, ret, cap, ret_len);
 }
 
 enum mu_io mu_stream_write(struct mu_stream *stream, const void *data, size_t len, size_t *ret_len)
 {
-    ssize_t n;
-    do
-        n = send(stream->fd, data, len, MSG_NOSIGNAL);
-    while (n < 0 && errno == EINTR);
-    *ret_len = n < 0 ? 0 : (size_t)n;
-    if (n >= 0)
-        return MU_IO_DONE;
-    return errno == EAGAIN || errno == EWOULDBLOCK ? MU_IO_WANT_WRITE : MU_IO_FAILED;
+    return mu_channel_write(&stream->channel, data, len, ret_len);
 }
 
 void mu_stream_end(struct mu_stream *stream)
 {
-    shutdown(stream->fd, SHUT_WR);
+    mu_channel_end(&stream->channel);
 }
