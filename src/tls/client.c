@@ -5,6 +5,7 @@
 
 #include "base/str.h"
 #include "pki/ossl.h"
+#include "tls/internal.h"
 
 static struct mu_tls_client *client_of(const SSL *ssl)
 {
@@ -50,33 +51,33 @@ static int on_asked(SSL *ssl, void *arg)
     return 1;
 }
 
-static int keep_presented(struct mu_tls_client *client, X509_STORE_CTX *store_ctx)
+bool mu_tls_judge_server(STACK_OF(X509) * sent, const struct mu_certs *anchors, const char *host,
+                         struct mu_certs *ret_presented, struct mu_verdict *ret)
 {
     struct mu_error ignored = MU_ERROR_INIT;
-    STACK_OF(X509) *sent = X509_STORE_CTX_get0_untrusted(store_ctx);
-    mu_certs_clear(&client->presented);
+    struct mu_verify how = {
+        .anchors = anchors,
+        .untrusted = ret_presented,
+        .purpose = MU_PURPOSE_SERVER,
+        .host = host,
+        .at = time(NULL),
+    };
+    mu_certs_clear(ret_presented);
     for (int i = 0; i < sk_X509_num(sent); i++) {
         struct mu_cert *cert = mu_cert_ref((struct mu_cert *)sk_X509_value(sent, i));
-        if (mu_certs_add(&client->presented, cert, &ignored) != 0)
-            return -1;
+        if (mu_certs_add(ret_presented, cert, &ignored) != 0)
+            return false;
     }
-    return client->presented.count > 0 ? 0 : -1;
+    return ret_presented->count > 0 &&
+           mu_verify(ret_presented->at[0], &how, ret, NULL, &ignored) == 0;
 }
 
 /* In place of libssl's own verification: the same judge as everywhere else in this program. */
 static int on_server_chain(X509_STORE_CTX *store_ctx, void *arg)
 {
     struct mu_tls_client *client = arg;
-    struct mu_error ignored = MU_ERROR_INIT;
-    struct mu_verify how = {
-        .anchors = client->anchors,
-        .untrusted = &client->presented,
-        .purpose = MU_PURPOSE_SERVER,
-        .host = client->host,
-        .at = time(NULL),
-    };
-    if (keep_presented(client, store_ctx) != 0 ||
-        mu_verify(client->presented.at[0], &how, &client->verdict, NULL, &ignored) != 0) {
+    if (!mu_tls_judge_server(X509_STORE_CTX_get0_untrusted(store_ctx), client->anchors,
+                             client->host, &client->presented, &client->verdict)) {
         X509_STORE_CTX_set_error(store_ctx, X509_V_ERR_OUT_OF_MEM);
         return 0;
     }
@@ -86,18 +87,19 @@ static int on_server_chain(X509_STORE_CTX *store_ctx, void *arg)
     return client->only_look || client->verdict.fault == MU_FAULT_NONE;
 }
 
-static int use_certificate(struct mu_tls_client *client, SSL_CTX *ctx, struct mu_error *err)
+int mu_tls_use_client_certificate(SSL_CTX *ctx, const struct mu_certs *chain,
+                                  const struct mu_key *key, struct mu_error *err)
 {
     char label[MU_CERT_LABEL_LEN];
-    if (SSL_CTX_use_certificate(ctx, mu_cert_x509(client->chain->at[0])) != 1 ||
-        SSL_CTX_use_PrivateKey(ctx, mu_key_evp(client->key)) != 1) {
+    if (SSL_CTX_use_certificate(ctx, mu_cert_x509(chain->at[0])) != 1 ||
+        SSL_CTX_use_PrivateKey(ctx, mu_key_evp(key)) != 1) {
         mu_fail_openssl(err, MU_E_TLS, "TLS cannot use the client certificate \"%s\"",
-                        mu_cert_label(client->chain->at[0], label));
+                        mu_cert_label(chain->at[0], label));
         return mu_hint(err, "use a key of at least P-256 or RSA 2048, and a certificate signed "
                             "with SHA-256 or better");
     }
-    for (size_t i = 1; i < client->chain->count; i++)
-        if (SSL_CTX_add1_chain_cert(ctx, mu_cert_x509(client->chain->at[i])) != 1)
+    for (size_t i = 1; i < chain->count; i++)
+        if (SSL_CTX_add1_chain_cert(ctx, mu_cert_x509(chain->at[i])) != 1)
             return mu_fail_openssl(err, MU_E_TLS, "TLS cannot use the client's chain");
     SSL_CTX_set_mode(ctx, SSL_MODE_NO_AUTO_CHAIN); /* send what the file holds, no more */
     return 0;
@@ -112,7 +114,9 @@ int mu_tls_client_attach(struct mu_tls_client *client, void *ssl_ctx, struct mu_
     SSL_CTX_set_cert_verify_callback(ctx, on_server_chain, client);
     if (SSL_CTX_set_min_proto_version(ctx, TLS1_2_VERSION) != 1)
         return mu_fail_openssl(err, MU_E_TLS, "TLS could not be set up");
-    return client->chain == NULL ? 0 : use_certificate(client, ctx, err);
+    return client->chain == NULL
+               ? 0
+               : mu_tls_use_client_certificate(ctx, client->chain, client->key, err);
 }
 
 void mu_tls_client_clear(struct mu_tls_client *client)

@@ -86,10 +86,9 @@ static int on_alpn(SSL *ssl, const unsigned char **ret, unsigned char *ret_len,
     return SSL_TLSEXT_ERR_OK;
 }
 
-static int set_options(SSL_CTX *ctx, const struct mu_tls_door *door)
+bool mu_tls_set_common(SSL_CTX *ctx)
 {
-    static const unsigned char session_context[] = "mutual";
-    SSL_CTX_set_options(ctx, SSL_OP_NO_RENEGOTIATION | SSL_OP_NO_COMPRESSION | SSL_OP_NO_TICKET);
+    SSL_CTX_set_options(ctx, SSL_OP_NO_RENEGOTIATION | SSL_OP_NO_COMPRESSION);
     SSL_CTX_set_mode(ctx, SSL_MODE_RELEASE_BUFFERS | SSL_MODE_ENABLE_PARTIAL_WRITE |
                               SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER | SSL_MODE_NO_AUTO_CHAIN);
     /* Or libssl would go on reading for as long as a client sends nothing but KeyUpdates, and nobody else on
@@ -98,13 +97,19 @@ static int set_options(SSL_CTX *ctx, const struct mu_tls_door *door)
     if (OpenSSL_version_num() < OPENSSL_3_2)
         SSL_CTX_clear_mode(ctx, SSL_MODE_AUTO_RETRY);
     SSL_CTX_set_read_ahead(ctx, 1);
+    return SSL_CTX_set_min_proto_version(ctx, TLS1_2_VERSION) == 1 && set_groups(ctx) == 1;
+}
+
+static int set_options(SSL_CTX *ctx, const struct mu_tls_door *door)
+{
+    static const unsigned char session_context[] = "mutual";
+    SSL_CTX_set_options(ctx, SSL_OP_NO_TICKET);
     SSL_CTX_set_session_cache_mode(ctx, SSL_SESS_CACHE_SERVER);
     SSL_CTX_sess_set_cache_size(ctx, door->sessions);
     SSL_CTX_set_timeout(ctx, SESSION_LIFETIME_S);
     if (door->alpn != NULL)
         SSL_CTX_set_alpn_select_cb(ctx, on_alpn, (void *)door->alpn);
-    return SSL_CTX_set_min_proto_version(ctx, TLS1_2_VERSION) == 1 &&
-           SSL_CTX_set_cipher_list(ctx, ciphers_tls12) == 1 && set_groups(ctx) == 1 &&
+    return mu_tls_set_common(ctx) && SSL_CTX_set_cipher_list(ctx, ciphers_tls12) == 1 &&
            SSL_CTX_set_num_tickets(ctx, 1) == 1 &&
            SSL_CTX_set_session_id_context(ctx, session_context, sizeof session_context - 1) == 1;
 }

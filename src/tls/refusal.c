@@ -25,13 +25,23 @@ void mu_refusal_set(struct mu_refusal *ret, enum mu_refusal_code code)
     ret->cause[0] = '\0';
 }
 
-void mu_refusal_from_verdict(struct mu_refusal *ret, const struct mu_verdict *verdict)
+static void set_verdict(struct mu_refusal *ret, const char *whose, const struct mu_verdict *verdict)
 {
     ret->code = MU_REFUSAL_CERT;
-    snprintf(ret->id, sizeof ret->id, "client-cert-%s", mu_fault_id(verdict->fault));
+    snprintf(ret->id, sizeof ret->id, "%s-cert-%s", whose, mu_fault_id(verdict->fault));
     mu_str_copy(ret->sentence, sizeof ret->sentence, verdict->sentence);
     mu_str_copy(ret->hint, sizeof ret->hint, verdict->hint);
     mu_str_copy(ret->cause, sizeof ret->cause, verdict->cause);
+}
+
+void mu_refusal_from_verdict(struct mu_refusal *ret, const struct mu_verdict *verdict)
+{
+    set_verdict(ret, "client", verdict);
+}
+
+void mu_refusal_of_server(struct mu_refusal *ret, const struct mu_verdict *verdict)
+{
+    set_verdict(ret, "server", verdict);
 }
 
 static enum mu_refusal_code code_of_reason(int reason)
@@ -74,15 +84,47 @@ static void refuse_by_alert(struct mu_refusal *ret, int number)
         mu_str_copy(ret->hint, sizeof ret->hint, "see the client's own error");
 }
 
+static void refuse_by_server_alert(struct mu_refusal *ret, int number)
+{
+    const struct mu_alert *alert = mu_alert_find(number);
+    mu_refusal_set(ret, MU_REFUSAL_SERVER_ALERT);
+    mu_str_copy(ret->sentence, sizeof ret->sentence, alert->sentence);
+    mu_str_copy(ret->hint, sizeof ret->hint, alert->hint);
+    snprintf(ret->cause, sizeof ret->cause, "TLS alert %d \"%s\" from the server", number,
+             alert->name);
+}
+
+/* The number of the alert that libssl tells of; -1: it is something else. */
+static int alert_of(unsigned long e)
+{
+    int number = ERR_GET_REASON(e) - SSL_AD_REASON_OFFSET;
+    return ERR_GET_LIB(e) == ERR_LIB_SSL && number > 0 && number < 256 ? number : -1;
+}
+
+void mu_refusal_by_server_from_openssl(struct mu_refusal *ret)
+{
+    unsigned long e = ERR_get_error();
+    ERR_clear_error();
+    const char *words = ERR_reason_error_string(e);
+    if (alert_of(e) >= 0) {
+        refuse_by_server_alert(ret, alert_of(e));
+        return;
+    }
+    bool closed =
+        ERR_GET_LIB(e) == ERR_LIB_SSL && ERR_GET_REASON(e) == SSL_R_UNEXPECTED_EOF_WHILE_READING;
+    mu_refusal_set(ret, closed ? MU_REFUSAL_SERVER_CLOSED : MU_REFUSAL_SERVER_OTHER);
+    if (words != NULL)
+        mu_str_copy(ret->cause, sizeof ret->cause, words);
+}
+
 void mu_refusal_from_openssl(struct mu_refusal *ret)
 {
     unsigned long e = ERR_get_error();
     ERR_clear_error();
     const char *words = ERR_reason_error_string(e);
     int reason = ERR_GET_REASON(e);
-    if (ERR_GET_LIB(e) == ERR_LIB_SSL && reason > SSL_AD_REASON_OFFSET &&
-        reason < SSL_AD_REASON_OFFSET + 256)
-        refuse_by_alert(ret, reason - SSL_AD_REASON_OFFSET);
+    if (alert_of(e) >= 0)
+        refuse_by_alert(ret, alert_of(e));
     else if (ERR_GET_LIB(e) == ERR_LIB_SSL)
         mu_refusal_set(ret, code_of_reason(reason));
     else if (ERR_GET_LIB(e) == ERR_LIB_ASN1 || ERR_GET_LIB(e) == ERR_LIB_X509)

@@ -1,7 +1,7 @@
 #ifndef MU_TLS_REFUSAL_H
 #define MU_TLS_REFUSAL_H
 
-/* A connection that was turned away: one line for the log, which a person understands. */
+/* A connection that was turned away, by us or by a server: one line for the log, which a person understands. */
 
 #include "base/error.h"
 #include "pki/verify.h"
@@ -28,5 +28,9 @@ void mu_refusal_from_verdict(struct mu_refusal *ret, const struct mu_verdict *ve
 
 /* From the oldest entry of this thread's OpenSSL error queue after a failed handshake; empties the queue. */
 void mu_refusal_from_openssl(struct mu_refusal *ret);
+
+/* The same two where the peer is a server: the verdict is on its certificate, an alert is about ours. */
+void mu_refusal_of_server(struct mu_refusal *ret, const struct mu_verdict *verdict);
+void mu_refusal_by_server_from_openssl(struct mu_refusal *ret);
 
 #endif

@@ -8,25 +8,15 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "base/buf.h"
+#include "base/str.h"
 #include "tls/internal.h"
 
 /* From this many gathered bytes on, libssl is told to wait until some have left. */
 enum { GATHER_LIMIT = 64 * 1024 };
 /* A write of this size is worth a system call of its own, and not worth a copy. */
 enum { DIRECT_WRITE = 4096 };
-
-struct mu_tls {
-    SSL *ssl;
-    struct mu_transport transport;
-    struct mu_buf out; /* written by libssl, not yet by us */
-    bool closing;      /* the goodbye is gathered, however much there is before it */
-    bool broken;       /* the transport failed: nothing more goes out */
-    bool failed; /* libssl failed: it has said its alert, and must not be asked to say goodbye */
-    unsigned char first[8];
-    size_t first_len;
-    struct mu_refusal refusal;
-};
+/* A server that has closed its socket has said no more than the kernel holds. */
+enum { LAST_READS = 1024 };
 
 /* --- The BIO through which libssl reaches the transport --- */
 
@@ -38,9 +28,12 @@ static int bio_read(BIO *bio, char *ret, size_t cap, size_t *ret_len)
     if (n < 0) {
         if (errno == EAGAIN || errno == EWOULDBLOCK)
             BIO_set_retry_read(bio);
+        else
+            tls->why = errno;
         return 0;
     }
     if (n == 0) {
+        tls->ended = true;
         BIO_set_flags(bio, BIO_FLAGS_IN_EOF);
         return 0;
     }
@@ -48,6 +41,12 @@ static int bio_read(BIO *bio, char *ret, size_t cap, size_t *ret_len)
         tls->first[tls->first_len++] = (unsigned char)ret[i];
     *ret_len = (size_t)n;
     return 1;
+}
+
+static void break_transport(struct mu_tls *tls)
+{
+    tls->why = errno;
+    tls->broken = true;
 }
 
 /* Write what has gathered. True when nothing is left. */
@@ -58,7 +57,7 @@ static bool push(struct mu_tls *tls)
         if (n < 0 && (errno == EAGAIN || errno == EWOULDBLOCK))
             return false;
         if (n < 0)
-            tls->broken = true;
+            break_transport(tls);
         else
             mu_buf_consume(&tls->out, (size_t)n);
     }
@@ -77,7 +76,7 @@ static int bio_write(BIO *bio, const char *data, size_t len, size_t *ret_len)
     if (len >= DIRECT_WRITE && push(tls) && !tls->broken) {
         ssize_t n = tls->transport.write(tls->transport.arg, data, len);
         if (n < 0 && errno != EAGAIN && errno != EWOULDBLOCK)
-            tls->broken = true;
+            break_transport(tls);
         direct = n > 0 ? (size_t)n : 0;
     }
     if (tls->broken)
@@ -110,7 +109,7 @@ static void make_bio_method(void)
 
 /* --- Life --- */
 
-struct mu_tls *mu_tls_new(struct mu_tls_context *context, struct mu_transport transport)
+struct mu_tls *mu_tls_make(SSL_CTX *ctx, struct mu_transport transport)
 {
     static pthread_once_t once = PTHREAD_ONCE_INIT;
     pthread_once(&once, make_bio_method);
@@ -119,7 +118,7 @@ struct mu_tls *mu_tls_new(struct mu_tls_context *context, struct mu_transport tr
     if (tls == NULL || bio_method == NULL)
         goto fail;
     tls->transport = transport;
-    tls->ssl = SSL_new((SSL_CTX *)context);
+    tls->ssl = SSL_new(ctx);
     BIO *bio = tls->ssl == NULL ? NULL : BIO_new(bio_method);
     if (bio == NULL)
         goto fail;
@@ -127,7 +126,6 @@ struct mu_tls *mu_tls_new(struct mu_tls_context *context, struct mu_transport tr
     BIO_set_init(bio, 1);
     SSL_set_bio(tls->ssl, bio, bio);
     SSL_set_app_data(tls->ssl, tls);
-    SSL_set_accept_state(tls->ssl);
     return tls;
 
 fail:
@@ -135,10 +133,21 @@ fail:
     return NULL;
 }
 
+struct mu_tls *mu_tls_new(struct mu_tls_context *context, struct mu_transport transport)
+{
+    struct mu_tls *tls = mu_tls_make((SSL_CTX *)context, transport);
+    if (tls != NULL)
+        SSL_set_accept_state(tls->ssl);
+    return tls;
+}
+
 void mu_tls_free(struct mu_tls *tls)
 {
     if (tls == NULL)
         return;
+    /* A connection that was broken off is no reason to forget the session that it began with. */
+    if (tls->caller != NULL && !tls->failed)
+        SSL_set_shutdown(tls->ssl, SSL_SENT_SHUTDOWN);
     SSL_free(tls->ssl);
     mu_buf_clear(&tls->out);
     free(tls);
@@ -185,8 +194,10 @@ static void read_rest_of_first(struct mu_tls *tls)
     tls->first_len += n > 0 ? (size_t)n : 0;
 }
 
+/* What failed, as the libssl's queue or the first bytes tell; `server`: the peer is one. */
 static void note_failure(struct mu_tls *tls, int ssl_error)
 {
+    const bool server = tls->caller != NULL;
     if (tls->refusal.code != MU_REFUSAL_NONE) { /* the verify callback knows more than the queue */
         ERR_clear_error();
         return;
@@ -197,10 +208,16 @@ static void note_failure(struct mu_tls *tls, int ssl_error)
     if (!tls_record) {
         ERR_clear_error();
         read_rest_of_first(tls);
-        mu_refusal_set(&tls->refusal,
-                       looks_like_http(tls) ? MU_REFUSAL_PLAIN_HTTP : MU_REFUSAL_NOT_TLS);
+        enum mu_refusal_code of_client =
+            looks_like_http(tls) ? MU_REFUSAL_PLAIN_HTTP : MU_REFUSAL_NOT_TLS;
+        mu_refusal_set(&tls->refusal, server ? MU_REFUSAL_SERVER_NOT_TLS : of_client);
     } else if (ssl_error == SSL_ERROR_SYSCALL && ERR_peek_error() == 0) {
-        mu_refusal_set(&tls->refusal, tls->broken ? MU_REFUSAL_TRANSPORT : MU_REFUSAL_CLOSED);
+        enum mu_refusal_code of_client = tls->broken ? MU_REFUSAL_TRANSPORT : MU_REFUSAL_CLOSED;
+        mu_refusal_set(&tls->refusal, server ? MU_REFUSAL_SERVER_CLOSED : of_client);
+        if (server && tls->why != 0)
+            mu_str_copy(tls->refusal.cause, sizeof tls->refusal.cause, strerror(tls->why));
+    } else if (server) {
+        mu_refusal_by_server_from_openssl(&tls->refusal);
     } else {
         mu_refusal_from_openssl(&tls->refusal);
     }
@@ -214,6 +231,8 @@ enum mu_io mu_tls_handshake(struct mu_tls *tls)
         /* Many clients hang up without a close_notify. To libssl that is a fatal error, for which it forgets
          * the session; since TLS 1.1 it need not be. HTTP knows itself where its messages end. [RFC 5246 7.2.1] */
         SSL_set_options(tls->ssl, SSL_OP_IGNORE_UNEXPECTED_EOF);
+        if (tls->caller != NULL)
+            mu_tls_called(tls);
         return MU_IO_DONE;
     }
     int ssl_error = SSL_get_error(tls->ssl, result);
@@ -250,6 +269,8 @@ static bool rejudge(struct mu_tls *tls)
 
 bool mu_tls_admit(struct mu_tls *tls)
 {
+    if (tls->caller != NULL)
+        return !SSL_session_reused(tls->ssl) || mu_tls_rejudge_server(tls);
     if (SSL_get0_peer_certificate(tls->ssl) == NULL ||
         SSL_get_verify_result(tls->ssl) != X509_V_OK) {
         mu_refusal_set(&tls->refusal, MU_REFUSAL_CERT_MISSING);
@@ -268,16 +289,32 @@ const struct mu_refusal *mu_tls_refusal(const struct mu_tls *tls)
 
 /* --- Data --- */
 
+/*
+ * A server's end without a close_notify may have been made by anybody on the way, or by a server that refuses us without a
+ * word: it is no answer to a program that knows nothing of TLS. (A client's end is its own affair.) [RFC 8446 6.1]
+ */
+static enum mu_io end_of(struct mu_tls *tls)
+{
+    if (tls->caller == NULL || !tls->ended)
+        return MU_IO_END;
+    mu_refusal_set(&tls->refusal, MU_REFUSAL_SERVER_CUT_OFF);
+    return MU_IO_FAILED;
+}
+
 static enum mu_io io_of(struct mu_tls *tls, int result)
 {
-    switch (SSL_get_error(tls->ssl, result)) {
+    int ssl_error = SSL_get_error(tls->ssl, result);
+    switch (ssl_error) {
     case SSL_ERROR_NONE: return MU_IO_DONE;
     case SSL_ERROR_WANT_READ: return MU_IO_WANT_READ;
     case SSL_ERROR_WANT_WRITE: return MU_IO_WANT_WRITE;
-    case SSL_ERROR_ZERO_RETURN: return MU_IO_END;
+    case SSL_ERROR_ZERO_RETURN: return end_of(tls);
     default:
         tls->failed = true;
+        if (tls->caller != NULL && ssl_error == SSL_ERROR_SSL)
+            note_failure(tls, ssl_error); /* an alert, as a rule */
         ERR_clear_error();
+        errno = tls->why;
         return MU_IO_FAILED;
     }
 }
@@ -294,6 +331,17 @@ enum mu_io mu_tls_write(struct mu_tls *tls, const void *data, size_t len, size_t
     *ret_len = 0;
     ERR_clear_error();
     return io_of(tls, SSL_write_ex(tls->ssl, data, len, ret_len));
+}
+
+/* What is lost to it is no matter: the connection has failed. */
+void mu_tls_hear_out(struct mu_tls *tls)
+{
+    char scrap[4096];
+    size_t len;
+    SSL_set_mode(tls->ssl, SSL_MODE_AUTO_RETRY); /* tickets may come first */
+    for (int reads = 0; reads < LAST_READS && tls->broken; reads++)
+        if (mu_tls_read(tls, scrap, sizeof scrap, &len) != MU_IO_DONE)
+            return;
 }
 
 void mu_tls_close(struct mu_tls *tls)

@@ -2,7 +2,7 @@
 #define MU_TLS_SESSION_H
 
 /*
- * The server's side of one TLS connection. Nothing here blocks and nothing here knows a socket: it reads
+ * One TLS connection, from the server's side; for the client's, see tls/caller.h. Nothing here blocks and nothing here knows a socket: it reads
  * and writes through the transport that it was handed. What it writes is gathered until
  * mu_tls_flush(), so that a handshake's flight, or several small answers, leave in one write.
  */
@@ -32,12 +32,12 @@ void mu_tls_free(struct mu_tls *tls);
 
 /*
  * Shake hands, as far as it goes. After MU_IO_FAILED, mu_tls_refusal() says why, and the alert for the
- * peer waits to be flushed. MU_IO_DONE does not yet mean that the client may come in: see mu_tls_admit().
+ * peer waits to be flushed. MU_IO_DONE does not yet mean that the peer is welcome: see mu_tls_admit().
  */
 enum mu_io mu_tls_handshake(struct mu_tls *tls);
 
 /*
- * The client's certificate has been verified for this connection, today: in the handshake just done, or,
+ * The peer's certificate has been verified for this connection, today: in the handshake just done, or,
  * when a session was resumed, by judging its certificate again now. False: mu_tls_refusal() says why.
  */
 bool mu_tls_admit(struct mu_tls *tls);
@@ -46,8 +46,14 @@ const struct mu_refusal *mu_tls_refusal(const struct mu_tls *tls);
 
 enum mu_io mu_tls_read(struct mu_tls *tls, void *ret, size_t cap, size_t *ret_len);
 
-/* May take less than all: `ret_len` says how much. */
+/* May take less than all: `ret_len` says how much. MU_IO_FAILED, of both: errno says why if it was the transport, else 0. */
 enum mu_io mu_tls_write(struct mu_tls *tls, const void *data, size_t len, size_t *ret_len);
+
+/*
+ * After a write or a flush has failed, on our side of a call: take in what the server said before it closed its socket.
+ * If there is an alert in it, mu_tls_refusal() tells; it is what made the server close.
+ */
+void mu_tls_hear_out(struct mu_tls *tls);
 
 /* Say close_notify. [RFC 8446 6.1] */
 void mu_tls_close(struct mu_tls *tls);

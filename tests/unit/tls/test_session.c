@@ -1,21 +1,11 @@
 /* A whole connection in memory: OpenSSL's client on one side, ours on the other, and no socket between. */
-#include "../check.h"
+#include "made.h"
 
 #include <errno.h>
 #include <openssl/err.h>
 #include <openssl/ssl.h>
 
-#include "pki/issue.h"
 #include "tls/session.h"
-
-#define DAYS(n) (INT64_C(86400) * (n))
-#define MADE_AT                                                                                    \
-    ((time_t)946684800) /* 2000-01-01, and good for a century, whatever the clock says */
-
-struct identity {
-    struct mu_key *key;
-    struct mu_cert *cert;
-};
 
 /* Made once: keys take time, and nobody changes them. */
 static struct {
@@ -39,39 +29,6 @@ struct fixture {
 
 /* --- Certificates --- */
 
-static struct identity make_ca(const char *name)
-{
-    struct mu_error err = MU_ERROR_INIT;
-    struct identity made = {0};
-    unsigned char serial[MU_SERIAL_LEN];
-    assert_worked(mu_key_generate("p256", &made.key, &err), &err);
-    assert_worked(mu_serial_make(serial, &err), &err);
-    assert_worked(mu_issue_root(made.key, name, serial, MADE_AT, DAYS(36500), 0, NULL, &made.cert,
-                                &err),
-                  &err);
-    return made;
-}
-
-static struct identity make_leaf(const struct identity *ca, enum mu_profile profile,
-                                 const char *name, int64_t lifetime_s)
-{
-    struct mu_error err = MU_ERROR_INIT;
-    struct identity made = {0};
-    MU_AUTO_CLEAR(mu_names) names = {0};
-    assert_worked(mu_key_generate("p256", &made.key, &err), &err);
-    assert_worked(mu_names_set_main(&names, name, false, &err), &err);
-    struct mu_issue issue = {
-        .profile = profile,
-        .key = made.key,
-        .names = &names,
-        .now = MADE_AT,
-        .lifetime_s = lifetime_s,
-    };
-    assert_worked(mu_serial_make(issue.serial, &err), &err);
-    assert_worked(mu_issue_leaf(ca->cert, ca->key, &issue, &made.cert, &err), &err);
-    return made;
-}
-
 static int make_world(void **state)
 {
     (void)state;
@@ -90,10 +47,8 @@ static int end_world(void **state)
 {
     struct identity *all = (struct identity *)&world;
     (void)state;
-    for (size_t i = 0; i < sizeof world / sizeof *all; i++) {
-        mu_key_free(all[i].key);
-        mu_cert_free(all[i].cert);
-    }
+    for (size_t i = 0; i < sizeof world / sizeof *all; i++)
+        free_identity(&all[i]);
     return 0;
 }
 
