@@ -9,6 +9,7 @@
 #include "base/secret.h"
 #include "front/backend.h"
 #include "front/config.h"
+#include "front/forward.h"
 #include "front/site.h"
 #include "net/address.h"
 #include "pki/cert.h"
@@ -30,6 +31,7 @@ struct mu_door {
     struct mu_backends backends; /* if any, they get the bytes of the clients */
     struct mu_front_deadlines deadlines;
     const struct mu_front_events *events; /* the front's, once it is in force */
+    struct mu_forward forward;            /* likewise, for the backends */
 };
 
 struct mu_doors {

@@ -4,13 +4,14 @@
  * the other is told so, and goes on speaking.
  */
 
+#include "front/forward.h"
+
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "base/buf.h"
 #include "base/str.h"
-#include "front/internal.h"
 #include "net/stream.h"
 
 /* After so many reads in a row, other connections get their turn. A read is what one TLS record holds. */
@@ -24,7 +25,7 @@ struct flow {
 };
 
 struct session {
-    const struct mu_door *door;
+    const struct mu_forward *how;
     struct mu_conn *conn;
     struct mu_backend *backend; /* that is connected to or was tried last; its `open` counts us */
     uint64_t tried;             /* a bit for each backend */
@@ -44,7 +45,7 @@ static void *session_open(void *arg, struct mu_conn *conn)
     struct session *s = calloc(1, sizeof *s);
     if (s == NULL)
         return NULL;
-    s->door = arg;
+    s->how = arg;
     s->conn = conn;
     s->began_ms = mu_backend_now_ms();
     s->end = "client-reset"; /* unless anything else is said before the connection is gone */
@@ -60,10 +61,10 @@ static void leave_backend(struct session *s)
 
 static void report(const struct session *s)
 {
-    const struct mu_front_events *events = s->door->events;
+    const struct mu_forward *how = s->how;
     struct mu_who who;
     bool failed = mu_str_starts_with(s->end, "backend-");
-    if (events->forwarded == NULL || (events->only_failed && !failed))
+    if (how->forwarded == NULL || (how->only_failed && !failed))
         return;
     mu_who_read(mu_conn_client(s->conn), &who);
     struct mu_forward_event event = {
@@ -76,7 +77,7 @@ static void report(const struct session *s)
         .sent = s->out.bytes,
         .ms = (uint64_t)(mu_backend_now_ms() - s->began_ms),
     };
-    events->forwarded(events->arg, &event);
+    how->forwarded(how->arg, &event);
 }
 
 static void session_close(void *arg)
@@ -215,7 +216,7 @@ static enum mu_serve break_off(struct session *s, const struct way *failed)
 
 static enum mu_serve carry(struct session *s)
 {
-    const unsigned idle_ms = s->door->deadlines.idle_ms;
+    const unsigned idle_ms = s->how->idle_ms;
     const uint64_t before = s->in.bytes + s->out.bytes;
     const struct way *failed;
     enum mu_io out = pump(s, &s->out, &outward, &failed);
@@ -246,7 +247,7 @@ static void on_stream(void *arg)
 
 static bool choose_backend(struct session *s)
 {
-    const struct mu_backends *backends = &s->door->backends;
+    const struct mu_backends *backends = s->how->backends;
     leave_backend(s);
     s->backend = mu_backends_choose(backends, s->tried, mu_backend_now_ms());
     if (s->backend == NULL)
@@ -268,17 +269,17 @@ static bool try_next(struct session *s)
         if ((s->backend == NULL || s->address == s->backend->address_count) && !choose_backend(s))
             return false;
         s->stream = mu_stream_connect(mu_conn_worker(s->conn), &s->backend->addresses[s->address++],
-                                      on_stream, s);
+                                      NULL, 0, on_stream, s);
         if (s->stream == NULL)
             s->why = errno;
     }
-    mu_conn_set_deadline(s->conn, s->door->deadlines.connect_ms);
+    mu_conn_set_deadline(s->conn, s->how->connect_ms);
     return true;
 }
 
 static enum mu_serve begin_to_carry(struct session *s)
 {
-    const unsigned idle_ms = s->door->deadlines.idle_ms;
+    const unsigned idle_ms = s->how->idle_ms;
     s->connected = true;
     s->why = 0;
     mu_conn_clear_deadline(s->conn);

@@ -33,6 +33,14 @@ static void describe_to_net(struct mu_door *door, const struct mu_front *front,
     const bool forwards = door->backends.count > 0;
     const struct mu_config *config = front->doors->config;
     door->events = &front->events;
+    door->forward = (struct mu_forward){
+        .backends = &door->backends,
+        .connect_ms = door->deadlines.connect_ms,
+        .idle_ms = door->deadlines.idle_ms,
+        .forwarded = front->events.forwarded,
+        .only_failed = front->events.only_failed,
+        .arg = front->events.arg,
+    };
     *ret = (struct mu_server_door){
         .tls = {.chain = &door->chain,
                 .key = door->key,
@@ -46,7 +54,7 @@ static void describe_to_net(struct mu_door *door, const struct mu_front *front,
                       .write_ms = door->deadlines.write_ms,
                       .linger_ms = LINGER_MS},
         .protocol = forwards ? &mu_forward_protocol : &mu_answer_protocol,
-        .protocol_arg = door,
+        .protocol_arg = forwards ? (void *)&door->forward : door,
         .plain_http_answer = forwards ? NULL : plain_http_answer,
     };
 }

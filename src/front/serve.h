@@ -6,13 +6,8 @@
 
 #include "base/error.h"
 #include "front/door.h"
+#include "front/who.h"
 #include "net/worker.h"
-
-/* Who a client is, for a log: printable. */
-struct mu_who {
-    char subject[512]; /* "CN=alice, O=Example" */
-    char san[256];     /* its first SAN, "DNS:alice.example"; "" when there is none */
-};
 
 struct mu_request_event {
     const struct mu_address *peer;
@@ -20,18 +15,6 @@ struct mu_request_event {
     const char *method; /* NULL when the request could not be read */
     const char *target; /* as it was sent: foreign text */
     int status;
-};
-
-/* A connection that was carried to a backend has ended. */
-struct mu_forward_event {
-    const struct mu_address *peer;
-    const struct mu_who *who;
-    const char *backend; /* its name; "" when none could be reached */
-    /* How it ended: "closed", "idle", "stopped", "client-reset", "backend-reset" or "backend-unreachable". */
-    const char *id;
-    const char *cause;       /* the machine's words, or "" */
-    uint64_t received, sent; /* bytes of the client's, and to it */
-    uint64_t ms;
 };
 
 /* What is told of the connections of every door; called from worker threads, several at once. */

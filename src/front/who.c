@@ -1,7 +1,8 @@
+#include "front/who.h"
+
 #include <time.h>
 
 #include "base/str.h"
-#include "front/internal.h"
 #include "pki/info.h"
 
 void mu_who_read(const struct mu_cert *client, struct mu_who *ret)
@@ -9,7 +10,7 @@ void mu_who_read(const struct mu_cert *client, struct mu_who *ret)
     struct mu_error err = MU_ERROR_INIT;
     MU_AUTO_CLEAR(mu_cert_info) info = {0};
     *ret = (struct mu_who){.subject = ""};
-    if (mu_cert_info_read(client, time(NULL), &info, &err) != 0)
+    if (client == NULL || mu_cert_info_read(client, time(NULL), &info, &err) != 0)
         return;
     mu_str_copy(ret->subject, sizeof ret->subject, info.subject);
     if (info.san.count > 0)

@@ -10,7 +10,7 @@ static ssize_t socket_read(void *arg, void *ret, size_t cap)
 {
     struct mu_channel *channel = arg;
     ssize_t n;
-    if (!channel->readable) {
+    if (!channel->readable && !channel->failed) {
         errno = EAGAIN;
         return -1;
     }
@@ -28,6 +28,7 @@ static ssize_t socket_write(void *arg, const void *data, size_t len)
     do
         n = send(channel->fd, data, len, MSG_NOSIGNAL);
     while (n < 0 && errno == EINTR);
+    channel->failed = channel->failed || (n < 0 && errno != EAGAIN && errno != EWOULDBLOCK);
     return n;
 }
 

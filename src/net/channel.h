@@ -14,6 +14,7 @@
 struct mu_channel {
     int fd;
     bool readable;      /* as far as we know: something to read, or the end */
+    bool failed;        /* it takes no more; reading tells the rest, and why, without waiting */
     struct mu_tls *tls; /* NULL: the bytes go as they are */
 };
 

@@ -43,6 +43,11 @@ struct mu_worker *mu_conn_worker(const struct mu_conn *c)
     return c->worker;
 }
 
+struct mu_tls_caller *mu_conn_caller(const struct mu_conn *c)
+{
+    return c->caller;
+}
+
 const struct mu_address *mu_conn_peer(const struct mu_conn *c)
 {
     return &c->peer;
@@ -118,9 +123,18 @@ static enum conn_state handshake(struct mu_conn *c)
     }
 }
 
+static enum conn_state begin(struct mu_conn *c)
+{
+    c->session = c->door->protocol->open(c->door->protocol_arg, c);
+    c->wants = MU_SERVE_READ;
+    return c->session == NULL ? CONN_CLOSED : CONN_SERVE;
+}
+
 static enum conn_state identify(struct mu_conn *c)
 {
     const struct mu_server_events *events = &c->worker->config->events;
+    if (c->channel.tls == NULL)
+        return begin(c);
     if (!mu_tls_admit(c->channel.tls)) {
         refuse(c, mu_tls_refusal(c->channel.tls));
         return finish(c);
@@ -128,9 +142,7 @@ static enum conn_state identify(struct mu_conn *c)
     c->client = mu_tls_peer_cert(c->channel.tls);
     if (events->admitted != NULL)
         events->admitted(events->arg, &c->peer, c->client);
-    c->session = c->door->protocol->open(c->door->protocol_arg, c);
-    c->wants = MU_SERVE_READ;
-    return c->session == NULL ? CONN_CLOSED : CONN_SERVE;
+    return begin(c);
 }
 
 static enum conn_state serve(struct mu_conn *c)
@@ -301,10 +313,13 @@ void mu_conn_start(struct mu_listener *listener, int fd, const struct mu_address
     c->worker = worker;
     c->door = listener->door->door;
     mu_worker_add(worker, c);
-    c->channel.tls = mu_tls_new(listener->door->tls, mu_channel_transport(&c->channel));
-    enter(c, c->channel.tls == NULL ? CONN_CLOSED : CONN_HANDSHAKE);
-    if (c->channel.tls == NULL)
-        close_handles(c);
+    const struct mu_worker_door *door = listener->door;
+    c->caller = door->caller;
+    enter(c, door->tls == NULL ? CONN_IDENTIFY : CONN_HANDSHAKE);
+    if (door->tls != NULL)
+        c->channel.tls = mu_tls_new(door->tls, mu_channel_transport(&c->channel));
+    if (door->tls != NULL && c->channel.tls == NULL)
+        mu_conn_abort(c);
     else
         advance(c);
 }

@@ -3,7 +3,7 @@
 
 /*
  * One connection, first byte to last. A protocol (HTTP, later TCP forwarding) is called back only between
- * the moment its client's certificate has been verified and the moment the connection ends.
+ * the moment its client's certificate has been verified, if it comes with TLS, and the moment the connection ends.
  */
 
 #include <stdbool.h>
@@ -11,6 +11,7 @@
 #include <stdint.h>
 
 #include "net/address.h"
+#include "tls/caller.h"
 #include "tls/session.h"
 
 struct mu_conn;
@@ -52,8 +53,10 @@ void mu_conn_clear_deadline(struct mu_conn *conn);
 void mu_conn_wake(struct mu_conn *conn);
 
 struct mu_worker *mu_conn_worker(const struct mu_conn *conn);
+/* For calls to the servers behind its door; NULL where there are none. */
+struct mu_tls_caller *mu_conn_caller(const struct mu_conn *conn);
 const struct mu_address *mu_conn_peer(const struct mu_conn *conn);
-/* The client's certificate: borrowed, there for as long as the protocol's session. */
+/* The client's certificate: borrowed, there for as long as the protocol's session. NULL: it came without TLS. */
 const struct mu_cert *mu_conn_client(const struct mu_conn *conn);
 
 /* For the worker: take over a connected, non-blocking socket; speed up the end; end now. */

@@ -15,7 +15,8 @@ enum stop { STOP_NOT, STOP_GENTLY, STOP_NOW };
 /* A door, as a worker has it. */
 struct mu_worker_door {
     const struct mu_server_door *door;
-    struct mu_tls_context *tls;
+    struct mu_tls_context *tls;   /* NULL: its clients come without */
+    struct mu_tls_caller *caller; /* NULL: there is nobody to call within TLS */
 };
 
 struct mu_listener {
@@ -86,6 +87,7 @@ struct mu_conn {
     size_t discarded;
     uv_poll_t poll;
     uv_timer_t timer;
+    struct mu_tls_caller *caller; /* the door's */
     struct mu_cert *client;
     void *session; /* the protocol's */
     struct mu_address peer;

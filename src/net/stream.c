@@ -12,9 +12,11 @@
 struct mu_stream {
     uv_poll_t poll;
     struct mu_channel channel;
-    int events; /* what the poll handle watches for now */
-    bool connected;
-    bool failed; /* libuv watches it no more; reading tells the rest, and why */
+    int events;                   /* what the poll handle watches for now */
+    struct mu_tls_caller *caller; /* NULL: without TLS */
+    size_t target;
+    bool connected; /* and the handshake is over, if there is one */
+    bool given_up;  /* libuv watches it no more */
     void (*wake)(void *arg);
     void *arg;
 };
@@ -42,6 +44,7 @@ static int open_socket(const struct mu_address *address)
 }
 
 struct mu_stream *mu_stream_connect(struct mu_worker *worker, const struct mu_address *address,
+                                    struct mu_tls_caller *caller, size_t target,
                                     void (*wake)(void *arg), void *arg)
 {
     struct mu_stream *stream = calloc(1, sizeof *stream);
@@ -58,6 +61,8 @@ struct mu_stream *mu_stream_connect(struct mu_worker *worker, const struct mu_ad
         return NULL;
     }
     stream->poll.data = stream;
+    stream->caller = caller;
+    stream->target = target;
     stream->wake = wake;
     stream->arg = arg;
     return stream;
@@ -68,12 +73,24 @@ static void on_closed(uv_handle_t *handle)
     free(handle->data);
 }
 
+/* What is not taken at once is lost, which only a goodbye can be: all else has been flushed. */
+static void take_leave(struct mu_channel *channel)
+{
+    if (channel->tls == NULL)
+        return;
+    mu_channel_end(channel);
+    (void)mu_channel_flush(channel);
+}
+
 void mu_stream_free(struct mu_stream *stream, bool reset)
 {
     if (stream == NULL)
         return;
     if (reset)
         mu_channel_reset(&stream->channel);
+    else
+        take_leave(&stream->channel);
+    mu_tls_free(stream->channel.tls);
     uv_close((uv_handle_t *)&stream->poll, on_closed);
     close(stream->channel.fd);
 }
@@ -84,7 +101,7 @@ static void on_poll(uv_poll_t *poll, int status, int events)
 {
     struct mu_stream *stream = poll->data;
     if (status < 0) {
-        stream->failed = true;
+        stream->given_up = stream->channel.failed = true;
         stream->events = 0;
     }
     if ((events & UV_READABLE) != 0)
@@ -94,8 +111,9 @@ static void on_poll(uv_poll_t *poll, int status, int events)
 
 void mu_stream_watch(struct mu_stream *stream, bool reads, bool writes)
 {
+    writes = writes || mu_channel_has_output(&stream->channel);
     int events = (reads ? UV_READABLE : 0) | (writes ? UV_WRITABLE : 0);
-    if (events == stream->events || stream->failed)
+    if (events == stream->events || stream->given_up)
         return;
     stream->events = events;
     uv_poll_start(&stream->poll, events, on_poll);
@@ -103,33 +121,71 @@ void mu_stream_watch(struct mu_stream *stream, bool reads, bool writes)
 
 /* --- Data --- */
 
-enum mu_io mu_stream_connected(struct mu_stream *stream)
+static enum mu_io socket_connected(const struct mu_channel *channel)
 {
     struct sockaddr_storage peer;
     socklen_t len = sizeof peer;
-    if (stream->connected)
-        return MU_IO_DONE;
     int why = 0;
     socklen_t why_len = sizeof why;
-    getsockopt(stream->channel.fd, SOL_SOCKET, SO_ERROR, &why, &why_len);
+    getsockopt(channel->fd, SOL_SOCKET, SO_ERROR, &why, &why_len);
     if (why != 0) {
         errno = why;
         return MU_IO_FAILED;
     }
-    stream->connected = getpeername(stream->channel.fd, (struct sockaddr *)&peer, &len) == 0;
-    return stream->connected ? MU_IO_DONE : MU_IO_WANT_WRITE;
+    return getpeername(channel->fd, (struct sockaddr *)&peer, &len) == 0 ? MU_IO_DONE
+                                                                         : MU_IO_WANT_WRITE;
+}
+
+static enum mu_io shake_hands(struct mu_channel *channel)
+{
+    enum mu_io io = mu_tls_handshake(channel->tls);
+    if (io == MU_IO_DONE && !mu_tls_admit(channel->tls))
+        io = MU_IO_FAILED;
+    (void)mu_channel_flush(channel); /* if that fails, reading does next */
+    return io;
+}
+
+enum mu_io mu_stream_connected(struct mu_stream *stream)
+{
+    struct mu_channel *channel = &stream->channel;
+    enum mu_io io = MU_IO_DONE;
+    if (stream->connected)
+        return MU_IO_DONE;
+    if (channel->tls == NULL)
+        io = socket_connected(channel);
+    if (io == MU_IO_DONE && stream->caller != NULL && channel->tls == NULL) {
+        channel->tls = mu_tls_call(stream->caller, stream->target, mu_channel_transport(channel));
+        if (channel->tls == NULL)
+            return MU_IO_FAILED;
+    }
+    if (io == MU_IO_DONE && channel->tls != NULL)
+        io = shake_hands(channel);
+    stream->connected = io == MU_IO_DONE;
+    return io;
+}
+
+const struct mu_refusal *mu_stream_refusal(struct mu_stream *stream)
+{
+    struct mu_tls *tls = stream->channel.tls;
+    if (tls == NULL)
+        return NULL;
+    mu_tls_hear_out(tls);
+    return mu_tls_refusal(tls)->code == MU_REFUSAL_NONE ? NULL : mu_tls_refusal(tls);
 }
 
 enum mu_io mu_stream_read(struct mu_stream *stream, void *ret, size_t cap, size_t *ret_len)
 {
-    if (stream->failed)
-        stream->channel.readable = true;
     return mu_channel_read(&stream->channel, ret, cap, ret_len);
 }
 
 enum mu_io mu_stream_write(struct mu_stream *stream, const void *data, size_t len, size_t *ret_len)
 {
     return mu_channel_write(&stream->channel, data, len, ret_len);
+}
+
+enum mu_io mu_stream_flush(struct mu_stream *stream)
+{
+    return mu_channel_flush(&stream->channel);
 }
 
 void mu_stream_end(struct mu_stream *stream)

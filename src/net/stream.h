@@ -2,8 +2,8 @@
 #define MU_NET_STREAM_H
 
 /*
- * A plain connection from a worker to a service behind the door: TCP, or a Unix socket. Nothing here blocks; what is
- * waited for is told by `wake`, on the worker's thread.
+ * A connection from a worker to a service behind the door: TCP, or a Unix socket; plain, or within TLS. Nothing here
+ * blocks; what is waited for is told by `wake`, on the worker's thread.
  */
 
 #include <stdbool.h>
@@ -11,28 +11,38 @@
 
 #include "net/address.h"
 #include "net/worker.h"
+#include "tls/caller.h"
 #include "tls/session.h"
 
 struct mu_stream;
 struct mu_worker;
 
-/* `wake` may free the stream. Begins to connect. NULL, with errno, when that fails at once. */
+/*
+ * `wake` may free the stream. Begins to connect; then, unless `caller` is NULL, to shake hands with its server number
+ * `target`. NULL, with errno, when that fails at once.
+ */
 struct mu_stream *mu_stream_connect(struct mu_worker *worker, const struct mu_address *address,
+                                    struct mu_tls_caller *caller, size_t target,
                                     void (*wake)(void *arg), void *arg);
 
 /* `reset`: so that the other end learns that it has not seen all there was to be. */
 void mu_stream_free(struct mu_stream *stream, bool reset);
 
-/* MU_IO_WANT_WRITE: not yet. MU_IO_FAILED: errno says why. */
+/* MU_IO_WANT_READ, MU_IO_WANT_WRITE: not yet. MU_IO_FAILED, here and below: mu_stream_refusal() says why, or else errno. */
 enum mu_io mu_stream_connected(struct mu_stream *stream);
 
-/* As mu_tls_read() and mu_tls_write(); MU_IO_FAILED: errno says why. */
+/* Why there is no TLS with the server, or none any more: it, or we, refused. NULL: that is not the reason. It may change
+ * errno. */
+const struct mu_refusal *mu_stream_refusal(struct mu_stream *stream);
+
+/* As mu_tls_read(), mu_tls_write() and mu_tls_flush(). */
 enum mu_io mu_stream_read(struct mu_stream *stream, void *ret, size_t cap, size_t *ret_len);
 enum mu_io mu_stream_write(struct mu_stream *stream, const void *data, size_t len, size_t *ret_len);
+enum mu_io mu_stream_flush(struct mu_stream *stream);
 /* Say that no more will be written; reading goes on. */
 void mu_stream_end(struct mu_stream *stream);
 
-/* Call `wake` when there is something to read, when there is room to write, or never. */
+/* Call `wake` when there is something to read, when there is room to write (also for what is to be flushed), or never. */
 void mu_stream_watch(struct mu_stream *stream, bool reads, bool writes);
 
 #endif

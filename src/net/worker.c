@@ -158,10 +158,13 @@ static int make_doors(struct mu_worker *worker, struct mu_error *err)
     if (worker->doors == NULL)
         return mu_fail_nomem(err);
     for (size_t i = 0; i < config->door_count; i++) {
-        worker->doors[i].door = &config->doors[i];
-        if (mu_tls_context_new(&config->doors[i].tls, &worker->doors[i].tls, err) != 0)
-            return -1;
+        const struct mu_server_door *door = &config->doors[i];
+        struct mu_worker_door *ret = &worker->doors[i];
+        ret->door = door;
         worker->door_count++;
+        if ((!door->plain && mu_tls_context_new(&door->tls, &ret->tls, err) != 0) ||
+            (door->calls != NULL && mu_tls_caller_new(door->calls, &ret->caller, err) != 0))
+            return -1;
     }
     return 0;
 }
@@ -387,8 +390,10 @@ void mu_server_free(struct mu_server *server)
                 close(worker->listeners[j].fd);
         }
         free(worker->listeners);
-        for (size_t j = 0; j < worker->door_count; j++)
+        for (size_t j = 0; j < worker->door_count; j++) {
             mu_tls_context_free(worker->doors[j].tls);
+            mu_tls_caller_free(worker->doors[j].caller);
+        }
         free(worker->doors);
     }
     if (server->has_loop)

@@ -13,6 +13,7 @@
 #include "base/error.h"
 #include "net/address.h"
 #include "net/conn.h"
+#include "tls/caller.h"
 #include "tls/context.h"
 
 struct mu_server;
@@ -42,7 +43,9 @@ struct mu_server_events {
 
 /* Where clients come to, who of them is let in, and what they get. */
 struct mu_server_door {
+    bool plain; /* clients come without TLS, whoever they are: there is no `tls` */
     struct mu_tls_door tls;
+    const struct mu_tls_calls *calls; /* to servers behind the door, within TLS; or NULL */
     const struct mu_address *listen;
     size_t listen_count;
     struct mu_deadlines deadlines;

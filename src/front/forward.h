@@ -1,0 +1,35 @@
+#ifndef MU_FRONT_FORWARD_H
+#define MU_FRONT_FORWARD_H
+
+/* Bytes between a client and a backend, as they are, whichever of the two ends is within TLS. */
+
+#include "front/backend.h"
+#include "front/who.h"
+#include "net/conn.h"
+
+/* A connection that was carried to a backend has ended. */
+struct mu_forward_event {
+    const struct mu_address *peer;
+    const struct mu_who *who;
+    const char *backend; /* its name; "" when none could be reached */
+    /* How it ended: "closed", "idle", "stopped", "client-reset", "backend-reset" or "backend-unreachable". */
+    const char *id;
+    const char *cause;       /* the machine's words, or "" */
+    uint64_t received, sent; /* bytes of the client's, and to it */
+    uint64_t ms;
+};
+
+struct mu_forward {
+    const struct mu_backends *backends;
+    unsigned connect_ms; /* to reach an address of a backend */
+    unsigned idle_ms;    /* without a byte either way; 0: as long as the two ends like */
+    /* Each carried connection, or only those that a backend has failed; called from worker threads. NULL: not wanted. */
+    void (*forwarded)(void *arg, const struct mu_forward_event *event);
+    bool only_failed;
+    void *arg;
+};
+
+/* Its argument is a struct mu_forward. */
+extern const struct mu_protocol mu_forward_protocol;
+
+#endif
