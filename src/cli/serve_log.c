@@ -165,10 +165,35 @@ static void on_requested(void *arg, const struct mu_request_event *event)
     put(log, mu_buf_str(&line), line.len);
 }
 
+/* There was no TLS with the backend, or no more of it: the words are those of a refusal. */
+static void tell_failure(struct mu_serve_log *log, const struct mu_forward_event *event)
+{
+    const struct mu_refusal *refusal = event->refusal;
+    char when[MU_DATE_LEN], from[MU_ADDRESS_LEN];
+    mu_date_rfc3339(time(NULL), when);
+    mu_address_text(event->peer, from);
+    if (log->json) {
+        put_json(log, json_pack("{s:s, s:s, s:s, s:s, s:s, s:s, s:s, s:s}", "time", when, "event",
+                                "failed", "peer", from, "backend", event->backend, "id",
+                                refusal->id, "sentence", refusal->sentence, "hint", refusal->hint,
+                                "cause", refusal->cause));
+        return;
+    }
+    MU_AUTO_CLEAR(mu_buf) line = MU_BUF_INIT;
+    mu_buf_addf(&line, "%s %s failed %s %s: %s%s%s%s; hint: %s\n", when, from, event->backend,
+                refusal->id, refusal->sentence, refusal->cause[0] == '\0' ? "" : " (",
+                refusal->cause, refusal->cause[0] == '\0' ? "" : ")", refusal->hint);
+    put(log, mu_buf_str(&line), line.len);
+}
+
 static void on_forwarded(void *arg, const struct mu_forward_event *event)
 {
     struct mu_serve_log *log = arg;
     char when[MU_DATE_LEN], from[MU_ADDRESS_LEN];
+    if (event->refusal != NULL) {
+        tell_failure(log, event);
+        return;
+    }
     mu_date_rfc3339(time(NULL), when);
     mu_address_text(event->peer, from);
     if (log->json) {
@@ -200,4 +225,14 @@ void mu_serve_log_attach(struct mu_serve_log *log, bool requests, struct mu_fron
                                               .requested = requests ? on_requested : NULL,
                                               .forwarded = on_forwarded,
                                               .only_failed = !requests};
+}
+
+void mu_serve_log_attach_tunnel(struct mu_serve_log *log, bool all, struct mu_server_events *events,
+                                struct mu_forward *forward)
+{
+    events->arg = log;
+    events->trouble = on_trouble;
+    forward->forwarded = on_forwarded;
+    forward->only_failed = !all;
+    forward->arg = log;
 }

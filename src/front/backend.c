@@ -1,6 +1,8 @@
 #include "front/backend.h"
 
+#include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <time.h>
 
 #include "base/str.h"
@@ -14,20 +16,23 @@ int64_t mu_backend_now_ms(void)
     return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
 }
 
-static int parse(const char *url, struct mu_backend *ret, struct mu_error *err)
+static int parse(const char *name, const char *address, struct mu_backend *ret, struct mu_error *err)
 {
-    const bool tcp = mu_str_starts_with(url, "tcp://");
-    if (!tcp && !mu_str_starts_with(url, "unix:")) {
-        mu_fail(err, MU_E_ADDRESS, "\"%s\" is not the address of a backend", url);
-        return mu_hint(err, "write it as tcp://HOST:PORT or unix:PATH");
-    }
-    if (!mu_str_copy(ret->name, sizeof ret->name, url))
-        return mu_fail(err, MU_E_ADDRESS, "the address of a backend is too long: \"%s\"", url);
-    return mu_address_parse_target(tcp ? url + 6 : url, ret->addresses, MU_BACKEND_ADDRESSES,
-                                   &ret->address_count, err);
+    const char *colon = strrchr(address, ':');
+    if (!mu_str_copy(ret->name, sizeof ret->name, name))
+        return mu_fail(err, MU_E_ADDRESS, "the address of a backend is too long: \"%s\"", name);
+    if (mu_address_parse_target(address, ret->addresses, MU_BACKEND_ADDRESSES, &ret->address_count,
+                                err) != 0)
+        return -1;
+    if (mu_str_starts_with(address, "unix:"))
+        return 0;
+    bool bracketed = address[0] == '[';
+    snprintf(ret->host, sizeof ret->host, "%.*s", (int)(colon - address) - (bracketed ? 2 : 0),
+             address + (bracketed ? 1 : 0));
+    return 0;
 }
 
-int mu_backends_add(struct mu_backends *list, const char *url, struct mu_error *err)
+static int add(struct mu_backends *list, const char *name, const char *address, struct mu_error *err)
 {
     if (list->count == BACKENDS_MAX)
         return mu_fail(err, MU_E_USAGE, "there may be %d backends at most", (int)BACKENDS_MAX);
@@ -36,10 +41,25 @@ int mu_backends_add(struct mu_backends *list, const char *url, struct mu_error *
         return mu_fail_nomem(err);
     list->at = longer;
     list->at[list->count] = (struct mu_backend){.address_count = 0};
-    if (parse(url, &list->at[list->count], err) != 0)
+    if (parse(name, address, &list->at[list->count], err) != 0)
         return -1;
     list->count++;
     return 0;
+}
+
+int mu_backends_add(struct mu_backends *list, const char *url, struct mu_error *err)
+{
+    const bool tcp = mu_str_starts_with(url, "tcp://");
+    if (!tcp && !mu_str_starts_with(url, "unix:")) {
+        mu_fail(err, MU_E_ADDRESS, "\"%s\" is not the address of a backend", url);
+        return mu_hint(err, "write it as tcp://HOST:PORT or unix:PATH");
+    }
+    return add(list, url, tcp ? url + strlen("tcp://") : url, err);
+}
+
+int mu_backends_add_server(struct mu_backends *list, const char *text, struct mu_error *err)
+{
+    return add(list, text, text, err);
 }
 
 void mu_backends_clear(struct mu_backends *list)

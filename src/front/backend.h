@@ -16,6 +16,7 @@ enum { MU_BACKEND_ADDRESSES = 8 };
 
 struct mu_backend {
     char name[MU_ADDRESS_LEN]; /* as it was written: "tcp://db.example:5432" */
+    char host[MU_ADDRESS_LEN]; /* "db.example"; "" of a Unix socket */
     struct mu_address addresses[MU_BACKEND_ADDRESSES];
     size_t address_count;
     _Atomic unsigned open;            /* connections to it, of all workers */
@@ -30,6 +31,9 @@ struct mu_backends {
 /* Add tcp://HOST:PORT or unix:PATH; a name is looked up now. Fails with MU_E_ADDRESS (it is not written as one, or the
  * host is not known). */
 MU_CHECK int mu_backends_add(struct mu_backends *list, const char *url, struct mu_error *err);
+/* The same for a server as people write it: HOST:PORT, [IPV6]:PORT or unix:PATH. */
+MU_CHECK int mu_backends_add_server(struct mu_backends *list, const char *text,
+                                    struct mu_error *err);
 void mu_backends_clear(struct mu_backends *list);
 
 int64_t mu_backend_now_ms(void);

@@ -17,6 +17,9 @@
 /* After so many reads in a row, other connections get their turn. A read is what one TLS record holds. */
 enum { READS_IN_A_ROW = 16, READ_SIZE = 16 * 1024 };
 
+/* Before all backends are tried again: twice as long each time. */
+enum { FIRST_PAUSE_MS = 50, LONGEST_PAUSE_MS = 1000 };
+
 struct flow {
     struct mu_buf rest; /* read, not yet written */
     uint64_t bytes;
@@ -34,8 +37,11 @@ struct session {
     bool connected;
     struct flow in, out; /* from the client, to the client */
     int64_t began_ms;
-    const char *end; /* how: see struct mu_forward_event */
-    int why;         /* errno, or 0 */
+    const char *end;               /* how: see struct mu_forward_event */
+    int why;                       /* errno, or 0 */
+    struct mu_refusal *refusal;    /* or NULL */
+    struct mu_backend *refused_by; /* to try it again would change nothing; or NULL */
+    unsigned pause_ms;             /* the next one */
 };
 
 /* --- Life --- */
@@ -48,6 +54,7 @@ static void *session_open(void *arg, struct mu_conn *conn)
     s->how = arg;
     s->conn = conn;
     s->began_ms = mu_backend_now_ms();
+    s->pause_ms = FIRST_PAUSE_MS;
     s->end = "client-reset"; /* unless anything else is said before the connection is gone */
     return s;
 }
@@ -70,9 +77,12 @@ static void report(const struct session *s)
     struct mu_forward_event event = {
         .peer = mu_conn_peer(s->conn),
         .who = &who,
-        .backend = s->connected ? s->backend->name : "",
+        .backend = s->connected            ? s->backend->name
+                   : s->refused_by != NULL ? s->refused_by->name
+                                           : "",
         .id = s->end,
         .cause = s->why == 0 ? "" : strerror(s->why),
+        .refusal = failed ? s->refusal : NULL,
         .received = s->in.bytes,
         .sent = s->out.bytes,
         .ms = (uint64_t)(mu_backend_now_ms() - s->began_ms),
@@ -88,6 +98,7 @@ static void session_close(void *arg)
     leave_backend(s);
     mu_buf_clear(&s->in.rest);
     mu_buf_clear(&s->out.rest);
+    free(s->refusal);
     free(s);
 }
 
@@ -205,13 +216,42 @@ static enum mu_io pump(struct session *s, struct flow *flow, const struct way *w
     return MU_IO_DONE;
 }
 
+static void forget_refusal(struct session *s)
+{
+    free(s->refusal);
+    s->refusal = NULL;
+    s->refused_by = NULL;
+}
+
+/* A server that closes in a handshake may be just starting; one that says no will say it again. */
+static bool is_final(const struct mu_refusal *refusal)
+{
+    return refusal->code != MU_REFUSAL_SERVER_CLOSED;
+}
+
+/* Why the stream has failed: errno says, unless TLS does. What is final is not forgotten for the sake of what is not. */
+static void note_failure(struct session *s)
+{
+    s->why = errno;
+    const struct mu_refusal *refusal = mu_stream_refusal(s->stream);
+    if (refusal == NULL || (s->refusal != NULL && is_final(s->refusal)))
+        return;
+    forget_refusal(s);
+    s->refusal = malloc(sizeof *refusal);
+    if (s->refusal == NULL)
+        return;
+    *s->refusal = *refusal;
+    s->refused_by = s->backend;
+}
+
 /* What one end has broken off, the other must not take for whole. */
 static enum mu_serve break_off(struct session *s, const struct way *failed)
 {
     if (failed == &inward) /* libssl has an alert for the client, if it can still be reached */
         return finish(s, "client-reset", true, MU_SERVE_CLOSE);
-    s->why = errno;
-    return finish(s, "backend-reset", true, MU_SERVE_RESET);
+    note_failure(s);
+    bool refused = s->refusal != NULL && s->refusal->code == MU_REFUSAL_SERVER_ALERT;
+    return finish(s, refused ? "backend-refused" : "backend-reset", true, MU_SERVE_RESET);
 }
 
 static enum mu_serve carry(struct session *s)
@@ -225,7 +265,10 @@ static enum mu_serve carry(struct session *s)
     enum mu_io in = pump(s, &s->in, &inward, &failed);
     if (in == MU_IO_FAILED)
         return break_off(s, failed);
-    if (in == MU_IO_END && out == MU_IO_END)
+    enum mu_io left = mu_stream_flush(s->stream);
+    if (left == MU_IO_FAILED)
+        return break_off(s, &outward);
+    if (in == MU_IO_END && out == MU_IO_END && left == MU_IO_DONE)
         return finish(s, "closed", false, MU_SERVE_CLOSE);
 
     if (idle_ms > 0 && s->in.bytes + s->out.bytes > before)
@@ -258,10 +301,20 @@ static bool choose_backend(struct session *s)
     return true;
 }
 
+/* An attempt's limit, if that is not past the time for all of them. */
+static unsigned attempt_ms(const struct session *s)
+{
+    const struct mu_forward *how = s->how;
+    int64_t left_ms = s->began_ms + how->retry_ms - mu_backend_now_ms();
+    if (how->retry_ms == 0 || left_ms > how->connect_ms)
+        return how->connect_ms;
+    return left_ms > 0 ? (unsigned)left_ms : 1;
+}
+
 /* Begin with the next address, of this backend or of another. False: there is none left. */
 static bool try_next(struct session *s)
 {
-    mu_stream_free(s->stream, true);
+    mu_stream_free(s->stream, false);
     s->stream = NULL;
     while (s->stream == NULL) {
         if (s->backend != NULL && s->address == s->backend->address_count)
@@ -269,11 +322,12 @@ static bool try_next(struct session *s)
         if ((s->backend == NULL || s->address == s->backend->address_count) && !choose_backend(s))
             return false;
         s->stream = mu_stream_connect(mu_conn_worker(s->conn), &s->backend->addresses[s->address++],
-                                      NULL, 0, on_stream, s);
+                                      mu_conn_caller(s->conn),
+                                      (size_t)(s->backend - s->how->backends->at), on_stream, s);
         if (s->stream == NULL)
             s->why = errno;
     }
-    mu_conn_set_deadline(s->conn, s->how->connect_ms);
+    mu_conn_set_deadline(s->conn, attempt_ms(s));
     return true;
 }
 
@@ -282,24 +336,42 @@ static enum mu_serve begin_to_carry(struct session *s)
     const unsigned idle_ms = s->how->idle_ms;
     s->connected = true;
     s->why = 0;
+    forget_refusal(s);
     mu_conn_clear_deadline(s->conn);
     if (idle_ms > 0)
         mu_conn_set_deadline(s->conn, idle_ms);
     return carry(s);
 }
 
-/* A client without an answer must not take it for an empty one: it gets a reset. */
+/* Nobody could be reached: all are tried again after a while, or it is given up. A client without an answer must not take it
+ * for an empty one: it gets a reset. */
+static enum mu_serve pause_or_give_up(struct session *s)
+{
+    const int64_t until_ms = s->began_ms + s->how->retry_ms;
+    const bool refused = s->refusal != NULL && is_final(s->refusal);
+    if (refused || mu_backend_now_ms() + s->pause_ms >= until_ms)
+        return finish(s, refused ? "backend-refused" : "backend-unreachable", true, MU_SERVE_RESET);
+    forget_refusal(s);
+    s->tried = 0;
+    mu_conn_set_deadline(s->conn, s->pause_ms);
+    s->pause_ms = s->pause_ms * 2 < LONGEST_PAUSE_MS ? s->pause_ms * 2 : LONGEST_PAUSE_MS;
+    return MU_SERVE_WAIT;
+}
+
 static enum mu_serve connect_on(struct session *s)
 {
     bool going_on = s->stream != NULL || try_next(s);
     while (going_on) {
-        switch (mu_stream_connected(s->stream)) {
-        case MU_IO_DONE: return begin_to_carry(s);
-        case MU_IO_WANT_WRITE: mu_stream_watch(s->stream, false, true); return MU_SERVE_WAIT;
-        default: s->why = errno; going_on = try_next(s);
-        }
+        enum mu_io io = mu_stream_connected(s->stream);
+        if (io == MU_IO_DONE)
+            return begin_to_carry(s);
+        mu_stream_watch(s->stream, io == MU_IO_WANT_READ, io == MU_IO_WANT_WRITE);
+        if (io != MU_IO_FAILED)
+            return MU_SERVE_WAIT;
+        note_failure(s);
+        going_on = try_next(s);
     }
-    return finish(s, "backend-unreachable", true, MU_SERVE_RESET);
+    return pause_or_give_up(s);
 }
 
 /* --- What net asks --- */
@@ -315,8 +387,10 @@ static enum mu_serve session_expire(void *arg)
     struct session *s = arg;
     if (s->connected)
         return finish(s, "idle", false, MU_SERVE_CLOSE);
+    if (s->stream == NULL) /* the pause is over */
+        return session_serve(s);
     s->why = ETIMEDOUT;
-    return try_next(s) ? session_serve(s) : finish(s, "backend-unreachable", true, MU_SERVE_RESET);
+    return try_next(s) ? session_serve(s) : pause_or_give_up(s);
 }
 
 /* Where one message ends and the next begins, only the two ends know: they may finish until time is up. */

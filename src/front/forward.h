@@ -12,17 +12,21 @@ struct mu_forward_event {
     const struct mu_address *peer;
     const struct mu_who *who;
     const char *backend; /* its name; "" when none could be reached */
-    /* How it ended: "closed", "idle", "stopped", "client-reset", "backend-reset" or "backend-unreachable". */
+    /* How it ended: "closed", "idle", "stopped", "client-reset", "backend-reset", "backend-refused" or
+     * "backend-unreachable". */
     const char *id;
-    const char *cause;       /* the machine's words, or "" */
+    const char *cause; /* the machine's words, or "" */
+    const struct mu_refusal
+        *refusal;            /* why there was no TLS with the backend, or none any more; or NULL */
     uint64_t received, sent; /* bytes of the client's, and to it */
     uint64_t ms;
 };
 
 struct mu_forward {
-    const struct mu_backends *backends;
-    unsigned connect_ms; /* to reach an address of a backend */
-    unsigned idle_ms;    /* without a byte either way; 0: as long as the two ends like */
+    const struct mu_backends *backends; /* where a door has `calls`, its hosts are these */
+    unsigned connect_ms; /* to reach an address of a backend, and to shake hands there */
+    unsigned retry_ms; /* for all of them to be tried again if none can be reached; 0: they are tried once */
+    unsigned idle_ms; /* without a byte either way; 0: as long as the two ends like */
     /* Each carried connection, or only those that a backend has failed; called from worker threads. NULL: not wanted. */
     void (*forwarded)(void *arg, const struct mu_forward_event *event);
     bool only_failed;

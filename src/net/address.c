@@ -17,6 +17,18 @@ const char *mu_address_path(const struct mu_address *address)
                                             : NULL;
 }
 
+bool mu_address_is_local(const struct mu_address *address)
+{
+    const struct sockaddr_in *in = (const struct sockaddr_in *)&address->sa;
+    const struct sockaddr_in6 *in6 = (const struct sockaddr_in6 *)&address->sa;
+    switch (address->sa.ss_family) {
+    case AF_UNIX: return true;
+    case AF_INET: return ntohl(in->sin_addr.s_addr) >> 24 == IN_LOOPBACKNET;
+    case AF_INET6: return IN6_IS_ADDR_LOOPBACK(&in6->sin6_addr);
+    default: return false;
+    }
+}
+
 unsigned mu_address_port(const struct mu_address *address)
 {
     if (address->sa.ss_family == AF_INET)

@@ -23,6 +23,9 @@ char *mu_address_text(const struct mu_address *address, char ret[MU_ADDRESS_LEN]
 /* The path of a Unix socket; NULL for other addresses. Borrowed. */
 const char *mu_address_path(const struct mu_address *address);
 
+/* Can only this machine reach it? A Unix socket, or loopback. */
+bool mu_address_is_local(const struct mu_address *address);
+
 /* The port, in host order; 0 for what has none. */
 unsigned mu_address_port(const struct mu_address *address);
 void mu_address_set_port(struct mu_address *address, unsigned port);

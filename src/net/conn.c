@@ -340,6 +340,9 @@ void mu_conn_abort(struct mu_conn *c)
 {
     if (c->state == CONN_CLOSED)
         return;
+    if (c->channel.tls ==
+        NULL) /* a FIN would be taken for the end; in TLS, a close_notify is missed */
+        mu_channel_reset(&c->channel);
     enter(c, CONN_CLOSED);
     close_handles(c);
 }

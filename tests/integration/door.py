@@ -15,13 +15,15 @@ WAIT = 20  # seconds: how long anything may take before a test fails; nothing is
 class Door:
     """`mutual serve` on a port of the kernel's choice. Its log lines are read as they come."""
 
+    command = "serve"
+
     def __init__(self, cwd, *options, home=None, listen=("--listen", "127.0.0.1:0"), prefix=(), binary=BINARY, **popen):
         env = dict(os.environ, NO_COLOR="1")
         env.pop("MUTUAL_PASSPHRASE_FILE", None)
         if home is not None:
             env["MUTUAL_HOME"] = str(home)
         self.process = subprocess.Popen(
-            [*prefix, binary, "serve", *listen, *map(str, options)], cwd=cwd, env=env, text=True,
+            [*prefix, binary, self.command, *listen, *map(str, options)], cwd=cwd, env=env, text=True,
             stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE, **popen)
         self.told = False
         self.lines = queue.Queue()
