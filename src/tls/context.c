@@ -129,8 +129,10 @@ int mu_tls_context_new(const struct mu_tls_door *door, struct mu_tls_context **r
         SSL_CTX_free(ctx);
         return -1;
     }
-    SSL_CTX_set_verify(ctx, SSL_VERIFY_PEER | SSL_VERIFY_FAIL_IF_NO_PEER_CERT,
-                       mu_tls_on_client_cert);
+    if (!mu_tls_judge_clients(ctx, door->crls)) {
+        SSL_CTX_free(ctx);
+        return mu_fail_nomem(err);
+    }
     *ret = (struct mu_tls_context *)ctx; /* an SSL_CTX by another name: see pki/cert.c */
     return 0;
 }

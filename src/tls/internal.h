@@ -49,7 +49,13 @@ bool mu_tls_rejudge_server(struct mu_tls *tls);
 /* The handshake is over. */
 void mu_tls_called(struct mu_tls *tls);
 
-/* libssl asks this about each certificate of a client's chain; it notes the first fault for the log. */
-int mu_tls_on_client_cert(int ok, X509_STORE_CTX *store_ctx);
+/*
+ * Let the clients of this context be judged by its store, and remember whom it has found good. `crls` are those in the
+ * store. False: no memory.
+ */
+bool mu_tls_judge_clients(SSL_CTX *ctx, const struct mu_crls *crls);
+
+/* The client that has resumed a session is judged anew, by today's date. False: the refusal says why, or libssl's queue. */
+bool mu_tls_rejudge_client(SSL *ssl);
 
 #endif

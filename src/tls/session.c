@@ -155,22 +155,6 @@ void mu_tls_free(struct mu_tls *tls)
 
 /* --- Handshake --- */
 
-int mu_tls_on_client_cert(int ok, X509_STORE_CTX *store_ctx)
-{
-    if (ok)
-        return 1;
-    /* About whoever has signed a list, whose chain is verified in between: then the list cannot be used, which is asked
-     * about next. */
-    if (X509_STORE_CTX_get0_parent_ctx(store_ctx) != NULL)
-        return 0;
-    SSL *ssl = X509_STORE_CTX_get_ex_data(store_ctx, SSL_get_ex_data_X509_STORE_CTX_idx());
-    struct mu_tls *tls = SSL_get_app_data(ssl);
-    struct mu_verdict verdict;
-    mu_verdict_from_ctx(&verdict, store_ctx, time(NULL), NULL);
-    mu_refusal_from_verdict(&tls->refusal, &verdict);
-    return 0;
-}
-
 /* Does this look like the start of an HTTP request? libssl itself knows four methods only. */
 static bool looks_like_http(const struct mu_tls *tls)
 {
@@ -248,19 +232,7 @@ enum mu_io mu_tls_handshake(struct mu_tls *tls)
 /* A session remembers a client whom we verified earlier. Today decides, not the day of that handshake. */
 static bool rejudge(struct mu_tls *tls)
 {
-    X509 *leaf = SSL_get0_peer_certificate(tls->ssl);
-    X509_STORE *store = SSL_CTX_get_cert_store(SSL_get_SSL_CTX(tls->ssl));
-    X509_STORE_CTX *judge = X509_STORE_CTX_new();
-    bool good =
-        judge != NULL &&
-        X509_STORE_CTX_init(judge, store, leaf, SSL_get_peer_cert_chain(tls->ssl)) == 1 &&
-        X509_STORE_CTX_set_default(judge, "ssl_client") == 1 &&
-        X509_STORE_CTX_set_ex_data(judge, SSL_get_ex_data_X509_STORE_CTX_idx(), tls->ssl) == 1;
-    if (good) {
-        X509_STORE_CTX_set_verify_cb(judge, mu_tls_on_client_cert);
-        good = X509_verify_cert(judge) == 1;
-    }
-    X509_STORE_CTX_free(judge);
+    bool good = mu_tls_rejudge_client(tls->ssl);
     if (!good && tls->refusal.code == MU_REFUSAL_NONE)
         mu_refusal_from_openssl(&tls->refusal);
     ERR_clear_error();

@@ -108,6 +108,20 @@ def test_a_resumed_session_is_judged_anew(ca, mutual, place, door):
             door.says("client-cert-expired")
 
 
+def test_a_client_who_is_remembered_is_out_when_its_certificate_ends(ca, mutual, place):
+    """One worker, which has verified the same chain a moment ago, and no session."""
+    mutual("issue", "client", "short", "--lifetime", "3s", cwd=place).ok()
+    issued = time.time()
+    ctx = context(ca / "ca.crt", place / "short.crt", place / "short.key")
+    with Door(place, "--workers", 1, home=ca) as door:
+        for _ in range(3):
+            with connect(door, ctx) as sock:
+                assert ask(sock, GET)[0] == 200 and not sock.session_reused
+        time.sleep(max(0, issued + 4.1 - time.time()))
+        for _ in range(2):
+            refused(door, ctx, "client-cert-expired")
+
+
 def test_old_tls_is_refused(ca, place, door):
     if not subprocess.run(["which", "openssl"], capture_output=True).stdout:
         pytest.skip("openssl is not installed")

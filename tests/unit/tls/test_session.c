@@ -3,6 +3,7 @@
 
 #include <errno.h>
 #include <openssl/err.h>
+#include <openssl/param_build.h>
 #include <openssl/ssl.h>
 
 #include "tls/session.h"
@@ -203,6 +204,65 @@ static void a_client_of_the_ca_is_admitted_in_tls_1_2(void **state)
     struct fixture *f = *state;
     SSL_CTX_set_max_proto_version(f->client_ctx, TLS1_2_VERSION);
     talk(f, "TLSv1.2");
+}
+
+/* A key that says it is the one of `cert`, and signs as another one. */
+static EVP_PKEY *forged_key(const struct identity *cert, const struct identity *key)
+{
+    unsigned char public[200];
+    size_t public_len;
+    BIGNUM *secret = NULL;
+    EVP_PKEY *ret = NULL;
+    OSSL_PARAM_BLD *build = OSSL_PARAM_BLD_new();
+    EVP_PKEY_CTX *ctx = EVP_PKEY_CTX_new_from_name(NULL, "EC", NULL);
+    assert_int_equal(EVP_PKEY_get_octet_string_param(mu_key_evp(cert->key), "pub", public,
+                                                     sizeof public, &public_len),
+                     1);
+    assert_int_equal(EVP_PKEY_get_bn_param(mu_key_evp(key->key), "priv", &secret), 1);
+    assert_int_equal(OSSL_PARAM_BLD_push_utf8_string(build, "group", "P-256", 0), 1);
+    assert_int_equal(OSSL_PARAM_BLD_push_octet_string(build, "pub", public, public_len), 1);
+    assert_int_equal(OSSL_PARAM_BLD_push_BN(build, "priv", secret), 1);
+    OSSL_PARAM *params = OSSL_PARAM_BLD_to_param(build);
+    assert_int_equal(EVP_PKEY_fromdata_init(ctx), 1);
+    assert_int_equal(EVP_PKEY_fromdata(ctx, &ret, EVP_PKEY_KEYPAIR, params), 1);
+    OSSL_PARAM_free(params);
+    OSSL_PARAM_BLD_free(build);
+    EVP_PKEY_CTX_free(ctx);
+    BN_free(secret);
+    return ret;
+}
+
+/* It is the chain that is remembered, and not the client. */
+static void whose_chain_is_remembered_still_needs_the_key(void **state)
+{
+    struct fixture *f = *state;
+    EVP_PKEY *forged = forged_key(&world.client, &world.of_other);
+    meet(f);
+    hang_up(f);
+    static const int versions[] = {TLS1_2_VERSION, TLS1_3_VERSION};
+    for (size_t i = 0; i < MU_COUNT(versions); i++) {
+        SSL_CTX_set_min_proto_version(f->client_ctx, versions[i]);
+        SSL_CTX_set_max_proto_version(f->client_ctx, versions[i]);
+        connect_as(f, NULL);
+        assert_int_equal(SSL_use_certificate(f->client, mu_cert_x509(world.client.cert)), 1);
+        assert_int_equal(SSL_use_PrivateKey(f->client, forged), 1);
+        assert_int_equal(shake_hands(f), MU_IO_FAILED);
+        hang_up(f);
+    }
+    EVP_PKEY_free(forged);
+}
+
+/* A stranger's chain is none the better for the certificate of somebody who is remembered. */
+static void whoever_is_remembered_vouches_for_nobody(void **state)
+{
+    struct fixture *f = *state;
+    meet(f);
+    hang_up(f);
+    connect_as(f, &world.of_other);
+    assert_int_equal(SSL_add1_chain_cert(f->client, mu_cert_x509(world.client.cert)), 1);
+    assert_int_equal(SSL_add1_chain_cert(f->client, mu_cert_x509(world.ca.cert)), 1);
+    assert_int_equal(shake_hands(f), MU_IO_FAILED);
+    assert_string_equal(mu_tls_refusal(f->tls)->id, "client-cert-untrusted");
 }
 
 /* Refused with this id; the client hears of it by this alert, and of nothing else. */
@@ -521,6 +581,8 @@ int main(void)
         CONNECTED(a_client_that_speaks_no_http_1_1_is_turned_away),
         CONNECTED(what_is_not_tls_is_told_for_what_it_is),
         CONNECTED(a_session_is_resumed_even_if_the_client_just_hung_up),
+        CONNECTED(whose_chain_is_remembered_still_needs_the_key),
+        CONNECTED(whoever_is_remembered_vouches_for_nobody),
         CONNECTED(a_flight_and_several_small_answers_leave_in_one_write_each),
         CONNECTED(a_handshake_survives_a_wire_that_moves_a_byte_at_a_time),
         CONNECTED(what_was_gathered_can_be_discarded),
