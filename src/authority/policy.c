@@ -56,15 +56,7 @@ int mu_policy_new(struct mu_policy **ret, struct mu_error *err)
 char *mu_policy_place(const struct mu_policy *policy, struct mu_place at,
                       char ret[MU_PLACE_TEXT_LEN])
 {
-    enum { PATH_SHOWN = MU_PLACE_TEXT_LEN - 48 };
-    size_t len = strlen(policy->path);
-    if (at.line == 0)
-        snprintf(ret, MU_PLACE_TEXT_LEN, "built in");
-    else
-        snprintf(ret, MU_PLACE_TEXT_LEN, "%s%.*s:%d:%d", len > PATH_SHOWN ? "..." : "", PATH_SHOWN,
-                 len > PATH_SHOWN ? policy->path + len - PATH_SHOWN : policy->path, at.line,
-                 at.column);
-    return ret;
+    return mu_place_text(policy->path, at, ret);
 }
 
 void mu_ruling_clear(struct mu_ruling *ruling)

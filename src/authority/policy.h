@@ -16,11 +16,7 @@
 #include "base/str.h"
 #include "pki/extension.h"
 #include "pki/profile.h"
-
-/* Where a rule stands, from 1; line 0: it is built in. */
-struct mu_place {
-    int line, column;
-};
+#include "yaml/reader.h"
 
 struct mu_policy_name {
     char *text; /* as written */
@@ -126,8 +122,7 @@ MU_CHECK int mu_policy_judge(const struct mu_policy *policy, const struct mu_ord
 MU_CHECK int mu_ruling_check(const struct mu_ruling *ruling, const struct mu_policy *policy,
                              const struct mu_order *order, struct mu_error *err);
 
-/* "/home/ca/policy.yaml:12:5", or "built in". The path's beginning gives way where it is too long. Returns `ret`. */
-#define MU_PLACE_TEXT_LEN 256
+/* Where a rule stands; line 0: it is built in. See mu_place_text(). */
 char *mu_policy_place(const struct mu_policy *policy, struct mu_place at,
                       char ret[MU_PLACE_TEXT_LEN]);
 
