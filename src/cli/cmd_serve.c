@@ -5,7 +5,7 @@
 #include "cli/cmd.h"
 #include "cli/passphrase.h"
 #include "cli/print.h"
-#include "cli/serve_flags.h"
+#include "cli/serve_describe.h"
 #include "cli/serve_home.h"
 #include "cli/serve_log.h"
 #include "cli/serve_ready.h"
@@ -46,7 +46,7 @@ static int load(const struct mu_args *args, struct mu_doors **ret, struct mu_err
     struct mu_serve_home home;
     const struct mu_door_loader loader = mu_serve_loader(args, &home);
     struct mu_config *config = NULL;
-    if (mu_serve_flags(args, &config, err) != 0 || mu_doors_load(config, &loader, ret, err) != 0)
+    if (mu_serve_describe(args, &config, err) != 0 || mu_doors_load(config, &loader, ret, err) != 0)
         return -1;
     for (size_t i = 0; i < (*ret)->count; i++)
         mu_door_warn(&(*ret)->at[i], warn, NULL);
@@ -58,17 +58,13 @@ static int run(const struct mu_args *args, struct mu_error *err)
     MU_AUTO_STRUCT(mu_doors) doors = NULL;
     MU_AUTO_STRUCT(mu_serve_log) log = NULL;
     MU_AUTO_STRUCT(mu_front) front = NULL;
-    const char *log_what = mu_args_value(args, "log");
-    if (log_what != NULL && !mu_str_equal(log_what, "requests") &&
-        !mu_str_equal(log_what, "refusals"))
-        return mu_usage(err, args, "--log takes \"refusals\" or \"requests\", not \"%s\"", log_what);
     if (load(args, &doors, err) != 0 || mu_serve_log_new(mu_args_json(args), &log, err) != 0)
         return -1;
 
     struct mu_front_config config = {
         .alive_ms = mu_notify_watchdog_ms() / 3, /* late once is not yet too late */
     };
-    mu_serve_log_attach(log, log_what != NULL && mu_str_equal(log_what, "requests"), &config);
+    mu_serve_log_attach(log, doors->config->log_requests, &config);
     config.server_events.stopping = on_stopping;
     config.server_events.alive = on_alive;
     if (mu_front_new(mu_take(&doors), &config, &front, err) != 0)
@@ -78,6 +74,8 @@ static int run(const struct mu_args *args, struct mu_error *err)
 }
 
 static const struct mu_opt opts[] = {
+    {"config", 'c', "FILE", "the doors that this file describes, instead of all that follows", NULL,
+     false},
     {"listen", 'l', "HOST:PORT", "listen here, at unix:PATH, or on systemd:NAME [localhost:3000]",
      NULL, true},
     {"cert", 'E', "FILE", "the server's certificate, with its chain behind it", NULL, false},

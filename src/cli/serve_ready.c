@@ -64,21 +64,27 @@ static void add_curl(struct mu_front *front, const char *url, struct mu_buf *ret
     mu_buf_adds(ret, url);
 }
 
-static void print_json(struct mu_front *front, const char *url)
+static json_t *listen_json(struct mu_front *front)
 {
     char text[MU_ADDRESS_LEN];
     struct mu_server *server = mu_front_server(front);
-    const struct mu_door *door = &mu_front_doors(front)->at[0];
-    const struct mu_backends *backends = &door->backends;
-    json_t *listen = json_array(), *to = json_array();
+    json_t *listen = json_array();
     for (size_t i = 0; i < mu_server_address_count(server); i++)
         json_array_append_new(listen,
                               json_string(mu_address_text(mu_server_address(server, i), text)));
+    return listen;
+}
+
+static void print_json(struct mu_front *front, const char *url)
+{
+    const struct mu_door *door = &mu_front_doors(front)->at[0];
+    const struct mu_backends *backends = &door->backends;
+    json_t *to = json_array();
     for (size_t i = 0; i < backends->count; i++)
         json_array_append_new(to, json_string(backends->at[i].name));
     mu_print_json_line(json_pack("{s:s, s:s?, s:o, s:o, s:s}", "event", "ready", "url",
-                                 backends->count > 0 ? NULL : url, "listen", listen, "to", to,
-                                 "cacert", door->config->trust.at[0]));
+                                 backends->count > 0 ? NULL : url, "listen", listen_json(front),
+                                 "to", to, "cacert", door->config->trust.at[0]));
 }
 
 static void print_text(struct mu_front *front, const char *url)
@@ -95,10 +101,32 @@ static void print_text(struct mu_front *front, const char *url)
     }
 }
 
+/* Of many doors there is no one thing to try. */
+static void print_file(struct mu_front *front, bool json)
+{
+    char text[MU_ADDRESS_LEN];
+    struct mu_server *server = mu_front_server(front);
+    const struct mu_doors *doors = mu_front_doors(front);
+    if (json) {
+        mu_print_json_line(json_pack("{s:s, s:s, s:I, s:o}", "event", "ready", "config",
+                                     doors->config->file, "doors", (json_int_t)doors->count,
+                                     "listen", listen_json(front)));
+        return;
+    }
+    printf("ready: %zu door%s of %s at", doors->count, doors->count == 1 ? "" : "s",
+           doors->config->file);
+    for (size_t i = 0; i < mu_server_address_count(server); i++)
+        printf("%s %s", i == 0 ? "" : ",", mu_address_text(mu_server_address(server, i), text));
+    printf("\n");
+}
+
 void mu_serve_ready(struct mu_front *front, bool json)
 {
     char url[256];
     make_url(front, url, sizeof url);
-    json ? print_json(front, url) : print_text(front, url);
+    if (mu_front_doors(front)->config->file != NULL)
+        print_file(front, json);
+    else
+        json ? print_json(front, url) : print_text(front, url);
     fflush(stdout);
 }

@@ -35,6 +35,7 @@ void mu_config_free(struct mu_config *config)
     for (size_t i = 0; i < config->door_count; i++)
         clear_door(&config->doors[i]);
     free(config->doors);
+    free(config->file);
     free(config);
 }
 

@@ -10,6 +10,7 @@
 
 #include "base/error.h"
 #include "base/str.h"
+#include "yaml/reader.h"
 
 /* How long a client may take, in milliseconds. */
 struct mu_front_deadlines {
@@ -21,6 +22,7 @@ struct mu_front_deadlines {
 };
 
 struct mu_door_config {
+    struct mu_place at;      /* in the file; nowhere, if options describe it */
     struct mu_strs listen;   /* as mu_address_parse() takes them */
     char *certificate, *key; /* files; see struct mu_pair_files. NULL: one is made for it */
     struct mu_strs trust;    /* files of the CAs whose clients come in */
@@ -33,11 +35,13 @@ struct mu_door_config {
 enum { MU_WORKERS_MAX = 256, MU_CONNECTIONS_MAX = 10000000 };
 
 struct mu_config {
+    char *file; /* it was read from; NULL: from options */
     struct mu_door_config *doors;
     size_t door_count;
     unsigned workers; /* one a core */
     unsigned max_connections;
     unsigned stop_ms; /* for what is under way when the server is told to stop */
+    bool log_requests;
 };
 
 /* As it is when nothing is said: no door, everything else by default. Given. Fails with MU_E_NOMEM. */
@@ -48,5 +52,16 @@ MU_AUTO_DEFINE_STRUCT(mu_config, mu_config_free)
 /* One more door, with the deadlines that hold by default; its idle_ms is UINT_MAX until somebody says more.
  * Borrowed, until the next one is added. NULL without memory. */
 struct mu_door_config *mu_config_add_door(struct mu_config *config);
+
+/*
+ * What the file describes: YAML, whose keys docs/design/front-door.md lists. Unknown keys, values of the wrong kind and what a
+ * door cannot do without are errors with line and column; relative paths are relative to the file. Given. Fails with
+ * MU_E_CONFIG_FILE, MU_E_NOT_FOUND, MU_E_IO, MU_E_WRONG_KIND, MU_E_TOO_LARGE, MU_E_NOMEM.
+ */
+MU_CHECK int mu_config_load(const char *path, struct mu_config **ret, struct mu_error *err);
+
+/* The same for text, of which `path` says where it comes from. */
+MU_CHECK int mu_config_parse(const char *path, const char *text, size_t len, struct mu_config **ret,
+                             struct mu_error *err);
 
 #endif

@@ -35,11 +35,15 @@ void mu_doors_free(struct mu_doors *doors)
 
 /* --- Loading --- */
 
-static int load_listen(struct mu_door *door, struct mu_error *err)
+/* Of systemd's sockets only the server that is started by it knows. */
+static int load_listen(struct mu_door *door, const struct mu_door_loader *loader,
+                       struct mu_error *err)
 {
     const struct mu_strs *listen = &door->config->listen;
     for (size_t i = 0; i < listen->count; i++) {
         size_t count;
+        if (loader->only_look && mu_str_starts_with(listen->at[i], "systemd:"))
+            continue;
         if (mu_address_parse(listen->at[i], door->listen + door->listen_count,
                              MU_DOOR_ADDRESSES - door->listen_count, &count, err) != 0)
             return -1;
@@ -62,7 +66,7 @@ static int load_certificate(struct mu_door *door, const struct mu_door_loader *l
 {
     const struct mu_pair_files files = {.cert = door->config->certificate,
                                         .key = door->config->key,
-                                        .key_opt = "--key"};
+                                        .key_opt = door->config->at.line > 0 ? "key:" : "--key"};
     if (files.cert == NULL)
         return loader->issue(loader->arg, &door->chain, &door->key, err);
     return mu_pair_load(&files, loader->passphrase, &door->chain, &door->key, err);
@@ -127,12 +131,27 @@ static void settle_deadlines(struct mu_door *door)
 static int load_door(const struct mu_doors *doors, struct mu_door *door,
                      const struct mu_door_loader *loader, struct mu_error *err)
 {
-    if (load_listen(door, err) != 0 || load_backends(door, err) != 0 ||
+    if (load_listen(door, loader, err) != 0 || load_backends(door, err) != 0 ||
         load_certificate(door, loader, err) != 0 || load_trust(door, loader, err) != 0 ||
         load_files(doors, door, loader, err) != 0)
         return -1;
     settle_deadlines(door);
     return 0;
+}
+
+/* Which of many doors it is about. On a command line it would be that which is wrong; here it is the file. */
+static int fail_at(const struct mu_config *config, const struct mu_door *door, struct mu_error *err)
+{
+    const struct mu_error below = *err;
+    char place[MU_PLACE_TEXT_LEN];
+    if (config->file == NULL)
+        return -1;
+    mu_fail(err, mu_code_exit(below.code) == 2 ? MU_E_CONFIG_FILE : below.code, "%s: %s",
+            mu_place_text(config->file, door->config->at, place), below.what);
+    mu_cause(err, "%s", below.cause);
+    if (below.code == MU_E_NOT_FOUND)
+        return mu_hint(err, "check the name; relative paths are relative to that file");
+    return mu_hint(err, "%s", below.hint);
 }
 
 int mu_doors_load(struct mu_config *config, const struct mu_door_loader *loader,
@@ -152,7 +171,7 @@ int mu_doors_load(struct mu_config *config, const struct mu_door_loader *loader,
         doors->at[i].config = &config->doors[i];
     for (size_t i = 0; i < doors->count; i++)
         if (load_door(doors, &doors->at[i], loader, err) != 0)
-            return -1;
+            return fail_at(config, &doors->at[i], err);
     *ret = mu_take(&doors);
     return 0;
 }
@@ -201,7 +220,7 @@ static void warn_about_lists(const struct mu_door *door, const struct ears *ears
     char label[MU_CERT_LABEL_LEN];
     for (size_t i = 0; door->crls.count > 0 && i < door->anchors.count; i++)
         if (!has_list(door, door->anchors.at[i]))
-            say(ears, "no --crl is from the CA \"%s\": all its clients will be refused",
+            say(ears, "no revocation list is from the CA \"%s\": all its clients will be refused",
                 mu_cert_label(door->anchors.at[i], label));
     for (size_t i = 0; i < door->crls.count; i++) {
         struct mu_crl_info info;

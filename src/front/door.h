@@ -51,6 +51,7 @@ struct mu_door_loader {
     /* Fails where what is below `dir` is not for clients. */
     int (*may_serve)(void *arg, const char *dir, struct mu_error *err);
     void *arg;
+    bool only_look; /* nobody is going to serve them: see mutual check */
 };
 
 /*

@@ -27,19 +27,18 @@ struct mu_front {
     struct mu_server *server;
 };
 
-static void describe_to_net(struct mu_door *door, const struct mu_front *front,
-                            struct mu_server_door *ret)
+static void describe_to_net(struct mu_door *door, const struct mu_config *config,
+                            const struct mu_front_events *events, struct mu_server_door *ret)
 {
     const bool forwards = door->backends.count > 0;
-    const struct mu_config *config = front->doors->config;
-    door->events = &front->events;
+    door->events = events;
     door->forward = (struct mu_forward){
         .backends = &door->backends,
         .connect_ms = door->deadlines.connect_ms,
         .idle_ms = door->deadlines.idle_ms,
-        .forwarded = front->events.forwarded,
-        .only_failed = front->events.only_failed,
-        .arg = front->events.arg,
+        .forwarded = events->forwarded,
+        .only_failed = events->only_failed,
+        .arg = events->arg,
     };
     *ret = (struct mu_server_door){
         .tls = {.chain = &door->chain,
@@ -73,7 +72,7 @@ int mu_front_new(struct mu_doors *doors, const struct mu_front_config *config,
     if (front->server_doors == NULL)
         return mu_fail_nomem(err);
     for (size_t i = 0; i < doors->count; i++)
-        describe_to_net(&doors->at[i], front, &front->server_doors[i]);
+        describe_to_net(&doors->at[i], doors->config, &front->events, &front->server_doors[i]);
     front->server_config = (struct mu_server_config){
         .doors = front->server_doors,
         .door_count = doors->count,
@@ -97,6 +96,19 @@ void mu_front_free(struct mu_front *front)
     free(front->server_doors);
     mu_doors_free(front->doors);
     free(front);
+}
+
+int mu_front_check(struct mu_doors *doors, struct mu_error *err)
+{
+    for (size_t i = 0; i < doors->count; i++) {
+        const struct mu_front_events nobody = {.arg = NULL};
+        struct mu_server_door door;
+        MU_AUTO_STRUCT(mu_tls_context) context = NULL;
+        describe_to_net(&doors->at[i], doors->config, &nobody, &door);
+        if (mu_tls_context_new(&door.tls, &context, err) != 0)
+            return -1;
+    }
+    return 0;
 }
 
 const struct mu_doors *mu_front_doors(const struct mu_front *front)

@@ -42,6 +42,9 @@ MU_CHECK int mu_front_new(struct mu_doors *doors, const struct mu_front_config *
 void mu_front_free(struct mu_front *front);
 MU_AUTO_DEFINE_STRUCT(mu_front, mu_front_free)
 
+/* Would these doors do, as far as that shows before anybody listens? Fails with MU_E_TLS. */
+MU_CHECK int mu_front_check(struct mu_doors *doors, struct mu_error *err);
+
 /* The doors in force. Borrowed. */
 const struct mu_doors *mu_front_doors(const struct mu_front *front);
 

@@ -14,7 +14,7 @@ from door import Door
 from terminal import answer
 
 COMMANDS = ["init", "issue", "key", "request", "sign", "inspect", "verify", "list", "show", "export", "policy", "renew",
-            "revoke", "crl", "audit", "ca", "ocsp", "trust", "health", "backup", "restore", "serve", "tunnel", "get", "demo"]
+            "revoke", "crl", "audit", "ca", "ocsp", "trust", "health", "backup", "restore", "serve", "check", "tunnel", "get", "demo"]
 GROUPS = {"ca": ["ca request", "ca install", "ca rollover", "ca passwd"], "ocsp": ["ocsp answer", "ocsp request", "ocsp read"],
           "trust": ["trust install", "trust uninstall", "trust status"]}
 SINGLE = [one for name in COMMANDS for one in GROUPS.get(name, [name])]  # what can be run
@@ -45,6 +45,7 @@ def place(request, mutual, ca, tmp_path):
         if "request" not in request.node.name:
             mutual("ca", "request", "Example CA", "--out", "online.csr", home=online).ok()
             mutual("sign", "online.csr", "--profile", "ca", home=root).ok()
+    (tmp_path / "mutual.yaml").write_text("doors: [{listen: localhost:1, certificate: localhost.crt, key: localhost.key, trust: ca.crt}]\n")
     (tmp_path / "policy.yaml").write_text("server:\n  longest_lifetime: 2y\n")
     return tmp_path
 

@@ -64,7 +64,7 @@ def test_each_ca_has_its_list(ca, mutual, place, home):
         assert is_let_in(door, client(ca, place, "dora"))
 
     with Door(place, *trust, "--crl", ca / "ca.crl", home=ca) as door:
-        door.says('no --crl is from the CA "Other CA": all its clients will be refused')
+        door.says('no revocation list is from the CA "Other CA": all its clients will be refused')
         refused(door, client(ca, place, "dora"), "client-cert-crl-missing")
         assert is_let_in(door, client(ca, place, "alice"))
 

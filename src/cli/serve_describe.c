@@ -1,10 +1,11 @@
-#include "cli/serve_flags.h"
+#include "cli/serve_describe.h"
 
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
 #include "base/file.h"
+#include "base/str.h"
 #include "base/time.h"
 #include "cli/credentials.h"
 
@@ -108,7 +109,16 @@ static int read_limits(const struct mu_args *args, struct mu_config *config, str
     return 0;
 }
 
-int mu_serve_flags(const struct mu_args *args, struct mu_config **ret, struct mu_error *err)
+static int read_log(const struct mu_args *args, struct mu_config *config, struct mu_error *err)
+{
+    const char *what = mu_args_value(args, "log");
+    config->log_requests = mu_str_equal(what, "requests");
+    if (!config->log_requests && !mu_str_equal(what, "refusals"))
+        return mu_usage(err, args, "--log takes \"refusals\" or \"requests\", not \"%s\"", what);
+    return 0;
+}
+
+static int from_options(const struct mu_args *args, struct mu_config **ret, struct mu_error *err)
 {
     MU_AUTO_STRUCT(mu_config) config = NULL;
     if (mu_config_new(&config, err) != 0)
@@ -116,10 +126,47 @@ int mu_serve_flags(const struct mu_args *args, struct mu_config **ret, struct mu
     struct mu_door_config *door = mu_config_add_door(config);
     if (door == NULL)
         return mu_fail_nomem(err);
-    if (read_limits(args, config, err) != 0 || read_listen(args, door, err) != 0 ||
-        read_content(args, door, err) != 0 || read_certificate(args, door, err) != 0 ||
-        read_trust(args, door, err) != 0 || read_deadlines(args, config, door, err) != 0)
+    if (read_limits(args, config, err) != 0 || read_log(args, config, err) != 0 ||
+        read_listen(args, door, err) != 0 || read_content(args, door, err) != 0 ||
+        read_certificate(args, door, err) != 0 || read_trust(args, door, err) != 0 ||
+        read_deadlines(args, config, door, err) != 0)
         return -1;
     *ret = mu_take(&config);
     return 0;
+}
+
+/* One way to say a thing: an option beside the file would have to win or to lose. */
+static int check_alone(const struct mu_args *args, struct mu_error *err)
+{
+    static const char *const all[] = {
+        "listen",
+        "cert",
+        "key",
+        "cacert",
+        "crl",
+        "files",
+        "to",
+        "workers",
+        "max-connections",
+        "log",
+        "handshake-timeout",
+        "header-timeout",
+        "idle-timeout",
+        "connect-timeout",
+        "write-timeout",
+        "stop-timeout",
+    };
+    for (size_t i = 0; i < MU_COUNT(all); i++)
+        if (mu_args_given(args, all[i]))
+            return mu_usage(err, args, "--config describes everything; --%s belongs into that file",
+                            all[i]);
+    return 0;
+}
+
+int mu_serve_describe(const struct mu_args *args, struct mu_config **ret, struct mu_error *err)
+{
+    const char *path = mu_args_value(args, "config");
+    if (path == NULL)
+        return from_options(args, ret, err);
+    return check_alone(args, err) != 0 ? -1 : mu_config_load(path, ret, err);
 }

@@ -1,0 +1,298 @@
+/* The configuration's file: what may stand in it. Paths in it are relative to it. */
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/buf.h"
+#include "base/file.h"
+#include "base/time.h"
+#include "front/config.h"
+#include "yaml/reader.h"
+
+/* Doors that a person describes need no more; and libyaml takes its time for what does. */
+#define CONFIG_FILE_LIMIT ((size_t)1024 * 1024)
+
+/* --- Values --- */
+
+/* A path as seen from here: one that is relative is so to the file's directory. `start` is what stands before it. */
+static char *resolve(struct mu_yaml *yaml, const char *start, const char *path)
+{
+    const char *file = ((const struct mu_config *)mu_yaml_arg(yaml))->file;
+    const char *slash = strrchr(file, '/');
+    MU_AUTO_CLEAR(mu_buf) text = MU_BUF_INIT;
+    mu_buf_adds(&text, start);
+    if (*path != '/' && slash != NULL)
+        mu_buf_add(&text, file, (size_t)(slash - file) + 1);
+    mu_buf_adds(&text, path);
+    char *made = mu_buf_failed(&text) ? NULL : strdup(mu_buf_str(&text));
+    if (made == NULL)
+        mu_fail_nomem(mu_yaml_err(yaml));
+    return made;
+}
+
+static bool is_uri_of_a_key(const char *text)
+{
+    return mu_str_starts_with(text, "pkcs11:");
+}
+
+static char *read_path(struct mu_yaml *yaml, const struct mu_yaml_node *node, const char *key)
+{
+    const char *text = mu_yaml_text(yaml, node, key, "the path of a file");
+    if (text == NULL)
+        return NULL;
+    return is_uri_of_a_key(text) ? mu_yaml_copy(yaml, node, key, "") : resolve(yaml, "", text);
+}
+
+static int add(struct mu_yaml *yaml, struct mu_strs *list, char *text)
+{
+    int result = text == NULL ? -1 : mu_strs_add(list, text);
+    if (text != NULL && result != 0)
+        mu_fail_nomem(mu_yaml_err(yaml));
+    free(text);
+    return result;
+}
+
+/* An address may be the path of a Unix socket, too. */
+static char *read_address(struct mu_yaml *yaml, const struct mu_yaml_node *node, const char *key,
+                          const char *wanted)
+{
+    static const char start[] = "unix:";
+    const char *text = mu_yaml_text(yaml, node, key, wanted);
+    if (text == NULL)
+        return NULL;
+    return mu_str_starts_with(text, start) ? resolve(yaml, start, text + strlen(start))
+                                           : mu_yaml_copy(yaml, node, key, wanted);
+}
+
+static int read_ms(struct mu_yaml *yaml, const struct mu_yaml_node *node, const char *key,
+                   unsigned *ret_ms)
+{
+    int64_t seconds;
+    if (mu_yaml_duration(yaml, node, key, MU_DAY_S, "a day", &seconds) != 0)
+        return -1;
+    *ret_ms = (unsigned)seconds * 1000;
+    return 0;
+}
+
+/* --- The keys of a door --- */
+
+static int add_listen(struct mu_yaml *yaml, const struct mu_yaml_node *node, void *into)
+{
+    return add(yaml, into, read_address(yaml, node, "listen", "an address such as localhost:8443"));
+}
+
+static int add_trust(struct mu_yaml *yaml, const struct mu_yaml_node *node, void *into)
+{
+    return add(yaml, into, read_path(yaml, node, "trust"));
+}
+
+static int add_crl(struct mu_yaml *yaml, const struct mu_yaml_node *node, void *into)
+{
+    return add(yaml, into, read_path(yaml, node, "crl"));
+}
+
+static int add_to(struct mu_yaml *yaml, const struct mu_yaml_node *node, void *into)
+{
+    return add(yaml, into, read_address(yaml, node, "to", "a backend such as tcp://localhost:8080"));
+}
+
+static int read_listen(struct mu_yaml *yaml, const struct mu_yaml_node *node, void *into)
+{
+    return mu_yaml_list_or_one(yaml, node, "listen", add_listen, into);
+}
+
+static int read_trust(struct mu_yaml *yaml, const struct mu_yaml_node *node, void *into)
+{
+    return mu_yaml_list_or_one(yaml, node, "trust", add_trust, into);
+}
+
+static int read_crl(struct mu_yaml *yaml, const struct mu_yaml_node *node, void *into)
+{
+    return mu_yaml_list_or_one(yaml, node, "crl", add_crl, into);
+}
+
+static int read_to(struct mu_yaml *yaml, const struct mu_yaml_node *node, void *into)
+{
+    return mu_yaml_list_or_one(yaml, node, "to", add_to, into);
+}
+
+static int read_certificate(struct mu_yaml *yaml, const struct mu_yaml_node *node, void *into)
+{
+    char **path = into;
+    return (*path = read_path(yaml, node, "certificate")) == NULL ? -1 : 0;
+}
+
+static int read_key(struct mu_yaml *yaml, const struct mu_yaml_node *node, void *into)
+{
+    char **path = into;
+    return (*path = read_path(yaml, node, "key")) == NULL ? -1 : 0;
+}
+
+static int read_files(struct mu_yaml *yaml, const struct mu_yaml_node *node, void *into)
+{
+    char **path = into;
+    return (*path = read_path(yaml, node, "files")) == NULL ? -1 : 0;
+}
+
+static int read_handshake(struct mu_yaml *yaml, const struct mu_yaml_node *node, void *into)
+{
+    return read_ms(yaml, node, "handshake_timeout", into);
+}
+
+static int read_header(struct mu_yaml *yaml, const struct mu_yaml_node *node, void *into)
+{
+    return read_ms(yaml, node, "header_timeout", into);
+}
+
+static int read_idle(struct mu_yaml *yaml, const struct mu_yaml_node *node, void *into)
+{
+    return read_ms(yaml, node, "idle_timeout", into);
+}
+
+static int read_connect(struct mu_yaml *yaml, const struct mu_yaml_node *node, void *into)
+{
+    return read_ms(yaml, node, "connect_timeout", into);
+}
+
+static int read_write(struct mu_yaml *yaml, const struct mu_yaml_node *node, void *into)
+{
+    return read_ms(yaml, node, "write_timeout", into);
+}
+
+#define OF_DOOR(field) offsetof(struct mu_door_config, field)
+
+static const struct mu_yaml_key door_keys[] = {
+    {"listen", read_listen, OF_DOOR(listen)},
+    {"certificate", read_certificate, OF_DOOR(certificate)},
+    {"key", read_key, OF_DOOR(key)},
+    {"trust", read_trust, OF_DOOR(trust)},
+    {"crl", read_crl, OF_DOOR(crl)},
+    {"to", read_to, OF_DOOR(to)},
+    {"files", read_files, OF_DOOR(files)},
+    {"handshake_timeout", read_handshake, OF_DOOR(deadlines.handshake_ms)},
+    {"header_timeout", read_header, OF_DOOR(deadlines.header_ms)},
+    {"idle_timeout", read_idle, OF_DOOR(deadlines.idle_ms)},
+    {"connect_timeout", read_connect, OF_DOOR(deadlines.connect_ms)},
+    {"write_timeout", read_write, OF_DOOR(deadlines.write_ms)},
+};
+
+/* What a door cannot do without has no default: nobody is let in by something that was not written. */
+static int check_door(struct mu_yaml *yaml, const struct mu_door_config *door)
+{
+    const struct {
+        bool missing;
+        const char *what;
+    } needs[] = {
+        {door->listen.count == 0, "listen: where do its clients come to?"},
+        {door->certificate == NULL, "certificate: what does it show to its clients?"},
+        {door->trust.count == 0, "trust: whose clients may come in?"},
+    };
+    for (size_t i = 0; i < MU_COUNT(needs); i++)
+        if (needs[i].missing)
+            return mu_yaml_fail(yaml, door->at, "this door has no %s", needs[i].what);
+    if (door->to.count > 0 && door->files != NULL)
+        return mu_yaml_fail(yaml, door->at,
+                            "this door hands everything to a backend (to), and would serve it here "
+                            "(files)");
+    return 0;
+}
+
+static int read_door(struct mu_yaml *yaml, const struct mu_yaml_node *node, void *into)
+{
+    struct mu_door_config *door = mu_config_add_door(into);
+    if (door == NULL)
+        return mu_fail_nomem(mu_yaml_err(yaml));
+    door->at = mu_yaml_place(node);
+    if (mu_yaml_mapping(yaml, node, "a door", door_keys, MU_COUNT(door_keys), door) != 0)
+        return -1;
+    return check_door(yaml, door);
+}
+
+/* --- The keys of the file --- */
+
+static int read_doors(struct mu_yaml *yaml, const struct mu_yaml_node *node, void *into)
+{
+    return mu_yaml_list(yaml, node, "doors", read_door, into);
+}
+
+static int read_workers(struct mu_yaml *yaml, const struct mu_yaml_node *node, void *into)
+{
+    struct mu_config *config = into;
+    long number;
+    if (mu_yaml_number(yaml, node, "workers", 1, MU_WORKERS_MAX, &number) != 0)
+        return -1;
+    config->workers = (unsigned)number;
+    return 0;
+}
+
+static int read_max_connections(struct mu_yaml *yaml, const struct mu_yaml_node *node, void *into)
+{
+    struct mu_config *config = into;
+    long number;
+    if (mu_yaml_number(yaml, node, "max_connections", 1, MU_CONNECTIONS_MAX, &number) != 0)
+        return -1;
+    config->max_connections = (unsigned)number;
+    return 0;
+}
+
+static int read_stop_timeout(struct mu_yaml *yaml, const struct mu_yaml_node *node, void *into)
+{
+    struct mu_config *config = into;
+    return read_ms(yaml, node, "stop_timeout", &config->stop_ms);
+}
+
+static int read_log(struct mu_yaml *yaml, const struct mu_yaml_node *node, void *into)
+{
+    static const char *const words[] = {"refusals", "requests", NULL};
+    struct mu_config *config = into;
+    size_t word;
+    if (mu_yaml_word(yaml, node, "log", words, &word) != 0)
+        return -1;
+    config->log_requests = word == 1;
+    return 0;
+}
+
+static const struct mu_yaml_key file_keys[] = {
+    {"doors", read_doors, 0},
+    {"workers", read_workers, 0},
+    {"max_connections", read_max_connections, 0},
+    {"stop_timeout", read_stop_timeout, 0},
+    {"log", read_log, 0},
+};
+
+int mu_config_parse(const char *path, const char *text, size_t len, struct mu_config **ret,
+                    struct mu_error *err)
+{
+    char shown[MU_PATH_LEN];
+    MU_AUTO_STRUCT(mu_config) config = NULL;
+    if (mu_config_new(&config, err) != 0)
+        return -1;
+    config->file = strdup(path);
+    if (config->file == NULL)
+        return mu_fail_nomem(err);
+    const struct mu_yaml_file file = {
+        .path = mu_str_printable(path, strlen(path), shown, sizeof shown),
+        .code = MU_E_CONFIG_FILE,
+        .what = "a configuration",
+        .if_empty = "",
+        .keys = file_keys,
+        .key_count = MU_COUNT(file_keys),
+        .arg = config,
+    };
+    if (mu_yaml_read(&file, text, len, config, err) != 0)
+        return -1;
+    if (config->door_count == 0)
+        return mu_fail(err, MU_E_CONFIG_FILE,
+                       "%s describes no door: its key doors is missing or empty", file.path);
+    *ret = mu_take(&config);
+    return 0;
+}
+
+int mu_config_load(const char *path, struct mu_config **ret, struct mu_error *err)
+{
+    MU_AUTO_CLEAR(mu_buf) text = MU_BUF_INIT;
+    if (mu_file_read(path, CONFIG_FILE_LIMIT, &text, err) != 0)
+        return -1;
+    return mu_config_parse(path, mu_buf_str(&text), text.len, ret, err);
+}

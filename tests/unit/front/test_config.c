@@ -1,0 +1,134 @@
+#include "../check.h"
+#include "front/config.h"
+
+struct fixture {
+    struct mu_config *config;
+    struct mu_error err;
+};
+
+static int set_up(void **state)
+{
+    *state = calloc(1, sizeof(struct fixture));
+    return *state == NULL ? -1 : 0;
+}
+
+static int tear_down(void **state)
+{
+    struct fixture *f = *state;
+    mu_config_free(f->config);
+    free(f);
+    return 0;
+}
+
+static int parse(struct fixture *f, const char *text)
+{
+    mu_config_free(f->config);
+    f->config = NULL;
+    f->err = (struct mu_error)MU_ERROR_INIT;
+    return mu_config_parse("/etc/m/mutual.yaml", text, strlen(text), &f->config, &f->err);
+}
+
+#define DOOR "doors:\n  - {listen: localhost:1, certificate: a.crt, trust: ca.crt"
+
+static void a_file_describes_doors(void **state)
+{
+    struct fixture *f = *state;
+    assert_worked(parse(f, "workers: 3\n"
+                           "max_connections: 70\n"
+                           "stop_timeout: 2m\n"
+                           "log: requests\n"
+                           "doors:\n"
+                           "  - listen: [\"*:8443\", \"unix:/run/door\"]\n"
+                           "    certificate: api.crt\n"
+                           "    key: api.key\n"
+                           "    trust: [a.crt, b.crt]\n"
+                           "    crl: ca.crl\n"
+                           "    to: tcp://localhost:80\n"
+                           "    idle_timeout: 5s\n"
+                           "  - listen: localhost:1\n"
+                           "    certificate: /b/b.pem\n"
+                           "    trust: ca.crt\n"
+                           "    files: www\n"),
+                  &f->err);
+    const struct mu_config *config = f->config;
+    assert_int_equal(config->workers, 3);
+    assert_int_equal(config->max_connections, 70);
+    assert_int_equal(config->stop_ms, 120000);
+    assert_true(config->log_requests);
+    assert_int_equal(config->door_count, 2);
+    const struct mu_door_config *door = &config->doors[0];
+    assert_int_equal(door->at.line, 6);
+    assert_int_equal(door->listen.count, 2);
+    assert_string_equal(door->listen.at[0], "*:8443");
+    assert_int_equal(door->trust.count, 2);
+    assert_string_equal(door->to.at[0], "tcp://localhost:80");
+    assert_int_equal(door->deadlines.idle_ms, 5000);
+    assert_int_equal(door->deadlines.write_ms, 30000);
+    assert_null(config->doors[1].key);
+}
+
+static void paths_are_relative_to_the_file(void **state)
+{
+    struct fixture *f = *state;
+    assert_worked(parse(f, "doors:\n"
+                           "  - listen: [unix:door, unix:/run/door]\n"
+                           "    certificate: api.crt\n"
+                           "    key: \"pkcs11:token=a;object=b\"\n"
+                           "    trust: [sub/a.crt, /b.crt]\n"
+                           "    crl: ../ca.crl\n"
+                           "    to: unix:backend\n"),
+                  &f->err);
+    const struct mu_door_config *door = &f->config->doors[0];
+    assert_string_equal(door->listen.at[0], "unix:/etc/m/door");
+    assert_string_equal(door->listen.at[1], "unix:/run/door");
+    assert_string_equal(door->certificate, "/etc/m/api.crt");
+    assert_string_equal(door->key, "pkcs11:token=a;object=b");
+    assert_string_equal(door->trust.at[0], "/etc/m/sub/a.crt");
+    assert_string_equal(door->trust.at[1], "/b.crt");
+    assert_string_equal(door->crl.at[0], "/etc/m/../ca.crl");
+    assert_string_equal(door->to.at[0], "unix:/etc/m/backend");
+}
+
+static void a_mistake_is_told_by_line_and_column(void **state)
+{
+    static const struct {
+        const char *text, *said;
+    } cases[] = {
+        {"", ":1:1: there is nothing in it"},
+        {"workers: 1\n", "mutual.yaml describes no door"},
+        {"doors: []\n", "mutual.yaml describes no door"},
+        {"door: []\n", ":1:1: there is no key \"door\" in a configuration"},
+        {"doors: {}\n", ":1:8: doors is a mapping, not a list"},
+        {"doors: [a]\n", ":1:9: a door is a single value, not a mapping"},
+        {DOOR ", nmaes: a}\n", ":2:62: there is no key \"nmaes\" in a door"},
+        {DOOR ", key: a, key: b}\n", ":2:70: key is given twice in a door"},
+        {DOOR ", key: [a]}\n", ":2:67: key is a list, not the path of a file"},
+        {DOOR ", idle_timeout: 5}\n", ":2:76: \"5\" is not a length of time"},
+        {DOOR ", idle_timeout: 2d}\n", ":2:76: idle_timeout is longer than a day"},
+        {DOOR ", to: tcp://a:1, files: b}\n", ":2:5: this door hands everything to a backend"},
+        {"doors:\n  - {certificate: a, trust: b}\n", ":2:5: this door has no listen"},
+        {"doors:\n  - {listen: a, trust: b}\n", ":2:5: this door has no certificate"},
+        {"doors:\n  - {listen: a, certificate: b}\n", ":2:5: this door has no trust"},
+        {"doors:\n  - {listen: a, certificate: b, trust: []}\n", ":2:5: this door has no trust"},
+        {"workers: 0\n", ":1:10: workers is a number from 1 to 256, not \"0\""},
+        {"workers: -1\n", ":1:10: workers is a number"},
+        {"workers: 1x\n", ":1:10: workers is a number"},
+        {"workers: 99999999999999999999\n", ":1:10: workers is a number"},
+        {"log: all\n", ":1:6: log is refusals or requests, not \"all\""},
+    };
+    struct fixture *f = *state;
+    for (size_t i = 0; i < MU_COUNT(cases); i++) {
+        assert_refused(parse(f, cases[i].text), &f->err, MU_E_CONFIG_FILE, cases[i].said);
+        assert_null(f->config);
+    }
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test_setup_teardown(a_file_describes_doors, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(paths_are_relative_to_the_file, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(a_mistake_is_told_by_line_and_column, set_up, tear_down),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
