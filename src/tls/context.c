@@ -6,6 +6,7 @@
 
 #include "pki/ossl.h"
 #include "tls/internal.h"
+#include "tls/narrow.h"
 
 /*
  * Sessions of clients that come back live on our side: the ticket is a name for one of them, so libssl neither
@@ -117,7 +118,7 @@ static int set_options(SSL_CTX *ctx, const struct mu_tls_door *door)
 int mu_tls_context_new(const struct mu_tls_door *door, struct mu_tls_context **ret,
                        struct mu_error *err)
 {
-    SSL_CTX *ctx = SSL_CTX_new(TLS_server_method());
+    SSL_CTX *ctx = SSL_CTX_new_ex(mu_tls_narrow(), NULL, TLS_server_method());
     if (ctx == NULL)
         return mu_fail_openssl(err, MU_E_TLS, "TLS could not be set up");
     if (!set_options(ctx, door)) {

@@ -47,23 +47,38 @@ static int add_der(X509 *x, struct mu_buf *ret)
     return 1;
 }
 
-/* libssl counts the client's own certificate among the others in a handshake, and not in a session. */
-static bool identify(const struct judge *judge, X509_STORE_CTX *of, struct mu_presented *ret)
+/* All that the client presents, its own certificate first. libssl counts that one among the others in a handshake, and not
+ * in a session. */
+static bool gather(X509_STORE_CTX *asked, struct mu_buf *ret)
 {
-    MU_AUTO_CLEAR(mu_buf) all = MU_BUF_INIT;
-    X509 *own = X509_STORE_CTX_get0_cert(of);
-    STACK_OF(X509) *others = X509_STORE_CTX_get0_untrusted(of);
-    bool ok = add_der(own, &all);
+    X509 *own = X509_STORE_CTX_get0_cert(asked);
+    STACK_OF(X509) *others = X509_STORE_CTX_get0_untrusted(asked);
+    bool ok = add_der(own, ret);
     for (int i = 0; ok && i < sk_X509_num(others); i++)
         if (sk_X509_value(others, i) != own)
-            ok = add_der(sk_X509_value(others, i), &all);
-    return ok && EVP_Digest(all.data, all.len, ret->sha256, NULL, judge->sha256, NULL) == 1;
+            ok = add_der(sk_X509_value(others, i), ret);
+    return ok;
+}
+
+/* The same certificates, with their keys: those that libssl has parsed have none. */
+static STACK_OF(X509) * parse(const struct mu_buf *all)
+{
+    const unsigned char *at = (const unsigned char *)all->data, *end = at + all->len;
+    STACK_OF(X509) *certs = sk_X509_new_null();
+    while (certs != NULL && at < end) {
+        X509 *x = d2i_X509(NULL, &at, end - at);
+        if (x == NULL || sk_X509_push(certs, x) <= 0) {
+            X509_free(x);
+            sk_X509_pop_free(certs, X509_free);
+            return NULL;
+        }
+    }
+    return certs;
 }
 
 /* The first moment at which something that it rests on is valid no more. */
-static time_t end_of(const struct judge *judge, X509_STORE_CTX *of)
+static time_t end_of(const struct judge *judge, STACK_OF(X509) * chain)
 {
-    STACK_OF(X509) *chain = X509_STORE_CTX_get0_chain(of);
     time_t end = 0;
     for (int i = 0; i < sk_X509_num(chain); i++) {
         time_t until = mu_time_from_asn1(X509_get0_notAfter(sk_X509_value(chain, i)));
@@ -72,20 +87,64 @@ static time_t end_of(const struct judge *judge, X509_STORE_CTX *of)
     return judge->lists_until != 0 && judge->lists_until < end ? judge->lists_until : end;
 }
 
-static int on_chain(X509_STORE_CTX *of, void *arg)
+/* As libssl has asked, but with certificates that have keys. NULL, and the reason in `asked`: it is not good. */
+static struct mu_cert *verify(struct judge *judge, X509_STORE_CTX *asked, const struct mu_buf *all,
+                              const struct mu_presented *presented, time_t now)
+{
+    const int index = SSL_get_ex_data_X509_STORE_CTX_idx();
+    STACK_OF(X509) *certs = parse(all);
+    MU_AUTO(X509_STORE_CTX) of = X509_STORE_CTX_new();
+    X509 *leaf = sk_X509_value(certs, 0), *good = NULL;
+    X509_STORE_CTX_set_error(asked, X509_V_ERR_UNSPECIFIED);
+    if (leaf != NULL && of != NULL &&
+        X509_STORE_CTX_init(of, X509_STORE_CTX_get0_store(asked), leaf, certs) == 1 &&
+        X509_VERIFY_PARAM_set1(X509_STORE_CTX_get0_param(of), X509_STORE_CTX_get0_param(asked)) ==
+            1 &&
+        X509_STORE_CTX_set_ex_data(of, index, X509_STORE_CTX_get_ex_data(asked, index)) == 1) {
+        X509_STORE_CTX_set_verify_cb(of, on_certificate);
+        good = X509_verify_cert(of) == 1 && X509_up_ref(leaf) == 1 ? leaf : NULL;
+        X509_STORE_CTX_set_error(asked, X509_STORE_CTX_get_error(of));
+    }
+    if (good != NULL)
+        mu_remembered_add(judge->remembered, presented, (struct mu_cert *)good, now,
+                          end_of(judge, X509_STORE_CTX_get0_chain(of)));
+    sk_X509_pop_free(certs, X509_free);
+    return (struct mu_cert *)good;
+}
+
+/* From here on it is this one that libssl takes for the client's: the same certificate, with its key. All connections of
+ * a client have it together. */
+static void put_in_place(X509_STORE_CTX *asked, struct mu_cert *leaf)
+{
+    X509 *own = X509_STORE_CTX_get0_cert(asked);
+    STACK_OF(X509) *sent = X509_STORE_CTX_get0_untrusted(asked);
+    if (sk_X509_num(sent) == 0 || sk_X509_value(sent, 0) != own)
+        return;
+    sk_X509_set(sent, 0, mu_cert_x509(mu_cert_ref(leaf)));
+    X509_STORE_CTX_set_cert(asked, mu_cert_x509(leaf));
+    X509_free(own);
+}
+
+/* libssl asks this about a client's chain. */
+static int on_chain(X509_STORE_CTX *asked, void *arg)
 {
     struct judge *judge = arg;
     struct mu_presented presented;
     time_t now = time(NULL);
-    bool identified = identify(judge, of, &presented);
-    if (identified && mu_remembered_has(judge->remembered, &presented, now)) {
-        X509_STORE_CTX_set_error(of, X509_V_OK);
-        return 1;
+    MU_AUTO_CLEAR(mu_buf) all = MU_BUF_INIT;
+    if (!gather(asked, &all) ||
+        EVP_Digest(all.data, all.len, presented.sha256, NULL, judge->sha256, NULL) != 1) {
+        X509_STORE_CTX_set_error(asked, X509_V_ERR_OUT_OF_MEM);
+        return 0;
     }
-    int good = X509_verify_cert(of);
-    if (good == 1 && identified)
-        mu_remembered_add(judge->remembered, &presented, now, end_of(judge, of));
-    return good;
+    struct mu_cert *leaf = mu_remembered_find(judge->remembered, &presented, now);
+    if (leaf == NULL)
+        leaf = verify(judge, asked, &all, &presented, now);
+    if (leaf == NULL)
+        return 0;
+    X509_STORE_CTX_set_error(asked, X509_V_OK);
+    put_in_place(asked, leaf);
+    return 1;
 }
 
 /* --- Of a context --- */
@@ -157,6 +216,6 @@ bool mu_tls_rejudge_client(SSL *ssl)
         X509_STORE_CTX_set_default(of, "ssl_client") != 1 ||
         X509_STORE_CTX_set_ex_data(of, SSL_get_ex_data_X509_STORE_CTX_idx(), ssl) != 1)
         return false;
-    X509_STORE_CTX_set_verify_cb(of, on_certificate);
+    X509_VERIFY_PARAM_set_auth_level(X509_STORE_CTX_get0_param(of), SSL_get_security_level(ssl));
     return on_chain(of, SSL_CTX_get_ex_data(ctx, judge_index)) == 1;
 }

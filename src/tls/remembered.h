@@ -8,10 +8,10 @@
  * each handshake, remembered or not.
  */
 
-#include <stdbool.h>
 #include <time.h>
 
 #include "base/macros.h"
+#include "pki/cert.h"
 
 struct mu_remembered;
 
@@ -25,12 +25,13 @@ struct mu_remembered *mu_remembered_new(void);
 void mu_remembered_free(struct mu_remembered *remembered);
 MU_AUTO_DEFINE_STRUCT(mu_remembered, mu_remembered_free)
 
-/* It was verified at `now`, and holds as long as the time is before `until`. */
+/* It was verified at `now`, and holds as long as the time is before `until`; `leaf` (takes) is the client's own certificate. */
 void mu_remembered_add(struct mu_remembered *remembered, const struct mu_presented *presented,
-                       time_t now, time_t until);
+                       struct mu_cert *leaf, time_t now, time_t until);
 
-/* Was it verified, and does that hold at `now`? A clock that has gone back since is no ground to say yes. */
-bool mu_remembered_has(const struct mu_remembered *remembered, const struct mu_presented *presented,
-                       time_t now);
+/* The leaf, borrowed until the next is added, if it was verified and that holds at `now`; else NULL. A clock that has
+ * gone back since is no ground to say yes. */
+struct mu_cert *mu_remembered_find(const struct mu_remembered *remembered,
+                                   const struct mu_presented *presented, time_t now);
 
 #endif

@@ -4,10 +4,17 @@
 #include <stdint.h>
 
 #include <cmocka.h>
+#include <openssl/x509.h>
 
 #include "tls/remembered.h"
 
 enum { THEN = 1000, END = 2000 };
+
+/* They are looked at by nobody here, and may be told apart. */
+static struct mu_cert *a_cert(void)
+{
+    return (struct mu_cert *)X509_new();
+}
 
 static int set_up(void **state)
 {
@@ -25,37 +32,38 @@ static void nothing_is_known_at_first(void **state)
 {
     const struct mu_presented zeros = {{0}};
     const struct mu_presented any = {{1, 2, 3}};
-    assert_false(mu_remembered_has(*state, &zeros, 0));
-    assert_false(mu_remembered_has(*state, &zeros, THEN));
-    assert_false(mu_remembered_has(*state, &any, THEN));
+    assert_null(mu_remembered_find(*state, &zeros, 0));
+    assert_null(mu_remembered_find(*state, &zeros, THEN));
+    assert_null(mu_remembered_find(*state, &any, THEN));
 }
 
 static void what_was_added_is_known_until_it_ends(void **state)
 {
     const struct mu_presented one = {{1, 2, 3}};
-    mu_remembered_add(*state, &one, THEN, END);
-    assert_true(mu_remembered_has(*state, &one, THEN));
-    assert_true(mu_remembered_has(*state, &one, END - 1));
-    assert_false(mu_remembered_has(*state, &one, END));
-    mu_remembered_add(*state, &one, THEN, END + 1);
-    assert_true(mu_remembered_has(*state, &one, END));
+    struct mu_cert *cert = a_cert(), *again = a_cert();
+    mu_remembered_add(*state, &one, cert, THEN, END);
+    assert_ptr_equal(mu_remembered_find(*state, &one, THEN), cert);
+    assert_ptr_equal(mu_remembered_find(*state, &one, END - 1), cert);
+    assert_null(mu_remembered_find(*state, &one, END));
+    mu_remembered_add(*state, &one, again, THEN, END + 1);
+    assert_ptr_equal(mu_remembered_find(*state, &one, END), again);
 }
 
 static void a_clock_that_went_back_makes_it_unknown(void **state)
 {
     const struct mu_presented one = {{1, 2, 3}};
-    mu_remembered_add(*state, &one, THEN, END);
-    assert_false(mu_remembered_has(*state, &one, THEN - 1));
+    mu_remembered_add(*state, &one, a_cert(), THEN, END);
+    assert_null(mu_remembered_find(*state, &one, THEN - 1));
 }
 
 static void every_octet_counts(void **state)
 {
     const struct mu_presented one = {{1, 2, 3}};
-    mu_remembered_add(*state, &one, THEN, END);
+    mu_remembered_add(*state, &one, a_cert(), THEN, END);
     for (size_t i = 0; i < sizeof one.sha256; i++) {
         struct mu_presented other = one;
         other.sha256[i] ^= 0x80;
-        assert_false(mu_remembered_has(*state, &other, THEN));
+        assert_null(mu_remembered_find(*state, &other, THEN));
     }
 }
 
@@ -63,13 +71,14 @@ static void many_leave_room_for_the_last(void **state)
 {
     struct mu_presented one = {{0}};
     for (unsigned i = 0; i < 5000; i++) {
+        struct mu_cert *cert = a_cert();
         one.sha256[0] = (unsigned char)(i >> 8);
         one.sha256[1] = (unsigned char)i;
-        mu_remembered_add(*state, &one, THEN, END);
-        assert_true(mu_remembered_has(*state, &one, THEN));
+        mu_remembered_add(*state, &one, cert, THEN, END);
+        assert_ptr_equal(mu_remembered_find(*state, &one, THEN), cert);
     }
     one.sha256[0] = one.sha256[1] = 0; /* another has its place */
-    assert_false(mu_remembered_has(*state, &one, THEN));
+    assert_null(mu_remembered_find(*state, &one, THEN));
 }
 
 #define ON_NEW(test) cmocka_unit_test_setup_teardown(test, set_up, tear_down)
