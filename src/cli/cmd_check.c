@@ -51,7 +51,8 @@ static void print_clients(const struct mu_door *door)
     MU_AUTO_CLEAR(mu_buf) list = MU_BUF_INIT;
     for (size_t i = 0; i < door->anchors.count; i++)
         add_word(&list, mu_cert_label(door->anchors.at[i], label));
-    mu_fact("clients of", "%s", mu_buf_str(&list));
+    mu_fact("clients of", "%s%s", mu_buf_str(&list),
+            door->config->clients_optional ? ", and whoever has no certificate" : "");
     print_words("trust", &door->config->trust);
     print_words("crl", &door->config->crl);
 }
@@ -82,6 +83,7 @@ static void print_text(const struct mu_doors *doors)
         const struct mu_door *door = &doors->at[i];
         mu_say(MU_BOLD, "door %zu (line %d)\n", i + 1, door->config->at.line);
         print_listen(door);
+        print_words("names", &door->config->names);
         print_certificate(door);
         print_clients(door);
         print_content(door);
@@ -119,14 +121,16 @@ static json_t *door_json(const struct mu_door *door)
     char label[MU_CERT_LABEL_LEN], until[MU_DATE_LEN];
     json_t *warnings = json_array();
     mu_door_warn(door, add_warning, warnings);
-    return json_pack("{s:i, s:o, s:o, s:s, s:s, s:s, s:o, s:o, s:o, s:s?, s:o}", "line",
-                     door->config->at.line, "listen", words_json(&door->config->listen),
-                     "addresses", addresses_json(door), "certificate", door->config->certificate,
-                     "subject", mu_cert_label(door->chain.at[0], label), "not_after",
-                     mu_date_rfc3339(mu_cert_not_after(door->chain.at[0]), until), "trust",
-                     words_json(&door->config->trust), "crl", words_json(&door->config->crl), "to",
-                     words_json(&door->config->to), "files", door->config->files, "warnings",
-                     warnings);
+    return json_pack("{s:i, s:o, s:o, s:o, s:s, s:s, s:s, s:s, s:s, s:o, s:o, s:o, s:s?, s:o}",
+                     "line", door->config->at.line, "listen", words_json(&door->config->listen),
+                     "addresses", addresses_json(door), "names", words_json(&door->config->names),
+                     "clients", door->config->clients_optional ? "optional" : "required", "tls_min",
+                     door->config->only_tls13 ? "1.3" : "1.2", "certificate",
+                     door->config->certificate, "subject", mu_cert_label(door->chain.at[0], label),
+                     "not_after", mu_date_rfc3339(mu_cert_not_after(door->chain.at[0]), until),
+                     "trust", words_json(&door->config->trust), "crl",
+                     words_json(&door->config->crl), "to", words_json(&door->config->to), "files",
+                     door->config->files, "warnings", warnings);
 }
 
 static void print_json(const struct mu_doors *doors)
@@ -174,10 +178,13 @@ const struct mu_cmd mu_cmd_check = {
         "  log: requests                  # or refusals, which is less\n"
         "  doors:\n"
         "    - listen: [\"*:8443\", \"unix:/run/door\"]    # or systemd:NAME; localhost:PORT is this machine alone\n"
+        "      names: [api.example.com, \"*.api.example.com\"]   # needed where doors share an address; without: all others\n"
         "      certificate: api.crt       # with its chain behind it; paths are relative to this file\n"
         "      key: api.key               # not needed if it is in the same file; or a PKCS#11 URI\n"
         "      trust: ca.crt              # the CAs whose clients come in; like crl and to, one or a list\n"
         "      crl: ca.crl                # each CA of a client needs one that is not out of date\n"
+        "      clients: required          # or optional: who has no certificate comes in, too\n"
+        "      tls_min: \"1.2\"             # or \"1.3\"\n"
         "      to: tcp://127.0.0.1:8080   # or unix:PATH: what clients send goes there as it is\n"
         "      files: /srv/www            # instead of to: files are served; without both, \"Hello World\"\n"
         "      handshake_timeout: 10s     # also header_timeout, idle_timeout, write_timeout, connect_timeout",

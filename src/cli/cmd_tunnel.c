@@ -237,8 +237,6 @@ static int run(const struct mu_args *args, struct mu_error *err)
         .protocol_arg = &forward,
     };
     struct mu_server_config config = {
-        .doors = &door,
-        .door_count = 1,
         .workers = (unsigned)workers,
         .max_connections = (unsigned)max_connections,
         .stop_ms = tunnel.stop_ms,
@@ -246,7 +244,8 @@ static int run(const struct mu_args *args, struct mu_error *err)
         .events = {.stopping = on_stopping, .alive = on_alive},
     };
     mu_serve_log_attach_tunnel(log, mu_str_equal(log_what, "connections"), &config.events, &forward);
-    if (mu_server_new(&config, &server, err) != 0)
+    if (mu_server_new(&config, &(struct mu_server_doors){.at = &door, .count = 1}, &server, err) !=
+        0)
         return -1;
     struct ready ready = {.args = args, .tunnel = &tunnel, .server = server};
     return mu_server_run(server, on_ready, &ready, err);

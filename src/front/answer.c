@@ -38,7 +38,11 @@ static void respond(void *arg, const struct mu_request *request, struct mu_respo
 {
     const struct session *s = arg;
     const struct mu_files *files = s->door->files;
-    if (files != NULL)
+    if (!mu_request_leads_here(request, s->conn))
+        mu_response_sentence(
+            ret, 421,
+            "the name in this request is not that of the door that the connection came to");
+    else if (files != NULL)
         mu_files_respond(files, request, ret);
     else
         mu_hello_respond(request, ret);

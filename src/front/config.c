@@ -20,6 +20,7 @@ int mu_config_new(struct mu_config **ret, struct mu_error *err)
 static void clear_door(struct mu_door_config *door)
 {
     mu_strs_clear(&door->listen);
+    mu_strs_clear(&door->names);
     mu_strs_clear(&door->trust);
     mu_strs_clear(&door->crl);
     mu_strs_clear(&door->to);

@@ -6,6 +6,7 @@
  * life of a configuration is described (here), loaded (door.h), in force (serve.h).
  */
 
+#include <stdbool.h>
 #include <stddef.h>
 
 #include "base/error.h"
@@ -25,7 +26,11 @@ struct mu_door_config {
     struct mu_place at;      /* in the file; nowhere, if options describe it */
     struct mu_strs listen;   /* as mu_address_parse() takes them */
     char *certificate, *key; /* files; see struct mu_pair_files. NULL: one is made for it */
-    struct mu_strs trust;    /* files of the CAs whose clients come in */
+    struct mu_strs
+        names; /* by which clients ask for it: see mu_tls_names_add(); none: it is for all others */
+    bool clients_optional; /* who has no certificate comes in, too */
+    bool only_tls13;
+    struct mu_strs trust; /* files of the CAs whose clients come in */
     struct mu_strs crl;
     struct mu_strs to; /* the backends' URLs; none: it answers itself */
     char *files;       /* a directory; NULL: the greeting */

@@ -8,6 +8,7 @@
 #include "base/file.h"
 #include "base/time.h"
 #include "front/config.h"
+#include "tls/names.h"
 #include "yaml/reader.h"
 
 /* Doors that a person describes need no more; and libyaml takes its time for what does. */
@@ -117,6 +118,44 @@ static int read_to(struct mu_yaml *yaml, const struct mu_yaml_node *node, void *
     return mu_yaml_list_or_one(yaml, node, "to", add_to, into);
 }
 
+static int add_name(struct mu_yaml *yaml, const struct mu_yaml_node *node, void *into)
+{
+    struct mu_error below = MU_ERROR_INIT;
+    const char *text = mu_yaml_text(yaml, node, "a name", "a name such as api.example.com");
+    if (text == NULL)
+        return -1;
+    if (mu_tls_name_check(text, &below) != 0)
+        return mu_yaml_fail_below(yaml, node, &below);
+    return add(yaml, into, mu_yaml_copy(yaml, node, "a name", ""));
+}
+
+static int read_names(struct mu_yaml *yaml, const struct mu_yaml_node *node, void *into)
+{
+    return mu_yaml_list_or_one(yaml, node, "names", add_name, into);
+}
+
+static int read_clients(struct mu_yaml *yaml, const struct mu_yaml_node *node, void *into)
+{
+    static const char *const words[] = {"required", "optional", NULL};
+    bool *optional = into;
+    size_t word;
+    if (mu_yaml_word(yaml, node, "clients", words, &word) != 0)
+        return -1;
+    *optional = word == 1;
+    return 0;
+}
+
+static int read_tls_min(struct mu_yaml *yaml, const struct mu_yaml_node *node, void *into)
+{
+    static const char *const words[] = {"1.2", "1.3", NULL};
+    bool *only_tls13 = into;
+    size_t word;
+    if (mu_yaml_word(yaml, node, "tls_min", words, &word) != 0)
+        return -1;
+    *only_tls13 = word == 1;
+    return 0;
+}
+
 static int read_certificate(struct mu_yaml *yaml, const struct mu_yaml_node *node, void *into)
 {
     char **path = into;
@@ -164,10 +203,13 @@ static int read_write(struct mu_yaml *yaml, const struct mu_yaml_node *node, voi
 
 static const struct mu_yaml_key door_keys[] = {
     {"listen", read_listen, OF_DOOR(listen)},
+    {"names", read_names, OF_DOOR(names)},
     {"certificate", read_certificate, OF_DOOR(certificate)},
     {"key", read_key, OF_DOOR(key)},
     {"trust", read_trust, OF_DOOR(trust)},
     {"crl", read_crl, OF_DOOR(crl)},
+    {"clients", read_clients, OF_DOOR(clients_optional)},
+    {"tls_min", read_tls_min, OF_DOOR(only_tls13)},
     {"to", read_to, OF_DOOR(to)},
     {"files", read_files, OF_DOOR(files)},
     {"handshake_timeout", read_handshake, OF_DOOR(deadlines.handshake_ms)},

@@ -21,11 +21,25 @@ static const char http_protocols[] = "\x08http/1.1\x08http/1.0";
 
 struct mu_front {
     struct mu_front_events events;
-    struct mu_doors *doors;
-    struct mu_server_door *server_doors; /* what net has to know of them */
+    const struct mu_doors *doors; /* in force */
     struct mu_server_config server_config;
     struct mu_server *server;
 };
+
+/* A set of doors, and what net has to know of each. */
+struct offer {
+    struct mu_doors *doors;
+    struct mu_server_door for_net[];
+};
+
+static void free_offer(void *arg)
+{
+    struct offer *offer = arg;
+    if (offer == NULL)
+        return;
+    mu_doors_free(offer->doors);
+    free(offer);
+}
 
 static void describe_to_net(struct mu_door *door, const struct mu_config *config,
                             const struct mu_front_events *events, struct mu_server_door *ret)
@@ -45,6 +59,8 @@ static void describe_to_net(struct mu_door *door, const struct mu_config *config
                 .key = door->key,
                 .anchors = &door->anchors,
                 .crls = &door->crls,
+                .clients_optional = door->config->clients_optional,
+                .only_tls13 = door->config->only_tls13,
                 .alpn = forwards ? NULL : http_protocols,
                 .sessions = SESSIONS / config->workers + 1},
         .listen = door->listen,
@@ -54,8 +70,31 @@ static void describe_to_net(struct mu_door *door, const struct mu_config *config
                       .linger_ms = LINGER_MS},
         .protocol = forwards ? &mu_forward_protocol : &mu_answer_protocol,
         .protocol_arg = forwards ? (void *)&door->forward : door,
+        .names = &door->config->names,
         .plain_http_answer = forwards ? NULL : plain_http_answer,
     };
+}
+
+/* Takes `doors`, even on failure. NULL without memory. */
+static struct offer *make_offer(struct mu_doors *doors, const struct mu_front_events *events)
+{
+    struct offer *offer = calloc(1, sizeof *offer + doors->count * sizeof offer->for_net[0]);
+    if (offer == NULL) {
+        mu_doors_free(doors);
+        return NULL;
+    }
+    offer->doors = doors;
+    for (size_t i = 0; i < doors->count; i++)
+        describe_to_net(&doors->at[i], doors->config, events, &offer->for_net[i]);
+    return offer;
+}
+
+static struct mu_server_doors doors_of(struct offer *offer)
+{
+    return (struct mu_server_doors){.at = offer->for_net,
+                                    .count = offer->doors->count,
+                                    .released = free_offer,
+                                    .arg = offer};
 }
 
 int mu_front_new(struct mu_doors *doors, const struct mu_front_config *config,
@@ -66,24 +105,23 @@ int mu_front_new(struct mu_doors *doors, const struct mu_front_config *config,
         mu_doors_free(doors);
         return mu_fail_nomem(err);
     }
-    front->doors = doors;
     front->events = config->events;
-    front->server_doors = calloc(doors->count, sizeof *front->server_doors);
-    if (front->server_doors == NULL)
+    struct offer *offer = make_offer(doors, &front->events);
+    if (offer == NULL)
         return mu_fail_nomem(err);
-    for (size_t i = 0; i < doors->count; i++)
-        describe_to_net(&doors->at[i], doors->config, &front->events, &front->server_doors[i]);
+    const struct mu_server_doors for_net = doors_of(offer);
+    front->doors = doors;
     front->server_config = (struct mu_server_config){
-        .doors = front->server_doors,
-        .door_count = doors->count,
         .workers = doors->config->workers,
         .max_connections = doors->config->max_connections,
         .stop_ms = doors->config->stop_ms,
         .alive_ms = config->alive_ms,
         .events = config->server_events,
     };
-    if (mu_server_new(&front->server_config, &front->server, err) != 0)
+    if (mu_server_new(&front->server_config, &for_net, &front->server, err) != 0) {
+        free_offer(offer);
         return -1;
+    }
     *ret = mu_take(&front);
     return 0;
 }
@@ -93,22 +131,19 @@ void mu_front_free(struct mu_front *front)
     if (front == NULL)
         return;
     mu_server_free(front->server);
-    free(front->server_doors);
-    mu_doors_free(front->doors);
     free(front);
 }
 
 int mu_front_check(struct mu_doors *doors, struct mu_error *err)
 {
-    for (size_t i = 0; i < doors->count; i++) {
-        const struct mu_front_events nobody = {.arg = NULL};
-        struct mu_server_door door;
-        MU_AUTO_STRUCT(mu_tls_context) context = NULL;
-        describe_to_net(&doors->at[i], doors->config, &nobody, &door);
-        if (mu_tls_context_new(&door.tls, &context, err) != 0)
-            return -1;
-    }
-    return 0;
+    const struct mu_front_events nobody = {.arg = NULL};
+    struct offer *offer = make_offer(doors, &nobody);
+    if (offer == NULL)
+        return mu_fail_nomem(err);
+    const struct mu_server_doors for_net = doors_of(offer);
+    int result = mu_server_check(&for_net, err);
+    free(offer);
+    return result;
 }
 
 const struct mu_doors *mu_front_doors(const struct mu_front *front)

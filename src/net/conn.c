@@ -58,6 +58,14 @@ const struct mu_cert *mu_conn_client(const struct mu_conn *c)
     return c->client;
 }
 
+bool mu_conn_leads_here(const struct mu_conn *c, const char *name, size_t len)
+{
+    if (c->gate->names == NULL)
+        return true;
+    const struct mu_tls_named *named = mu_tls_names_find(c->gate->names, name, len);
+    return named != NULL && ((const struct mu_worker_door *)named->door)->door == c->door;
+}
+
 static void on_timer(uv_timer_t *timer);
 
 /*
@@ -101,6 +109,14 @@ static enum conn_state finish(struct mu_conn *c)
     return CONN_DRAIN;
 }
 
+/* The client has asked for a name, perhaps, and so for a door. */
+static void note_door(struct mu_conn *c)
+{
+    const struct mu_worker_door *door = mu_tls_door(c->channel.tls);
+    c->door = door->door;
+    c->caller = door->caller;
+}
+
 static enum conn_state handshake(struct mu_conn *c)
 {
     struct mu_refusal timeout;
@@ -109,7 +125,9 @@ static enum conn_state handshake(struct mu_conn *c)
         refuse(c, &timeout);
         return CONN_CLOSED;
     }
-    switch (mu_tls_handshake(c->channel.tls)) {
+    const enum mu_io io = mu_tls_handshake(c->channel.tls);
+    note_door(c);
+    switch (io) {
     case MU_IO_WANT_READ:
     case MU_IO_WANT_WRITE: return CONN_HANDSHAKE;
     case MU_IO_DONE: return CONN_IDENTIFY;
@@ -140,7 +158,7 @@ static enum conn_state identify(struct mu_conn *c)
         return finish(c);
     }
     c->client = mu_tls_peer_cert(c->channel.tls);
-    if (events->admitted != NULL)
+    if (events->admitted != NULL && c->client != NULL)
         events->admitted(events->arg, &c->peer, c->client);
     return begin(c);
 }
@@ -224,6 +242,7 @@ static void close_handles(struct mu_conn *c)
     uv_close((uv_handle_t *)&c->timer, on_handle_closed);
     mu_tls_free(c->channel.tls);
     mu_cert_free(c->client);
+    mu_hall_leave(c->hall);
     close(c->channel.fd);
     mu_worker_remove(c->worker, c);
 }
@@ -250,7 +269,7 @@ static void enter(struct mu_conn *c, enum conn_state state)
     c->state = state;
     c->expired = false;
     if (state == CONN_HANDSHAKE)
-        mu_conn_set_deadline(c, deadlines->handshake_ms);
+        mu_conn_set_deadline(c, c->gate->entrance->handshake_ms);
     else if (state == CONN_LINGER)
         mu_conn_set_deadline(c, deadlines->linger_ms);
 }
@@ -311,13 +330,15 @@ void mu_conn_start(struct mu_listener *listener, int fd, const struct mu_address
     c->channel.readable = true; /* the client's first bytes are often here already */
     c->peer = *peer;
     c->worker = worker;
-    c->door = listener->door->door;
-    mu_worker_add(worker, c);
-    const struct mu_worker_door *door = listener->door;
+    c->hall = mu_hall_enter(worker->hall);
+    c->gate = listener->gate;
+    const struct mu_worker_door *door = c->gate->first;
+    c->door = door->door;
     c->caller = door->caller;
+    mu_worker_add(worker, c);
     enter(c, door->tls == NULL ? CONN_IDENTIFY : CONN_HANDSHAKE);
     if (door->tls != NULL)
-        c->channel.tls = mu_tls_new(door->tls, mu_channel_transport(&c->channel));
+        c->channel.tls = mu_tls_new(c->gate->names, mu_channel_transport(&c->channel));
     if (door->tls != NULL && c->channel.tls == NULL)
         mu_conn_abort(c);
     else

@@ -56,8 +56,10 @@ struct mu_worker *mu_conn_worker(const struct mu_conn *conn);
 /* For calls to the servers behind its door; NULL where there are none. */
 struct mu_tls_caller *mu_conn_caller(const struct mu_conn *conn);
 const struct mu_address *mu_conn_peer(const struct mu_conn *conn);
-/* The client's certificate: borrowed, there for as long as the protocol's session. NULL: it came without TLS. */
+/* The client's certificate; NULL: it has none, and this door does not insist. Borrowed, there for as long as the protocol's session. NULL: it came without TLS. */
 const struct mu_cert *mu_conn_client(const struct mu_conn *conn);
+/* Would a client who asks for this server by name, at the same address, have come to this door? `len` 0: for none. */
+bool mu_conn_leads_here(const struct mu_conn *conn, const char *name, size_t len);
 
 /* For the worker: take over a connected, non-blocking socket; speed up the end; end now. */
 void mu_conn_start(struct mu_listener *listener, int fd, const struct mu_address *peer);

@@ -7,22 +7,16 @@
 #include <uv.h>
 
 #include "net/channel.h"
+#include "net/house.h"
 #include "net/worker.h"
 
 /* What the main thread has asked of the workers; each looks when it is woken. */
 enum stop { STOP_NOT, STOP_GENTLY, STOP_NOW };
 
-/* A door, as a worker has it. */
-struct mu_worker_door {
-    const struct mu_server_door *door;
-    struct mu_tls_context *tls;   /* NULL: its clients come without */
-    struct mu_tls_caller *caller; /* NULL: there is nobody to call within TLS */
-};
-
 struct mu_listener {
     uv_poll_t poll;
     struct mu_worker *worker;
-    const struct mu_worker_door *door;
+    const struct mu_gate *gate;
     int fd;
     /* Of a Unix socket's name, in the worker that made it: another server may have taken the name since. */
     dev_t device;
@@ -34,9 +28,8 @@ struct mu_worker {
     const _Atomic int *stop;       /* enum stop, the server's */
     const _Atomic unsigned *pulse; /* the server's: counts its questions whether we are alive */
     _Atomic unsigned pulse_seen;
-    _Atomic bool ended; /* the loop, when there was nothing left to do */
-    struct mu_worker_door *doors;
-    size_t door_count;
+    _Atomic bool ended;   /* the loop, when there was nothing left to do */
+    struct mu_hall *hall; /* the doors in force */
     uv_loop_t loop;
     uv_thread_t thread;
     uv_async_t wake;
@@ -73,9 +66,11 @@ void mu_worker_trouble(struct mu_worker *worker, const char *id, const char *sen
 
 struct mu_conn {
     struct mu_worker *worker;
-    const struct mu_server_door *door;
-    struct mu_conn *next, *previous; /* in the worker's list */
-    int state;                       /* enum conn_state: conn.c */
+    struct mu_hall *hall; /* by which it came */
+    const struct mu_gate *gate;
+    const struct mu_server_door *door; /* until the client has asked for a name, the gate's first */
+    struct mu_conn *next, *previous;   /* in the worker's list */
+    int state;                         /* enum conn_state: conn.c */
     struct mu_channel channel;
     int events; /* what the poll handle watches for now */
     int open_handles;

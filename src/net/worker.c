@@ -12,19 +12,12 @@
 
 enum { TROUBLE_EVERY_MS = 10000 };
 
-/* An address, and the door that is there. */
-struct entrance {
-    struct mu_address address;
-    size_t door;
-};
-
 struct mu_server {
     const struct mu_server_config *config;
     struct mu_worker *workers;
     unsigned worker_count, thread_count;
-    struct entrance *entrances;
-    size_t entrance_count;
-    uv_loop_t loop; /* the main thread's, for signals only */
+    struct mu_house *house; /* in force */
+    uv_loop_t loop;         /* the main thread's, for signals only */
     uv_signal_t signals[2];
     uv_timer_t heart;
     bool has_loop;
@@ -132,39 +125,21 @@ unsigned mu_server_cores(void)
 
 static int open_listeners(struct mu_server *server, struct mu_worker *worker, struct mu_error *err)
 {
-    worker->listeners = calloc(server->entrance_count, sizeof *worker->listeners);
+    const struct mu_house *house = server->house;
+    worker->listeners = calloc(house->entrance_count, sizeof *worker->listeners);
     if (worker->listeners == NULL)
         return mu_fail_nomem(err);
-    for (size_t i = 0; i < server->entrance_count; i++) {
-        const struct entrance *entrance = &server->entrances[i];
+    for (size_t i = 0; i < house->entrance_count; i++) {
         struct mu_listener *listener = &worker->listeners[i];
         const struct mu_listener *first =
             worker == server->workers ? NULL : &server->workers[0].listeners[i];
-        if (mu_listener_open(&entrance->address, listener, first, err) != 0)
+        if (mu_listener_open(&house->entrances[i].address, listener, first, err) != 0)
             return -1;
         listener->worker = worker;
-        listener->door = &worker->doors[entrance->door];
+        listener->gate = &worker->hall->gates[i];
         uv_poll_init(&worker->loop, &listener->poll, listener->fd);
         listener->poll.data = listener;
         worker->listener_count++;
-    }
-    return 0;
-}
-
-static int make_doors(struct mu_worker *worker, struct mu_error *err)
-{
-    const struct mu_server_config *config = worker->config;
-    worker->doors = calloc(config->door_count, sizeof *worker->doors);
-    if (worker->doors == NULL)
-        return mu_fail_nomem(err);
-    for (size_t i = 0; i < config->door_count; i++) {
-        const struct mu_server_door *door = &config->doors[i];
-        struct mu_worker_door *ret = &worker->doors[i];
-        ret->door = door;
-        worker->door_count++;
-        if ((!door->plain && mu_tls_context_new(&door->tls, &ret->tls, err) != 0) ||
-            (door->calls != NULL && mu_tls_caller_new(door->calls, &ret->caller, err) != 0))
-            return -1;
     }
     return 0;
 }
@@ -185,33 +160,30 @@ static int make_worker(struct mu_server *server, struct mu_worker *worker, struc
     uv_timer_init(&worker->loop, &worker->patience);
     uv_timer_init(&worker->loop, &worker->retry);
     worker->wake.data = worker->patience.data = worker->retry.data = worker;
-    return make_doors(worker, err) != 0 ? -1 : open_listeners(server, worker, err);
+    return mu_hall_new(server->house, &worker->hall, err) != 0
+               ? -1
+               : open_listeners(server, worker, err);
 }
 
 /*
  * Find out which addresses there are before any worker listens: one that a name brought along (::1 for
  * localhost) may be missing here, and addresses of one name without a port get the same port.
  */
-static int settle_entrances(struct mu_server *server, size_t door, struct mu_error *err)
+static int claim_entrances(struct mu_house *house, struct mu_error *err)
 {
-    const struct mu_server_door *config = &server->config->doors[door];
-    const size_t first = server->entrance_count;
-    struct entrance *longer =
-        realloc(server->entrances, (first + config->listen_count) * sizeof *longer);
-    if (longer == NULL)
-        return mu_fail_nomem(err);
-    server->entrances = longer;
-    for (size_t i = 0; i < config->listen_count; i++) {
-        struct entrance *entrance = &server->entrances[server->entrance_count];
-        *entrance = (struct entrance){.address = config->listen[i], .door = door};
-        const bool optional = entrance->address.optional;
-        if (optional && server->entrance_count > first && mu_address_port(&entrance->address) == 0)
-            mu_address_set_port(&entrance->address, mu_address_port(&entrance[-1].address));
-        if (mu_listener_claim(&entrance->address, err) == 0)
-            server->entrance_count++;
+    size_t kept = 0;
+    for (size_t i = 0; i < house->entrance_count; i++) {
+        struct mu_entrance entrance = house->entrances[i];
+        const bool optional = entrance.address.optional;
+        if (optional && kept > 0 && mu_address_port(&entrance.address) == 0)
+            mu_address_set_port(&entrance.address,
+                                mu_address_port(&house->entrances[kept - 1].address));
+        if (mu_listener_claim(&entrance.address, err) == 0)
+            house->entrances[kept++] = entrance;
         else if (!optional || (errno != EADDRNOTAVAIL && errno != EAFNOSUPPORT))
             return -1;
     }
+    house->entrance_count = kept;
     return 0;
 }
 
@@ -225,17 +197,18 @@ static void raise_file_limit(void)
     (void)setrlimit(RLIMIT_NOFILE, &limit); /* if not, accepting pauses when they run out */
 }
 
-int mu_server_new(const struct mu_server_config *config, struct mu_server **ret,
-                  struct mu_error *err)
+int mu_server_new(const struct mu_server_config *config, const struct mu_server_doors *doors,
+                  struct mu_server **ret, struct mu_error *err)
 {
     MU_AUTO_STRUCT(mu_server) server = calloc(1, sizeof *server);
     if (server == NULL)
         return mu_fail_nomem(err);
     server->config = config;
     raise_file_limit();
-    for (size_t i = 0; i < config->door_count; i++)
-        if (settle_entrances(server, i, err) != 0)
-            return -1;
+    if (mu_house_new(&(struct mu_server_doors){.at = doors->at, .count = doors->count},
+                     &server->house, err) != 0 ||
+        claim_entrances(server->house, err) != 0)
+        return -1;
     server->workers = calloc(config->workers, sizeof *server->workers);
     if (server->workers == NULL)
         return mu_fail_nomem(err);
@@ -244,18 +217,32 @@ int mu_server_new(const struct mu_server_config *config, struct mu_server **ret,
             server->worker_count++; /* what was made of it is taken down with the rest */
             return -1;
         }
+    server->house->doors = *doors; /* from here on it gives them back */
     *ret = mu_take(&server);
     return 0;
 }
 
+int mu_server_check(const struct mu_server_doors *doors, struct mu_error *err)
+{
+    struct mu_house *house = NULL;
+    struct mu_hall *hall = NULL;
+    if (mu_house_new(&(struct mu_server_doors){.at = doors->at, .count = doors->count}, &house,
+                     err) != 0)
+        return -1;
+    int result = mu_hall_new(house, &hall, err);
+    mu_hall_leave(hall);
+    mu_house_leave(house);
+    return result;
+}
+
 size_t mu_server_address_count(const struct mu_server *server)
 {
-    return server->entrance_count;
+    return server->house->entrance_count;
 }
 
 const struct mu_address *mu_server_address(const struct mu_server *server, size_t i)
 {
-    return &server->entrances[i].address;
+    return &server->house->entrances[i].address;
 }
 
 /* --- Running --- */
@@ -385,20 +372,16 @@ void mu_server_free(struct mu_server *server)
         if (worker->has_loop)
             take_down_loop(&worker->loop);
         for (size_t j = 0; j < worker->listener_count; j++) {
-            mu_listener_remove_name(&worker->listeners[j], &server->entrances[j].address);
+            mu_listener_remove_name(&worker->listeners[j], &server->house->entrances[j].address);
             if (worker->listeners[j].fd >= 0)
                 close(worker->listeners[j].fd);
         }
         free(worker->listeners);
-        for (size_t j = 0; j < worker->door_count; j++) {
-            mu_tls_context_free(worker->doors[j].tls);
-            mu_tls_caller_free(worker->doors[j].caller);
-        }
-        free(worker->doors);
+        mu_hall_leave(worker->hall);
     }
     if (server->has_loop)
         take_down_loop(&server->loop);
     free(server->workers);
-    free(server->entrances);
+    mu_house_leave(server->house);
     free(server);
 }

@@ -11,6 +11,7 @@
 #include <stdint.h>
 
 #include "base/error.h"
+#include "base/str.h"
 #include "net/address.h"
 #include "net/conn.h"
 #include "tls/caller.h"
@@ -31,7 +32,7 @@ struct mu_deadlines { /* milliseconds */
 struct mu_server_events {
     void *arg;
     void (*refused)(void *arg, const struct mu_address *peer, const struct mu_refusal *refusal);
-    /* Admitted, before the protocol hears of it. */
+    /* Admitted by its certificate, before the protocol hears of it. */
     void (*admitted)(void *arg, const struct mu_address *peer, const struct mu_cert *client);
     /* Something that is not about one connection; told at most every ten seconds by each worker. */
     void (*trouble)(void *arg, const char *id, const char *sentence, const char *hint);
@@ -51,13 +52,22 @@ struct mu_server_door {
     struct mu_deadlines deadlines;
     const struct mu_protocol *protocol;
     void *protocol_arg;
+    const struct mu_strs *
+        names; /* by which clients ask for it, where doors share an address: see mu_tls_names_add() */
     const char *
         plain_http_answer; /* sent as it is to whoever speaks plain HTTP to the TLS port; or NULL */
 };
 
+/* Those that are in force together. */
+struct mu_server_doors {
+    const struct mu_server_door *at;
+    size_t count;
+    /* They are needed no more, with all that they point to; called from any thread. NULL: nobody asks. */
+    void (*released)(void *arg);
+    void *arg;
+};
+
 struct mu_server_config {
-    const struct mu_server_door *doors;
-    size_t door_count;
     unsigned workers;
     unsigned max_connections; /* in all */
     unsigned stop_ms;         /* for connections that are open when the server is told to stop */
@@ -66,11 +76,17 @@ struct mu_server_config {
 };
 
 /*
- * Bind and listen, and make the workers; none runs yet. The config is borrowed for the server's life, with all that it
- * points to. Fails with MU_E_LISTEN, MU_E_TLS, MU_E_SYSTEM.
+ * Bind and listen, and make the workers; none runs yet. The config is borrowed for the server's life. When this succeeds, the
+ * doors are borrowed until they are released; clients that ask for a name that no door at their address has are refused, unless
+ * a door there has no names. Fails with MU_E_LISTEN, MU_E_TLS, MU_E_SYSTEM, MU_E_EXISTS (two doors at an address cannot be
+ * told apart).
  */
-MU_CHECK int mu_server_new(const struct mu_server_config *config, struct mu_server **ret,
+MU_CHECK int mu_server_new(const struct mu_server_config *config,
+                           const struct mu_server_doors *doors, struct mu_server **ret,
                            struct mu_error *err);
+
+/* Would mu_server_new() take them, as far as that shows without an address? */
+MU_CHECK int mu_server_check(const struct mu_server_doors *doors, struct mu_error *err);
 
 /* The addresses it listens on, with the ports that the kernel chose. */
 size_t mu_server_address_count(const struct mu_server *server);

@@ -1,6 +1,7 @@
 #include "tls/context.h"
 
 #include <openssl/err.h>
+#include <openssl/rand.h>
 #include <openssl/ssl.h>
 #include <string.h>
 
@@ -103,7 +104,7 @@ bool mu_tls_set_common(SSL_CTX *ctx)
 
 static int set_options(SSL_CTX *ctx, const struct mu_tls_door *door)
 {
-    static const unsigned char session_context[] = "mutual";
+    unsigned char session_context[SSL_MAX_SID_CTX_LENGTH]; /* a session is of this context alone */
     SSL_CTX_set_options(ctx, SSL_OP_NO_TICKET);
     SSL_CTX_set_session_cache_mode(ctx, SSL_SESS_CACHE_SERVER);
     SSL_CTX_sess_set_cache_size(ctx, door->sessions);
@@ -112,7 +113,9 @@ static int set_options(SSL_CTX *ctx, const struct mu_tls_door *door)
         SSL_CTX_set_alpn_select_cb(ctx, on_alpn, (void *)door->alpn);
     return mu_tls_set_common(ctx) && SSL_CTX_set_cipher_list(ctx, ciphers_tls12) == 1 &&
            SSL_CTX_set_num_tickets(ctx, 1) == 1 &&
-           SSL_CTX_set_session_id_context(ctx, session_context, sizeof session_context - 1) == 1;
+           RAND_bytes(session_context, sizeof session_context) == 1 &&
+           SSL_CTX_set_session_id_context(ctx, session_context, sizeof session_context) == 1 &&
+           (!door->only_tls13 || SSL_CTX_set_min_proto_version(ctx, TLS1_3_VERSION) == 1);
 }
 
 int mu_tls_context_new(const struct mu_tls_door *door, struct mu_tls_context **ret,
@@ -134,6 +137,9 @@ int mu_tls_context_new(const struct mu_tls_door *door, struct mu_tls_context **r
         SSL_CTX_free(ctx);
         return mu_fail_nomem(err);
     }
+    if (door->clients_optional)
+        SSL_CTX_set_verify(ctx, SSL_VERIFY_PEER, SSL_CTX_get_verify_callback(ctx));
+    SSL_CTX_set_client_hello_cb(ctx, mu_tls_on_client_hello, NULL);
     *ret = (struct mu_tls_context *)ctx; /* an SSL_CTX by another name: see pki/cert.c */
     return 0;
 }

@@ -3,6 +3,8 @@
 
 /* What a door offers and demands in TLS, the same for all of its connections. */
 
+#include <stdbool.h>
+
 #include "base/error.h"
 #include "pki/cert.h"
 #include "pki/crl.h"
@@ -20,13 +22,15 @@ struct mu_tls_door {
     /* The protocols that are spoken, the best first, each behind its length in one octet; a client that offers only
      * others is turned away. NULL: what clients offer does not matter. [RFC 7301] */
     const char *alpn;
+    bool clients_optional; /* who has no certificate is let in; who has a bad one is not */
+    bool only_tls13;
     unsigned sessions; /* how many sessions a context keeps for clients that come back, about 11 KB each */
 };
 
 /*
  * A context for one worker thread: contexts are not shared, so that no two threads touch one counter.
  * Everything in `door` is borrowed until this returns. TLS 1.2 and 1.3 only; a client certificate is
- * always required and verified. Fails with MU_E_TLS, MU_E_KEY_MISMATCH.
+ * always verified. A session of one context is never resumed by another. Fails with MU_E_TLS, MU_E_KEY_MISMATCH.
  */
 MU_CHECK int mu_tls_context_new(const struct mu_tls_door *door, struct mu_tls_context **ret,
                                 struct mu_error *err);

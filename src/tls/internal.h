@@ -8,6 +8,7 @@
 
 #include "base/buf.h"
 #include "pki/verify.h"
+#include "tls/names.h"
 #include "tls/session.h"
 
 /* One connection: the server's side, or, if there is a `caller`, the client's. */
@@ -23,6 +24,8 @@ struct mu_tls {
     unsigned char first[8];
     size_t first_len;
     struct mu_refusal refusal;
+    const struct mu_tls_names *names; /* NULL on the client's side */
+    const void *door;
     struct mu_tls_caller *caller;
     size_t target; /* of the caller's */
 };
@@ -57,5 +60,8 @@ bool mu_tls_judge_clients(SSL_CTX *ctx, const struct mu_crls *crls);
 
 /* The client that has resumed a session is judged anew, by today's date. False: the refusal says why, or libssl's queue. */
 bool mu_tls_rejudge_client(SSL *ssl);
+
+/* libssl asks this before it looks at anything else that a client says: which door? */
+int mu_tls_on_client_hello(SSL *ssl, int *ret_alert, void *arg);
 
 #endif

@@ -5,6 +5,7 @@
 #include <openssl/err.h>
 #include <openssl/ssl.h>
 #include <pthread.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -133,12 +134,21 @@ fail:
     return NULL;
 }
 
-struct mu_tls *mu_tls_new(struct mu_tls_context *context, struct mu_transport transport)
+struct mu_tls *mu_tls_new(const struct mu_tls_names *names, struct mu_transport transport)
 {
-    struct mu_tls *tls = mu_tls_make((SSL_CTX *)context, transport);
-    if (tls != NULL)
-        SSL_set_accept_state(tls->ssl);
+    const struct mu_tls_named *first = mu_tls_names_first(names);
+    struct mu_tls *tls = mu_tls_make((SSL_CTX *)first->context, transport);
+    if (tls == NULL)
+        return NULL;
+    tls->names = names;
+    tls->door = first->door;
+    SSL_set_accept_state(tls->ssl);
     return tls;
+}
+
+const void *mu_tls_door(const struct mu_tls *tls)
+{
+    return tls->door;
 }
 
 void mu_tls_free(struct mu_tls *tls)
@@ -154,6 +164,52 @@ void mu_tls_free(struct mu_tls *tls)
 }
 
 /* --- Handshake --- */
+
+static int refuse_name(struct mu_tls *tls, const char *name, size_t len, int alert, int *ret_alert)
+{
+    char shown[256];
+    mu_refusal_set(&tls->refusal, MU_REFUSAL_SERVER_NAME);
+    if (len > 0)
+        snprintf(tls->refusal.sentence, sizeof tls->refusal.sentence,
+                 "the client asks for \"%s\", and no door here has that name",
+                 mu_str_printable(name, len, shown, sizeof shown));
+    *ret_alert = alert;
+    return SSL_CLIENT_HELLO_ERROR;
+}
+
+/*
+ * Hand the connection over to another context, whole. libssl takes certificate, trust, protocols and the session id
+ * context along; what else it copied from the first context when the connection began, it keeps, and one of that would be
+ * enough to let in by the rules of one door who has come to another.
+ */
+static bool enter_context(SSL *ssl, SSL_CTX *ctx)
+{
+    if (SSL_get_SSL_CTX(ssl) == ctx)
+        return true;
+    if (SSL_set_SSL_CTX(ssl, ctx) != ctx)
+        return false;
+    SSL_set_verify(ssl, SSL_CTX_get_verify_mode(ctx), SSL_CTX_get_verify_callback(ctx));
+    return SSL_set_min_proto_version(ssl, SSL_CTX_get_min_proto_version(ctx)) == 1;
+}
+
+int mu_tls_on_client_hello(SSL *ssl, int *ret_alert, void *arg)
+{
+    struct mu_tls *tls = SSL_get_app_data(ssl);
+    const unsigned char *data;
+    const char *name = "";
+    size_t len = 0, name_len = 0;
+    (void)arg;
+    if (SSL_client_hello_get0_ext(ssl, TLSEXT_TYPE_server_name, &data, &len) == 1 &&
+        !mu_tls_server_name(data, len, &name, &name_len))
+        return refuse_name(tls, "", 0, SSL_AD_DECODE_ERROR, ret_alert);
+    const struct mu_tls_named *named = mu_tls_names_find(tls->names, name, name_len);
+    if (named == NULL)
+        return refuse_name(tls, name, name_len, SSL_AD_UNRECOGNIZED_NAME, ret_alert);
+    tls->door = named->door;
+    *ret_alert = SSL_AD_INTERNAL_ERROR;
+    return enter_context(ssl, (SSL_CTX *)named->context) ? SSL_CLIENT_HELLO_SUCCESS
+                                                         : SSL_CLIENT_HELLO_ERROR;
+}
 
 /* Does this look like the start of an HTTP request? libssl itself knows four methods only. */
 static bool looks_like_http(const struct mu_tls *tls)
@@ -243,14 +299,17 @@ bool mu_tls_admit(struct mu_tls *tls)
 {
     if (tls->caller != NULL)
         return !SSL_session_reused(tls->ssl) || mu_tls_rejudge_server(tls);
-    if (SSL_get0_peer_certificate(tls->ssl) == NULL ||
-        SSL_get_verify_result(tls->ssl) != X509_V_OK) {
+    const bool missing = SSL_get0_peer_certificate(tls->ssl) == NULL;
+    const bool required = (SSL_get_verify_mode(tls->ssl) & SSL_VERIFY_FAIL_IF_NO_PEER_CERT) != 0;
+    if ((missing && required) || SSL_get_verify_result(tls->ssl) != X509_V_OK) {
         mu_refusal_set(&tls->refusal, MU_REFUSAL_CERT_MISSING);
         return false;
     }
-    if (!SSL_session_reused(tls->ssl) || rejudge(tls))
+    if (missing || !SSL_session_reused(tls->ssl) || rejudge(tls))
         return true;
-    SSL_CTX_remove_session(SSL_get_SSL_CTX(tls->ssl), SSL_get_session(tls->ssl));
+    /* Sessions are kept by the context with which the connection began, whichever it came to. */
+    SSL_CTX_remove_session((SSL_CTX *)mu_tls_names_first(tls->names)->context,
+                           SSL_get_session(tls->ssl));
     return false;
 }
 

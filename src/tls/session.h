@@ -17,6 +17,7 @@
 #include "tls/transport.h"
 
 struct mu_tls;
+struct mu_tls_names;
 
 enum mu_io {
     MU_IO_DONE,       /* it went through */
@@ -26,8 +27,9 @@ enum mu_io {
     MU_IO_FAILED,     /* the connection is of no use any more */
 };
 
-/* `context` is borrowed and must outlive the session. NULL without memory. */
-struct mu_tls *mu_tls_new(struct mu_tls_context *context, struct mu_transport transport);
+/* The client's ClientHello chooses among the doors that have these names, before anything else of it counts. `names` is
+ * borrowed, with the contexts in it, and must outlive the session. NULL without memory. */
+struct mu_tls *mu_tls_new(const struct mu_tls_names *names, struct mu_transport transport);
 void mu_tls_free(struct mu_tls *tls);
 
 /*
@@ -41,6 +43,9 @@ enum mu_io mu_tls_handshake(struct mu_tls *tls);
  * when a session was resumed, by judging its certificate again now. False: mu_tls_refusal() says why.
  */
 bool mu_tls_admit(struct mu_tls *tls);
+
+/* What the door that was chosen stands for (struct mu_tls_named); before one is, the first. */
+const void *mu_tls_door(const struct mu_tls *tls);
 
 const struct mu_refusal *mu_tls_refusal(const struct mu_tls *tls);
 

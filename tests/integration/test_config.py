@@ -1,39 +1,28 @@
 """Doors that a file describes: `mutual serve --config` and `mutual check`."""
-import json
+import contextlib
+import functools
 import socket
+import ssl
 
 import pytest
 
 from backend import Backend, echo
 from door import Door, ask, connect, context, plain, refused
+from made_config import client, door_text, write_config
 
 GET = "GET / HTTP/1.1\r\nHost: localhost\r\n\r\n"
 
 
-def door_text(listen="127.0.0.1:0", **more):
-    """One door of a file, of the certificates in `place`."""
-    keys = {"listen": listen, "certificate": "localhost.crt", "key": "localhost.key", "trust": "ca.crt", **more}
-    return "  - " + "\n    ".join(f"{key}: {json.dumps(value)}" for key, value in keys.items() if value is not None) + "\n"
-
-
 @pytest.fixture
-def config(ca, place, monkeypatch):
-    """Write a configuration of such doors into a directory that nobody is in. Called with what stands above them."""
+def config(ca, place):
+    """Write a configuration of such doors."""
     (place / "ca.crt").write_bytes((ca / "ca.crt").read_bytes())
-    path = place / "mutual.yaml"
-
-    def write(*doors, above="workers: 1\n"):
-        path.write_text(above + "doors:\n" + "".join(doors or (door_text(),)))
-        return path
-    return write
+    return functools.partial(write_config, place / "mutual.yaml")
 
 
-def serve(config, ca, tmp_path_factory, *options):
-    return Door(tmp_path_factory.mktemp("elsewhere"), "--config", config, *options, home=ca, listen=())
-
-
-def client(place):
-    return context(place / "ca.crt", place / "my-client.crt", place / "my-client.key")
+def serve(config, ca, tmp_path_factory):
+    """In a directory that has nothing of it."""
+    return Door(tmp_path_factory.mktemp("elsewhere"), "--config", config, home=ca, listen=())
 
 
 def test_doors_of_a_file(ca, place, config, tmp_path_factory):
@@ -64,13 +53,16 @@ def test_a_door_in_front_of_a_backend(ca, place, config, tmp_path_factory):
 def test_each_door_trusts_its_own(ca, mutual, place, config, tmp_path_factory):
     mutual("init", "Other CA", home=place / "other").ok()
     mutual("issue", "client", "stranger", home=place / "other", cwd=place).ok()
-    stranger = context(place / "ca.crt", place / "stranger.crt", place / "stranger.key")
-    with serve(config(door_text(), door_text("127.0.0.1:0", trust=["other/ca.crt"])), ca, tmp_path_factory) as door:
-        refused(door, stranger, "client-cert-untrusted")
-        door.port = int(door.ready.rsplit(":", 1)[1])
-        with connect(door, stranger) as sock:
-            assert ask(sock, GET)[0] == 200
-        refused(door, client(place), "client-cert-untrusted")
+    with serve(config(door_text(), door_text("unix:door", trust=["other/ca.crt"])), ca, tmp_path_factory) as door:
+        for name, trusted in ("my-client", False), ("stranger", True):
+            raw = socket.socket(socket.AF_UNIX)
+            raw.connect(str(place / "door"))
+            with contextlib.suppress(ssl.SSLError, ConnectionError), \
+                    client(place, name).wrap_socket(raw, server_hostname="localhost") as sock:
+                assert ask(sock, GET)[0] == 200 and trusted
+            if not trusted:
+                door.says(" client-cert-untrusted: ")
+        refused(door, client(place, "stranger"), "client-cert-untrusted")
 
 
 def test_a_file_and_options_are_one_too_many(mutual, config):

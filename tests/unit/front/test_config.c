@@ -42,6 +42,9 @@ static void a_file_describes_doors(void **state)
                            "    certificate: api.crt\n"
                            "    key: api.key\n"
                            "    trust: [a.crt, b.crt]\n"
+                           "    names: [api.example.com, \"*.example.com\"]\n"
+                           "    clients: optional\n"
+                           "    tls_min: \"1.3\"\n"
                            "    crl: ca.crl\n"
                            "    to: tcp://localhost:80\n"
                            "    idle_timeout: 5s\n"
@@ -64,7 +67,12 @@ static void a_file_describes_doors(void **state)
     assert_string_equal(door->to.at[0], "tcp://localhost:80");
     assert_int_equal(door->deadlines.idle_ms, 5000);
     assert_int_equal(door->deadlines.write_ms, 30000);
+    assert_string_equal(door->names.at[1], "*.example.com");
+    assert_true(door->clients_optional);
+    assert_true(door->only_tls13);
     assert_null(config->doors[1].key);
+    assert_false(config->doors[1].clients_optional);
+    assert_false(config->doors[1].only_tls13);
 }
 
 static void paths_are_relative_to_the_file(void **state)
@@ -110,6 +118,10 @@ static void a_mistake_is_told_by_line_and_column(void **state)
         {"doors:\n  - {listen: a, trust: b}\n", ":2:5: this door has no certificate"},
         {"doors:\n  - {listen: a, certificate: b}\n", ":2:5: this door has no trust"},
         {"doors:\n  - {listen: a, certificate: b, trust: []}\n", ":2:5: this door has no trust"},
+        {DOOR ", clients: none}\n", ":2:71: clients is required or optional, not \"none\""},
+        {DOOR ", tls_min: 1.1}\n", ":2:71: tls_min is 1.2 or 1.3, not \"1.1\""},
+        {DOOR ", names: [a, 10.0.0.1]}\n", ":2:73: \"10.0.0.1\" is an IP address"},
+        {DOOR ", names: a..b}\n", ":2:69: \"a..b\" is not the name of a server"},
         {"workers: 0\n", ":1:10: workers is a number from 1 to 256, not \"0\""},
         {"workers: -1\n", ":1:10: workers is a number"},
         {"workers: 1x\n", ":1:10: workers is a number"},

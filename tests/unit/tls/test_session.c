@@ -6,6 +6,7 @@
 #include <openssl/param_build.h>
 #include <openssl/ssl.h>
 
+#include "tls/names.h"
 #include "tls/session.h"
 
 /* Made once: keys take time, and nobody changes them. */
@@ -17,6 +18,7 @@ static struct {
 /* One connection, and the wire between its two ends. */
 struct fixture {
     struct mu_tls_context *context;
+    struct mu_tls_names *names;
     struct mu_tls *tls;
     SSL_CTX *client_ctx;
     SSL *client;
@@ -89,6 +91,9 @@ static int set_up(void **state)
                                .alpn = "\x08http/1.1"};
     f = (struct fixture){0};
     assert_worked(mu_tls_context_new(&door, &f.context, &err), &err);
+    const struct mu_tls_named named = {.context = f.context};
+    assert_worked(mu_tls_names_new(&f.names, &err), &err);
+    assert_worked(mu_tls_names_add(f.names, NULL, &named, &err), &err);
     f.client_ctx = SSL_CTX_new(TLS_client_method());
     X509_STORE_add_cert(SSL_CTX_get_cert_store(f.client_ctx), mu_cert_x509(world.ca.cert));
     SSL_CTX_set_verify(f.client_ctx, SSL_VERIFY_PEER, NULL);
@@ -111,6 +116,7 @@ static int tear_down(void **state)
     struct fixture *f = *state;
     hang_up(f);
     SSL_CTX_free(f->client_ctx);
+    mu_tls_names_free(f->names);
     mu_tls_context_free(f->context);
     return 0;
 }
@@ -118,7 +124,7 @@ static int tear_down(void **state)
 /* A connection that has not said anything yet. `as` NULL: without a certificate. */
 static void connect_as(struct fixture *f, const struct identity *as)
 {
-    f->tls = mu_tls_new(f->context,
+    f->tls = mu_tls_new(f->names,
                         (struct mu_transport){.read = wire_read, .write = wire_write, .arg = f});
     f->client = SSL_new(f->client_ctx);
     assert_true(f->tls != NULL && f->client != NULL);

@@ -1,0 +1,180 @@
+#include "net/house.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+/* --- The house --- */
+
+static bool same_address(const struct mu_address *a, const struct mu_address *b)
+{
+    return a->inherited == b->inherited && a->len == b->len && memcmp(&a->sa, &b->sa, a->len) == 0;
+}
+
+static struct mu_entrance *find_entrance(const struct mu_house *house,
+                                         const struct mu_address *address)
+{
+    for (size_t i = 0; i < house->entrance_count; i++)
+        if (same_address(&house->entrances[i].wanted, address))
+            return &house->entrances[i];
+    return NULL;
+}
+
+static int add_entrances(struct mu_house *house, const struct mu_server_door *door,
+                         struct mu_error *err)
+{
+    struct mu_entrance *longer =
+        realloc(house->entrances, (house->entrance_count + door->listen_count) * sizeof *longer);
+    if (longer == NULL)
+        return mu_fail_nomem(err);
+    house->entrances = longer;
+    for (size_t i = 0; i < door->listen_count; i++) {
+        struct mu_entrance *entrance = find_entrance(house, &door->listen[i]);
+        if (entrance == NULL) {
+            entrance = &house->entrances[house->entrance_count++];
+            *entrance = (struct mu_entrance){.wanted = door->listen[i],
+                                             .address = door->listen[i],
+                                             .handshake_ms = door->deadlines.handshake_ms};
+        }
+        if (door->deadlines.handshake_ms < entrance->handshake_ms)
+            entrance->handshake_ms = door->deadlines.handshake_ms;
+    }
+    return 0;
+}
+
+static void free_house(struct mu_house *house)
+{
+    free(house->entrances);
+    free(house);
+}
+
+int mu_house_new(const struct mu_server_doors *doors, struct mu_house **ret, struct mu_error *err)
+{
+    struct mu_house *house = calloc(1, sizeof *house);
+    if (house == NULL)
+        return mu_fail_nomem(err);
+    for (size_t i = 0; i < doors->count; i++)
+        if (add_entrances(house, &doors->at[i], err) != 0) {
+            free_house(house);
+            return -1;
+        }
+    house->doors = *doors;
+    atomic_init(&house->users, 1);
+    *ret = house;
+    return 0;
+}
+
+void mu_house_leave(struct mu_house *house)
+{
+    if (house == NULL || atomic_fetch_sub(&house->users, 1) != 1)
+        return;
+    if (house->doors.released != NULL)
+        house->doors.released(house->doors.arg);
+    free_house(house);
+}
+
+/* --- A hall of it --- */
+
+static int make_doors(struct mu_hall *hall, struct mu_error *err)
+{
+    const struct mu_server_doors *doors = &hall->house->doors;
+    hall->doors = calloc(doors->count, sizeof *hall->doors);
+    if (hall->doors == NULL)
+        return mu_fail_nomem(err);
+    for (size_t i = 0; i < doors->count; i++) {
+        const struct mu_server_door *door = &doors->at[i];
+        struct mu_worker_door *ret = &hall->doors[i];
+        ret->door = door;
+        hall->door_count++;
+        if ((!door->plain && mu_tls_context_new(&door->tls, &ret->tls, err) != 0) ||
+            (door->calls != NULL && mu_tls_caller_new(door->calls, &ret->caller, err) != 0))
+            return -1;
+    }
+    return 0;
+}
+
+static int add_door(struct mu_gate *gate, const struct mu_worker_door *door, struct mu_error *err)
+{
+    const struct mu_tls_named named = {.context = door->tls, .door = door};
+    const struct mu_strs *names = door->door->names;
+    char text[MU_ADDRESS_LEN];
+    if (door->tls == NULL && gate->first == NULL) {
+        gate->first = door;
+        return 0;
+    }
+    if (door->tls == NULL || (gate->first != NULL && gate->names == NULL))
+        return mu_fail(err, MU_E_EXISTS, "two doors are at %s, and one of them is without TLS",
+                       mu_address_text(&gate->entrance->address, text));
+    if (gate->names == NULL && mu_tls_names_new(&gate->names, err) != 0)
+        return -1;
+    if (names == NULL || names->count == 0)
+        return mu_tls_names_add(gate->names, NULL, &named, err);
+    for (size_t i = 0; i < names->count; i++)
+        if (mu_tls_names_add(gate->names, names->at[i], &named, err) != 0)
+            return -1;
+    return 0;
+}
+
+static bool is_at(const struct mu_server_door *door, const struct mu_entrance *entrance)
+{
+    for (size_t i = 0; i < door->listen_count; i++)
+        if (same_address(&door->listen[i], &entrance->wanted))
+            return true;
+    return false;
+}
+
+static int make_gates(struct mu_hall *hall, struct mu_error *err)
+{
+    struct mu_house *house = hall->house;
+    hall->gates = calloc(house->entrance_count, sizeof *hall->gates);
+    if (hall->gates == NULL)
+        return mu_fail_nomem(err);
+    for (size_t i = 0; i < house->entrance_count; i++) {
+        struct mu_gate *gate = &hall->gates[hall->gate_count++];
+        gate->entrance = &house->entrances[i];
+        for (size_t j = 0; j < hall->door_count; j++)
+            if (is_at(hall->doors[j].door, gate->entrance) &&
+                add_door(gate, &hall->doors[j], err) != 0)
+                return -1;
+        if (gate->names != NULL)
+            gate->first = mu_tls_names_first(gate->names)->door;
+    }
+    return 0;
+}
+
+int mu_hall_new(struct mu_house *house, struct mu_hall **ret, struct mu_error *err)
+{
+    struct mu_hall *hall = calloc(1, sizeof *hall);
+    if (hall == NULL)
+        return mu_fail_nomem(err);
+    hall->house = house;
+    hall->users = 1;
+    atomic_fetch_add(&house->users, 1);
+    if (make_doors(hall, err) != 0 || make_gates(hall, err) != 0) {
+        mu_hall_leave(hall);
+        return -1;
+    }
+    *ret = hall;
+    return 0;
+}
+
+struct mu_hall *mu_hall_enter(struct mu_hall *hall)
+{
+    hall->users++;
+    return hall;
+}
+
+void mu_hall_leave(struct mu_hall *hall)
+{
+    if (hall == NULL || --hall->users > 0)
+        return;
+    for (size_t i = 0; i < hall->gate_count; i++)
+        mu_tls_names_free(hall->gates[i].names);
+    for (size_t i = 0; i < hall->door_count; i++) {
+        mu_tls_context_free(hall->doors[i].tls);
+        mu_tls_caller_free(hall->doors[i].caller);
+    }
+    free(hall->gates);
+    free(hall->doors);
+    mu_house_leave(hall->house);
+    free(hall);
+}

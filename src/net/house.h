@@ -1,0 +1,64 @@
+#ifndef MU_NET_HOUSE_H
+#define MU_NET_HOUSE_H
+
+/*
+ * The doors that are in force, and the addresses at which they are. A house is the set, shared by all workers and never
+ * changed; a hall is what one worker has of it: TLS contexts of its own, so that nothing is shared while it serves. New doors
+ * make a new house; the old one is there for as long as a connection that came by it. For this room only.
+ */
+
+#include <stdatomic.h>
+
+#include "net/worker.h"
+#include "tls/names.h"
+
+/* An address. The doors there are told apart by the server's name that a client asks for. */
+struct mu_entrance {
+    struct mu_address wanted;  /* as it was asked for */
+    struct mu_address address; /* as it is, with the port that the kernel chose */
+    unsigned handshake_ms;     /* the shortest: which door is meant, the handshake will show */
+};
+
+struct mu_house {
+    struct mu_server_doors doors;
+    struct mu_entrance *entrances;
+    size_t entrance_count;
+    _Atomic unsigned users;
+};
+
+/* The doors at their addresses, none of which is claimed yet: mu_entrance_claim(). Takes `doors` when it succeeds; given, with
+ * one user. Fails with MU_E_NOMEM. */
+MU_CHECK int mu_house_new(const struct mu_server_doors *doors, struct mu_house **ret,
+                          struct mu_error *err);
+/* One user less; the last one gives the doors back. NULL is nobody. */
+void mu_house_leave(struct mu_house *house);
+
+struct mu_worker_door {
+    const struct mu_server_door *door;
+    struct mu_tls_context *tls;   /* NULL: its clients come without */
+    struct mu_tls_caller *caller; /* NULL: there is nobody to call within TLS */
+};
+
+/* A worker's side of an entrance. */
+struct mu_gate {
+    const struct mu_entrance *entrance;
+    const struct mu_worker_door *first; /* where a connection begins, before it has asked for any name */
+    struct mu_tls_names *names;         /* NULL: without TLS there are none */
+};
+
+struct mu_hall {
+    struct mu_house *house;
+    unsigned users; /* the worker, and each connection that came by it; in one thread */
+    struct mu_worker_door *doors;
+    size_t door_count;
+    struct mu_gate *gates; /* one an entrance, in the same order */
+    size_t gate_count;
+};
+
+/* Becomes a user of `house`. Given, with one user. Fails with MU_E_TLS, MU_E_EXISTS (clients could not tell two doors
+ * apart), MU_E_NOMEM. */
+MU_CHECK int mu_hall_new(struct mu_house *house, struct mu_hall **ret, struct mu_error *err);
+struct mu_hall *mu_hall_enter(struct mu_hall *hall);
+void mu_hall_leave(struct mu_hall *hall);
+
+#endif

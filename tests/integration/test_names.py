@@ -1,0 +1,185 @@
+"""Doors at one address, told apart by the name of the server that a client asks for."""
+import functools
+import socket
+import ssl
+
+import pytest
+
+from door import ask, connect, context, plain, read_answer, refused
+from made_config import client, door_text, serve, write_config
+
+VERSIONS = [ssl.TLSVersion.TLSv1_2, ssl.TLSVersion.TLSv1_3]
+
+
+@pytest.fixture
+def config(mutual, ca, place):
+    """Write a configuration. There are certificates for a.example and *.wild.example, and `stranger`, a client of another CA."""
+    (place / "ca.crt").write_bytes((ca / "ca.crt").read_bytes())
+    mutual("issue", "server", "a.example", "--out", "a").ok()
+    mutual("issue", "server", "*.wild.example", "--out", "wild").ok()
+    mutual("init", "Other CA", home=place / "other").ok()
+    mutual("issue", "client", "stranger", home=place / "other", cwd=place).ok()
+    return functools.partial(write_config, place / "mutual.yaml")
+
+
+def named(stem, *names, **more):
+    return door_text(names=list(names), certificate=f"{stem}.crt", key=f"{stem}.key", **more)
+
+
+A = functools.partial(named, "a", "a.example")
+WILD = functools.partial(named, "wild", "*.wild.example")
+
+
+def shown(door, ctx, name):
+    """The name in the certificate that a client of this name is shown."""
+    with connect(door, ctx, name) as sock:
+        status, _, _ = ask(sock, f"GET / HTTP/1.1\r\nHost: {name}\r\n\r\n")
+        assert status == 200
+        return sock.getpeercert()["subjectAltName"][0][1]
+
+
+def refused_by_name(door, ctx, name, *words):
+    ctx.check_hostname = False
+    with pytest.raises(ssl.SSLError, match="UNRECOGNIZED_NAME"):
+        connect(door, ctx, name)
+    line = door.says(" server-name: ")
+    assert all(word in line for word in words), line
+
+
+@pytest.mark.parametrize("version", VERSIONS)
+def test_a_certificate_for_each_name(ca, place, config, version):
+    """An exact name, then a wildcard; whoever asks for another, or for none, is refused."""
+    with serve(config(WILD(), A(), named("localhost", "x.wild.example", "localhost")), ca) as door:
+        ctx = client(place, version=version)
+        assert shown(door, ctx, "a.example") == "a.example"
+        assert shown(door, ctx, "A.EXAMPLE") == "a.example"
+        assert shown(door, ctx, "b.wild.example") == "*.wild.example"
+        assert shown(door, ctx, "localhost") == "localhost"
+        ctx.check_hostname = False
+        assert shown(door, ctx, "x.wild.example") == "localhost", "the exact name"
+        refused_by_name(door, ctx, "b.example", '"b.example"')
+        refused_by_name(door, ctx, "a.b.wild.example", "wild")
+        refused_by_name(door, ctx, "wild.example")
+        refused_by_name(door, ctx, None, "asks for no server by name")
+
+
+def test_a_door_without_names_is_for_all_others(ca, place, config):
+    with serve(config(A(), door_text()), ca) as door:
+        ctx = client(place)
+        ctx.check_hostname = False
+        assert shown(door, ctx, "a.example") == "a.example"
+        assert shown(door, ctx, "b.example") == "localhost"
+        with connect(door, ctx, None) as sock:
+            assert sock.getpeercert()["subjectAltName"][0][1] == "localhost"
+
+
+@pytest.mark.parametrize("version", VERSIONS)
+@pytest.mark.parametrize("first", [0, 1])
+def test_trust_belongs_to_the_name(ca, place, config, version, first):
+    """Whichever of the two the connection begins with."""
+    doors = [A(), WILD(trust="other/ca.crt")]
+    with serve(config(doors[first], doors[1 - first]), ca) as door:
+        ours, strange = client(place, version=version), client(place, "stranger", version)
+        for ctx, name, other in (ours, "a.example", "b.wild.example"), (strange, "b.wild.example", "a.example"):
+            shown(door, ctx, name)
+            with pytest.raises((ssl.SSLError, ConnectionError)):
+                with connect(door, ctx, other) as sock:
+                    ask(sock, f"GET / HTTP/1.1\r\nHost: {other}\r\n\r\n")
+            door.says(" client-cert-untrusted: ")
+
+
+def resumes(door, ctx, name, session):
+    """Come back, and be let in; was it by the session? And the session of this connection."""
+    with connect(door, ctx, name, session) as sock:
+        assert ask(sock, f"GET / HTTP/1.1\r\nHost: {name}\r\n\r\n")[0] == 200
+        return sock.session_reused, sock.session
+
+
+@pytest.mark.parametrize("version", VERSIONS)
+def test_a_session_of_one_door_is_none_of_another(ca, place, config, version):
+    """Not the one way, not the other; at its own door it is one."""
+    ctx = client(place, version=version)
+    ctx.check_hostname = False
+    with serve(config(A(), WILD()), ca) as door:
+        for name, other in ("a.example", "b.wild.example"), ("b.wild.example", "a.example"):
+            _, session = resumes(door, ctx, name, None)
+            assert not resumes(door, ctx, other, session)[0]
+            _, session = resumes(door, ctx, name, None)
+            assert resumes(door, ctx, name, session)[0]
+
+
+@pytest.mark.parametrize("version", VERSIONS)
+def test_who_came_without_a_certificate_does_not_come_back_to_where_one_is_required(ca, place, config, version):
+    ctx = context(place / "ca.crt", version=version)
+    ctx.check_hostname = False
+    with serve(config(A(clients="optional"), WILD()), ca) as door:
+        _, session = resumes(door, ctx, "a.example", None)
+        assert resumes(door, ctx, "a.example", session)[0]
+        _, session = resumes(door, ctx, "a.example", None)
+        with pytest.raises((ssl.SSLError, ConnectionError)):
+            resumes(door, ctx, "b.wild.example", session)
+        door.says(" client-cert-missing: ")
+
+
+@pytest.mark.parametrize("version", VERSIONS)
+def test_clients_optional(ca, place, config, version):
+    """Who has no certificate is let in; a bad one is no better than it was."""
+    with serve(config(A(clients="optional"), above="workers: 1\nlog: requests\n"), ca) as door:
+        shown(door, context(place / "ca.crt", version=version), "a.example")
+        assert ' request "" - GET / 200' in door.says(" request ")
+        shown(door, client(place, version=version), "a.example")
+        assert ' request "CN=my-client" ' in door.says(" request ")
+        with pytest.raises((ssl.SSLError, ConnectionError)):
+            shown(door, client(place, "stranger", version), "a.example")
+        door.says(" client-cert-untrusted: ")
+
+
+def test_tls_versions_belong_to_the_name(ca, place, config):
+    ctx = client(place, version=VERSIONS[0])
+    for doors in (A(tls_min="1.3"), WILD()), (WILD(), A(tls_min="1.3")):
+        with serve(config(*doors), ca) as door:
+            assert shown(door, ctx, "b.wild.example") == "*.wild.example"
+            with pytest.raises(ssl.SSLError, match="PROTOCOL_VERSION"):
+                connect(door, ctx, "a.example")
+            door.says(" tls-version: ")
+            shown(door, client(place, version=VERSIONS[1]), "a.example")
+
+
+@pytest.mark.parametrize("request_line, host, status", [
+    ("GET / HTTP/1.1", "a.example", 200),
+    ("GET / HTTP/1.1", "A.example.:8443", 200),
+    ("GET / HTTP/1.1", "b.wild.example", 421),
+    ("GET / HTTP/1.1", "nobody.example", 421),
+    ("GET / HTTP/1.1", "[::1]:443", 421),
+    ("GET https://b.wild.example/ HTTP/1.1", "a.example", 421),
+    ("GET https://a.example/ HTTP/1.1", "b.wild.example", 200),
+])
+def test_a_host_of_another_door_gets_421(ca, place, config, request_line, host, status):
+    with serve(config(A(), WILD()), ca) as door:
+        with connect(door, client(place), "a.example") as sock:
+            assert ask(sock, f"{request_line}\r\nHost: {host}\r\n\r\n")[0] == status
+            assert ask(sock, "GET / HTTP/1.1\r\nHost: a.example\r\n\r\n")[0] == 200, "the connection is none the worse"
+
+
+def test_a_host_that_has_a_door_gets_421_from_the_one_for_all_others(ca, place, config):
+    with serve(config(A(), door_text()), ca) as door:
+        with connect(door, client(place)) as sock:
+            assert ask(sock, "GET / HTTP/1.1\r\nHost: anything\r\n\r\n")[0] == 200
+            assert ask(sock, "GET / HTTP/1.1\r\nHost: a.example\r\n\r\n")[0] == 421
+
+
+def test_doors_that_could_not_be_told_apart(mutual, config):
+    for doors in (A(), A()), (door_text(), door_text()), (WILD(), named("a", "*.WILD.example")):
+        path = config(*doors)
+        for command in ("check", path), ("serve", "--config", path):
+            mutual(*command).refused("two doors at the same address have ")
+    mutual("check", config(A(), A(listen="127.0.0.1:1"))).ok()
+
+
+def test_an_unknown_name_over_a_unix_socket(ca, place, config):
+    with serve(config(A(listen="unix:door")), ca):
+        raw = socket.socket(socket.AF_UNIX)
+        raw.connect(str(place / "door"))
+        with pytest.raises(ssl.SSLError, match="UNRECOGNIZED_NAME"):
+            client(place).wrap_socket(raw, server_hostname="localhost")
+        raw.close()
