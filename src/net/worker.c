@@ -8,6 +8,7 @@
 #include <sys/resource.h>
 #include <unistd.h>
 
+#include "base/memory.h"
 #include "net/internal.h"
 
 enum { TROUBLE_EVERY_MS = 10000 };
@@ -205,6 +206,7 @@ int mu_server_new(const struct mu_server_config *config, const struct mu_server_
         return mu_fail_nomem(err);
     server->config = config;
     raise_file_limit();
+    mu_memory_keep_little();
     if (mu_house_new(&(struct mu_server_doors){.at = doors->at, .count = doors->count},
                      &server->house, err) != 0 ||
         claim_entrances(server->house, err) != 0)
