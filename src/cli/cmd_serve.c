@@ -84,6 +84,11 @@ static const struct mu_opt opts[] = {
     {"crl", 0, "FILE", "refuse clients that this revocation list names (PEM or DER)", NULL, true},
     {"files", 0, "DIR", "serve the files below DIR instead of \"Hello World\"", NULL, false},
     {"to", 0, "URL", "carry each connection to tcp://HOST:PORT or unix:PATH instead", NULL, true},
+    {"send-proxy", 0, "v2", "tell the backend who the client is by a PROXY protocol header", NULL,
+     false},
+    {"proxy-protocol", 0, NULL, "clients come through a proxy, which says so by such a header",
+     NULL, false},
+    {"proxy-from", 0, "CIDR", "the proxies' addresses; from others nobody is let in", NULL, true},
     {"workers", 'w', "N", "worker threads [one a core]", NULL, false},
     {"max-connections", 0, "N", "open connections, in all", "10000", false},
     {"log", 0, "WHAT", "what to log on standard error: refusals, or requests too", "refusals",
@@ -110,6 +115,9 @@ const struct mu_cmd mu_cmd_serve = {
         "With --to, the bytes of each client go to that backend and back, as they are, whatever they speak; of\n"
         "several backends, the one with the fewest connections is next. With --crl, each CA that issued a\n"
         "client must have a list, and one that is not out of date.\n"
+        "With --proxy-protocol every connection must begin with a PROXY protocol header, version 1 or 2, and come\n"
+        "from an address of --proxy-from or by a Unix socket; the client's address is the one that it names. With\n"
+        "--send-proxy v2 a backend gets one, with what is known of TLS and with the client's certificate.\n"
         "Each refusal is one line on standard error: time, client, id, reason, hint.\n"
         "SIGTERM or SIGINT (Ctrl-C) ends it when the answers under way are out; a second one at once.",
     .example = "mutual serve\n"

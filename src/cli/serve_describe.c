@@ -71,6 +71,22 @@ static int read_content(const struct mu_args *args, struct mu_door_config *door,
     return 0;
 }
 
+static int read_proxy(const struct mu_args *args, struct mu_door_config *door, struct mu_error *err)
+{
+    const char *send = mu_args_value(args, "send-proxy");
+    door->proxy_protocol = mu_args_given(args, "proxy-protocol");
+    door->send_proxy = send != NULL;
+    if (read_all(args, "proxy-from", &door->proxy_from, err) != 0)
+        return -1;
+    if (door->proxy_from.count > 0 && !door->proxy_protocol)
+        return mu_usage(err, args, "--proxy-from says whose --proxy-protocol to believe; give both");
+    if (send != NULL && !mu_str_equal(send, "v2"))
+        return mu_usage(err, args, "--send-proxy takes v2, not \"%s\"", send);
+    return send != NULL && door->to.count == 0
+               ? mu_usage(err, args, "--send-proxy is for backends, and there is no --to")
+               : 0;
+}
+
 static int read_deadlines(const struct mu_args *args, struct mu_config *config,
                           struct mu_door_config *door, struct mu_error *err)
 {
@@ -128,8 +144,8 @@ static int from_options(const struct mu_args *args, struct mu_config **ret, stru
         return mu_fail_nomem(err);
     if (read_limits(args, config, err) != 0 || read_log(args, config, err) != 0 ||
         read_listen(args, door, err) != 0 || read_content(args, door, err) != 0 ||
-        read_certificate(args, door, err) != 0 || read_trust(args, door, err) != 0 ||
-        read_deadlines(args, config, door, err) != 0)
+        read_certificate(args, door, err) != 0 || read_proxy(args, door, err) != 0 ||
+        read_trust(args, door, err) != 0 || read_deadlines(args, config, door, err) != 0)
         return -1;
     *ret = mu_take(&config);
     return 0;
@@ -146,6 +162,9 @@ static int check_alone(const struct mu_args *args, struct mu_error *err)
         "crl",
         "files",
         "to",
+        "send-proxy",
+        "proxy-protocol",
+        "proxy-from",
         "workers",
         "max-connections",
         "log",

@@ -24,6 +24,7 @@ static void clear_door(struct mu_door_config *door)
     mu_strs_clear(&door->trust);
     mu_strs_clear(&door->crl);
     mu_strs_clear(&door->to);
+    mu_strs_clear(&door->proxy_from);
     free(door->certificate);
     free(door->key);
     free(door->files);

@@ -32,8 +32,11 @@ struct mu_door_config {
     bool only_tls13;
     struct mu_strs trust; /* files of the CAs whose clients come in */
     struct mu_strs crl;
-    struct mu_strs to; /* the backends' URLs; none: it answers itself */
-    char *files;       /* a directory; NULL: the greeting */
+    struct mu_strs to;         /* the backends' URLs; none: it answers itself */
+    char *files;               /* a directory; NULL: the greeting */
+    bool proxy_protocol;       /* each connection begins with a header of it */
+    struct mu_strs proxy_from; /* blocks of the addresses that it is believed from */
+    bool send_proxy;           /* each connection to a backend begins with one, of version 2 */
     struct mu_front_deadlines deadlines;
 };
 

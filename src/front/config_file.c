@@ -156,6 +156,30 @@ static int read_tls_min(struct mu_yaml *yaml, const struct mu_yaml_node *node, v
     return 0;
 }
 
+static int add_proxy(struct mu_yaml *yaml, const struct mu_yaml_node *node, void *into)
+{
+    return add(yaml, into, mu_yaml_copy(yaml, node, "proxy_from", "addresses such as 10.0.0.0/8"));
+}
+
+static int read_proxy_from(struct mu_yaml *yaml, const struct mu_yaml_node *node, void *into)
+{
+    return mu_yaml_list_or_one(yaml, node, "proxy_from", add_proxy, into);
+}
+
+static int read_proxy_protocol(struct mu_yaml *yaml, const struct mu_yaml_node *node, void *into)
+{
+    return mu_yaml_bool(yaml, node, "proxy_protocol", into);
+}
+
+static int read_send_proxy(struct mu_yaml *yaml, const struct mu_yaml_node *node, void *into)
+{
+    static const char *const words[] = {"v2", NULL};
+    bool *send = into;
+    size_t word;
+    *send = true;
+    return mu_yaml_word(yaml, node, "send_proxy", words, &word);
+}
+
 static int read_certificate(struct mu_yaml *yaml, const struct mu_yaml_node *node, void *into)
 {
     char **path = into;
@@ -212,6 +236,9 @@ static const struct mu_yaml_key door_keys[] = {
     {"tls_min", read_tls_min, OF_DOOR(only_tls13)},
     {"to", read_to, OF_DOOR(to)},
     {"files", read_files, OF_DOOR(files)},
+    {"proxy_protocol", read_proxy_protocol, OF_DOOR(proxy_protocol)},
+    {"proxy_from", read_proxy_from, OF_DOOR(proxy_from)},
+    {"send_proxy", read_send_proxy, OF_DOOR(send_proxy)},
     {"handshake_timeout", read_handshake, OF_DOOR(deadlines.handshake_ms)},
     {"header_timeout", read_header, OF_DOOR(deadlines.header_ms)},
     {"idle_timeout", read_idle, OF_DOOR(deadlines.idle_ms)},
@@ -237,6 +264,13 @@ static int check_door(struct mu_yaml *yaml, const struct mu_door_config *door)
         return mu_yaml_fail(yaml, door->at,
                             "this door hands everything to a backend (to), and would serve it here "
                             "(files)");
+    if (door->proxy_from.count > 0 && !door->proxy_protocol)
+        return mu_yaml_fail(yaml, door->at,
+                            "this door believes proxies (proxy_from), but not that there is one "
+                            "(proxy_protocol)");
+    if (door->send_proxy && door->to.count == 0)
+        return mu_yaml_fail(yaml, door->at,
+                            "this door has no backend (to) to say anything to (send_proxy)");
     return 0;
 }
 

@@ -20,6 +20,7 @@ static void clear_door(struct mu_door *door)
     mu_key_free(door->key);
     mu_files_free(door->files);
     mu_backends_clear(&door->backends);
+    free(door->proxies);
 }
 
 void mu_doors_free(struct mu_doors *doors)
@@ -57,6 +58,28 @@ static int load_backends(struct mu_door *door, struct mu_error *err)
     const struct mu_strs *to = &door->config->to;
     for (size_t i = 0; i < to->count; i++)
         if (mu_backends_add(&door->backends, to->at[i], err) != 0)
+            return -1;
+    return 0;
+}
+
+/* A header that nobody may send would turn everybody away; one that anybody may send says nothing. */
+static int load_proxies(struct mu_door *door, struct mu_error *err)
+{
+    const struct mu_strs *from = &door->config->proxy_from;
+    bool local = true;
+    for (size_t i = 0; i < door->listen_count; i++)
+        local = local && mu_address_path(&door->listen[i]) != NULL;
+    if (!door->config->proxy_protocol || (from->count == 0 && local))
+        return 0;
+    if (from->count == 0) {
+        mu_fail(err, MU_E_USAGE, "the PROXY protocol is believed from nobody");
+        return mu_hint(err, "name the proxies' addresses with --proxy-from");
+    }
+    door->proxies = calloc(from->count, sizeof *door->proxies);
+    if (door->proxies == NULL)
+        return mu_fail_nomem(err);
+    for (; door->proxy_count < from->count; door->proxy_count++)
+        if (mu_cidr_parse(from->at[door->proxy_count], &door->proxies[door->proxy_count], err) != 0)
             return -1;
     return 0;
 }
@@ -132,8 +155,8 @@ static int load_door(const struct mu_doors *doors, struct mu_door *door,
                      const struct mu_door_loader *loader, struct mu_error *err)
 {
     if (load_listen(door, loader, err) != 0 || load_backends(door, err) != 0 ||
-        load_certificate(door, loader, err) != 0 || load_trust(door, loader, err) != 0 ||
-        load_files(doors, door, loader, err) != 0)
+        load_proxies(door, err) != 0 || load_certificate(door, loader, err) != 0 ||
+        load_trust(door, loader, err) != 0 || load_files(doors, door, loader, err) != 0)
         return -1;
     settle_deadlines(door);
     return 0;

@@ -13,6 +13,7 @@
 #include "front/site.h"
 #include "net/address.h"
 #include "pki/cert.h"
+#include "pki/cidr.h"
 #include "pki/crl.h"
 #include "pki/key.h"
 
@@ -29,6 +30,8 @@ struct mu_door {
     struct mu_crls crls;
     struct mu_files *files;      /* NULL: the greeting */
     struct mu_backends backends; /* if any, they get the bytes of the clients */
+    struct mu_cidr *proxies;     /* whose word for whom they speak is taken */
+    size_t proxy_count;
     struct mu_front_deadlines deadlines;
     const struct mu_front_events *events; /* the front's, once it is in force */
     struct mu_forward forward;            /* likewise, for the backends */

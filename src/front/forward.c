@@ -12,6 +12,7 @@
 
 #include "base/buf.h"
 #include "base/str.h"
+#include "net/proxy_header.h"
 #include "net/stream.h"
 
 /* After so many reads in a row, other connections get their turn. A read is what one TLS record holds. */
@@ -331,9 +332,24 @@ static bool try_next(struct session *s)
     return true;
 }
 
+/* What the backend hears before the client's first byte, and though the client never says one. */
+static bool introduce(struct session *s)
+{
+    struct mu_tls_facts facts;
+    struct mu_address local;
+    if (!s->how->send_proxy || !mu_conn_tls_facts(s->conn, &facts))
+        return true;
+    mu_conn_local(s->conn, &local);
+    mu_proxy_header_write(mu_conn_peer(s->conn), &local, &facts, mu_conn_client(s->conn),
+                          &s->in.rest);
+    return !mu_buf_failed(&s->in.rest);
+}
+
 static enum mu_serve begin_to_carry(struct session *s)
 {
     const unsigned idle_ms = s->how->idle_ms;
+    if (!introduce(s))
+        return MU_SERVE_RESET;
     s->connected = true;
     s->why = 0;
     forget_refusal(s);

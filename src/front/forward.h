@@ -24,6 +24,7 @@ struct mu_forward_event {
 
 struct mu_forward {
     const struct mu_backends *backends; /* where a door has `calls`, its hosts are these */
+    bool send_proxy; /* a backend hears first who the client is: a PROXY protocol header, version 2 */
     unsigned connect_ms; /* to reach an address of a backend, and to shake hands there */
     unsigned retry_ms; /* for all of them to be tried again if none can be reached; 0: they are tried once */
     unsigned idle_ms; /* without a byte either way; 0: as long as the two ends like */

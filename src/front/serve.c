@@ -48,6 +48,7 @@ static void describe_to_net(struct mu_door *door, const struct mu_config *config
     door->events = events;
     door->forward = (struct mu_forward){
         .backends = &door->backends,
+        .send_proxy = door->config->send_proxy,
         .connect_ms = door->deadlines.connect_ms,
         .idle_ms = door->deadlines.idle_ms,
         .forwarded = events->forwarded,
@@ -63,6 +64,9 @@ static void describe_to_net(struct mu_door *door, const struct mu_config *config
                 .only_tls13 = door->config->only_tls13,
                 .alpn = forwards ? NULL : http_protocols,
                 .sessions = SESSIONS / config->workers + 1},
+        .proxied = door->config->proxy_protocol,
+        .proxies = door->proxies,
+        .proxy_count = door->proxy_count,
         .listen = door->listen,
         .listen_count = door->listen_count,
         .deadlines = {.handshake_ms = door->deadlines.handshake_ms,

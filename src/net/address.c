@@ -10,6 +10,7 @@
 #include <sys/un.h>
 
 #include "base/str.h"
+#include "pki/cidr.h"
 
 const char *mu_address_path(const struct mu_address *address)
 {
@@ -27,6 +28,22 @@ bool mu_address_is_local(const struct mu_address *address)
     case AF_INET6: return IN6_IS_ADDR_LOOPBACK(&in6->sin6_addr);
     default: return false;
     }
+}
+
+bool mu_address_is_in(const struct mu_address *address, const struct mu_cidr *blocks, size_t count)
+{
+    const struct sockaddr_in *in = (const struct sockaddr_in *)&address->sa;
+    const struct sockaddr_in6 *in6 = (const struct sockaddr_in6 *)&address->sa;
+    const int family = address->sa.ss_family;
+    char text[INET6_ADDRSTRLEN];
+    if (family != AF_INET && family != AF_INET6)
+        return false;
+    inet_ntop(family, family == AF_INET ? (const void *)&in->sin_addr : &in6->sin6_addr, text,
+              sizeof text);
+    for (size_t i = 0; i < count; i++)
+        if (mu_cidr_has(&blocks[i], text))
+            return true;
+    return false;
 }
 
 unsigned mu_address_port(const struct mu_address *address)

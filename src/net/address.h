@@ -26,6 +26,10 @@ const char *mu_address_path(const struct mu_address *address);
 /* Can only this machine reach it? A Unix socket, or loopback. */
 bool mu_address_is_local(const struct mu_address *address);
 
+/* Its IP address in one of these blocks? Never for what has none. */
+struct mu_cidr;
+bool mu_address_is_in(const struct mu_address *address, const struct mu_cidr *blocks, size_t count);
+
 /* The port, in host order; 0 for what has none. */
 unsigned mu_address_port(const struct mu_address *address);
 void mu_address_set_port(struct mu_address *address, unsigned port);

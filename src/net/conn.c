@@ -6,10 +6,14 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "base/buf.h"
+#include "base/str.h"
 #include "net/internal.h"
+#include "net/proxy_header.h"
 
 /* Named for what we wait for, in the order of a life. */
 enum conn_state {
+    CONN_PROXY,     /* whom does the proxy speak for?                                          */
     CONN_HANDSHAKE, /* TLS and the client's certificate                       [RFC 8446 4.4.2] */
     CONN_IDENTIFY,  /* may this client come in?                                                */
     CONN_SERVE,     /* the protocol has the word, until it is done                             */
@@ -20,6 +24,12 @@ enum conn_state {
 
 /* A client that goes on sending after our goodbye is heard out only so far. */
 enum { DISCARD_LIMIT = 1024 * 1024 };
+
+/* What a proxy says first. */
+struct mu_preface {
+    struct mu_buf bytes; /* of a header that has come in pieces */
+    struct mu_proxied said;
+};
 
 /* --- For protocols --- */
 
@@ -51,6 +61,22 @@ struct mu_tls_caller *mu_conn_caller(const struct mu_conn *c)
 const struct mu_address *mu_conn_peer(const struct mu_conn *c)
 {
     return &c->peer;
+}
+
+void mu_conn_local(const struct mu_conn *c, struct mu_address *ret)
+{
+    *ret = (struct mu_address){.len = sizeof ret->sa};
+    if (c->preface != NULL && c->preface->said.known)
+        *ret = c->preface->said.destination;
+    else
+        getsockname(c->channel.fd, (struct sockaddr *)&ret->sa, &ret->len);
+}
+
+bool mu_conn_tls_facts(const struct mu_conn *c, struct mu_tls_facts *ret)
+{
+    if (c->channel.tls != NULL)
+        mu_tls_facts_read(c->channel.tls, ret);
+    return c->channel.tls != NULL;
 }
 
 const struct mu_cert *mu_conn_client(const struct mu_conn *c)
@@ -115,6 +141,60 @@ static void note_door(struct mu_conn *c)
     const struct mu_worker_door *door = mu_tls_door(c->channel.tls);
     c->door = door->door;
     c->caller = door->caller;
+}
+
+static enum conn_state refuse_proxy(struct mu_conn *c, enum mu_refusal_code code, const char *why)
+{
+    struct mu_refusal refusal;
+    mu_refusal_set(&refusal, code);
+    mu_str_copy(refusal.cause, sizeof refusal.cause, why);
+    refuse(c, &refusal);
+    return CONN_CLOSED;
+}
+
+/* Whoever may not speak for others could say that it is anybody. Who connects to a Unix socket is let in by its mode. */
+static bool is_trusted_proxy(const struct mu_conn *c)
+{
+    return c->peer.sa.ss_family == AF_UNIX ||
+           mu_address_is_in(&c->peer, c->door->proxies, c->door->proxy_count);
+}
+
+/*
+ * What comes behind the header is TLS's, so no more is taken from the socket than belongs to it: a look first; then all
+ * that was seen, if that is not yet the whole header, or else the header's own bytes.
+ */
+static enum conn_state proxy(struct mu_conn *c)
+{
+    static _Thread_local char seen[MU_PROXY_HEADER_MAX];
+    struct mu_buf *bytes = &c->preface->bytes;
+    const char *why = "the connection ended";
+    size_t header_len = 0;
+    if (c->expired)
+        return refuse_proxy(c, MU_REFUSAL_TIMEOUT, "");
+    if (!is_trusted_proxy(c))
+        return refuse_proxy(c, MU_REFUSAL_PROXY_UNTRUSTED, "");
+    ssize_t n = recv(c->channel.fd, seen, sizeof seen, MSG_PEEK);
+    if (n < 0 && (errno == EAGAIN || errno == EWOULDBLOCK || errno == EINTR))
+        return CONN_PROXY;
+    if (n <= 0)
+        return refuse_proxy(c, MU_REFUSAL_PROXY_HEADER, why);
+    const size_t before = bytes->len;
+    mu_buf_add(bytes, seen, (size_t)n);
+    if (mu_buf_failed(bytes))
+        return CONN_CLOSED;
+    enum mu_proxy_header result =
+        mu_proxy_header_read(bytes->data, bytes->len, &c->preface->said, &header_len, &why);
+    if (result == MU_PROXY_HEADER_BAD)
+        return refuse_proxy(c, MU_REFUSAL_PROXY_HEADER, why);
+    if (recv(c->channel.fd, seen, result == MU_PROXY_HEADER_DONE ? header_len - before : (size_t)n,
+             0) < 0)
+        return CONN_CLOSED;
+    if (result == MU_PROXY_HEADER_MORE)
+        return CONN_PROXY;
+    mu_buf_clear(bytes);
+    if (c->preface->said.known)
+        c->peer = c->preface->said.source;
+    return c->channel.tls == NULL ? CONN_IDENTIFY : CONN_HANDSHAKE;
 }
 
 static enum conn_state handshake(struct mu_conn *c)
@@ -217,6 +297,7 @@ static enum conn_state linger(struct mu_conn *c)
 static enum conn_state step(struct mu_conn *c)
 {
     switch ((enum conn_state)c->state) {
+    case CONN_PROXY: return proxy(c);
     case CONN_HANDSHAKE: return handshake(c);
     case CONN_IDENTIFY: return identify(c);
     case CONN_SERVE: return serve(c);
@@ -243,6 +324,9 @@ static void close_handles(struct mu_conn *c)
     mu_tls_free(c->channel.tls);
     mu_cert_free(c->client);
     mu_hall_leave(c->hall);
+    if (c->preface != NULL)
+        mu_buf_clear(&c->preface->bytes);
+    free(c->preface);
     close(c->channel.fd);
     mu_worker_remove(c->worker, c);
 }
@@ -252,7 +336,7 @@ static void on_poll(uv_poll_t *poll, int status, int events);
 /* Watch for what this state waits for, and for nothing else: libuv's polls fire for as long as it holds. */
 static void watch(struct mu_conn *c)
 {
-    bool reads = c->state == CONN_HANDSHAKE || c->state == CONN_LINGER ||
+    bool reads = c->state == CONN_PROXY || c->state == CONN_HANDSHAKE || c->state == CONN_LINGER ||
                  (c->state == CONN_SERVE && (c->wants & MU_SERVE_READ) != 0);
     bool writes = c->state == CONN_DRAIN || mu_channel_has_output(&c->channel) ||
                   (c->state == CONN_SERVE && (c->wants & MU_SERVE_WRITE) != 0);
@@ -268,7 +352,8 @@ static void enter(struct mu_conn *c, enum conn_state state)
     const struct mu_deadlines *deadlines = &c->door->deadlines;
     c->state = state;
     c->expired = false;
-    if (state == CONN_HANDSHAKE)
+    /* A proxy's header and the handshake behind it have one deadline. */
+    if (state == CONN_PROXY || (state == CONN_HANDSHAKE && c->preface == NULL))
         mu_conn_set_deadline(c, c->gate->entrance->handshake_ms);
     else if (state == CONN_LINGER)
         mu_conn_set_deadline(c, deadlines->linger_ms);
@@ -336,10 +421,15 @@ void mu_conn_start(struct mu_listener *listener, int fd, const struct mu_address
     c->door = door->door;
     c->caller = door->caller;
     mu_worker_add(worker, c);
-    enter(c, door->tls == NULL ? CONN_IDENTIFY : CONN_HANDSHAKE);
+    enum conn_state first = door->tls == NULL ? CONN_IDENTIFY : CONN_HANDSHAKE;
+    if (c->door->proxied) {
+        first = CONN_PROXY;
+        c->preface = calloc(1, sizeof *c->preface);
+    }
     if (door->tls != NULL)
         c->channel.tls = mu_tls_new(c->gate->names, mu_channel_transport(&c->channel));
-    if (door->tls != NULL && c->channel.tls == NULL)
+    enter(c, first);
+    if ((door->tls != NULL && c->channel.tls == NULL) || (c->door->proxied && c->preface == NULL))
         mu_conn_abort(c);
     else
         advance(c);

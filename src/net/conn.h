@@ -55,7 +55,12 @@ void mu_conn_wake(struct mu_conn *conn);
 struct mu_worker *mu_conn_worker(const struct mu_conn *conn);
 /* For calls to the servers behind its door; NULL where there are none. */
 struct mu_tls_caller *mu_conn_caller(const struct mu_conn *conn);
+/* Who it is from: as the proxy says, if one speaks for it. */
 const struct mu_address *mu_conn_peer(const struct mu_conn *conn);
+/* Who it came to: the address of this machine, or of the proxy that speaks for it. */
+void mu_conn_local(const struct mu_conn *conn, struct mu_address *ret);
+/* False: it came without TLS. */
+bool mu_conn_tls_facts(const struct mu_conn *conn, struct mu_tls_facts *ret);
 /* The client's certificate; NULL: it has none, and this door does not insist. Borrowed, there for as long as the protocol's session. NULL: it came without TLS. */
 const struct mu_cert *mu_conn_client(const struct mu_conn *conn);
 /* Would a client who asks for this server by name, at the same address, have come to this door? `len` 0: for none. */

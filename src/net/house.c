@@ -92,6 +92,25 @@ static int make_doors(struct mu_hall *hall, struct mu_error *err)
     return 0;
 }
 
+static bool same_block(const struct mu_cidr *a, const struct mu_cidr *b)
+{
+    return a->len == b->len && a->bits == b->bits && memcmp(a->address, b->address, a->len) == 0;
+}
+
+/* A proxy speaks before its client asks for a name: whom to believe cannot depend on the door. */
+static bool same_proxies(const struct mu_server_door *a, const struct mu_server_door *b)
+{
+    bool same = a->proxied == b->proxied && a->proxy_count == b->proxy_count;
+    for (size_t i = 0; same && i < a->proxy_count; i++)
+        same = same_block(&a->proxies[i], &b->proxies[i]);
+    return same;
+}
+
+static const struct mu_worker_door *first_of(const struct mu_gate *gate)
+{
+    return mu_tls_names_first(gate->names)->door;
+}
+
 static int add_door(struct mu_gate *gate, const struct mu_worker_door *door, struct mu_error *err)
 {
     const struct mu_tls_named named = {.context = door->tls, .door = door};
@@ -104,6 +123,11 @@ static int add_door(struct mu_gate *gate, const struct mu_worker_door *door, str
     if (door->tls == NULL || (gate->first != NULL && gate->names == NULL))
         return mu_fail(err, MU_E_EXISTS, "two doors are at %s, and one of them is without TLS",
                        mu_address_text(&gate->entrance->address, text));
+    if (gate->names != NULL && !same_proxies(door->door, first_of(gate)->door)) {
+        mu_fail(err, MU_E_EXISTS, "the doors at %s do not agree on whose word to take for a client",
+                mu_address_text(&gate->entrance->address, text));
+        return mu_hint(err, "give them the same proxy_protocol and proxy_from");
+    }
     if (gate->names == NULL && mu_tls_names_new(&gate->names, err) != 0)
         return -1;
     if (names == NULL || names->count == 0)
@@ -136,7 +160,7 @@ static int make_gates(struct mu_hall *hall, struct mu_error *err)
                 add_door(gate, &hall->doors[j], err) != 0)
                 return -1;
         if (gate->names != NULL)
-            gate->first = mu_tls_names_first(gate->names)->door;
+            gate->first = first_of(gate);
     }
     return 0;
 }

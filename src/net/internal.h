@@ -86,6 +86,7 @@ struct mu_conn {
     struct mu_cert *client;
     void *session; /* the protocol's */
     struct mu_address peer;
+    struct mu_preface *preface; /* of a proxy; NULL: there is none */
 };
 
 #endif

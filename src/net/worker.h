@@ -14,6 +14,7 @@
 #include "base/str.h"
 #include "net/address.h"
 #include "net/conn.h"
+#include "pki/cidr.h"
 #include "tls/caller.h"
 #include "tls/context.h"
 
@@ -46,6 +47,9 @@ struct mu_server_events {
 struct mu_server_door {
     bool plain; /* clients come without TLS, whoever they are: there is no `tls` */
     struct mu_tls_door tls;
+    bool proxied; /* each connection begins with a PROXY protocol header, from a proxy that is trusted: */
+    const struct mu_cidr *proxies; /* by its address; or because it comes to a Unix socket */
+    size_t proxy_count;
     const struct mu_tls_calls *calls; /* to servers behind the door, within TLS; or NULL */
     const struct mu_address *listen;
     size_t listen_count;

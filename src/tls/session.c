@@ -419,3 +419,27 @@ const char *mu_tls_version(const struct mu_tls *tls)
 {
     return SSL_get_version(tls->ssl);
 }
+
+/* As haproxy calls them, whose services read them. */
+static void describe_certificate(X509 *x, struct mu_tls_facts *ret)
+{
+    const EVP_PKEY *key = x == NULL ? NULL : X509_get0_pubkey(x);
+    if (key == NULL)
+        return;
+    const int id = EVP_PKEY_get_base_id(key);
+    const char *name = id == EVP_PKEY_EC ? "EC" : id == EVP_PKEY_RSA ? "RSA" : OBJ_nid2sn(id);
+    mu_str_copy(ret->signature, sizeof ret->signature, OBJ_nid2sn(X509_get_signature_nid(x)));
+    snprintf(ret->key, sizeof ret->key, "%s%d", name, EVP_PKEY_get_bits(key));
+}
+
+void mu_tls_facts_read(const struct mu_tls *tls, struct mu_tls_facts *ret)
+{
+    *ret = (struct mu_tls_facts){
+        .version = SSL_get_version(tls->ssl),
+        .cipher = SSL_get_cipher_name(tls->ssl),
+        .server_name = SSL_get_servername(tls->ssl, TLSEXT_NAMETYPE_host_name),
+        .resumed = mu_tls_resumed(tls),
+    };
+    SSL_get0_alpn_selected(tls->ssl, &ret->alpn, &ret->alpn_len);
+    describe_certificate(SSL_get_certificate(tls->ssl), ret);
+}

@@ -72,6 +72,18 @@ void mu_tls_discard_output(struct mu_tls *tls);
 
 /* The client's certificate, given; NULL before the handshake is done. */
 struct mu_cert *mu_tls_peer_cert(const struct mu_tls *tls);
+
+/* What a service behind the door may want to know of a connection; the texts are borrowed, for as long as it lives. */
+struct mu_tls_facts {
+    const char *version, *cipher; /* "TLSv1.3", "TLS_AES_256_GCM_SHA384" */
+    const char *server_name;      /* that the client asked for; or NULL */
+    const unsigned char *alpn;    /* the protocol that was agreed on */
+    unsigned alpn_len;
+    bool resumed;
+    char signature[48]; /* of the server's certificate: "ecdsa-with-SHA256" */
+    char key[24];       /* and its key: "EC256", "RSA2048" */
+};
+void mu_tls_facts_read(const struct mu_tls *tls, struct mu_tls_facts *ret);
 bool mu_tls_resumed(const struct mu_tls *tls);
 const char *mu_tls_version(const struct mu_tls *tls); /* "TLSv1.3" */
 

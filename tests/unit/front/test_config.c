@@ -51,7 +51,9 @@ static void a_file_describes_doors(void **state)
                            "  - listen: localhost:1\n"
                            "    certificate: /b/b.pem\n"
                            "    trust: ca.crt\n"
-                           "    files: www\n"),
+                           "    files: www\n"
+                           "    proxy_protocol: true\n"
+                           "    proxy_from: [10.0.0.0/8, \"fd00::/8\"]\n"),
                   &f->err);
     const struct mu_config *config = f->config;
     assert_int_equal(config->workers, 3);
@@ -73,6 +75,9 @@ static void a_file_describes_doors(void **state)
     assert_null(config->doors[1].key);
     assert_false(config->doors[1].clients_optional);
     assert_false(config->doors[1].only_tls13);
+    assert_false(door->proxy_protocol || door->send_proxy);
+    assert_true(config->doors[1].proxy_protocol);
+    assert_int_equal(config->doors[1].proxy_from.count, 2);
 }
 
 static void paths_are_relative_to_the_file(void **state)
@@ -114,6 +119,10 @@ static void a_mistake_is_told_by_line_and_column(void **state)
         {DOOR ", idle_timeout: 5}\n", ":2:76: \"5\" is not a length of time"},
         {DOOR ", idle_timeout: 2d}\n", ":2:76: idle_timeout is longer than a day"},
         {DOOR ", to: tcp://a:1, files: b}\n", ":2:5: this door hands everything to a backend"},
+        {DOOR ", proxy_from: 10.0.0.0/8}\n", ":2:5: this door believes proxies"},
+        {DOOR ", proxy_protocol: v2}\n", "proxy_protocol"},
+        {DOOR ", send_proxy: v2}\n", ":2:5: this door has no backend"},
+        {DOOR ", to: tcp://a:1, send_proxy: v1}\n", "send_proxy"},
         {"doors:\n  - {certificate: a, trust: b}\n", ":2:5: this door has no listen"},
         {"doors:\n  - {listen: a, trust: b}\n", ":2:5: this door has no certificate"},
         {"doors:\n  - {listen: a, certificate: b}\n", ":2:5: this door has no trust"},
