@@ -14,7 +14,7 @@
 
 enum { MAX_LISTEN = 32, MAX_WORKERS = 256, WRITE_MS = 30 * 1000, LINGER_MS = 3 * 1000 };
 
-/* Everything that is needed, loaded and checked before anything is bound. */
+/* Everything that is needed, loaded and checked before anything is bound, and how the server is told of it. */
 struct tunnel {
     struct mu_certs anchors, chain;
     struct mu_key *key;
@@ -24,6 +24,13 @@ struct tunnel {
     struct mu_address listen[MAX_LISTEN];
     size_t listen_count;
     unsigned connect_ms, idle_ms, stop_ms;
+    long workers, max_connections;
+    bool log_connections;
+    struct mu_tls_calls calls;
+    struct mu_forward forward;
+    struct mu_server_door door;
+    struct mu_server_doors doors;
+    struct mu_server_config config;
 };
 
 static void tunnel_clear(struct tunnel *tunnel)
@@ -117,14 +124,28 @@ static int load_time(const struct mu_args *args, const char *option, unsigned *r
     return 0;
 }
 
+static int load_limits(const struct mu_args *args, struct tunnel *tunnel, struct mu_error *err)
+{
+    const char *log = mu_args_value(args, "log");
+    tunnel->workers = mu_server_cores();
+    tunnel->log_connections = mu_str_equal(log, "connections");
+    if (!tunnel->log_connections && !mu_str_equal(log, "failures"))
+        return mu_usage(err, args, "--log takes \"failures\" or \"connections\", not \"%s\"", log);
+    if ((mu_args_given(args, "workers") &&
+         mu_args_number(args, "workers", 1, MAX_WORKERS, &tunnel->workers, err) != 0) ||
+        mu_args_number(args, "max-connections", 1, 10000000, &tunnel->max_connections, err) != 0 ||
+        load_time(args, "connect-timeout", &tunnel->connect_ms, err) != 0 ||
+        load_time(args, "idle-timeout", &tunnel->idle_ms, err) != 0 ||
+        load_time(args, "stop-timeout", &tunnel->stop_ms, err) != 0)
+        return -1;
+    return 0;
+}
+
 static int load_tunnel(const struct mu_args *args, struct tunnel *tunnel, struct mu_error *err)
 {
     const struct mu_identity who = {.name = mu_args_value(args, "as"), .name_opt = "--as"};
-    if (load_listen(args, tunnel, err) != 0 || load_servers(args, tunnel, err) != 0 ||
-        load_expected(args, &tunnel->expected, err) != 0 ||
-        load_time(args, "connect-timeout", &tunnel->connect_ms, err) != 0 ||
-        load_time(args, "idle-timeout", &tunnel->idle_ms, err) != 0 ||
-        load_time(args, "stop-timeout", &tunnel->stop_ms, err) != 0 ||
+    if (load_limits(args, tunnel, err) != 0 || load_listen(args, tunnel, err) != 0 ||
+        load_servers(args, tunnel, err) != 0 || load_expected(args, &tunnel->expected, err) != 0 ||
         mu_load_identity(args, &who, &tunnel->chain, &tunnel->key, err) != 0)
         return -1;
     if (tunnel->chain.count == 0)
@@ -193,59 +214,53 @@ static void on_alive(void *arg)
     mu_notify("WATCHDOG=1");
 }
 
+static void describe(const struct mu_args *args, struct tunnel *tunnel)
+{
+    tunnel->calls = (struct mu_tls_calls){
+        .anchors = &tunnel->anchors,
+        .chain = &tunnel->chain,
+        .key = tunnel->key,
+        .hosts = tunnel->hosts,
+        .host_count = tunnel->servers.count,
+        .any_name = mu_args_given(args, "any-name"),
+        .expected = &tunnel->expected,
+    };
+    tunnel->forward = (struct mu_forward){
+        .backends = &tunnel->servers,
+        .connect_ms =
+            tunnel->connect_ms / 2, /* so that one that is silent leaves time for another */
+        .retry_ms = tunnel->connect_ms,
+        .idle_ms = tunnel->idle_ms,
+    };
+    tunnel->door = (struct mu_server_door){
+        .plain = true,
+        .calls = &tunnel->calls,
+        .listen = tunnel->listen,
+        .listen_count = tunnel->listen_count,
+        .deadlines = {.write_ms = WRITE_MS, .linger_ms = LINGER_MS},
+        .protocol = &mu_forward_protocol,
+        .protocol_arg = &tunnel->forward,
+    };
+    tunnel->doors = (struct mu_server_doors){.at = &tunnel->door, .count = 1};
+    tunnel->config = (struct mu_server_config){
+        .workers = (unsigned)tunnel->workers,
+        .max_connections = (unsigned)tunnel->max_connections,
+        .stop_ms = tunnel->stop_ms,
+        .alive_ms = mu_notify_watchdog_ms() / 3, /* late once is not yet too late */
+        .events = {.stopping = on_stopping, .alive = on_alive},
+    };
+}
+
 static int run(const struct mu_args *args, struct mu_error *err)
 {
     MU_AUTO_CLEAR(tunnel) tunnel = {0};
     MU_AUTO_STRUCT(mu_serve_log) log = NULL;
     MU_AUTO_STRUCT(mu_server) server = NULL;
-    long workers = mu_server_cores(), max_connections = 0;
-    const char *log_what = mu_args_value(args, "log");
-
-    if (mu_args_given(args, "workers") &&
-        mu_args_number(args, "workers", 1, MAX_WORKERS, &workers, err) != 0)
-        return -1;
-    if (mu_args_number(args, "max-connections", 1, 10000000, &max_connections, err) != 0)
-        return -1;
-    if (!mu_str_equal(log_what, "failures") && !mu_str_equal(log_what, "connections"))
-        return mu_usage(err, args, "--log takes \"failures\" or \"connections\", not \"%s\"",
-                        log_what);
     if (load_tunnel(args, &tunnel, err) != 0 || mu_serve_log_new(mu_args_json(args), &log, err) != 0)
         return -1;
-
-    const struct mu_tls_calls calls = {
-        .anchors = &tunnel.anchors,
-        .chain = &tunnel.chain,
-        .key = tunnel.key,
-        .hosts = tunnel.hosts,
-        .host_count = tunnel.servers.count,
-        .any_name = mu_args_given(args, "any-name"),
-        .expected = &tunnel.expected,
-    };
-    struct mu_forward forward = {
-        .backends = &tunnel.servers,
-        .connect_ms = tunnel.connect_ms / 2, /* so that one that is silent leaves time for another */
-        .retry_ms = tunnel.connect_ms,
-        .idle_ms = tunnel.idle_ms,
-    };
-    const struct mu_server_door door = {
-        .plain = true,
-        .calls = &calls,
-        .listen = tunnel.listen,
-        .listen_count = tunnel.listen_count,
-        .deadlines = {.write_ms = WRITE_MS, .linger_ms = LINGER_MS},
-        .protocol = &mu_forward_protocol,
-        .protocol_arg = &forward,
-    };
-    struct mu_server_config config = {
-        .workers = (unsigned)workers,
-        .max_connections = (unsigned)max_connections,
-        .stop_ms = tunnel.stop_ms,
-        .alive_ms = mu_notify_watchdog_ms() / 3, /* late once is not yet too late */
-        .events = {.stopping = on_stopping, .alive = on_alive},
-    };
-    mu_serve_log_attach_tunnel(log, mu_str_equal(log_what, "connections"), &config.events, &forward);
-    if (mu_server_new(&config, &(struct mu_server_doors){.at = &door, .count = 1}, &server, err) !=
-        0)
+    describe(args, &tunnel);
+    mu_serve_log_attach_tunnel(log, tunnel.log_connections, &tunnel.config.events, &tunnel.forward);
+    if (mu_server_new(&tunnel.config, &tunnel.doors, &server, err) != 0)
         return -1;
     struct ready ready = {.args = args, .tunnel = &tunnel, .server = server};
     return mu_server_run(server, on_ready, &ready, err);
