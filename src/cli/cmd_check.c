@@ -190,6 +190,7 @@ const struct mu_cmd mu_cmd_check = {
         "      send_proxy: v2             # tell the backend who the client is by a PROXY protocol header\n"
         "      proxy_protocol: true       # clients come through a proxy, which says so by such a header\n"
         "      proxy_from: 10.0.0.0/8     # the proxies' addresses\n"
+        "      max_lifetime: 12h          # of a connection that is carried to a backend\n"
         "      handshake_timeout: 10s     # also header_timeout, idle_timeout, write_timeout, connect_timeout",
     .example = "mutual check mutual.yaml",
     .opts = opts,

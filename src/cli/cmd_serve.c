@@ -98,6 +98,8 @@ static const struct mu_opt opts[] = {
      false},
     {"idle-timeout", 0, "TIME", "between requests on a connection [60s; with --to: none]", NULL,
      false},
+    {"max-lifetime", 0, "TIME", "of a connection to a backend, whatever it does [no limit]", NULL,
+     false},
     {"connect-timeout", 0, "TIME", "to reach an address of a backend", "5s", false},
     {"write-timeout", 0, "TIME", "for a client to take some more of an answer", "30s", false},
     {"stop-timeout", 0, "TIME", "for answers under way when told to stop", "10s", false},

@@ -23,7 +23,7 @@ struct tunnel {
     struct mu_tls_expected expected;
     struct mu_address listen[MAX_LISTEN];
     size_t listen_count;
-    unsigned connect_ms, idle_ms, stop_ms;
+    unsigned connect_ms, idle_ms, lifetime_ms, stop_ms;
     long workers, max_connections;
     bool log_connections;
     struct mu_tls_calls calls;
@@ -136,6 +136,7 @@ static int load_limits(const struct mu_args *args, struct tunnel *tunnel, struct
         mu_args_number(args, "max-connections", 1, 10000000, &tunnel->max_connections, err) != 0 ||
         load_time(args, "connect-timeout", &tunnel->connect_ms, err) != 0 ||
         load_time(args, "idle-timeout", &tunnel->idle_ms, err) != 0 ||
+        load_time(args, "max-lifetime", &tunnel->lifetime_ms, err) != 0 ||
         load_time(args, "stop-timeout", &tunnel->stop_ms, err) != 0)
         return -1;
     return 0;
@@ -231,6 +232,7 @@ static void describe(const struct mu_args *args, struct tunnel *tunnel)
             tunnel->connect_ms / 2, /* so that one that is silent leaves time for another */
         .retry_ms = tunnel->connect_ms,
         .idle_ms = tunnel->idle_ms,
+        .lifetime_ms = tunnel->lifetime_ms,
     };
     tunnel->door = (struct mu_server_door){
         .plain = true,
@@ -286,6 +288,7 @@ static const struct mu_opt opts[] = {
     {"connect-timeout", 0, "TIME", "for the server to be reached; it is tried again meanwhile",
      "10s", false},
     {"idle-timeout", 0, "TIME", "without a byte either way [none]", NULL, false},
+    {"max-lifetime", 0, "TIME", "of a connection, whatever it does [no limit]", NULL, false},
     {"stop-timeout", 0, "TIME", "for connections that are open when told to stop", "10s", false},
     MU_PASSPHRASE_OPT,
     {0},

@@ -68,6 +68,9 @@ static int read_content(const struct mu_args *args, struct mu_door_config *door,
     if (door->to.count > 0 && door->files != NULL)
         return mu_usage(err, args,
                         "--to hands everything to a backend, and --files would serve it here");
+    if (door->to.count == 0 && mu_args_given(args, "max-lifetime"))
+        return mu_usage(err, args,
+                        "--max-lifetime is of connections to a backend, and there is no --to");
     return 0;
 }
 
@@ -98,6 +101,7 @@ static int read_deadlines(const struct mu_args *args, struct mu_config *config,
         {"handshake-timeout", &deadlines->handshake_ms}, {"header-timeout", &deadlines->header_ms},
         {"idle-timeout", &deadlines->idle_ms},           {"write-timeout", &deadlines->write_ms},
         {"connect-timeout", &deadlines->connect_ms},     {"stop-timeout", &config->stop_ms},
+        {"max-lifetime", &deadlines->lifetime_ms},
     };
     for (size_t i = 0; i < MU_COUNT(all); i++) {
         int64_t seconds;
@@ -174,6 +178,7 @@ static int check_alone(const struct mu_args *args, struct mu_error *err)
         "connect-timeout",
         "write-timeout",
         "stop-timeout",
+        "max-lifetime",
     };
     for (size_t i = 0; i < MU_COUNT(all); i++)
         if (mu_args_given(args, all[i]))

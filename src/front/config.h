@@ -18,8 +18,9 @@ struct mu_front_deadlines {
     unsigned handshake_ms;
     unsigned header_ms; /* from a request's first byte to the end of its headers */
     unsigned idle_ms; /* between requests on a connection that is kept; 0, for backends only: as long as it likes */
-    unsigned connect_ms; /* to reach an address of a backend */
-    unsigned write_ms;   /* to take some more of an answer */
+    unsigned lifetime_ms; /* of a connection that is carried to a backend; 0: as long as it likes */
+    unsigned connect_ms;  /* to reach an address of a backend */
+    unsigned write_ms;    /* to take some more of an answer */
 };
 
 struct mu_door_config {

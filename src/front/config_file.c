@@ -213,6 +213,11 @@ static int read_idle(struct mu_yaml *yaml, const struct mu_yaml_node *node, void
     return read_ms(yaml, node, "idle_timeout", into);
 }
 
+static int read_lifetime(struct mu_yaml *yaml, const struct mu_yaml_node *node, void *into)
+{
+    return read_ms(yaml, node, "max_lifetime", into);
+}
+
 static int read_connect(struct mu_yaml *yaml, const struct mu_yaml_node *node, void *into)
 {
     return read_ms(yaml, node, "connect_timeout", into);
@@ -242,6 +247,7 @@ static const struct mu_yaml_key door_keys[] = {
     {"handshake_timeout", read_handshake, OF_DOOR(deadlines.handshake_ms)},
     {"header_timeout", read_header, OF_DOOR(deadlines.header_ms)},
     {"idle_timeout", read_idle, OF_DOOR(deadlines.idle_ms)},
+    {"max_lifetime", read_lifetime, OF_DOOR(deadlines.lifetime_ms)},
     {"connect_timeout", read_connect, OF_DOOR(deadlines.connect_ms)},
     {"write_timeout", read_write, OF_DOOR(deadlines.write_ms)},
 };

@@ -255,9 +255,26 @@ static enum mu_serve break_off(struct session *s, const struct way *failed)
     return finish(s, refused ? "backend-refused" : "backend-reset", true, MU_SERVE_RESET);
 }
 
-static enum mu_serve carry(struct session *s)
+/* What is left of a connection's lifetime, at least a millisecond. */
+static unsigned lifetime_left_ms(const struct session *s)
+{
+    int64_t left_ms = s->began_ms + s->how->lifetime_ms - mu_backend_now_ms();
+    return left_ms > 0 ? (unsigned)left_ms : 1;
+}
+
+/* Until when the next byte has to come, and the last. */
+static void set_limits(struct session *s)
 {
     const unsigned idle_ms = s->how->idle_ms;
+    const unsigned left_ms = s->how->lifetime_ms > 0 ? lifetime_left_ms(s) : 0;
+    if (left_ms > 0 && (idle_ms == 0 || left_ms < idle_ms))
+        mu_conn_set_deadline(s->conn, left_ms);
+    else if (idle_ms > 0)
+        mu_conn_set_deadline(s->conn, idle_ms);
+}
+
+static enum mu_serve carry(struct session *s)
+{
     const uint64_t before = s->in.bytes + s->out.bytes;
     const struct way *failed;
     enum mu_io out = pump(s, &s->out, &outward, &failed);
@@ -272,8 +289,8 @@ static enum mu_serve carry(struct session *s)
     if (in == MU_IO_END && out == MU_IO_END && left == MU_IO_DONE)
         return finish(s, "closed", false, MU_SERVE_CLOSE);
 
-    if (idle_ms > 0 && s->in.bytes + s->out.bytes > before)
-        mu_conn_set_deadline(s->conn, idle_ms);
+    if (s->how->idle_ms > 0 && s->in.bytes + s->out.bytes > before)
+        set_limits(s);
     mu_stream_watch(s->stream, out == MU_IO_WANT_READ, in == MU_IO_WANT_WRITE);
     if (in == MU_IO_DONE || out == MU_IO_DONE)
         return MU_SERVE_BOTH; /* there is room, so we are called again soon */
@@ -347,15 +364,13 @@ static bool introduce(struct session *s)
 
 static enum mu_serve begin_to_carry(struct session *s)
 {
-    const unsigned idle_ms = s->how->idle_ms;
     if (!introduce(s))
         return MU_SERVE_RESET;
     s->connected = true;
     s->why = 0;
     forget_refusal(s);
     mu_conn_clear_deadline(s->conn);
-    if (idle_ms > 0)
-        mu_conn_set_deadline(s->conn, idle_ms);
+    set_limits(s);
     return carry(s);
 }
 
@@ -398,11 +413,20 @@ static enum mu_serve session_serve(void *arg)
     return s->connected ? carry(s) : connect_on(s);
 }
 
+/* Silence is no reason to think that something is missing; in the middle of a conversation it is. */
+static enum mu_serve expire_carried(struct session *s)
+{
+    const unsigned clock_grain_ms = 10;
+    const bool old = s->how->lifetime_ms > 0 && lifetime_left_ms(s) <= clock_grain_ms;
+    return old ? finish(s, "lifetime", true, MU_SERVE_RESET)
+               : finish(s, "idle", false, MU_SERVE_CLOSE);
+}
+
 static enum mu_serve session_expire(void *arg)
 {
     struct session *s = arg;
     if (s->connected)
-        return finish(s, "idle", false, MU_SERVE_CLOSE);
+        return expire_carried(s);
     if (s->stream == NULL) /* the pause is over */
         return session_serve(s);
     s->why = ETIMEDOUT;

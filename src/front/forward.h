@@ -12,7 +12,7 @@ struct mu_forward_event {
     const struct mu_address *peer;
     const struct mu_who *who;
     const char *backend; /* its name; "" when none could be reached */
-    /* How it ended: "closed", "idle", "stopped", "client-reset", "backend-reset", "backend-refused" or
+    /* How it ended: "closed", "idle", "lifetime", "stopped", "client-reset", "backend-reset", "backend-refused" or
      * "backend-unreachable". */
     const char *id;
     const char *cause; /* the machine's words, or "" */
@@ -27,7 +27,8 @@ struct mu_forward {
     bool send_proxy; /* a backend hears first who the client is: a PROXY protocol header, version 2 */
     unsigned connect_ms; /* to reach an address of a backend, and to shake hands there */
     unsigned retry_ms; /* for all of them to be tried again if none can be reached; 0: they are tried once */
-    unsigned idle_ms; /* without a byte either way; 0: as long as the two ends like */
+    unsigned idle_ms;     /* without a byte either way; 0: as long as the two ends like */
+    unsigned lifetime_ms; /* of a connection, whatever it does; 0: likewise */
     /* Each carried connection, or only those that a backend has failed; called from worker threads. NULL: not wanted. */
     void (*forwarded)(void *arg, const struct mu_forward_event *event);
     bool only_failed;

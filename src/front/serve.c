@@ -51,6 +51,7 @@ static void describe_to_net(struct mu_door *door, const struct mu_config *config
         .send_proxy = door->config->send_proxy,
         .connect_ms = door->deadlines.connect_ms,
         .idle_ms = door->deadlines.idle_ms,
+        .lifetime_ms = door->deadlines.lifetime_ms,
         .forwarded = events->forwarded,
         .only_failed = events->only_failed,
         .arg = events->arg,

@@ -6,6 +6,7 @@ import hashlib
 import json
 import os
 import re
+import shutil
 import socket
 import ssl
 import subprocess
@@ -18,6 +19,7 @@ from backend import Backend, echo, greet, reset
 from door import WAIT, Door, read_all
 from test_command_line import examples
 from test_forward import MIB, free_port, until
+from test_proxy_protocol import Introduced
 
 
 class Tunnel(Door):
@@ -206,16 +208,14 @@ def test_sessions_are_resumed(ca, place, tunnel, version):
 
 
 def test_sessions_with_our_own_door_are_resumed(ca, place, tunnel):
-    """The full handshakes are counted by what they cost the server: a certificate's check."""
-    with Door(place, "--workers", "1", home=ca) as door, tunnel(door, options=("--as", "my-client", "--workers", "1")) as way:
-        with plain(way) as sock:
-            sock.sendall(b"GET / HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")
-            assert read_all(sock)[1] is None
-        for name in ("my-client.crt", "my-client.key"):
-            os.rename(place / name, place / f"{name}.away")
-        with plain(way) as sock:
-            sock.sendall(b"GET / HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")
-            assert read_all(sock)[0].startswith(b"HTTP/1.1 200 ")
+    """As the door tells the service: the certificate is that of the session, and not shown on the connection."""
+    service = Introduced()
+    with Backend(service) as backend, Door(place, "--workers", "1", "--to", backend.url, "--send-proxy", "v2", home=ca) as door:
+        with tunnel(door, options=("--as", "my-client", "--workers", "1")) as way:
+            for _ in range(3):
+                with plain(way) as sock:
+                    assert sock.recv(100) == b"220 ready\r\n"
+    assert [said[0x20][0] for _, said in service.heard] == [1 | 2 | 4, 1 | 4, 1 | 4]
 
 
 def test_many_come_and_go(ca, place, tunnel):
@@ -492,6 +492,18 @@ def test_a_silent_connection_is_closed_when_asked_to(ca, place, tunnel):
             until(lambda: server.open == 0)
 
 
+def test_a_connection_that_is_too_old_is_cut(ca, place, tunnel):
+    """Though it is not silent, and though more time without a byte would be allowed."""
+    options = ("--as", "my-client", "--max-lifetime", "1s", "--idle-timeout", "20s", "--log", "connections")
+    with Server(ca, place, echo_line) as server, tunnel(server, options=options) as way, plain(way) as sock:
+        with pytest.raises((ConnectionError, AssertionError)) as caught:
+            while True:
+                talk(sock, b"hello")
+                time.sleep(0.05)
+        assert isinstance(caught.value, ConnectionError), "a cut looks like one"
+        assert " lifetime, received " in way.says(" connection ")
+
+
 def test_no_more_connections_than_may_be(ca, place, tunnel):
     options = ("--as", "my-client", "--workers", "1", "--max-connections", "1")
     with Server(ca, place, echo_line) as server, tunnel(server, options=options) as way:
@@ -509,6 +521,8 @@ def test_no_more_connections_than_may_be(ca, place, tunnel):
 
 def test_out_of_descriptors_it_waits(ca, place, tunnel):
     limit = ["prlimit", "--nofile=40:40"]
+    if shutil.which("prlimit") is None:
+        pytest.skip("prlimit is not installed")
     with Server(ca, place, echo_line) as server:
         with tunnel(server, options=("--as", "my-client", "--workers", "1"), prefix=limit) as way:
             socks = [plain(way) for _ in range(30)]
