@@ -26,11 +26,11 @@ os.execvp(sys.argv[2], sys.argv[2:])
 """
 
 
-def activated(ca, place, sockets, listen, *options, names=""):
+def activated(ca, place, sockets, listen, *options, names="", kind=Door, env=()):
     """A server that finds these sockets as systemd would have left them: descriptors from 3 on."""
     fds = [sock.fileno() for sock in sockets]
-    prefix = ["env", f"LISTEN_FDNAMES={names}", sys.executable, "-c", HAND_ON, ",".join(map(str, fds))]
-    return Door(place, *options, home=ca, listen=("--listen", listen), prefix=prefix, pass_fds=fds)
+    prefix = ["env", f"LISTEN_FDNAMES={names}", *env, sys.executable, "-c", HAND_ON, ",".join(map(str, fds))]
+    return kind(place, *options, home=ca, listen=("--listen", listen), prefix=prefix, pass_fds=fds)
 
 
 def listener(family=socket.AF_INET, address=("127.0.0.1", 0)):
@@ -112,3 +112,24 @@ def test_the_watchdog_is_fed_while_every_worker_turns(ca, place):
         heard = [manager.hears() for _ in range(6)]
         assert heard.count("WATCHDOG=1") == 5 and heard.count("READY=1") == 1
         assert door.stop() == 0
+
+
+class Tunnel(Door):
+    command = "tunnel"
+
+
+def test_a_tunnel_is_such_a_service_too(ca, place):
+    manager = Manager(place)
+    told = [f"NOTIFY_SOCKET={manager.path}", "WATCHDOG_USEC=300000"]
+    with Door(place, home=ca) as door, listener(socket.AF_UNIX, str(place / "way")) as sock:
+        options = ("--as", "my-client", "--to", f"localhost:{door.port}")
+        with activated(ca, place, [sock], "systemd:way", *options, names="way", kind=Tunnel, env=told) as tunnel:
+            heard = [manager.hears() for _ in range(4)]
+            assert heard.count("WATCHDOG=1") == 3 and heard.count("READY=1") == 1
+            with socket.socket(socket.AF_UNIX) as program:
+                program.connect(str(place / "way"))
+                assert ask(program, GET)[0] == 200
+            tunnel.signal()
+            while manager.hears() != "STOPPING=1":
+                pass
+            assert tunnel.stop() == 0
