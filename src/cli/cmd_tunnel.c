@@ -14,7 +14,7 @@
 
 enum { MAX_LISTEN = 32, MAX_WORKERS = 256, WRITE_MS = 30 * 1000, LINGER_MS = 3 * 1000 };
 
-/* Everything that is needed, loaded and checked before anything is bound, and how the server is told of it. */
+/* Everything that is needed, loaded and checked before it is put in force, and how the server is told of it. */
 struct tunnel {
     struct mu_certs anchors, chain;
     struct mu_key *key;
@@ -29,11 +29,9 @@ struct tunnel {
     struct mu_tls_calls calls;
     struct mu_forward forward;
     struct mu_server_door door;
-    struct mu_server_doors doors;
-    struct mu_server_config config;
 };
 
-static void tunnel_clear(struct tunnel *tunnel)
+static void tunnel_free(struct tunnel *tunnel)
 {
     mu_certs_clear(&tunnel->anchors);
     mu_certs_clear(&tunnel->chain);
@@ -41,8 +39,9 @@ static void tunnel_clear(struct tunnel *tunnel)
     mu_backends_clear(&tunnel->servers);
     mu_tls_expected_clear(&tunnel->expected);
     free(tunnel->hosts);
+    free(tunnel);
 }
-MU_AUTO_DEFINE_CLEAR(tunnel, tunnel_clear)
+MU_AUTO_DEFINE_STRUCT(tunnel, tunnel_free)
 
 /* --- Loading --- */
 
@@ -243,28 +242,56 @@ static void describe(const struct mu_args *args, struct tunnel *tunnel)
         .protocol = &mu_forward_protocol,
         .protocol_arg = &tunnel->forward,
     };
-    tunnel->doors = (struct mu_server_doors){.at = &tunnel->door, .count = 1};
-    tunnel->config = (struct mu_server_config){
-        .workers = (unsigned)tunnel->workers,
-        .max_connections = (unsigned)tunnel->max_connections,
-        .stop_ms = tunnel->stop_ms,
-        .alive_ms = mu_notify_watchdog_ms() / 3, /* late once is not yet too late */
-        .events = {.stopping = on_stopping, .alive = on_alive},
-    };
+}
+
+static int make_tunnel(const struct mu_args *args, struct mu_serve_log *log, struct tunnel **ret,
+                       struct mu_error *err)
+{
+    MU_AUTO_STRUCT(tunnel) tunnel = calloc(1, sizeof *tunnel);
+    if (tunnel == NULL)
+        return mu_fail_nomem(err);
+    if (load_tunnel(args, tunnel, err) != 0)
+        return -1;
+    describe(args, tunnel);
+    mu_serve_log_attach_tunnel(log, tunnel->log_connections, &tunnel->forward);
+    *ret = mu_take(&tunnel);
+    return 0;
+}
+
+/* No connection goes by it any more. */
+static void on_released(void *tunnel)
+{
+    tunnel_free(tunnel);
+}
+
+static struct mu_server_doors doors_of(struct tunnel *tunnel)
+{
+    return (struct mu_server_doors){.at = &tunnel->door,
+                                    .count = 1,
+                                    .released = on_released,
+                                    .arg = tunnel};
 }
 
 static int run(const struct mu_args *args, struct mu_error *err)
 {
-    MU_AUTO_CLEAR(tunnel) tunnel = {0};
+    struct mu_server_config config = {
+        .alive_ms = mu_notify_watchdog_ms() / 3, /* late once is not yet too late */
+        .events = {.stopping = on_stopping, .alive = on_alive},
+    };
     MU_AUTO_STRUCT(mu_serve_log) log = NULL;
+    MU_AUTO_STRUCT(tunnel) tunnel = NULL;
     MU_AUTO_STRUCT(mu_server) server = NULL;
-    if (load_tunnel(args, &tunnel, err) != 0 || mu_serve_log_new(mu_args_json(args), &log, err) != 0)
+    if (mu_serve_log_new(mu_args_json(args), &log, err) != 0 ||
+        make_tunnel(args, log, &tunnel, err) != 0)
         return -1;
-    describe(args, &tunnel);
-    mu_serve_log_attach_tunnel(log, tunnel.log_connections, &tunnel.config.events, &tunnel.forward);
-    if (mu_server_new(&tunnel.config, &tunnel.doors, &server, err) != 0)
+    config.workers = (unsigned)tunnel->workers;
+    config.max_connections = (unsigned)tunnel->max_connections;
+    config.stop_ms = tunnel->stop_ms;
+    mu_serve_log_attach_server(log, &config.events);
+    const struct mu_server_doors doors = doors_of(tunnel);
+    if (mu_server_new(&config, &doors, &server, err) != 0)
         return -1;
-    struct ready ready = {.args = args, .tunnel = &tunnel, .server = server};
+    struct ready ready = {.args = args, .tunnel = mu_take(&tunnel), .server = server};
     return mu_server_run(server, on_ready, &ready, err);
 }
 

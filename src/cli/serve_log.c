@@ -227,11 +227,14 @@ void mu_serve_log_attach(struct mu_serve_log *log, bool requests, struct mu_fron
                                               .only_failed = !requests};
 }
 
-void mu_serve_log_attach_tunnel(struct mu_serve_log *log, bool all, struct mu_server_events *events,
-                                struct mu_forward *forward)
+void mu_serve_log_attach_server(struct mu_serve_log *log, struct mu_server_events *events)
 {
     events->arg = log;
     events->trouble = on_trouble;
+}
+
+void mu_serve_log_attach_tunnel(struct mu_serve_log *log, bool all, struct mu_forward *forward)
+{
     forward->forwarded = on_forwarded;
     forward->only_failed = !all;
     forward->arg = log;

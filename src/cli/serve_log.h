@@ -17,9 +17,10 @@ MU_CHECK int mu_serve_log_new(bool json, struct mu_serve_log **ret, struct mu_er
 void mu_serve_log_free(struct mu_serve_log *log);
 MU_AUTO_DEFINE_STRUCT(mu_serve_log, mu_serve_log_free)
 
-/* Hang the log into a tunnel's; `all`: each connection, not only those that a server has failed. */
-void mu_serve_log_attach_tunnel(struct mu_serve_log *log, bool all, struct mu_server_events *events,
-                                struct mu_forward *forward);
+/* Hang the log into a server without a front, and into what carries its connections; `all`: each of them, not only those that a
+ * server has failed. */
+void mu_serve_log_attach_server(struct mu_serve_log *log, struct mu_server_events *events);
+void mu_serve_log_attach_tunnel(struct mu_serve_log *log, bool all, struct mu_forward *forward);
 
 /* Hang the log into a front's configuration; `requests`: each request, too. */
 void mu_serve_log_attach(struct mu_serve_log *log, bool requests, struct mu_front_config *config);
