@@ -1,14 +1,18 @@
+#include <errno.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "base/notify.h"
 #include "base/str.h"
 #include "cli/cmd.h"
+#include "cli/commands.h" /* made by meson.build: MU_VERSION */
 #include "cli/passphrase.h"
 #include "cli/print.h"
 #include "cli/serve_describe.h"
 #include "cli/serve_home.h"
 #include "cli/serve_log.h"
 #include "cli/serve_ready.h"
+#include "cli/serve_status.h"
 #include "front/serve.h"
 
 struct ready {
@@ -16,9 +20,20 @@ struct ready {
     struct mu_front *front;
 };
 
+/* Two servers of one user are nothing wrong; only one of them is found without being named. */
+static void note_control(const struct mu_front *front)
+{
+    int missing;
+    if (mu_front_control(front, &missing) == NULL && missing != 0)
+        mu_note("there is no control socket for `mutual status`: %s; give this server one of its own "
+                "with --control PATH",
+                missing == EADDRINUSE ? "another server has it" : strerror(missing));
+}
+
 static void on_ready(void *arg)
 {
     const struct ready *ready = arg;
+    note_control(ready->front);
     mu_serve_ready(ready->front, mu_args_json(ready->args));
     mu_notify("READY=1");
 }
@@ -62,6 +77,8 @@ static int run(const struct mu_args *args, struct mu_error *err)
         return -1;
 
     struct mu_front_config config = {
+        .version = MU_VERSION,
+        .describe = mu_serve_status,
         .alive_ms = mu_notify_watchdog_ms() / 3, /* late once is not yet too late */
     };
     mu_serve_log_attach(log, doors->config->log_requests, &config);
@@ -91,6 +108,10 @@ static const struct mu_opt opts[] = {
     {"proxy-from", 0, "CIDR", "the proxies' addresses; from others nobody is let in", NULL, true},
     {"workers", 'w', "N", "worker threads [one a core]", NULL, false},
     {"max-connections", 0, "N", "open connections, in all", "10000", false},
+    {"status", 0, "HOST:PORT",
+     "tell /metrics, /healthz and /readyz there, without TLS, or at unix:PATH", NULL, false},
+    {"control", 0, "PATH",
+     "the socket for `mutual status`, or none [mutual.sock in $XDG_RUNTIME_DIR]", NULL, false},
     {"log", 0, "WHAT", "what to log on standard error: refusals, or requests too", "refusals",
      false},
     {"handshake-timeout", 0, "TIME", "for TLS and the client's certificate", "10s", false},

@@ -7,6 +7,7 @@
 #include "base/file.h"
 #include "base/str.h"
 #include "base/time.h"
+#include "cli/control.h"
 #include "cli/credentials.h"
 
 /* Every value of an option that may be given several times. */
@@ -149,7 +150,9 @@ static int from_options(const struct mu_args *args, struct mu_config **ret, stru
     if (read_limits(args, config, err) != 0 || read_log(args, config, err) != 0 ||
         read_listen(args, door, err) != 0 || read_content(args, door, err) != 0 ||
         read_certificate(args, door, err) != 0 || read_proxy(args, door, err) != 0 ||
-        read_trust(args, door, err) != 0 || read_deadlines(args, config, door, err) != 0)
+        read_trust(args, door, err) != 0 || read_deadlines(args, config, door, err) != 0 ||
+        copy(mu_args_value(args, "status"), &config->status, err) != 0 ||
+        copy(mu_args_value(args, "control"), &config->control, err) != 0)
         return -1;
     *ret = mu_take(&config);
     return 0;
@@ -171,6 +174,8 @@ static int check_alone(const struct mu_args *args, struct mu_error *err)
         "proxy-from",
         "workers",
         "max-connections",
+        "status",
+        "control",
         "log",
         "handshake-timeout",
         "header-timeout",
@@ -187,10 +192,30 @@ static int check_alone(const struct mu_args *args, struct mu_error *err)
     return 0;
 }
 
+/* Where nobody says, it is where `mutual status` looks for it. */
+static int settle_control(struct mu_config *config, struct mu_error *err)
+{
+    char path[MU_PATH_LEN];
+    if (config->control == NULL && mu_control_default(path)) {
+        config->control_by_default = true;
+        return copy(path, &config->control, err);
+    }
+    if (config->control != NULL && mu_str_equal(config->control, "none")) {
+        free(config->control);
+        config->control = NULL;
+    }
+    return 0;
+}
+
 int mu_serve_describe(const struct mu_args *args, struct mu_config **ret, struct mu_error *err)
 {
     const char *path = mu_args_value(args, "config");
-    if (path == NULL)
-        return from_options(args, ret, err);
-    return check_alone(args, err) != 0 ? -1 : mu_config_load(path, ret, err);
+    MU_AUTO_STRUCT(mu_config) config = NULL;
+    int result = path == NULL                  ? from_options(args, &config, err)
+                 : check_alone(args, err) != 0 ? -1
+                                               : mu_config_load(path, &config, err);
+    if (result != 0 || settle_control(config, err) != 0)
+        return -1;
+    *ret = mu_take(&config);
+    return 0;
 }

@@ -75,6 +75,14 @@ static json_t *listen_json(struct mu_front *front)
     return listen;
 }
 
+/* NULL: nowhere. Given. */
+static json_t *status_json(const struct mu_front *front)
+{
+    char text[MU_ADDRESS_LEN];
+    const struct mu_address *status = mu_front_status_address(front);
+    return status == NULL ? NULL : json_string(mu_address_text(status, text));
+}
+
 static void print_json(struct mu_front *front, const char *url)
 {
     const struct mu_door *door = &mu_front_doors(front)->at[0];
@@ -82,9 +90,10 @@ static void print_json(struct mu_front *front, const char *url)
     json_t *to = json_array();
     for (size_t i = 0; i < backends->count; i++)
         json_array_append_new(to, json_string(backends->at[i].name));
-    mu_print_json_line(json_pack("{s:s, s:s?, s:o, s:o, s:s}", "event", "ready", "url",
+    mu_print_json_line(json_pack("{s:s, s:s?, s:o, s:o, s:s, s:o*}", "event", "ready", "url",
                                  backends->count > 0 ? NULL : url, "listen", listen_json(front),
-                                 "to", to, "cacert", door->config->trust.at[0]));
+                                 "to", to, "cacert", door->config->trust.at[0], "status",
+                                 status_json(front)));
 }
 
 static void print_text(struct mu_front *front, const char *url)
@@ -108,9 +117,9 @@ static void print_file(struct mu_front *front, bool json)
     struct mu_server *server = mu_front_server(front);
     const struct mu_doors *doors = mu_front_doors(front);
     if (json) {
-        mu_print_json_line(json_pack("{s:s, s:s, s:I, s:o}", "event", "ready", "config",
+        mu_print_json_line(json_pack("{s:s, s:s, s:I, s:o, s:o*}", "event", "ready", "config",
                                      doors->config->file, "doors", (json_int_t)doors->count,
-                                     "listen", listen_json(front)));
+                                     "listen", listen_json(front), "status", status_json(front)));
         return;
     }
     printf("ready: %zu door%s of %s at", doors->count, doors->count == 1 ? "" : "s",
@@ -118,6 +127,15 @@ static void print_file(struct mu_front *front, bool json)
     for (size_t i = 0; i < mu_server_address_count(server); i++)
         printf("%s %s", i == 0 ? "" : ",", mu_address_text(mu_server_address(server, i), text));
     printf("\n");
+}
+
+static void print_status(const struct mu_front *front)
+{
+    char text[MU_ADDRESS_LEN];
+    const struct mu_address *status = mu_front_status_address(front);
+    if (status != NULL)
+        printf("status: %s%s\n", mu_address_path(status) == NULL ? "http://" : "",
+               mu_address_text(status, text));
 }
 
 void mu_serve_ready(struct mu_front *front, bool json)
@@ -128,5 +146,7 @@ void mu_serve_ready(struct mu_front *front, bool json)
         print_file(front, json);
     else
         json ? print_json(front, url) : print_text(front, url);
+    if (!json)
+        print_status(front);
     fflush(stdout);
 }

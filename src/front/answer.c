@@ -59,6 +59,7 @@ static void responded(void *arg, const struct mu_request *request, int status)
 {
     struct session *s = arg;
     const struct mu_front_events *events = s->door->events;
+    mu_count_answer(mu_conn_counters(s->conn), status);
     if (events->requested == NULL || who_is(s) == NULL)
         return;
     struct mu_request_event event = {

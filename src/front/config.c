@@ -38,6 +38,8 @@ void mu_config_free(struct mu_config *config)
         clear_door(&config->doors[i]);
     free(config->doors);
     free(config->file);
+    free(config->status);
+    free(config->control);
     free(config);
 }
 

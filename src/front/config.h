@@ -49,7 +49,10 @@ struct mu_config {
     size_t door_count;
     unsigned workers; /* one a core */
     unsigned max_connections;
-    unsigned stop_ms; /* for what is under way when the server is told to stop */
+    char *status; /* where metrics and health are told, as mu_address_parse() takes it; NULL: nowhere */
+    char *control;           /* the path of a socket that also tells who is there; NULL: none */
+    bool control_by_default; /* nobody has asked for it, so it may be missing */
+    unsigned stop_ms;        /* for what is under way when the server is told to stop */
     bool log_requests;
 };
 

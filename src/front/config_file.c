@@ -324,6 +324,25 @@ static int read_stop_timeout(struct mu_yaml *yaml, const struct mu_yaml_node *no
     return read_ms(yaml, node, "stop_timeout", &config->stop_ms);
 }
 
+static int read_status(struct mu_yaml *yaml, const struct mu_yaml_node *node, void *into)
+{
+    char **address = into;
+    *address = read_address(yaml, node, "status", "an address such as localhost:9090");
+    return *address == NULL ? -1 : 0;
+}
+
+static int read_control(struct mu_yaml *yaml, const struct mu_yaml_node *node, void *into)
+{
+    static const char wanted[] = "the path of a socket, or none";
+    char **path = into;
+    const char *text = mu_yaml_text(yaml, node, "control", wanted);
+    if (text == NULL)
+        return -1;
+    *path = mu_str_equal(text, "none") ? mu_yaml_copy(yaml, node, "control", wanted)
+                                       : resolve(yaml, "", text);
+    return *path == NULL ? -1 : 0;
+}
+
 static int read_log(struct mu_yaml *yaml, const struct mu_yaml_node *node, void *into)
 {
     static const char *const words[] = {"refusals", "requests", NULL};
@@ -340,6 +359,8 @@ static const struct mu_yaml_key file_keys[] = {
     {"workers", read_workers, 0},
     {"max_connections", read_max_connections, 0},
     {"stop_timeout", read_stop_timeout, 0},
+    {"status", read_status, offsetof(struct mu_config, status)},
+    {"control", read_control, offsetof(struct mu_config, control)},
     {"log", read_log, 0},
 };
 

@@ -1,3 +1,4 @@
+#include <stdio.h>
 #include <stdlib.h>
 
 #include "front/internal.h"
@@ -18,13 +19,6 @@ static const char plain_http_answer[] =
 
 /* HTTP/1.0 has a name of its own, and curl --http1.0 offers no other. */
 static const char http_protocols[] = "\x08http/1.1\x08http/1.0";
-
-struct mu_front {
-    struct mu_front_events events;
-    const struct mu_doors *doors; /* in force */
-    struct mu_server_config server_config;
-    struct mu_server *server;
-};
 
 /* A set of doors, and what net has to know of each. */
 struct offer {
@@ -102,6 +96,45 @@ static struct mu_server_doors doors_of(struct offer *offer)
                                     .arg = offer};
 }
 
+static int add_status(struct mu_front *front, const char *text, struct mu_error *err)
+{
+    struct mu_address addresses[MU_PLAIN_MAX] = {0};
+    size_t count = 0;
+    if (text == NULL)
+        return 0;
+    if (mu_address_parse(text, addresses, MU_PLAIN_MAX - 1, &count, err) != 0)
+        return -1;
+    front->status = (struct mu_probe){.front = front};
+    for (size_t i = 0; i < count; i++)
+        front->plain[front->plain_count++] = (struct mu_plain_config){.address = addresses[i],
+                                                                      .handler = &mu_probe_handler,
+                                                                      .arg = &front->status};
+    return 0;
+}
+
+static int add_control(struct mu_front *front, const struct mu_config *config, struct mu_error *err)
+{
+    char text[MU_ADDRESS_LEN + sizeof "unix:"];
+    struct mu_address address = {0};
+    size_t count = 0;
+    if (config->control == NULL)
+        return 0;
+    snprintf(text, sizeof text, "unix:%s", config->control);
+    if (mu_address_parse(text, &address, 1, &count, err) != 0)
+        return config->control_by_default ? 0 : -1;
+    front->control = (struct mu_probe){.front = front, .control = true};
+    front->plain[front->plain_count++] =
+        (struct mu_plain_config){.address = address,
+                                 .handler = &mu_probe_handler,
+                                 .arg = &front->control,
+                                 .owner_only = true,
+                                 .wants_connections = true,
+                                 .optional = config->control_by_default,
+                                 .hint = "choose another place with --control PATH, or stop the "
+                                         "server that holds this one"};
+    return 0;
+}
+
 int mu_front_new(struct mu_doors *doors, const struct mu_front_config *config,
                  struct mu_front **ret, struct mu_error *err)
 {
@@ -111,6 +144,9 @@ int mu_front_new(struct mu_doors *doors, const struct mu_front_config *config,
         return mu_fail_nomem(err);
     }
     front->events = config->events;
+    front->version = config->version;
+    front->describe = config->describe;
+    front->started = time(NULL);
     struct offer *offer = make_offer(doors, &front->events);
     if (offer == NULL)
         return mu_fail_nomem(err);
@@ -123,6 +159,13 @@ int mu_front_new(struct mu_doors *doors, const struct mu_front_config *config,
         .alive_ms = config->alive_ms,
         .events = config->server_events,
     };
+    if (add_status(front, doors->config->status, err) != 0 ||
+        add_control(front, doors->config, err) != 0) {
+        free_offer(offer);
+        return -1;
+    }
+    front->server_config.plain = front->plain;
+    front->server_config.plain_count = front->plain_count;
     if (mu_server_new(&front->server_config, &for_net, &front->server, err) != 0) {
         free_offer(offer);
         return -1;
@@ -156,7 +199,26 @@ const struct mu_doors *mu_front_doors(const struct mu_front *front)
     return front->doors;
 }
 
-struct mu_server *mu_front_server(struct mu_front *front)
+const struct mu_address *mu_front_status_address(const struct mu_front *front)
+{
+    return front->status.front == NULL ? NULL : &front->plain[0].address;
+}
+
+const char *mu_front_control(const struct mu_front *front, int *ret_missing)
+{
+    const struct mu_plain_config *last =
+        front->plain_count == 0 ? NULL : &front->plain[front->plain_count - 1];
+    const bool is = last != NULL && last->arg == &front->control;
+    *ret_missing = is ? last->missing : 0;
+    return is && last->missing == 0 ? mu_address_path(&last->address) : NULL;
+}
+
+time_t mu_front_started(const struct mu_front *front)
+{
+    return front->started;
+}
+
+struct mu_server *mu_front_server(const struct mu_front *front)
 {
     return front->server;
 }

@@ -4,6 +4,8 @@
 /* The mutual-TLS server: HTTP, or a way to a backend, for clients whose certificate has been verified, and nothing for
  * anyone else. */
 
+#include <time.h>
+
 #include "base/error.h"
 #include "front/door.h"
 #include "front/who.h"
@@ -27,13 +29,17 @@ struct mu_front_events {
     void (*forwarded)(void *arg, const struct mu_forward_event *event);
 };
 
+struct mu_front;
+
 struct mu_front_config {
+    const char *version; /* the program's, for metrics */
+    /* All that a person wants to know, as JSON; called from the thread that runs the server. */
+    void (*describe)(const struct mu_front *front, const struct mu_survey *survey,
+                     struct mu_buf *ret);
     uint64_t alive_ms; /* see struct mu_server_config */
     struct mu_server_events server_events;
     struct mu_front_events events;
 };
-
-struct mu_front;
 
 /* Put these doors in force. Takes `doors`, even on failure; `config` is copied, what it points to borrowed for the
  * front's life. Fails as mu_server_new() does. */
@@ -48,7 +54,13 @@ MU_CHECK int mu_front_check(struct mu_doors *doors, struct mu_error *err);
 /* The doors in force. Borrowed. */
 const struct mu_doors *mu_front_doors(const struct mu_front *front);
 
+/* Where metrics and health are told, with the port that the kernel chose; NULL: nowhere. Borrowed. */
+const struct mu_address *mu_front_status_address(const struct mu_front *front);
+/* Where the control socket is; NULL: there is none, and `ret_missing` is why (errno; 0: none was asked for). Borrowed. */
+const char *mu_front_control(const struct mu_front *front, int *ret_missing);
+time_t mu_front_started(const struct mu_front *front);
+
 /* The server within, for its addresses and for mu_server_run(). Borrowed. */
-struct mu_server *mu_front_server(struct mu_front *front);
+struct mu_server *mu_front_server(const struct mu_front *front);
 
 #endif

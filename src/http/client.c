@@ -173,6 +173,15 @@ static void set_common(CURL *curl, struct transfer *transfer, char words[CURL_ER
     libcurl.easy_setopt(curl, CURLOPT_SSL_CTX_DATA, transfer);
 }
 
+/* Neither the name nor a proxy counts then. */
+static void set_place(CURL *curl, const struct mu_http_call *call)
+{
+    if (call->unix_socket == NULL)
+        return;
+    libcurl.easy_setopt(curl, CURLOPT_UNIX_SOCKET_PATH, call->unix_socket);
+    libcurl.easy_setopt(curl, CURLOPT_NOPROXY, "*");
+}
+
 static void set_request(CURL *curl, const struct mu_http_call *call, struct curl_slist *headers)
 {
     libcurl.easy_setopt(curl, CURLOPT_HTTP_VERSION, (long)CURL_HTTP_VERSION_2TLS);
@@ -296,6 +305,7 @@ int mu_http_call(const struct mu_http_call *call, long *ret_status, struct mu_er
 
     struct curl_slist *headers = header_list(call->headers);
     set_common(curl, &transfer, words);
+    set_place(curl, call);
     set_request(curl, call, headers);
     libcurl.easy_setopt(curl, CURLOPT_HEADERFUNCTION, on_header);
     libcurl.easy_setopt(curl, CURLOPT_HEADERDATA, &transfer);

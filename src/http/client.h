@@ -12,6 +12,7 @@
 
 struct mu_http_call {
     const char *url;               /* https:// or http:// */
+    const char *unix_socket;       /* connect there instead; NULL: to the URL's host */
     const char *method;            /* NULL: GET, or POST with a body */
     const struct mu_strs *headers; /* "Name: value" lines */
     const void *body;              /* NULL: none */

@@ -18,6 +18,11 @@ static ssize_t socket_read(void *arg, void *ret, size_t cap)
         n = recv(channel->fd, ret, cap, 0);
     while (n < 0 && errno == EINTR);
     channel->readable = n == 0 || (size_t)n == cap;
+    if (n > 0) {
+        channel->received += (size_t)n;
+        if (channel->counters != NULL)
+            mu_count(&channel->counters->received, (size_t)n);
+    }
     return n;
 }
 
@@ -28,6 +33,11 @@ static ssize_t socket_write(void *arg, const void *data, size_t len)
     do
         n = send(channel->fd, data, len, MSG_NOSIGNAL);
     while (n < 0 && errno == EINTR);
+    if (n > 0) {
+        channel->sent += (size_t)n;
+        if (channel->counters != NULL)
+            mu_count(&channel->counters->sent, (size_t)n);
+    }
     channel->failed = channel->failed || (n < 0 && errno != EAGAIN && errno != EWOULDBLOCK);
     return n;
 }

@@ -9,13 +9,16 @@
 #include <stdbool.h>
 #include <stddef.h>
 
+#include "net/counters.h"
 #include "tls/session.h"
 
 struct mu_channel {
     int fd;
-    bool readable;      /* as far as we know: something to read, or the end */
-    bool failed;        /* it takes no more; reading tells the rest, and why, without waiting */
-    struct mu_tls *tls; /* NULL: the bytes go as they are */
+    bool readable; /* as far as we know: something to read, or the end */
+    bool failed;   /* it takes no more; reading tells the rest, and why, without waiting */
+    uint64_t received, sent;
+    struct mu_counters *counters; /* that count these bytes, too; or NULL */
+    struct mu_tls *tls;           /* NULL: the bytes go as they are */
 };
 
 /* For TLS: how it reaches the socket. `channel` must stay where it is. */

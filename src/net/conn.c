@@ -79,6 +79,11 @@ bool mu_conn_tls_facts(const struct mu_conn *c, struct mu_tls_facts *ret)
     return c->channel.tls != NULL;
 }
 
+struct mu_counters *mu_conn_counters(const struct mu_conn *c)
+{
+    return &c->worker->counters;
+}
+
 const struct mu_cert *mu_conn_client(const struct mu_conn *c)
 {
     return c->client;
@@ -116,6 +121,7 @@ void mu_conn_clear_deadline(struct mu_conn *c)
 static void refuse(struct mu_conn *c, const struct mu_refusal *refusal)
 {
     const struct mu_server_events *events = &c->worker->config->events;
+    mu_count_refusal(&c->worker->counters, refusal);
     if (events->refused != NULL)
         events->refused(events->arg, &c->peer, refusal);
 }
@@ -197,10 +203,16 @@ static enum conn_state proxy(struct mu_conn *c)
     return c->channel.tls == NULL ? CONN_IDENTIFY : CONN_HANDSHAKE;
 }
 
+static void count_handshake(struct mu_conn *c)
+{
+    mu_count_handshake(&c->worker->counters, (uv_hrtime() - c->began_ns) / 1000);
+}
+
 static enum conn_state handshake(struct mu_conn *c)
 {
     struct mu_refusal timeout;
     if (c->expired) {
+        count_handshake(c);
         mu_refusal_set(&timeout, MU_REFUSAL_TIMEOUT);
         refuse(c, &timeout);
         return CONN_CLOSED;
@@ -210,8 +222,9 @@ static enum conn_state handshake(struct mu_conn *c)
     switch (io) {
     case MU_IO_WANT_READ:
     case MU_IO_WANT_WRITE: return CONN_HANDSHAKE;
-    case MU_IO_DONE: return CONN_IDENTIFY;
+    case MU_IO_DONE: count_handshake(c); return CONN_IDENTIFY;
     default:
+        count_handshake(c);
         refuse(c, mu_tls_refusal(c->channel.tls));
         if (mu_tls_refusal(c->channel.tls)->code == MU_REFUSAL_PLAIN_HTTP) {
             answer_plainly(c); /* and libssl's alert would be noise behind it */
@@ -237,6 +250,8 @@ static enum conn_state identify(struct mu_conn *c)
         refuse(c, mu_tls_refusal(c->channel.tls));
         return finish(c);
     }
+    mu_count(&c->worker->counters.admitted, 1);
+    mu_count(&c->worker->counters.resumed, mu_tls_resumed(c->channel.tls) ? 1 : 0);
     c->client = mu_tls_peer_cert(c->channel.tls);
     if (events->admitted != NULL && c->client != NULL)
         events->admitted(events->arg, &c->peer, c->client);
@@ -321,6 +336,7 @@ static void close_handles(struct mu_conn *c)
         c->door->protocol->close(c->session);
     uv_close((uv_handle_t *)&c->poll, on_handle_closed);
     uv_close((uv_handle_t *)&c->timer, on_handle_closed);
+    mu_count(&c->worker->counters.closed, 1);
     mu_tls_free(c->channel.tls);
     mu_cert_free(c->client);
     mu_hall_leave(c->hall);
@@ -413,8 +429,11 @@ void mu_conn_start(struct mu_listener *listener, int fd, const struct mu_address
     c->open_handles = 2;
     c->channel.fd = fd;
     c->channel.readable = true; /* the client's first bytes are often here already */
+    c->channel.counters = &worker->counters;
     c->peer = *peer;
+    c->began_ns = uv_hrtime();
     c->worker = worker;
+    mu_count(&worker->counters.accepted, 1);
     c->hall = mu_hall_enter(worker->hall);
     c->gate = listener->gate;
     const struct mu_worker_door *door = c->gate->first;

@@ -11,6 +11,7 @@
 #include <stdint.h>
 
 #include "net/address.h"
+#include "net/counters.h"
 #include "tls/caller.h"
 #include "tls/session.h"
 
@@ -61,6 +62,8 @@ const struct mu_address *mu_conn_peer(const struct mu_conn *conn);
 void mu_conn_local(const struct mu_conn *conn, struct mu_address *ret);
 /* False: it came without TLS. */
 bool mu_conn_tls_facts(const struct mu_conn *conn, struct mu_tls_facts *ret);
+/* Those of its worker: only for this thread to change. */
+struct mu_counters *mu_conn_counters(const struct mu_conn *conn);
 /* The client's certificate; NULL: it has none, and this door does not insist. Borrowed, there for as long as the protocol's session. NULL: it came without TLS. */
 const struct mu_cert *mu_conn_client(const struct mu_conn *conn);
 /* Would a client who asks for this server by name, at the same address, have come to this door? `len` 0: for none. */

@@ -138,7 +138,7 @@ static int add_door(struct mu_gate *gate, const struct mu_worker_door *door, str
     return 0;
 }
 
-static bool is_at(const struct mu_server_door *door, const struct mu_entrance *entrance)
+bool mu_door_is_at(const struct mu_server_door *door, const struct mu_entrance *entrance)
 {
     for (size_t i = 0; i < door->listen_count; i++)
         if (same_address(&door->listen[i], &entrance->wanted))
@@ -156,7 +156,7 @@ static int make_gates(struct mu_hall *hall, struct mu_error *err)
         struct mu_gate *gate = &hall->gates[hall->gate_count++];
         gate->entrance = &house->entrances[i];
         for (size_t j = 0; j < hall->door_count; j++)
-            if (is_at(hall->doors[j].door, gate->entrance) &&
+            if (mu_door_is_at(hall->doors[j].door, gate->entrance) &&
                 add_door(gate, &hall->doors[j], err) != 0)
                 return -1;
         if (gate->names != NULL)

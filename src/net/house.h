@@ -30,6 +30,8 @@ struct mu_house {
  * one user. Fails with MU_E_NOMEM. */
 MU_CHECK int mu_house_new(const struct mu_server_doors *doors, struct mu_house **ret,
                           struct mu_error *err);
+/* Do clients find this door, of the house's, at that entrance? */
+bool mu_door_is_at(const struct mu_server_door *door, const struct mu_entrance *entrance);
 /* One user less; the last one gives the doors back. NULL is nobody. */
 void mu_house_leave(struct mu_house *house);
 

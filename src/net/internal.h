@@ -13,6 +13,15 @@
 /* What the main thread has asked of the workers; each looks when it is woken. */
 enum stop { STOP_NOT, STOP_GENTLY, STOP_NOW };
 
+/* What the workers are asked for whoever has come to a plain listener: plain.c. */
+struct mu_question {
+    _Atomic unsigned number;
+    _Atomic bool wants_connections;
+    uv_async_t *answered;
+};
+
+struct mu_survey_part; /* one worker's answer */
+
 struct mu_listener {
     uv_poll_t poll;
     struct mu_worker *worker;
@@ -28,11 +37,16 @@ struct mu_worker {
     const _Atomic int *stop;       /* enum stop, the server's */
     const _Atomic unsigned *pulse; /* the server's: counts its questions whether we are alive */
     _Atomic unsigned pulse_seen;
-    _Atomic bool ended;   /* the loop, when there was nothing left to do */
+    _Atomic bool ended; /* the loop, when there was nothing left to do */
+    struct mu_question *question;
+    _Atomic unsigned answered; /* the number of the last question */
+    _Atomic(struct mu_survey_part *) part;
+    struct mu_counters counters;
     struct mu_hall *hall; /* the doors in force */
     uv_loop_t loop;
     uv_thread_t thread;
     uv_async_t wake;
+    uv_async_t asked;
     uv_timer_t patience; /* runs out some time after a request to stop */
     uv_timer_t retry;    /* accepting is paused until then */
     struct mu_listener *listeners;
@@ -64,6 +78,17 @@ void mu_worker_remove(struct mu_worker *worker, struct mu_conn *conn);
 void mu_worker_trouble(struct mu_worker *worker, const char *id, const char *sentence,
                        const char *hint);
 
+/* plain.c: the plain listeners, on the server's own loop. Their ports are written back. `ret` is given even on failure: first
+ * close it, then take down the loop, then free it. Fails with MU_E_LISTEN. */
+struct mu_plain;
+MU_CHECK int mu_plain_new(uv_loop_t *loop, struct mu_plain_config *configs, size_t count,
+                          const _Atomic int *stop, struct mu_plain **ret, struct mu_error *err);
+/* All the workers there will be; and each of them, when it has its loop. */
+void mu_plain_meet(struct mu_plain *plain, struct mu_worker *workers, unsigned count);
+void mu_plain_join(struct mu_plain *plain, struct mu_worker *worker);
+void mu_plain_close(struct mu_plain *plain);
+void mu_plain_free(struct mu_plain *plain);
+
 struct mu_conn {
     struct mu_worker *worker;
     struct mu_hall *hall; /* by which it came */
@@ -79,6 +104,7 @@ struct mu_conn {
     bool stopping; /* the server is stopping; the protocol is told once */
     bool told;
     uint64_t deadline_ms; /* in loop time */
+    uint64_t began_ns;    /* of uv_hrtime() */
     size_t discarded;
     uv_poll_t poll;
     uv_timer_t timer;

@@ -127,6 +127,7 @@ static void on_retry(uv_timer_t *timer)
 /* Out of descriptors or memory: leave clients in the kernel's queue for a moment instead of spinning. */
 static void pause_accepting(struct mu_worker *worker)
 {
+    mu_count(&worker->counters.accept_pauses, 1);
     mu_listeners_stop(worker);
     uv_timer_start(&worker->retry, on_retry, RETRY_MS, 0);
     mu_worker_trouble(worker, "accept-paused",

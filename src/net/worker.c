@@ -18,7 +18,8 @@ struct mu_server {
     struct mu_worker *workers;
     unsigned worker_count, thread_count;
     struct mu_house *house; /* in force */
-    uv_loop_t loop;         /* the main thread's, for signals only */
+    uv_loop_t loop;         /* the main thread's, for signals and plain listeners */
+    struct mu_plain *plain;
     uv_signal_t signals[2];
     uv_timer_t heart;
     bool has_loop;
@@ -161,6 +162,7 @@ static int make_worker(struct mu_server *server, struct mu_worker *worker, struc
     uv_timer_init(&worker->loop, &worker->patience);
     uv_timer_init(&worker->loop, &worker->retry);
     worker->wake.data = worker->patience.data = worker->retry.data = worker;
+    mu_plain_join(server->plain, worker);
     return mu_hall_new(server->house, &worker->hall, err) != 0
                ? -1
                : open_listeners(server, worker, err);
@@ -207,6 +209,9 @@ int mu_server_new(const struct mu_server_config *config, const struct mu_server_
     server->config = config;
     raise_file_limit();
     mu_memory_keep_little();
+    if (uv_loop_init(&server->loop) != 0)
+        return mu_fail_errno(err, MU_E_SYSTEM, "cannot make an event loop");
+    server->has_loop = true;
     if (mu_house_new(&(struct mu_server_doors){.at = doors->at, .count = doors->count},
                      &server->house, err) != 0 ||
         claim_entrances(server->house, err) != 0)
@@ -214,12 +219,16 @@ int mu_server_new(const struct mu_server_config *config, const struct mu_server_
     server->workers = calloc(config->workers, sizeof *server->workers);
     if (server->workers == NULL)
         return mu_fail_nomem(err);
+    if (mu_plain_new(&server->loop, config->plain, config->plain_count, &server->stop,
+                     &server->plain, err) != 0)
+        return -1;
     for (; server->worker_count < config->workers; server->worker_count++)
         if (make_worker(server, &server->workers[server->worker_count], err) != 0) {
             server->worker_count++; /* what was made of it is taken down with the rest */
             return -1;
         }
     server->house->doors = *doors; /* from here on it gives them back */
+    mu_plain_meet(server->plain, server->workers, server->worker_count);
     *ret = mu_take(&server);
     return 0;
 }
@@ -237,6 +246,13 @@ int mu_server_check(const struct mu_server_doors *doors, struct mu_error *err)
     return result;
 }
 
+void mu_server_count(const struct mu_server *server, struct mu_counters *ret)
+{
+    *ret = (struct mu_counters){0};
+    for (unsigned i = 0; i < server->worker_count; i++)
+        mu_counters_add(ret, &server->workers[i].counters);
+}
+
 size_t mu_server_address_count(const struct mu_server *server)
 {
     return server->house->entrance_count;
@@ -245,6 +261,12 @@ size_t mu_server_address_count(const struct mu_server *server)
 const struct mu_address *mu_server_address(const struct mu_server *server, size_t i)
 {
     return &server->house->entrances[i].address;
+}
+
+bool mu_server_door_is_at(const struct mu_server *server, size_t door, size_t i)
+{
+    const struct mu_house *house = server->house;
+    return mu_door_is_at(&house->doors.at[door], &house->entrances[i]);
 }
 
 /* --- Running --- */
@@ -327,9 +349,6 @@ int mu_server_run(struct mu_server *server, void (*ready)(void *arg), void *read
 {
     const int numbers[] = {SIGTERM, SIGINT};
     uv_work_t work = {.data = server};
-    if (uv_loop_init(&server->loop) != 0)
-        return mu_fail_errno(err, MU_E_SYSTEM, "cannot make an event loop");
-    server->has_loop = true;
     for (size_t i = 0; i < MU_COUNT(numbers); i++) {
         uv_signal_init(&server->loop, &server->signals[i]);
         server->signals[i].data = server;
@@ -381,8 +400,10 @@ void mu_server_free(struct mu_server *server)
         free(worker->listeners);
         mu_hall_leave(worker->hall);
     }
+    mu_plain_close(server->plain);
     if (server->has_loop)
         take_down_loop(&server->loop);
+    mu_plain_free(server->plain);
     free(server->workers);
     mu_house_leave(server->house);
     free(server);

@@ -15,6 +15,8 @@
 #include "net/address.h"
 #include "net/conn.h"
 #include "pki/cidr.h"
+#include "net/counters.h"
+#include "net/plain.h"
 #include "tls/caller.h"
 #include "tls/context.h"
 
@@ -77,6 +79,9 @@ struct mu_server_config {
     unsigned stop_ms;         /* for connections that are open when the server is told to stop */
     uint64_t alive_ms;        /* how often `alive` is told; 0: never */
     struct mu_server_events events;
+    struct mu_plain_config
+        *plain; /* listeners without TLS; ports that the kernel chose are written back */
+    size_t plain_count;
 };
 
 /*
@@ -95,6 +100,11 @@ MU_CHECK int mu_server_check(const struct mu_server_doors *doors, struct mu_erro
 /* The addresses it listens on, with the ports that the kernel chose. */
 size_t mu_server_address_count(const struct mu_server *server);
 const struct mu_address *mu_server_address(const struct mu_server *server, size_t i);
+/* Is the door of this place in the set in force at the address `i`? */
+bool mu_server_door_is_at(const struct mu_server *server, size_t door, size_t i);
+
+/* What all workers have counted so far. Call it from the thread that runs the server. */
+void mu_server_count(const struct mu_server *server, struct mu_counters *ret);
 
 /*
  * Serve until SIGTERM or SIGINT: then stop listening, let connections finish within stop_ms, and return. A

@@ -1,5 +1,6 @@
 #include "tls/context.h"
 
+#include <openssl/crypto.h>
 #include <openssl/err.h>
 #include <openssl/rand.h>
 #include <openssl/ssl.h>
@@ -147,4 +148,9 @@ int mu_tls_context_new(const struct mu_tls_door *door, struct mu_tls_context **r
 void mu_tls_context_free(struct mu_tls_context *context)
 {
     SSL_CTX_free((SSL_CTX *)context);
+}
+
+const char *mu_tls_library_version(void)
+{
+    return OpenSSL_version(OPENSSL_VERSION_STRING);
 }

@@ -37,4 +37,7 @@ MU_CHECK int mu_tls_context_new(const struct mu_tls_door *door, struct mu_tls_co
 void mu_tls_context_free(struct mu_tls_context *context);
 MU_AUTO_DEFINE_STRUCT(mu_tls_context, mu_tls_context_free)
 
+/* "3.0.15": OpenSSL's, of the library that runs. */
+const char *mu_tls_library_version(void);
+
 #endif

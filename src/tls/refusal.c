@@ -14,11 +14,18 @@ static const struct refusal_info {
 #define MU_REFUSAL(code, id, sentence, hint) [MU_REFUSAL_##code] = {id, sentence, hint},
 #include "tls/refusal.def"
 #undef MU_REFUSAL
+    [MU_REFUSAL_CERT] = {"client-cert", "", ""},
 };
+
+const char *mu_refusal_id(enum mu_refusal_code code)
+{
+    return infos[code].id;
+}
 
 void mu_refusal_set(struct mu_refusal *ret, enum mu_refusal_code code)
 {
     ret->code = code;
+    ret->fault = MU_FAULT_NONE;
     mu_str_copy(ret->id, sizeof ret->id, infos[code].id);
     mu_str_copy(ret->sentence, sizeof ret->sentence, infos[code].sentence);
     mu_str_copy(ret->hint, sizeof ret->hint, infos[code].hint);
@@ -28,6 +35,7 @@ void mu_refusal_set(struct mu_refusal *ret, enum mu_refusal_code code)
 static void set_verdict(struct mu_refusal *ret, const char *whose, const struct mu_verdict *verdict)
 {
     ret->code = MU_REFUSAL_CERT;
+    ret->fault = verdict->fault;
     snprintf(ret->id, sizeof ret->id, "%s-cert-%s", whose, mu_fault_id(verdict->fault));
     mu_str_copy(ret->sentence, sizeof ret->sentence, verdict->sentence);
     mu_str_copy(ret->hint, sizeof ret->hint, verdict->hint);

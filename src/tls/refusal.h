@@ -15,8 +15,12 @@ enum mu_refusal_code {
     MU_REFUSAL_COUNT
 };
 
+/* The id of a code, "tls-version"; that of MU_REFUSAL_CERT is its fault's, see mu_refusal_from_verdict(). */
+const char *mu_refusal_id(enum mu_refusal_code code);
+
 struct mu_refusal {
     enum mu_refusal_code code;
+    enum mu_fault fault; /* of MU_REFUSAL_CERT */
     char id[64];
     char sentence[MU_ERROR_WHAT_LEN];
     char hint[MU_ERROR_HINT_LEN];

@@ -45,6 +45,8 @@ class Result:
 def environment(home):
     """This process's environment without what would make the outcome differ from machine to machine."""
     env = {name: value for name, value in os.environ.items() if not name.startswith("MUTUAL_")}
+    for name in ("XDG_RUNTIME_DIR", "RUNTIME_DIRECTORY"):  # where a control socket would be
+        env.pop(name, None)
     env.update(MUTUAL_HOME=str(home), NO_COLOR="1", LC_ALL="C.UTF-8")
     env["HOME"] = "/nonexistent"  # of whoever runs the tests: theirs is not ours to change
     return env

@@ -19,7 +19,8 @@ class Door:
 
     def __init__(self, cwd, *options, home=None, listen=("--listen", "127.0.0.1:0"), prefix=(), binary=BINARY, **popen):
         env = dict(os.environ, NO_COLOR="1")
-        env.pop("MUTUAL_PASSPHRASE_FILE", None)
+        for name in ("MUTUAL_PASSPHRASE_FILE", "XDG_RUNTIME_DIR", "RUNTIME_DIRECTORY"):
+            env.pop(name, None)
         if home is not None:
             env["MUTUAL_HOME"] = str(home)
         self.process = subprocess.Popen(

@@ -1,0 +1,82 @@
+#include "cli/serve_status.h"
+
+#include <jansson.h>
+#include <stdlib.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "cli/commands.h" /* made by meson.build: MU_VERSION */
+
+static json_t *door_json(const struct mu_front *front, size_t i)
+{
+    char text[MU_ADDRESS_LEN];
+    const struct mu_server *server = mu_front_server(front);
+    const struct mu_backends *backends = &mu_front_doors(front)->at[i].backends;
+    json_t *listen = json_array(), *to = json_array();
+    for (size_t j = 0; j < mu_server_address_count(server); j++)
+        if (mu_server_door_is_at(server, i, j))
+            json_array_append_new(listen,
+                                  json_string(mu_address_text(mu_server_address(server, j), text)));
+    for (size_t j = 0; j < backends->count; j++)
+        json_array_append_new(to, json_pack("{s:s, s:i}", "url", backends->at[j].name, "connections",
+                                            (int)atomic_load_explicit(&backends->at[j].open,
+                                                                      memory_order_relaxed)));
+    return json_pack("{s:o, s:o}", "listen", listen, "to", to);
+}
+
+static json_t *connection_json(const struct mu_connection_view *view)
+{
+    char peer[MU_ADDRESS_LEN];
+    struct mu_who who = {.subject = ""};
+    if (view->client != NULL)
+        mu_who_read(view->client, &who);
+    return json_pack("{s:s, s:i, s:b, s:b, s:s, s:s, s:s, s:b, s:I, s:I, s:I}", "peer",
+                     mu_address_text(&view->peer, peer), "door", (int)view->door, "former",
+                     view->former, "admitted", view->admitted, "subject", who.subject, "san",
+                     who.san, "tls", view->tls, "resumed", view->resumed, "age_milliseconds",
+                     (json_int_t)view->age_ms, "received", (json_int_t)view->received, "sent",
+                     (json_int_t)view->sent);
+}
+
+static uint64_t sum(const uint64_t *counters, size_t count)
+{
+    uint64_t all = 0;
+    for (size_t i = 0; i < count; i++)
+        all += counters[i];
+    return all;
+}
+
+static json_t *totals_json(const struct mu_counters *counters)
+{
+    return json_pack("{s:I, s:I, s:I, s:I, s:I, s:I, s:I}", "accepted",
+                     (json_int_t)counters->accepted, "admitted", (json_int_t)counters->admitted,
+                     "resumed", (json_int_t)counters->resumed, "refused",
+                     (json_int_t)sum(counters->refused, MU_REFUSAL_COUNT), "requests",
+                     (json_int_t)sum(counters->answers, MU_STATUS_CLASSES), "received",
+                     (json_int_t)counters->received, "sent", (json_int_t)counters->sent);
+}
+
+void mu_serve_status(const struct mu_front *front, const struct mu_survey *survey,
+                     struct mu_buf *ret)
+{
+    struct mu_counters counters;
+    const struct mu_doors *in_force = mu_front_doors(front);
+    json_t *doors = json_array(), *connections = json_array();
+    mu_server_count(mu_front_server(front), &counters);
+    for (size_t i = 0; i < in_force->count; i++)
+        json_array_append_new(doors, door_json(front, i));
+    for (size_t i = 0; i < survey->connection_count; i++)
+        json_array_append_new(connections, connection_json(&survey->connections[i]));
+    json_t *all =
+        json_pack("{s:s, s:i, s:i, s:i, s:b, s:I, s:o, s:o, s:o}", "version", MU_VERSION, "process",
+                  (int)getpid(), "workers", (int)survey->workers, "workers_alive",
+                  (int)survey->alive, "stopping", survey->stopping, "age_seconds",
+                  (json_int_t)(time(NULL) - mu_front_started(front)), "doors", doors, "totals",
+                  totals_json(&counters), "connections", connections);
+    char *text = all == NULL ? NULL : json_dumps(all, JSON_COMPACT);
+    if (text != NULL)
+        mu_buf_adds(ret, text);
+    mu_buf_adds(ret, "\n");
+    free(text);
+    json_decref(all);
+}

@@ -1,0 +1,241 @@
+#include "front/metrics.h"
+
+#include <inttypes.h>
+
+#include "base/str.h"
+
+/* What a series is: in the order in which Prometheus wants to be told. */
+static void begin(struct mu_buf *ret, const char *name, const char *type, const char *help)
+{
+    mu_buf_addf(ret, "# HELP mutual_%s %s\n# TYPE mutual_%s %s\n", name, help, name, type);
+}
+
+/* Names of certificates and backends are foreign: printable, but with any of these. */
+static void add_value(struct mu_buf *ret, const char *text)
+{
+    for (const char *p = text; *p != '\0'; p++)
+        if (*p == '\\' || *p == '"')
+            mu_buf_addf(ret, "\\%c", *p);
+        else if (*p == '\n')
+            mu_buf_adds(ret, "\\n");
+        else
+            mu_buf_add(ret, p, 1);
+}
+
+static void sample(struct mu_buf *ret, const char *name, const char *label, const char *value,
+                   uint64_t n)
+{
+    mu_buf_addf(ret, "mutual_%s{%s=\"", name, label);
+    add_value(ret, value);
+    mu_buf_addf(ret, "\"} %" PRIu64 "\n", n);
+}
+
+static void single(struct mu_buf *ret, const char *name, const char *type, const char *help,
+                   uint64_t n)
+{
+    begin(ret, name, type, help);
+    mu_buf_addf(ret, "mutual_%s %" PRIu64 "\n", name, n);
+}
+
+/* --- Handshakes and refusals --- */
+
+/* Some faults share an id, and of one id there may be one sample. */
+static void fault_sample(struct mu_buf *ret, const char *name, const char *label,
+                         const struct mu_counters *counters, enum mu_fault fault)
+{
+    char id[64];
+    uint64_t n = 0;
+    for (int i = MU_FAULT_NONE + 1; i < MU_FAULT_COUNT; i++) {
+        if (!mu_str_equal(mu_fault_id((enum mu_fault)i), mu_fault_id(fault)))
+            continue;
+        if (i < (int)fault)
+            return;
+        n += counters->faults[i];
+    }
+    snprintf(id, sizeof id, "client-cert-%s", mu_fault_id(fault));
+    sample(ret, name, label, id, n);
+}
+
+static void refusal_samples(struct mu_buf *ret, const char *name, const char *label,
+                            const struct mu_counters *counters)
+{
+    for (int i = MU_REFUSAL_NONE + 1; i < MU_REFUSAL_CERT; i++)
+        sample(ret, name, label, mu_refusal_id((enum mu_refusal_code)i), counters->refused[i]);
+    for (int i = MU_FAULT_NONE + 1; i < MU_FAULT_COUNT; i++)
+        fault_sample(ret, name, label, counters, (enum mu_fault)i);
+}
+
+static void add_handshakes(struct mu_buf *ret, const struct mu_counters *counters)
+{
+    begin(ret, "handshakes_total", "counter", "TLS handshakes by how they ended.");
+    sample(ret, "handshakes_total", "result", "admitted", counters->admitted);
+    refusal_samples(ret, "handshakes_total", "result", counters);
+    begin(ret, "refused_total", "counter", "Connections that were turned away, by the reason.");
+    refusal_samples(ret, "refused_total", "reason", counters);
+    single(ret, "handshakes_resumed_total", "counter",
+           "Handshakes after which a client came in with a session of before.", counters->resumed);
+}
+
+static void add_handshake_seconds(struct mu_buf *ret, const struct mu_counters *counters)
+{
+    uint64_t below = 0;
+    begin(ret, "handshake_seconds", "histogram",
+          "From the accepted connection to the end of its handshake.");
+    for (size_t i = 0; i < MU_HANDSHAKE_CLASSES; i++) {
+        below += counters->handshakes[i];
+        mu_buf_addf(ret, "mutual_handshake_seconds_bucket{le=\"%g\"} %" PRIu64 "\n",
+                    (double)mu_handshake_bounds_us[i] / 1e6, below);
+    }
+    below += counters->handshakes[MU_HANDSHAKE_CLASSES];
+    mu_buf_addf(ret,
+                "mutual_handshake_seconds_bucket{le=\"+Inf\"} %" PRIu64
+                "\nmutual_handshake_seconds_sum %.6f\nmutual_handshake_seconds_count %" PRIu64 "\n",
+                below, (double)counters->handshake_us / 1e6, below);
+}
+
+/* --- Connections and requests --- */
+
+static void add_connections(struct mu_buf *ret, const struct mu_metrics *metrics)
+{
+    const struct mu_counters *counters = &metrics->counters;
+    /* One was read after the other, so there may seem to be fewer than none. */
+    uint64_t open =
+        counters->accepted > counters->closed ? counters->accepted - counters->closed : 0;
+    single(ret, "connections_accepted_total", "counter", "Connections of clients so far.",
+           counters->accepted);
+    single(ret, "connections_active", "gauge", "Connections of clients that are open.", open);
+    single(ret, "connections_max", "gauge", "How many may be open.", metrics->max_connections);
+    single(ret, "accept_pauses_total", "counter",
+           "Times that no descriptors or no memory was left for a connection.",
+           counters->accept_pauses);
+    single(ret, "received_bytes_total", "counter", "Bytes from clients, encrypted.",
+           counters->received);
+    single(ret, "sent_bytes_total", "counter", "Bytes to clients, encrypted.", counters->sent);
+}
+
+static void add_answers(struct mu_buf *ret, const struct mu_counters *counters)
+{
+    begin(ret, "requests_total", "counter", "Answered HTTP requests by the class of their status.");
+    for (int class = 1; class < MU_STATUS_CLASSES; class ++) {
+        const char text[] = {(char)('0' + class), 'x', 'x', '\0'};
+        sample(ret, "requests_total", "status", text, counters->answers[class]);
+    }
+}
+
+/* --- Backends --- */
+
+static bool is_first_of_its_name(const struct mu_metrics *metrics, size_t i)
+{
+    for (size_t j = 0; j < i; j++)
+        if (mu_str_equal(metrics->backends[j].name, metrics->backends[i].name))
+            return false;
+    return true;
+}
+
+static void backend_samples(struct mu_buf *ret, const struct mu_metrics *metrics, const char *name,
+                            uint64_t (*of)(const struct mu_metrics_backend *backend))
+{
+    for (size_t i = 0; i < metrics->backend_count; i++) {
+        uint64_t n = 0;
+        if (!is_first_of_its_name(metrics, i))
+            continue;
+        for (size_t j = i; j < metrics->backend_count; j++)
+            if (mu_str_equal(metrics->backends[j].name, metrics->backends[i].name))
+                n += of(&metrics->backends[j]);
+        sample(ret, name, "backend", metrics->backends[i].name, n);
+    }
+}
+
+static uint64_t connections_of(const struct mu_metrics_backend *backend)
+{
+    return backend->connections;
+}
+
+static uint64_t down_of(const struct mu_metrics_backend *backend)
+{
+    return backend->up ? 0 : 1;
+}
+
+static void add_backends(struct mu_buf *ret, const struct mu_metrics *metrics)
+{
+    if (metrics->backend_count == 0)
+        return;
+    begin(ret, "backend_connections", "gauge", "Connections to a backend that are open.");
+    backend_samples(ret, metrics, "backend_connections", connections_of);
+    begin(ret, "backend_down", "gauge",
+          "At how many doors a backend is left alone for a while, because it could not be reached.");
+    backend_samples(ret, metrics, "backend_down", down_of);
+}
+
+/* --- Dates --- */
+
+static bool same_end(const struct mu_metrics_end *a, const struct mu_metrics_end *b)
+{
+    return mu_str_equal(a->name, b->name) &&
+           (a->serial == NULL || mu_str_equal(a->serial, b->serial));
+}
+
+static void add_ends(struct mu_buf *ret, const char *name, const char *label, const char *help,
+                     const struct mu_metrics_ends *ends)
+{
+    if (ends->count == 0)
+        return;
+    begin(ret, name, "gauge", help);
+    for (size_t i = 0; i < ends->count; i++) {
+        const struct mu_metrics_end *end = &ends->at[i];
+        time_t earliest = end->at;
+        bool told = false;
+        for (size_t j = 0; j < ends->count; j++) {
+            told = told || (j < i && same_end(&ends->at[j], end));
+            if (same_end(&ends->at[j], end) && ends->at[j].at < earliest)
+                earliest = ends->at[j].at;
+        }
+        if (told)
+            continue;
+        mu_buf_addf(ret, "mutual_%s{%s=\"", name, label);
+        add_value(ret, end->name);
+        if (end->serial != NULL)
+            mu_buf_addf(ret, "\",serial=\"%s", end->serial);
+        mu_buf_addf(ret, "\"} %" PRId64 "\n", (int64_t)earliest);
+    }
+}
+
+/* --- The whole --- */
+
+static void add_process(struct mu_buf *ret, const struct mu_metrics *metrics)
+{
+    begin(ret, "build_info", "gauge", "Always 1; its labels tell the versions.");
+    mu_buf_adds(ret, "mutual_build_info{version=\"");
+    add_value(ret, metrics->version);
+    mu_buf_adds(ret, "\",openssl=\"");
+    add_value(ret, metrics->openssl);
+    mu_buf_adds(ret, "\"} 1\n");
+    mu_buf_addf(ret,
+                "# HELP process_start_time_seconds When it was started, since 1970.\n"
+                "# TYPE process_start_time_seconds gauge\nprocess_start_time_seconds %" PRId64 "\n"
+                "# HELP process_cpu_seconds_total Processor time that it has used.\n"
+                "# TYPE process_cpu_seconds_total counter\nprocess_cpu_seconds_total %.6f\n",
+                (int64_t)metrics->started, metrics->cpu_s);
+    single(ret, "workers", "gauge", "Worker threads.", metrics->workers);
+    single(ret, "workers_alive", "gauge", "Worker threads that answer.", metrics->workers_alive);
+}
+
+void mu_metrics_write(const struct mu_metrics *metrics, struct mu_buf *ret)
+{
+    add_process(ret, metrics);
+    add_connections(ret, metrics);
+    add_handshakes(ret, &metrics->counters);
+    add_handshake_seconds(ret, &metrics->counters);
+    add_answers(ret, &metrics->counters);
+    add_backends(ret, metrics);
+    add_ends(ret, "certificate_expiry_timestamp_seconds", "subject",
+             "When a certificate that is presented to clients ends, since 1970.",
+             &metrics->certificates);
+    add_ends(ret, "trust_expiry_timestamp_seconds", "subject",
+             "When the certificate of a CA whose clients come in ends, since 1970.",
+             &metrics->trust);
+    add_ends(ret, "crl_expiry_timestamp_seconds", "issuer",
+             "When the next revocation list of a CA is due, since 1970: after that its clients are "
+             "refused.",
+             &metrics->lists);
+}

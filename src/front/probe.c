@@ -1,0 +1,291 @@
+#include "front/probe.h"
+
+#include <stdlib.h>
+#include <string.h>
+#include <sys/resource.h>
+
+#include "base/str.h"
+#include "front/internal.h"
+#include "front/metrics.h"
+#include "http/h1.h"
+#include "pki/info.h"
+
+static const struct mu_h1_limits limits = {.target = 1024, .head = 8 * 1024, .body = 1024};
+
+struct session {
+    const struct mu_probe *probe;
+    const struct mu_survey *survey;
+    struct mu_h1 *h1;
+};
+
+/* --- Metrics --- */
+
+/* What is gathered for one answer. */
+struct gathered {
+    struct mu_metrics_backend *backends;
+    struct mu_metrics_end *ends;
+    char (*names)[512];
+    char (*serials)[MU_SERIAL_TEXT_LEN];
+    size_t end_count, backend_count;
+};
+
+static void clear_gathered(struct gathered *gathered)
+{
+    free(gathered->backends);
+    free(gathered->ends);
+    free(gathered->names);
+    free(gathered->serials);
+}
+MU_AUTO_DEFINE_CLEAR(gathered, clear_gathered)
+
+static bool make_room(const struct mu_doors *doors, struct gathered *ret)
+{
+    size_t ends = 1, backends = 1;
+    for (size_t i = 0; i < doors->count; i++) {
+        const struct mu_door *door = &doors->at[i];
+        ends += door->chain.count + door->anchors.count + door->crls.count;
+        backends += door->backends.count;
+    }
+    ret->backends = calloc(backends, sizeof *ret->backends);
+    ret->ends = calloc(ends, sizeof *ret->ends);
+    ret->names = calloc(ends, sizeof *ret->names);
+    ret->serials = calloc(ends, sizeof *ret->serials);
+    return ret->backends != NULL && ret->ends != NULL && ret->names != NULL && ret->serials != NULL;
+}
+
+static void add_certs(struct gathered *ret, const struct mu_certs *certs)
+{
+    for (size_t i = 0; i < certs->count; i++, ret->end_count++) {
+        const size_t at = ret->end_count;
+        char label[MU_CERT_LABEL_LEN];
+        mu_str_copy(ret->names[at], sizeof ret->names[at], mu_cert_label(certs->at[i], label));
+        ret->ends[at] =
+            (struct mu_metrics_end){.name = ret->names[at],
+                                    .serial = mu_cert_serial(certs->at[i], ret->serials[at]),
+                                    .at = mu_cert_not_after(certs->at[i])};
+    }
+}
+
+static void add_lists(struct gathered *ret, const struct mu_crls *lists)
+{
+    for (size_t i = 0; i < lists->count; i++) {
+        struct mu_crl_info info;
+        const size_t at = ret->end_count;
+        mu_crl_info(lists->at[i], &info);
+        if (info.next_update == 0)
+            continue;
+        mu_str_copy(ret->names[at], sizeof ret->names[at], info.issuer);
+        ret->ends[at] = (struct mu_metrics_end){.name = ret->names[at], .at = info.next_update};
+        ret->end_count++;
+    }
+}
+
+static void add_backends(struct gathered *ret, const struct mu_backends *backends)
+{
+    const int64_t now_ms = mu_backend_now_ms();
+    for (size_t i = 0; i < backends->count; i++) {
+        const struct mu_backend *backend = &backends->at[i];
+        ret->backends[ret->backend_count++] =
+            (struct mu_metrics_backend){.name = backend->name,
+                                        .connections = atomic_load_explicit(&backend->open,
+                                                                            memory_order_relaxed),
+                                        .up = atomic_load_explicit(&backend->avoided_until_ms,
+                                                                   memory_order_relaxed) <= now_ms};
+    }
+}
+
+/* Each door adds to the same list; what was added is the part from `before` on. */
+static struct mu_metrics_ends since(const struct gathered *gathered, size_t before)
+{
+    return (struct mu_metrics_ends){.at = gathered->ends + before,
+                                    .count = gathered->end_count - before};
+}
+
+static void gather_ends(const struct mu_doors *doors, struct gathered *ret,
+                        struct mu_metrics *metrics)
+{
+    size_t before = ret->end_count;
+    for (size_t i = 0; i < doors->count; i++)
+        add_certs(ret, &doors->at[i].chain);
+    metrics->certificates = since(ret, before);
+    before = ret->end_count;
+    for (size_t i = 0; i < doors->count; i++)
+        add_certs(ret, &doors->at[i].anchors);
+    metrics->trust = since(ret, before);
+    before = ret->end_count;
+    for (size_t i = 0; i < doors->count; i++)
+        add_lists(ret, &doors->at[i].crls);
+    metrics->lists = since(ret, before);
+}
+
+static double cpu_seconds(void)
+{
+    struct rusage usage;
+    if (getrusage(RUSAGE_SELF, &usage) != 0)
+        return 0;
+    return (double)(usage.ru_utime.tv_sec + usage.ru_stime.tv_sec) +
+           (double)(usage.ru_utime.tv_usec + usage.ru_stime.tv_usec) / 1e6;
+}
+
+static void tell_metrics(const struct session *s, struct mu_response *ret)
+{
+    const struct mu_front *front = s->probe->front;
+    MU_AUTO_CLEAR(gathered) gathered = {0};
+    struct mu_metrics metrics = {
+        .version = front->version,
+        .openssl = mu_tls_library_version(),
+        .started = front->started,
+        .cpu_s = cpu_seconds(),
+        .workers = s->survey->workers,
+        .workers_alive = s->survey->alive,
+        .max_connections = front->doors->config->max_connections,
+    };
+    if (!make_room(front->doors, &gathered)) {
+        mu_response_sentence(ret, 503, "there is not enough memory");
+        return;
+    }
+    for (size_t i = 0; i < front->doors->count; i++)
+        add_backends(&gathered, &front->doors->at[i].backends);
+    metrics.backends = gathered.backends;
+    metrics.backend_count = gathered.backend_count;
+    gather_ends(front->doors, &gathered, &metrics);
+    mu_server_count(front->server, &metrics.counters);
+    ret->status = 200;
+    ret->content_type = MU_METRICS_TYPE;
+    mu_metrics_write(&metrics, &ret->text);
+}
+
+/* --- The others --- */
+
+static void tell_health(const struct session *s, struct mu_response *ret)
+{
+    if (s->survey->alive == s->survey->workers)
+        mu_response_sentence(ret, 200, "all workers answer");
+    else
+        mu_response_sentence(ret, 503, "a worker thread does not answer");
+}
+
+static void tell_readiness(const struct session *s, struct mu_response *ret)
+{
+    if (s->survey->stopping)
+        mu_response_sentence(ret, 503, "it is stopping, and takes no more clients");
+    else if (s->survey->alive == s->survey->workers)
+        mu_response_sentence(ret, 200, "clients are being admitted");
+    else
+        tell_health(s, ret);
+}
+
+static void tell_status(const struct session *s, struct mu_response *ret)
+{
+    const struct mu_front *front = s->probe->front;
+    ret->status = 200;
+    ret->content_type = "application/json";
+    front->describe(front, s->survey, &ret->text);
+}
+
+static const struct {
+    const char *path;
+    bool only_control;
+    void (*tell)(const struct session *s, struct mu_response *ret);
+} pages[] = {
+    {"/metrics", false, tell_metrics},
+    {"/healthz", false, tell_health},
+    {"/readyz", false, tell_readiness},
+    {"/status", true, tell_status},
+};
+
+static void find_page(const struct session *s, const char *path, struct mu_response *ret)
+{
+    size_t len = strcspn(path, "?");
+    for (size_t i = 0; i < MU_COUNT(pages); i++)
+        if (strlen(pages[i].path) == len && strncmp(pages[i].path, path, len) == 0 &&
+            (s->probe->control || !pages[i].only_control)) {
+            pages[i].tell(s, ret);
+            return;
+        }
+    mu_response_sentence(ret, 404, "there are /metrics, /healthz and /readyz");
+}
+
+static void respond(void *arg, const struct mu_request *request, struct mu_response *ret)
+{
+    struct session *s = arg;
+    mu_h1_stop(
+        s->h1); /* the next question wants new answers of the workers: on another connection */
+    if (mu_request_is(request, "GET") || mu_request_is(request, "HEAD")) {
+        find_page(s, mu_target_origin(request->target), ret);
+        return;
+    }
+    mu_response_sentence(ret, 405, "only GET and HEAD are answered here");
+    mu_buf_adds(&ret->headers, "Allow: GET, HEAD\r\n");
+}
+
+static time_t now(void *arg)
+{
+    (void)arg;
+    return time(NULL);
+}
+
+static void responded(void *arg, const struct mu_request *request, int status)
+{
+    (void)arg;
+    (void)request;
+    (void)status;
+}
+
+static const struct mu_h1_handler handler = {.now = now, .respond = respond, .responded = responded};
+
+/* --- What net asks --- */
+
+static void *session_open(void *arg, const struct mu_survey *survey)
+{
+    struct session *s = calloc(1, sizeof *s);
+    if (s == NULL)
+        return NULL;
+    s->probe = arg;
+    s->survey = survey;
+    s->h1 = mu_h1_new(&handler, s, &limits);
+    if (s->h1 != NULL)
+        return s;
+    free(s);
+    return NULL;
+}
+
+static bool session_input(void *arg, const void *data, size_t len)
+{
+    struct session *s = arg;
+    return mu_h1_input(s->h1, data, len);
+}
+
+static size_t session_output(void *arg, const char **ret)
+{
+    struct session *s = arg;
+    return mu_h1_output(s->h1, ret);
+}
+
+static void session_taken(void *arg, size_t len)
+{
+    struct session *s = arg;
+    mu_h1_taken(s->h1, len);
+}
+
+static bool session_done(void *arg)
+{
+    struct session *s = arg;
+    return mu_h1_phase(s->h1) == MU_H1_DONE;
+}
+
+static void session_close(void *arg)
+{
+    struct session *s = arg;
+    mu_h1_free(s->h1);
+    free(s);
+}
+
+const struct mu_plain_handler mu_probe_handler = {
+    .open = session_open,
+    .input = session_input,
+    .output = session_output,
+    .taken = session_taken,
+    .done = session_done,
+    .close = session_close,
+};

@@ -1,0 +1,21 @@
+#ifndef MU_FRONT_PROBE_H
+#define MU_FRONT_PROBE_H
+
+/*
+ * What is told over plain listeners, in HTTP/1.1, one request a connection: /metrics for Prometheus, /healthz (do all workers
+ * answer?), /readyz (may clients be sent here?), and on the control socket /status.
+ */
+
+#include "net/plain.h"
+
+struct mu_front;
+
+struct mu_probe {
+    const struct mu_front *front;
+    bool control; /* who is there is told, too */
+};
+
+/* Its argument is a struct mu_probe, which is borrowed for as long as a session lives. */
+extern const struct mu_plain_handler mu_probe_handler;
+
+#endif
