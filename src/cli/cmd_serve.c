@@ -68,12 +68,20 @@ static int load(const struct mu_args *args, struct mu_doors **ret, struct mu_err
     return 0;
 }
 
+/* --json is for all that is printed, unless the log has a format of its own. */
+static bool logs_json(const struct mu_args *args, const struct mu_config *config)
+{
+    return config->log_format == MU_LOG_FORMAT_DEFAULT ? mu_args_json(args)
+                                                       : config->log_format == MU_LOG_JSON;
+}
+
 static int run(const struct mu_args *args, struct mu_error *err)
 {
     MU_AUTO_STRUCT(mu_doors) doors = NULL;
     MU_AUTO_STRUCT(mu_serve_log) log = NULL;
     MU_AUTO_STRUCT(mu_front) front = NULL;
-    if (load(args, &doors, err) != 0 || mu_serve_log_new(mu_args_json(args), &log, err) != 0)
+    if (load(args, &doors, err) != 0 ||
+        mu_serve_log_new(logs_json(args, doors->config), &log, err) != 0)
         return -1;
 
     struct mu_front_config config = {
@@ -81,7 +89,7 @@ static int run(const struct mu_args *args, struct mu_error *err)
         .describe = mu_serve_status,
         .alive_ms = mu_notify_watchdog_ms() / 3, /* late once is not yet too late */
     };
-    mu_serve_log_attach(log, doors->config->log_requests, &config);
+    mu_serve_log_attach(log, doors->config->log, &config);
     config.server_events.stopping = on_stopping;
     config.server_events.alive = on_alive;
     if (mu_front_new(mu_take(&doors), &config, &front, err) != 0)
@@ -112,8 +120,8 @@ static const struct mu_opt opts[] = {
      "tell /metrics, /healthz and /readyz there, without TLS, or at unix:PATH", NULL, false},
     {"control", 0, "PATH",
      "the socket for `mutual status`, or none [mutual.sock in $XDG_RUNTIME_DIR]", NULL, false},
-    {"log", 0, "WHAT", "what to log on standard error: refusals, or requests too", "refusals",
-     false},
+    {"log", 0, "WHAT", "what to log on standard error; see above", "refusals,troubles", false},
+    {"log-format", 0, "FORMAT", "text or json [text; with --json: json]", NULL, false},
     {"handshake-timeout", 0, "TIME", "for TLS and the client's certificate", "10s", false},
     {"header-timeout", 0, "TIME", "from a request's first byte to the end of its headers", "10s",
      false},
@@ -141,7 +149,9 @@ const struct mu_cmd mu_cmd_serve = {
         "With --proxy-protocol every connection must begin with a PROXY protocol header, version 1 or 2, and come\n"
         "from an address of --proxy-from or by a Unix socket; the client's address is the one that it names. With\n"
         "--send-proxy v2 a backend gets one, with what is known of TLS and with the client's certificate.\n"
-        "Each refusal is one line on standard error: time, client, id, reason, hint.\n"
+        "--log lists what has a line on standard error: refusals (who was turned away, and why), troubles (of the\n"
+        "server and its backends), requests, connections (carried to a backend, when they end), all, or none. No\n"
+        "client waits for a log that nobody takes: lines are lost then, and the next one says how many.\n"
         "SIGTERM or SIGINT (Ctrl-C) ends it when the answers under way are out; a second one at once.",
     .example = "mutual serve\n"
                "mutual serve --listen 127.0.0.1:8443 --files /srv/www --log requests\n"

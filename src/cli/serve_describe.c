@@ -132,10 +132,14 @@ static int read_limits(const struct mu_args *args, struct mu_config *config, str
 
 static int read_log(const struct mu_args *args, struct mu_config *config, struct mu_error *err)
 {
-    const char *what = mu_args_value(args, "log");
-    config->log_requests = mu_str_equal(what, "requests");
-    if (!config->log_requests && !mu_str_equal(what, "refusals"))
-        return mu_usage(err, args, "--log takes \"refusals\" or \"requests\", not \"%s\"", what);
+    const char *what = mu_args_value(args, "log"), *format = mu_args_value(args, "log-format");
+    if (!mu_log_classes_parse(what, &config->log))
+        return mu_usage(err, args,
+                        "--log takes refusals, troubles, requests and connections, with commas between "
+                        "them, or all, or none, not \"%s\"",
+                        what);
+    if (format != NULL && !mu_log_format_parse(format, &config->log_format))
+        return mu_usage(err, args, "--log-format takes text or json, not \"%s\"", format);
     return 0;
 }
 
@@ -177,6 +181,7 @@ static int check_alone(const struct mu_args *args, struct mu_error *err)
         "status",
         "control",
         "log",
+        "log-format",
         "handshake-timeout",
         "header-timeout",
         "idle-timeout",

@@ -2,16 +2,15 @@
 
 #include <inttypes.h>
 #include <jansson.h>
-#include <poll.h>
 #include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
-#include <unistd.h>
 
 #include "base/str.h"
 #include "base/time.h"
+#include "cli/log_sink.h"
 #include "pki/info.h"
 
 /* Clients whose certificates have been looked over for faults; when full, it begins anew. */
@@ -19,9 +18,12 @@ enum { SEEN_SLOTS = 4096 };
 
 struct mu_serve_log {
     bool json;
-    pthread_mutex_t lock; /* on `seen`, and on standard error */
+    struct mu_log_sink *sink;
+    pthread_mutex_t lock; /* on `seen` */
     unsigned char seen[SEEN_SLOTS][32];
 };
+
+static size_t write_lost(void *arg, uint64_t count, char *ret, size_t cap);
 
 int mu_serve_log_new(bool json, struct mu_serve_log **ret, struct mu_error *err)
 {
@@ -29,6 +31,10 @@ int mu_serve_log_new(bool json, struct mu_serve_log **ret, struct mu_error *err)
     if (log == NULL)
         return mu_fail_nomem(err);
     log->json = json;
+    if (mu_log_sink_new(write_lost, log, &log->sink, err) != 0) {
+        free(log);
+        return -1;
+    }
     pthread_mutex_init(&log->lock, NULL);
     *ret = log;
     return 0;
@@ -38,54 +44,69 @@ void mu_serve_log_free(struct mu_serve_log *log)
 {
     if (log == NULL)
         return;
+    mu_log_sink_free(log->sink);
     pthread_mutex_destroy(&log->lock);
     free(log);
 }
 
-/*
- * One write, so that lines of several threads do not mix. A log that cannot be written is no reason to
- * stop serving: where standard error is a pipe that nobody empties, the line is lost, rather than that every
- * worker waits there for ever. Only under the lock does room for a line mean room for this one.
- */
-static void put(struct mu_serve_log *log, const char *line, size_t len)
-{
-    struct pollfd room = {.fd = STDERR_FILENO, .events = POLLOUT};
-    pthread_mutex_lock(&log->lock);
-    if (poll(&room, 1, 0) > 0 && write(STDERR_FILENO, line, len) < 0)
-        len = 0; /* a full disk, or nobody who listens: there is no other place to say so */
-    pthread_mutex_unlock(&log->lock);
-}
-
-static void put_json(struct mu_serve_log *log, json_t *object)
+static void add_json(struct mu_buf *line, json_t *object)
 {
     char *text = object == NULL ? NULL : json_dumps(object, JSON_COMPACT);
-    struct mu_buf line = MU_BUF_INIT;
     if (text != NULL)
-        mu_buf_addf(&line, "%s\n", text);
-    put(log, mu_buf_str(&line), line.len);
-    mu_buf_clear(&line);
+        mu_buf_addf(line, "%s\n", text);
     free(text);
     json_decref(object);
 }
 
+static void put(struct mu_serve_log *log, const struct mu_buf *line)
+{
+    mu_log_sink_put(log->sink, mu_buf_str(line), line->len);
+}
+
+static void put_json(struct mu_serve_log *log, json_t *object)
+{
+    MU_AUTO_CLEAR(mu_buf) line = MU_BUF_INIT;
+    add_json(&line, object);
+    put(log, &line);
+}
+
 /* The words that every event has: when, who, what, why, what to do. */
+static void add_event(struct mu_buf *line, bool json, const char *event, const char *from,
+                      const char *id, const char *sentence, const char *hint, const char *cause)
+{
+    char when[MU_DATE_LEN];
+    mu_date_rfc3339(time(NULL), when);
+    if (json)
+        add_json(line, json_pack("{s:s, s:s, s:s, s:s, s:s, s:s, s:s}", "time", when, "event",
+                                 event, "peer", from, "id", id, "sentence", sentence, "hint", hint,
+                                 "cause", cause));
+    else
+        mu_buf_addf(line, "%s %s %s %s: %s%s%s%s; hint: %s\n", when, from, event, id, sentence,
+                    *cause != '\0' ? " (" : "", cause, *cause != '\0' ? ")" : "", hint);
+}
+
 static void tell(struct mu_serve_log *log, const char *event, const struct mu_address *peer,
                  const char *id, const char *sentence, const char *hint, const char *cause)
 {
-    char when[MU_DATE_LEN], from[MU_ADDRESS_LEN] = "-";
-    mu_date_rfc3339(time(NULL), when);
+    char from[MU_ADDRESS_LEN] = "-";
+    MU_AUTO_CLEAR(mu_buf) line = MU_BUF_INIT;
     if (peer != NULL)
         mu_address_text(peer, from);
-    if (log->json) {
-        put_json(log, json_pack("{s:s, s:s, s:s, s:s, s:s, s:s, s:s}", "time", when, "event", event,
-                                "peer", from, "id", id, "sentence", sentence, "hint", hint, "cause",
-                                cause));
-        return;
-    }
+    add_event(&line, log->json, event, from, id, sentence, hint, cause);
+    put(log, &line);
+}
+
+static size_t write_lost(void *arg, uint64_t count, char *ret, size_t cap)
+{
+    const struct mu_serve_log *log = arg;
+    char sentence[128];
     MU_AUTO_CLEAR(mu_buf) line = MU_BUF_INIT;
-    mu_buf_addf(&line, "%s %s %s %s: %s%s%s%s; hint: %s\n", when, from, event, id, sentence,
-                *cause != '\0' ? " (" : "", cause, *cause != '\0' ? ")" : "", hint);
-    put(log, mu_buf_str(&line), line.len);
+    snprintf(sentence, sizeof sentence, "%" PRIu64 " line%s of this log could not be written",
+             count, count == 1 ? "" : "s");
+    add_event(&line, log->json, "trouble", "-", "log-lost", sentence,
+              "look at what takes standard error: a full disk, or a reader that does not keep up",
+              "");
+    return mu_str_copy(ret, cap, mu_buf_str(&line)) ? line.len : 0;
 }
 
 static void on_refused(void *arg, const struct mu_address *peer, const struct mu_refusal *refusal)
@@ -162,7 +183,7 @@ static void on_requested(void *arg, const struct mu_request_event *event)
     mu_buf_addf(&line, "%s %s request \"%s\" ", when, from, event->who->subject);
     add_word(&line, event->who->san[0] == '\0' ? "-" : event->who->san);
     mu_buf_addf(&line, " %s %s %d\n", method, target, event->status);
-    put(log, mu_buf_str(&line), line.len);
+    put(log, &line);
 }
 
 /* There was no TLS with the backend, or no more of it: the words are those of a refusal. */
@@ -183,7 +204,7 @@ static void tell_failure(struct mu_serve_log *log, const struct mu_forward_event
     mu_buf_addf(&line, "%s %s failed %s %s: %s%s%s%s; hint: %s\n", when, from, event->backend,
                 refusal->id, refusal->sentence, refusal->cause[0] == '\0' ? "" : " (",
                 refusal->cause, refusal->cause[0] == '\0' ? "" : ")", refusal->hint);
-    put(log, mu_buf_str(&line), line.len);
+    put(log, &line);
 }
 
 static void on_forwarded(void *arg, const struct mu_forward_event *event)
@@ -212,19 +233,31 @@ static void on_forwarded(void *arg, const struct mu_forward_event *event)
                 event->backend[0] == '\0' ? "-" : event->backend, event->id,
                 event->cause[0] == '\0' ? "" : " (", event->cause,
                 event->cause[0] == '\0' ? "" : ")", event->received, event->sent, event->ms);
-    put(log, mu_buf_str(&line), line.len);
+    put(log, &line);
 }
 
-void mu_serve_log_attach(struct mu_serve_log *log, bool requests, struct mu_front_config *config)
+static uint64_t lines_lost(void *arg)
 {
+    const struct mu_serve_log *log = arg;
+    return mu_log_sink_lost(log->sink);
+}
+
+void mu_serve_log_attach(struct mu_serve_log *log, unsigned classes, struct mu_front_config *config)
+{
+    const bool refusals = (classes & MU_LOG_REFUSALS) != 0,
+               troubles = (classes & MU_LOG_TROUBLES) != 0,
+               requests = (classes & MU_LOG_REQUESTS) != 0,
+               connections = (classes & MU_LOG_CONNECTIONS) != 0;
     config->server_events = (struct mu_server_events){.arg = log,
-                                                      .refused = on_refused,
-                                                      .admitted = on_admitted,
-                                                      .trouble = on_trouble};
-    config->events = (struct mu_front_events){.arg = log,
-                                              .requested = requests ? on_requested : NULL,
-                                              .forwarded = on_forwarded,
-                                              .only_failed = !requests};
+                                                      .refused = refusals ? on_refused : NULL,
+                                                      .admitted = refusals ? on_admitted : NULL,
+                                                      .trouble = troubles ? on_trouble : NULL};
+    config->events =
+        (struct mu_front_events){.arg = log,
+                                 .requested = requests ? on_requested : NULL,
+                                 .forwarded = connections || troubles ? on_forwarded : NULL,
+                                 .only_failed = !connections,
+                                 .lines_lost = lines_lost};
 }
 
 void mu_serve_log_attach_server(struct mu_serve_log *log, struct mu_server_events *events)

@@ -3,7 +3,7 @@
 
 /*
  * What `mutual serve` tells while it runs: one line an event, on standard error, whole even when several
- * workers speak at once. Text for people, or with --json an object a line.
+ * workers speak at once; text for people, or an object a line. Nobody waits for it to be written (log_sink.h).
  */
 
 #include <stdbool.h>
@@ -22,7 +22,7 @@ MU_AUTO_DEFINE_STRUCT(mu_serve_log, mu_serve_log_free)
 void mu_serve_log_attach_server(struct mu_serve_log *log, struct mu_server_events *events);
 void mu_serve_log_attach_tunnel(struct mu_serve_log *log, bool all, struct mu_forward *forward);
 
-/* Hang the log into a front's configuration; `requests`: each request, too. */
-void mu_serve_log_attach(struct mu_serve_log *log, bool requests, struct mu_front_config *config);
+/* Hang the log into a front's configuration, for these classes of enum mu_log_class. */
+void mu_serve_log_attach(struct mu_serve_log *log, unsigned classes, struct mu_front_config *config);
 
 #endif

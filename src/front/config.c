@@ -2,6 +2,7 @@
 
 #include <limits.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "net/worker.h"
 
@@ -13,6 +14,7 @@ int mu_config_new(struct mu_config **ret, struct mu_error *err)
     config->workers = mu_server_cores();
     config->max_connections = 10000;
     config->stop_ms = 10 * 1000;
+    config->log = MU_LOG_REFUSALS | MU_LOG_TROUBLES;
     *ret = config;
     return 0;
 }
@@ -41,6 +43,46 @@ void mu_config_free(struct mu_config *config)
     free(config->status);
     free(config->control);
     free(config);
+}
+
+static unsigned class_of(const char *word, size_t len)
+{
+    static const struct {
+        const char *word;
+        unsigned class;
+    } all[] = {
+        {"refusals", MU_LOG_REFUSALS},
+        {"troubles", MU_LOG_TROUBLES},
+        {"requests", MU_LOG_REQUESTS},
+        {"connections", MU_LOG_CONNECTIONS},
+    };
+    for (size_t i = 0; i < MU_COUNT(all); i++)
+        if (strlen(all[i].word) == len && strncmp(all[i].word, word, len) == 0)
+            return all[i].class;
+    return 0;
+}
+
+bool mu_log_classes_parse(const char *text, unsigned *ret)
+{
+    *ret = mu_str_equal(text, "all") ? MU_LOG_ALL : 0;
+    if (*ret != 0 || mu_str_equal(text, "none"))
+        return true;
+    for (;;) {
+        size_t len = strcspn(text, ",");
+        unsigned class = class_of(text, len);
+        if (class == 0)
+            return false;
+        *ret |= class;
+        if (text[len] == '\0')
+            return true;
+        text += len + 1;
+    }
+}
+
+bool mu_log_format_parse(const char *text, enum mu_log_format *ret)
+{
+    *ret = mu_str_equal(text, "json") ? MU_LOG_JSON : MU_LOG_TEXT;
+    return *ret == MU_LOG_JSON || mu_str_equal(text, "text");
 }
 
 struct mu_door_config *mu_config_add_door(struct mu_config *config)

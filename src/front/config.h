@@ -41,6 +41,16 @@ struct mu_door_config {
     struct mu_front_deadlines deadlines;
 };
 
+/* What there is to be logged. */
+enum mu_log_class {
+    MU_LOG_REFUSALS =
+        1, /* who was turned away; certificates that come in, but would not elsewhere */
+    MU_LOG_TROUBLES = 2,    /* of the server itself, and connections that a backend has failed */
+    MU_LOG_REQUESTS = 4,    /* each answered request */
+    MU_LOG_CONNECTIONS = 8, /* each connection that was carried to a backend, at its end */
+    MU_LOG_ALL = 15,
+};
+
 enum { MU_WORKERS_MAX = 256, MU_CONNECTIONS_MAX = 10000000 };
 
 struct mu_config {
@@ -53,13 +63,18 @@ struct mu_config {
     char *control;           /* the path of a socket that also tells who is there; NULL: none */
     bool control_by_default; /* nobody has asked for it, so it may be missing */
     unsigned stop_ms;        /* for what is under way when the server is told to stop */
-    bool log_requests;
+    unsigned log;            /* enum mu_log_class, together */
+    enum mu_log_format { MU_LOG_FORMAT_DEFAULT, MU_LOG_TEXT, MU_LOG_JSON } log_format;
 };
 
 /* As it is when nothing is said: no door, everything else by default. Given. Fails with MU_E_NOMEM. */
 MU_CHECK int mu_config_new(struct mu_config **ret, struct mu_error *err);
 void mu_config_free(struct mu_config *config);
 MU_AUTO_DEFINE_STRUCT(mu_config, mu_config_free)
+
+/* "refusals,requests" and so on; "all" and "none" stand alone. False: a word is none of these. */
+bool mu_log_classes_parse(const char *text, unsigned *ret);
+bool mu_log_format_parse(const char *text, enum mu_log_format *ret);
 
 /* One more door, with the deadlines that hold by default; its idle_ms is UINT_MAX until somebody says more.
  * Borrowed, until the next one is added. NULL without memory. */

@@ -343,14 +343,35 @@ static int read_control(struct mu_yaml *yaml, const struct mu_yaml_node *node, v
     return *path == NULL ? -1 : 0;
 }
 
+/* Several in one text, as the option has it, or each an item of a list. */
+static int add_log(struct mu_yaml *yaml, const struct mu_yaml_node *node, void *into)
+{
+    static const char wanted[] = "refusals, troubles, requests, connections, all or none";
+    unsigned classes, *log = into;
+    const char *text = mu_yaml_text(yaml, node, "log", wanted);
+    if (text == NULL)
+        return -1;
+    if (!mu_log_classes_parse(text, &classes))
+        return mu_yaml_fail(yaml, mu_yaml_place(node), "log takes %s, not \"%s\"", wanted, text);
+    *log |= classes;
+    return 0;
+}
+
 static int read_log(struct mu_yaml *yaml, const struct mu_yaml_node *node, void *into)
 {
-    static const char *const words[] = {"refusals", "requests", NULL};
+    unsigned *log = into;
+    *log = 0;
+    return mu_yaml_list_or_one(yaml, node, "log", add_log, into);
+}
+
+static int read_log_format(struct mu_yaml *yaml, const struct mu_yaml_node *node, void *into)
+{
+    static const char *const words[] = {"text", "json", NULL};
     struct mu_config *config = into;
     size_t word;
-    if (mu_yaml_word(yaml, node, "log", words, &word) != 0)
+    if (mu_yaml_word(yaml, node, "log_format", words, &word) != 0)
         return -1;
-    config->log_requests = word == 1;
+    config->log_format = word == 0 ? MU_LOG_TEXT : MU_LOG_JSON;
     return 0;
 }
 
@@ -361,7 +382,8 @@ static const struct mu_yaml_key file_keys[] = {
     {"stop_timeout", read_stop_timeout, 0},
     {"status", read_status, offsetof(struct mu_config, status)},
     {"control", read_control, offsetof(struct mu_config, control)},
-    {"log", read_log, 0},
+    {"log", read_log, offsetof(struct mu_config, log)},
+    {"log_format", read_log_format, 0},
 };
 
 int mu_config_parse(const char *path, const char *text, size_t len, struct mu_config **ret,

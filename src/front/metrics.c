@@ -217,6 +217,8 @@ static void add_process(struct mu_buf *ret, const struct mu_metrics *metrics)
                 "# TYPE process_cpu_seconds_total counter\nprocess_cpu_seconds_total %.6f\n",
                 (int64_t)metrics->started, metrics->cpu_s);
     single(ret, "workers", "gauge", "Worker threads.", metrics->workers);
+    single(ret, "log_lines_lost_total", "counter", "Lines of the log that could not be written.",
+           metrics->log_lines_lost);
     single(ret, "workers_alive", "gauge", "Worker threads that answer.", metrics->workers_alive);
 }
 

@@ -33,6 +33,7 @@ struct mu_metrics {
     const char *version, *openssl;
     time_t started;
     double cpu_s; /* of all threads, so far */
+    uint64_t log_lines_lost;
     unsigned workers, workers_alive, max_connections;
     struct mu_counters counters;
     const struct mu_metrics_backend

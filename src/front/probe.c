@@ -130,12 +130,14 @@ static double cpu_seconds(void)
 static void tell_metrics(const struct session *s, struct mu_response *ret)
 {
     const struct mu_front *front = s->probe->front;
+    const struct mu_front_events *events = &front->events;
     MU_AUTO_CLEAR(gathered) gathered = {0};
     struct mu_metrics metrics = {
         .version = front->version,
         .openssl = mu_tls_library_version(),
         .started = front->started,
         .cpu_s = cpu_seconds(),
+        .log_lines_lost = events->lines_lost == NULL ? 0 : events->lines_lost(events->arg),
         .workers = s->survey->workers,
         .workers_alive = s->survey->alive,
         .max_connections = front->doors->config->max_connections,

@@ -27,6 +27,8 @@ struct mu_front_events {
     /* Each carried connection, likewise; or only those that a backend has failed. */
     bool only_failed;
     void (*forwarded)(void *arg, const struct mu_forward_event *event);
+    /* How many lines of the log have been lost so far; or NULL. */
+    uint64_t (*lines_lost)(void *arg);
 };
 
 struct mu_front;

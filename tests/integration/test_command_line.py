@@ -142,7 +142,7 @@ def test_version(mutual):
     (["list", "--name", "a", "--name", "b"], "--name is given twice", "mutual list --help"),
     (["list", "more"], "does not know what to do with \"more\"", "mutual list --help"),
     (["sign"], "mutual sign needs FILE.csr", "mutual sign --help"),
-    (["serve", "--log", "all"], "--log", "mutual serve --help"),
+    (["serve", "--log", "everything"], "--log", "mutual serve --help"),
     (["ca"], "say what to do: mutual ca COMMAND", "mutual ca --help"),
     (["ca", "pasword"], "there is no command \"ca pasword\"", "mutual ca --help"),
     (["ca", "--nonsense"], "there is no option --nonsense", "mutual ca --help"),

@@ -29,7 +29,7 @@ def test_doors_of_a_file(ca, place, config, tmp_path_factory):
     """Each has its own address, certificate, trust and content; paths are relative to the file."""
     (place / "www").mkdir()
     (place / "www" / "index.html").write_text("a page")
-    with serve(config(door_text(), door_text("unix:door", files="www"), above="workers: 1\nlog: requests\n"), ca,
+    with serve(config(door_text(), door_text("unix:door", files="www"), above="workers: 1\nlog: [refusals, requests]\n"), ca,
                tmp_path_factory) as door:
         assert f"2 doors of {place / 'mutual.yaml'} at 127.0.0.1:" in door.ready and f"unix:{place / 'door'}" in door.ready
         with connect(door, client(place)) as sock:

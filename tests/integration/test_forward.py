@@ -174,7 +174,7 @@ def test_a_client_that_hangs_up_without_close_notify_loses_nothing(ca, place, ct
 
 
 def test_a_reset_by_the_client_is_a_reset_to_the_backend(ca, place, ctx):
-    with Backend(echo) as backend, forwarding(ca, place, backend, options=("--log", "requests")) as door:
+    with Backend(echo) as backend, forwarding(ca, place, backend, options=("--log", "connections")) as door:
         with Wire(door, ctx) as wire:
             wire.sendall(b"hello")
             assert wire.recv(100) == b"hello"
@@ -366,7 +366,7 @@ def accepts(door):
 
 
 def test_a_stop_does_not_wait_for_ever(ca, place, ctx):
-    options = ("--stop-timeout", "1s", "--log", "requests")
+    options = ("--stop-timeout", "1s", "--log", "connections")
     with Backend(echo) as backend, forwarding(ca, place, backend, options=options) as door, Wire(door, ctx) as wire:
         wire.sendall(b"hello")
         assert wire.recv(5) == b"hello"
@@ -380,7 +380,7 @@ def test_a_stop_does_not_wait_for_ever(ca, place, ctx):
 
 
 def test_the_log_has_a_line_a_connection(ca, place, ctx):
-    with Backend(echo) as backend, forwarding(ca, place, backend, options=("--log", "requests")) as door:
+    with Backend(echo) as backend, forwarding(ca, place, backend, options=("--log", "connections")) as door:
         with Wire(door, ctx) as wire:
             wire.sendall(b"hello")
             wire.end()
@@ -388,7 +388,7 @@ def test_the_log_has_a_line_a_connection(ca, place, ctx):
         line = door.says(" connection ")
         assert f' connection "CN=my-client" DNS:my-client {backend.url} closed, received 5, sent 13, ' in line
         assert line.endswith(" ms\n")
-    with Backend(echo) as backend, forwarding(ca, place, backend, options=("--log", "requests", "--json")) as door:
+    with Backend(echo) as backend, forwarding(ca, place, backend, options=("--log", "connections", "--json")) as door:
         with Wire(door, ctx) as wire:
             wire.sendall(b"hello")
             wire.end()

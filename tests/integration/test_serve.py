@@ -369,7 +369,7 @@ def test_a_name_in_a_certificate_forges_no_line_of_the_log(ca, place):
 
 def test_json_lines(ca, place):
     import json
-    with Door(place, "--log", "requests", "--json", home=ca) as door:
+    with Door(place, "--log", "refusals,requests", "--json", home=ca) as door:
         assert json.loads(door.ready)["event"] == "ready"
         with connect(door, client(ca, place)) as sock:
             ask(sock, GET)

@@ -10,7 +10,7 @@ every_version = pytest.mark.parametrize("version", VERSIONS)
 @every_version
 @every_client
 def test_a_client_of_the_ca_is_greeted(ours, make_door, make_client, client, version):
-    door = make_door(ours.files("localhost"), "--log", "requests")
+    door = make_door(ours.files("localhost"), "--log", "refusals,requests")
     answer, = make_client(client).fetch(door.port, version, ours.files("my-client"))
     assert "Hello World" in answer
     assert '"CN=my-client"' in door.says(" request ")

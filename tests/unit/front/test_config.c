@@ -36,7 +36,10 @@ static void a_file_describes_doors(void **state)
     assert_worked(parse(f, "workers: 3\n"
                            "max_connections: 70\n"
                            "stop_timeout: 2m\n"
-                           "log: requests\n"
+                           "log: [requests, 'troubles,connections']\n"
+                           "log_format: json\n"
+                           "status: unix:run/status\n"
+                           "control: run/control\n"
                            "doors:\n"
                            "  - listen: [\"*:8443\", \"unix:/run/door\"]\n"
                            "    certificate: api.crt\n"
@@ -60,10 +63,13 @@ static void a_file_describes_doors(void **state)
     assert_int_equal(config->workers, 3);
     assert_int_equal(config->max_connections, 70);
     assert_int_equal(config->stop_ms, 120000);
-    assert_true(config->log_requests);
+    assert_int_equal(config->log, MU_LOG_ALL & ~MU_LOG_REFUSALS);
+    assert_int_equal(config->log_format, MU_LOG_JSON);
+    assert_string_equal(config->status, "unix:/etc/m/run/status");
+    assert_string_equal(config->control, "/etc/m/run/control");
     assert_int_equal(config->door_count, 2);
     const struct mu_door_config *door = &config->doors[0];
-    assert_int_equal(door->at.line, 6);
+    assert_int_equal(door->at.line, 9);
     assert_int_equal(door->listen.count, 2);
     assert_string_equal(door->listen.at[0], "*:8443");
     assert_int_equal(door->trust.count, 2);
@@ -80,6 +86,34 @@ static void a_file_describes_doors(void **state)
     assert_false(door->proxy_protocol || door->send_proxy);
     assert_true(config->doors[1].proxy_protocol);
     assert_int_equal(config->doors[1].proxy_from.count, 2);
+}
+
+static void classes_of_the_log_are_words_with_commas_between(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *text;
+        bool good;
+        unsigned classes;
+    } cases[] = {
+        {"none", true, 0},
+        {"all", true, MU_LOG_ALL},
+        {"refusals", true, MU_LOG_REFUSALS},
+        {"connections,troubles", true, MU_LOG_CONNECTIONS | MU_LOG_TROUBLES},
+        {"requests,requests", true, MU_LOG_REQUESTS},
+        {"", false, 0},
+        {",", false, 0},
+        {"requests,", false, 0},
+        {"request", false, 0},
+        {"requests, troubles", false, 0},
+        {"none,requests", false, 0},
+    };
+    for (size_t i = 0; i < MU_COUNT(cases); i++) {
+        unsigned classes;
+        assert_int_equal(mu_log_classes_parse(cases[i].text, &classes), cases[i].good);
+        if (cases[i].good)
+            assert_int_equal(classes, cases[i].classes);
+    }
 }
 
 static void paths_are_relative_to_the_file(void **state)
@@ -137,7 +171,8 @@ static void a_mistake_is_told_by_line_and_column(void **state)
         {"workers: -1\n", ":1:10: workers is a number"},
         {"workers: 1x\n", ":1:10: workers is a number"},
         {"workers: 99999999999999999999\n", ":1:10: workers is a number"},
-        {"log: all\n", ":1:6: log is refusals or requests, not \"all\""},
+        {"log: everything\n",
+         ":1:6: log takes refusals, troubles, requests, connections, all or none, not"},
     };
     struct fixture *f = *state;
     for (size_t i = 0; i < MU_COUNT(cases); i++) {
@@ -150,6 +185,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(a_file_describes_doors, set_up, tear_down),
+        cmocka_unit_test(classes_of_the_log_are_words_with_commas_between),
         cmocka_unit_test_setup_teardown(paths_are_relative_to_the_file, set_up, tear_down),
         cmocka_unit_test_setup_teardown(a_mistake_is_told_by_line_and_column, set_up, tear_down),
     };
