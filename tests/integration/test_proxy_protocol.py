@@ -282,3 +282,25 @@ def test_doors_at_one_address_believe_the_same_proxies(mutual, ca, place):
                                            + door % ("b.example", ca / "ca.crt", second))
         result = mutual("check", "mutual.yaml")
         result.ok() if agree else result.refused("do not agree on whose word to take", "proxy_from")
+
+
+def test_a_client_without_a_certificate_is_not_said_to_be_verified(ca, place):
+    service = Introduced()
+    with Backend(service) as backend:
+        (place / "mutual.yaml").write_text(f"""
+doors:
+  - listen: 127.0.0.1:0
+    certificate: localhost.crt
+    key: localhost.key
+    trust: {ca / "ca.crt"}
+    clients: optional
+    to: {backend.url}
+    send_proxy: v2
+""")
+        with Door(place, "--config", "mutual.yaml", home=ca, listen=()) as door:
+            with context(ca / "ca.crt").wrap_socket(plain(door), server_hostname="localhost") as sock:
+                assert sock.recv(100) == b"220 ready\r\n"
+    ssl_field = service.heard[0][1][0x20]
+    client, verify = struct.unpack(">BI", ssl_field[:5])
+    assert client == 1 and verify != 0
+    assert not {0x22, 0x28} & set(fields(ssl_field[5:]))
