@@ -415,6 +415,24 @@ static void on_timer(uv_timer_t *timer)
     c->expired = false;
 }
 
+/* False without memory. */
+static bool equip(struct mu_conn *c)
+{
+    if (c->door->proxied && (c->preface = calloc(1, sizeof *c->preface)) == NULL)
+        return false;
+    if (c->door->plain)
+        return true;
+    c->channel.tls = mu_tls_new(c->gate->names, mu_channel_transport(&c->channel));
+    return c->channel.tls != NULL;
+}
+
+static enum conn_state first_state(const struct mu_conn *c)
+{
+    if (c->preface != NULL)
+        return CONN_PROXY;
+    return c->channel.tls == NULL ? CONN_IDENTIFY : CONN_HANDSHAKE;
+}
+
 void mu_conn_start(struct mu_listener *listener, int fd, const struct mu_address *peer)
 {
     struct mu_worker *worker = listener->worker;
@@ -436,22 +454,15 @@ void mu_conn_start(struct mu_listener *listener, int fd, const struct mu_address
     mu_count(&worker->counters.accepted, 1);
     c->hall = mu_hall_enter(worker->hall);
     c->gate = listener->gate;
-    const struct mu_worker_door *door = c->gate->first;
-    c->door = door->door;
-    c->caller = door->caller;
+    c->door = c->gate->first->door;
+    c->caller = c->gate->first->caller;
     mu_worker_add(worker, c);
-    enum conn_state first = door->tls == NULL ? CONN_IDENTIFY : CONN_HANDSHAKE;
-    if (c->door->proxied) {
-        first = CONN_PROXY;
-        c->preface = calloc(1, sizeof *c->preface);
-    }
-    if (door->tls != NULL)
-        c->channel.tls = mu_tls_new(c->gate->names, mu_channel_transport(&c->channel));
-    enter(c, first);
-    if ((door->tls != NULL && c->channel.tls == NULL) || (c->door->proxied && c->preface == NULL))
-        mu_conn_abort(c);
-    else
+    const bool equipped = equip(c);
+    enter(c, first_state(c));
+    if (equipped)
         advance(c);
+    else
+        mu_conn_abort(c);
 }
 
 void mu_conn_wake(struct mu_conn *c)
@@ -470,8 +481,8 @@ void mu_conn_abort(struct mu_conn *c)
 {
     if (c->state == CONN_CLOSED)
         return;
-    if (c->channel.tls ==
-        NULL) /* a FIN would be taken for the end; in TLS, a close_notify is missed */
+    /* A FIN would be taken for the end; within TLS, a close_notify is missed. */
+    if (c->channel.tls == NULL)
         mu_channel_reset(&c->channel);
     enter(c, CONN_CLOSED);
     close_handles(c);
