@@ -11,15 +11,10 @@
 #include <time.h>
 
 #include "base/error.h"
+#include "http/h1_reader.h"
 #include "http/message.h"
 
 struct mu_h1;
-
-struct mu_h1_limits {
-    size_t target; /* longest request target: 414 beyond it */
-    size_t head;   /* request line and headers, all in all, below 64 KiB: 431 */
-    size_t body;   /* 413 */
-};
 
 struct mu_h1_handler { /* each is called with the `arg` that was given to mu_h1_new() */
     time_t (*now)(void *arg);

@@ -15,6 +15,30 @@ struct mu_header {
     const char *name, *value; /* value without white space around it */
 };
 
+/* No message has more of them. */
+enum { MU_HEADERS_MAX = 128 };
+
+/* Where a message's body ends. [RFC 9112 6.3] */
+enum mu_framing {
+    MU_BODY_NONE,
+    MU_BODY_LENGTH,  /* after so many bytes */
+    MU_BODY_CHUNKED, /* where it says so */
+    MU_BODY_UNTIL_CLOSE,
+};
+
+/* The head of a request or of a response, as a parser has taken it. Borrowed; text is foreign. */
+struct mu_head {
+    const char *method, *target; /* of a request */
+    int status;                  /* of a response */
+    const char *reason;
+    int minor; /* HTTP/1.minor */
+    const struct mu_header *headers;
+    size_t header_count;
+    enum mu_framing framing;
+    uint64_t length; /* MU_BODY_LENGTH */
+    bool keep_alive; /* the connection may carry another message */
+};
+
 /* Borrowed by a handler while it is called. Text is foreign: it has passed the parser, and no more. */
 struct mu_request {
     const char *method; /* "GET" */

@@ -1,0 +1,60 @@
+#ifndef MU_HTTP_RELAY_H
+#define MU_HTTP_RELAY_H
+
+/*
+ * Messages as a gateway hands them on: written anew from what was understood, never passed through. What belongs to one
+ * connection stays on it [RFC 9110 7.6.1], and a backend hears of the client from us alone.
+ */
+
+#include <stdbool.h>
+#include <stddef.h>
+
+#include "base/buf.h"
+#include "http/message.h"
+
+/* What a backend is told of a client, the same for all its requests: lines of a head. */
+enum { MU_RELAY_CLIENT_LEN = 256 };
+struct mu_relay_client {
+    char lines[MU_RELAY_CLIENT_LEN]; /* X-Forwarded-For, X-Forwarded-Proto, and the beginning of Forwarded */
+    size_t len;
+};
+/* `ip`: "192.0.2.7" or "2001:db8::7"; NULL: it has none. [RFC 7239] */
+void mu_relay_client_init(struct mu_relay_client *client, const char *ip);
+
+struct mu_relay_request {
+    char upgrade[64]; /* what the client asks to switch to, if it may; "" */
+    bool idempotent;  /* to be done twice is to be done once [RFC 9110 9.2.2] */
+    bool head;        /* HEAD */
+    bool expects_continue;
+};
+
+/*
+ * Add a request's head for a backend, as HTTP/1.1, to `out`. Its framing is that of `head`. False: it cannot be passed on, and
+ * *ret_why says why (400).
+ */
+MU_CHECK bool mu_relay_request(const struct mu_head *head, const struct mu_relay_client *client,
+                               struct mu_buf *out, struct mu_relay_request *ret,
+                               const char **ret_why);
+
+/* Add a response's head for a client that speaks HTTP/1.`minor`. `framing` and `length` are those of what follows;
+ * MU_BODY_NONE: what the response says of its length stays, as for HEAD and 304. */
+struct mu_relay_response {
+    int minor;
+    enum mu_framing framing;
+    bool keep_alive;
+    const char *upgrade; /* 101: to this; NULL otherwise */
+    const char *date;    /* if it has none of its own */
+};
+void mu_relay_response(const struct mu_head *head, const struct mu_relay_response *how,
+                       struct mu_buf *out);
+
+/* Is this header (or trailer) of a response for the client to see? */
+bool mu_relay_shows(const struct mu_head *head, const struct mu_header *header);
+/* Is it one that may come behind a body at all? [RFC 9110 6.5.1] */
+bool mu_relay_is_trailer(const char *name);
+
+/* A piece of a chunked body, and its end. [RFC 9112 7.1] */
+void mu_relay_chunk(struct mu_buf *out, const char *data, size_t len);
+void mu_relay_last_chunk(struct mu_buf *out, const struct mu_header *trailers, size_t count);
+
+#endif
