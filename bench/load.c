@@ -2,13 +2,18 @@
  * The load for bench/run: many clients of one mutual-TLS server, in one thread.
  *
  *   load --port N --cacert FILE [--cert FILE --key FILE] [--connections C] [--lockstep] --handshakes N
+ *   load --port N --cacert FILE [--cert FILE --key FILE] [--connections C] [--lockstep] --resumed N
  *   load --port N --cacert FILE [--cert FILE --key FILE] [--connections C] [--lockstep] --requests N
+ *   load --port N --cacert FILE [--cert FILE --key FILE] [--connections C] --bulk BYTES
  *
  * --handshakes makes N connections, C at a time, each with a full TLS 1.3 handshake and one GET.
+ * --resumed does the same with C clients who have been there before, and come back with their sessions.
  * --requests makes C connections and sends N GETs on each, one after the other.
+ * --bulk makes C connections and gets /big, which has so many bytes, once on each.
  *
- * Every client verifies the server's certificate and name, never resumes a session, and accepts
- * nothing but status 200 and the body `Hello World`: a server cannot be fast by being wrong.
+ * Every client verifies the server's certificate and name, resumes a session when it is to and never otherwise, and accepts
+ * nothing but status 200 and the body `Hello World`: a server cannot be fast by being wrong. Of /big the
+ * length is checked.
  *
  * --lockstep: nobody sends before everybody has something to send. A client with libssl computes for
  * longer than a fast server does, so the server would doze off and be woken for every message, which
@@ -55,9 +60,11 @@ struct conn {
     enum conn_state state;
     int fd;
     SSL *ssl;          /* over two memory BIOs, so that we choose when to send; NULL: none */
+    SSL_SESSION *session; /* the last that the server has given; NULL: none */
     bool holds;        /* it has something to send */
     uint64_t began_ns; /* when this exchange began, with its handshake if it has one */
     long gets_left;    /* to be sent on this connection */
+    long body_left;    /* of /big */
     size_t answer_len;
     char answer[4096];
 };
@@ -67,6 +74,8 @@ struct load {
     SSL_CTX *tls;
     int epoll;
     char get[64];
+    long bulk;   /* the length of /big, when that is asked for */
+    bool resume; /* clients come back with their sessions */
     int get_len;
 
     struct conn *conns;
@@ -192,6 +201,8 @@ static enum conn_state ask(struct load *load, struct conn *c)
     if (SSL_write(c->ssl, load->get, load->get_len) != load->get_len)
         return fail(load, c, "cannot send the request");
     c->answer_len = 0;
+    c->answer[0] = '\0';
+    c->body_left = load->bulk;
     return CONN_ANSWER;
 }
 
@@ -212,6 +223,9 @@ static enum conn_state begin(struct load *load, struct conn *c)
         SSL_set_tlsext_host_name(c->ssl, "localhost") != 1)
         die("cannot make a TLS client");
     SSL_set_bio(c->ssl, BIO_new(BIO_s_mem()), BIO_new(BIO_s_mem()));
+    SSL_set_app_data(c->ssl, c);
+    if (load->resume && SSL_set_session(c->ssl, c->session) != 1)
+        die("cannot use a session");
     return CONN_HANDSHAKE;
 }
 
@@ -220,8 +234,8 @@ static enum conn_state handshake(struct load *load, struct conn *c)
     int result = SSL_connect(c->ssl);
     if (result != 1)
         return wait_or_fail(load, c, result, "handshake failed");
-    if (SSL_session_reused(c->ssl))
-        return fail(load, c, "the session was resumed");
+    if (SSL_session_reused(c->ssl) != load->resume)
+        return fail(load, c, load->resume ? "no session was resumed" : "the session was resumed");
 
     if (load->agreed[0] == '\0')
         snprintf(load->agreed, sizeof load->agreed, "tls=%s cipher=%s group=%s chain=%d",
@@ -254,6 +268,36 @@ static enum verdict judge(const struct conn *c)
     if (strcmp(body, expected) == 0)
         return ANSWER_WHOLE;
     return strncmp(body, expected, strlen(body)) == 0 ? ANSWER_PART : ANSWER_WRONG;
+}
+
+/* /big: its head, and then as many bytes as there should be. */
+static enum conn_state answer_bulk(struct load *load, struct conn *c)
+{
+    static char data[64 * 1024];
+    while (strstr(c->answer, "\r\n\r\n") == NULL) {
+        int room = (int)(sizeof c->answer - 1 - c->answer_len);
+        int result = room == 0 ? 0 : SSL_read(c->ssl, c->answer + c->answer_len, room);
+        if (result <= 0)
+            return wait_or_fail(load, c, result, "no answer");
+        c->answer_len += (size_t)result;
+        c->answer[c->answer_len] = '\0';
+        const char *head_end = strstr(c->answer, "\r\n\r\n");
+        if (head_end != NULL)
+            c->body_left -= c->answer + c->answer_len - (head_end + 4);
+    }
+    if (strncmp(c->answer, "HTTP/1.1 200 ", 13) != 0)
+        return fail(load, c, "the answer is not status 200");
+    while (c->body_left > 0) {
+        int result = SSL_read(c->ssl, data, sizeof data);
+        if (result <= 0)
+            return wait_or_fail(load, c, result, "/big is shorter than it should be");
+        c->body_left -= result;
+    }
+    if (c->body_left < 0)
+        return fail(load, c, "/big is longer than it should be");
+    load->took_us[load->done++] = (uint32_t)((clock_ns(CLOCK_MONOTONIC) - c->began_ns) / 1000);
+    c->gets_left--;
+    return CONN_IDLE;
 }
 
 static enum conn_state answer(struct load *load, struct conn *c)
@@ -293,7 +337,7 @@ static void advance(struct load *load, struct conn *c)
         switch (was) {
         case CONN_IDLE: c->state = begin(load, c); break;
         case CONN_HANDSHAKE: c->state = handshake(load, c); break;
-        case CONN_ANSWER: c->state = answer(load, c); break;
+        case CONN_ANSWER: c->state = load->bulk > 0 ? answer_bulk(load, c) : answer(load, c); break;
         case CONN_LEAVE: c->state = leave(load, c); break;
         }
         load->busy += (was == CONN_IDLE) - (c->state == CONN_IDLE);
@@ -381,17 +425,39 @@ static void measure_handshakes(struct load *load, long count)
     measure(load, "handshakes");
 }
 
-static void measure_requests(struct load *load, long count_each)
+/* Each client connects and asks once, which is not counted. */
+static void introduce(struct load *load, bool keep_open)
 {
-    /* The handshakes, and a first GET on each connection, are not counted. */
     load->connections_left = load->conn_count;
     load->gets_each = 1;
-    load->keep_open = true;
+    load->keep_open = keep_open;
     work_until_idle(load);
     if (load->failed > 0)
         die("%ld of %d connections failed", load->failed, load->conn_count);
-
     load->done = 0;
+}
+
+static void measure_resumed(struct load *load, long count)
+{
+    introduce(load, false);
+    load->resume = true;
+    load->connections_left = count;
+    measure(load, "resumed");
+}
+
+static void measure_bulk(struct load *load, long bytes, const char *get)
+{
+    introduce(load, true);
+    load->bulk = bytes;
+    load->get_len = snprintf(load->get, sizeof load->get, "%s", get);
+    for (int i = 0; i < load->conn_count; i++)
+        load->conns[i].gets_left = 1;
+    measure(load, "bulk");
+}
+
+static void measure_requests(struct load *load, long count_each)
+{
+    introduce(load, true);
     for (int i = 0; i < load->conn_count; i++)
         load->conns[i].gets_left = count_each;
     measure(load, "requests");
@@ -423,6 +489,15 @@ static int verify(X509_STORE_CTX *ctx, void *unused)
     return 1;
 }
 
+/* The newest takes the place of the one before: in TLS 1.3 each is used once. */
+static int keep_session(SSL *ssl, SSL_SESSION *session)
+{
+    struct conn *c = SSL_get_app_data(ssl);
+    SSL_SESSION_free(c->session);
+    c->session = session;
+    return 1;
+}
+
 static SSL_CTX *make_tls(const char *cacert, const char *cert, const char *key, const char *groups,
                          const char *ciphersuites)
 {
@@ -439,6 +514,8 @@ static SSL_CTX *make_tls(const char *cacert, const char *cert, const char *key, 
     SSL_CTX_set_verify(tls, SSL_VERIFY_PEER, NULL);
     SSL_CTX_set_cert_verify_callback(tls, verify, NULL);
     SSL_CTX_set_mode(tls, SSL_MODE_NO_AUTO_CHAIN); /* send our certificate, not the CA's as well */
+    SSL_CTX_set_session_cache_mode(tls, SSL_SESS_CACHE_CLIENT | SSL_SESS_CACHE_NO_INTERNAL);
+    SSL_CTX_sess_set_new_cb(tls, keep_session);
     return tls;
 }
 
@@ -446,8 +523,8 @@ static long number(const char *text)
 {
     char *end;
     long value = strtol(text, &end, 10);
-    if (*end != '\0' || value < 1 || value > 10000000)
-        die("\"%s\" is not a number from 1 to 10000000", text);
+    if (*end != '\0' || value < 1 || value > 1 << 30)
+        die("\"%s\" is not a number from 1 to 2^30", text);
     return value;
 }
 
@@ -462,13 +539,15 @@ int main(int argc, char **argv)
         {"ciphersuites", required_argument, NULL, 's'},
         {"connections", required_argument, NULL, 'n'},
         {"handshakes", required_argument, NULL, 'h'},
+        {"resumed", required_argument, NULL, 'u'},
+        {"bulk", required_argument, NULL, 'b'},
         {"requests", required_argument, NULL, 'r'},
         {"lockstep", no_argument, NULL, 'l'},
         {NULL, 0, NULL, 0},
     };
     const char *cacert = NULL, *cert = NULL, *key = NULL;
     const char *groups = "X25519", *ciphersuites = "TLS_AES_128_GCM_SHA256";
-    long port = 0, handshakes = 0, requests = 0, connections = 16;
+    long port = 0, handshakes = 0, resumed = 0, requests = 0, bulk = 0, connections = 16;
     bool lockstep = false;
 
     for (int option; (option = getopt_long(argc, argv, "", options, NULL)) != -1;) {
@@ -481,14 +560,16 @@ int main(int argc, char **argv)
         case 's': ciphersuites = optarg; break;
         case 'n': connections = number(optarg); break;
         case 'h': handshakes = number(optarg); break;
+        case 'u': resumed = number(optarg); break;
+        case 'b': bulk = number(optarg); break;
         case 'r': requests = number(optarg); break;
         case 'l': lockstep = true; break;
         default: return 2;
         }
     }
     if (port == 0 || port > 65535 || cacert == NULL || (cert == NULL) != (key == NULL) ||
-        (handshakes == 0) == (requests == 0))
-        die("wants --port, --cacert, --cert with --key or neither, --handshakes or --requests");
+        (handshakes > 0) + (resumed > 0) + (requests > 0) + (bulk > 0) != 1)
+        die("wants --port, --cacert, --cert with --key or neither, and one of --handshakes, --resumed, --requests, --bulk");
 
     signal(SIGPIPE, SIG_IGN); /* a server that leaves early is a failure to count, not our end */
 
@@ -501,7 +582,7 @@ int main(int argc, char **argv)
         .lockstep = lockstep,
         .conn_count = (int)connections,
         .conns = calloc((size_t)connections, sizeof *load.conns),
-        .took_us = calloc((size_t)(handshakes + connections * (requests + 1)), sizeof *load.took_us),
+        .took_us = calloc((size_t)(handshakes + resumed + connections * (requests + 2)), sizeof *load.took_us),
     };
     if (load.epoll == -1 || load.conns == NULL || load.took_us == NULL)
         die("cannot begin: %s", strerror(errno));
@@ -512,11 +593,17 @@ int main(int argc, char **argv)
 
     if (handshakes > 0)
         measure_handshakes(&load, handshakes);
+    else if (resumed > 0)
+        measure_resumed(&load, resumed);
+    else if (bulk > 0)
+        measure_bulk(&load, bulk, "GET /big HTTP/1.1\r\nHost: localhost\r\n\r\n");
     else
         measure_requests(&load, requests);
 
-    for (int i = 0; i < load.conn_count; i++)
+    for (int i = 0; i < load.conn_count; i++) {
         drop(&load, &load.conns[i]);
+        SSL_SESSION_free(load.conns[i].session);
+    }
     free(load.conns);
     free(load.took_us);
     close(load.epoll);
