@@ -1,6 +1,7 @@
 #include "../check.h"
 
 #include "net/address.h"
+#include "pki/cidr.h"
 
 /* `expected` are the addresses, separated by spaces. */
 static void assert_addresses(const char *text, const char *expected)
@@ -113,6 +114,51 @@ static void the_port_can_be_set(void **state)
     }
 }
 
+static struct mu_address address_of(const char *text)
+{
+    struct mu_error err = MU_ERROR_INIT;
+    struct mu_address found = {.len = 0};
+    size_t count;
+    assert_worked(mu_address_parse(text, &found, 1, &count, &err), &err);
+    return found;
+}
+
+static void who_can_reach_an_address_is_known(void **state)
+{
+    (void)state;
+    static const char *const local[] = {"127.0.0.1:1", "127.9.9.9:1", "[::1]:1", "unix:/run/a"};
+    static const char *const others[] = {"0.0.0.0:1", "[::]:1", "192.0.2.1:1", "[2001:db8::1]:1"};
+    for (size_t i = 0; i < MU_COUNT(local); i++) {
+        const struct mu_address address = address_of(local[i]);
+        assert_true(mu_address_is_local(&address));
+    }
+    for (size_t i = 0; i < MU_COUNT(others); i++) {
+        const struct mu_address address = address_of(others[i]);
+        assert_false(mu_address_is_local(&address));
+    }
+}
+
+static void an_address_is_looked_for_in_blocks(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *address;
+        bool in;
+    } cases[] = {
+        {"192.0.2.77:1", true},     {"192.0.3.1:1", false},           {"[2001:db8::1]:1", true},
+        {"[2001:db9::1]:1", false}, {"[::ffff:192.0.2.77]:1", false}, {"unix:/run/a", false},
+    };
+    struct mu_error err = MU_ERROR_INIT;
+    struct mu_cidr blocks[2];
+    assert_worked(mu_cidr_parse("192.0.2.0/24", &blocks[0], &err), &err);
+    assert_worked(mu_cidr_parse("2001:db8::/32", &blocks[1], &err), &err);
+    for (size_t i = 0; i < MU_COUNT(cases); i++) {
+        const struct mu_address address = address_of(cases[i].address);
+        assert_int_equal(mu_address_is_in(&address, blocks, 2), cases[i].in);
+        assert_false(mu_address_is_in(&address, blocks, 0));
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -122,6 +168,8 @@ int main(void)
         cmocka_unit_test(what_is_no_address_is_refused_with_an_example),
         cmocka_unit_test(no_more_addresses_are_written_than_there_is_room_for),
         cmocka_unit_test(the_port_can_be_set),
+        cmocka_unit_test(who_can_reach_an_address_is_known),
+        cmocka_unit_test(an_address_is_looked_for_in_blocks),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
