@@ -146,7 +146,7 @@ static void print_json(const struct mu_doors *doors)
 
 static int run(const struct mu_args *args, struct mu_error *err)
 {
-    struct mu_serve_home home;
+    MU_AUTO_CLEAR(mu_serve_home) home = {0};
     struct mu_door_loader loader = mu_serve_loader(args, &home);
     struct mu_config *config = NULL;
     MU_AUTO_STRUCT(mu_doors) doors = NULL;

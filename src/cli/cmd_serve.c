@@ -56,16 +56,9 @@ static void warn(void *arg, const char *sentence)
     mu_warn("%s", sentence);
 }
 
-static int load(const struct mu_args *args, struct mu_doors **ret, struct mu_error *err)
+static int configure(void *arg, struct mu_config **ret, struct mu_error *err)
 {
-    struct mu_serve_home home;
-    const struct mu_door_loader loader = mu_serve_loader(args, &home);
-    struct mu_config *config = NULL;
-    if (mu_serve_describe(args, &config, err) != 0 || mu_doors_load(config, &loader, ret, err) != 0)
-        return -1;
-    for (size_t i = 0; i < (*ret)->count; i++)
-        mu_door_warn(&(*ret)->at[i], warn, NULL);
-    return 0;
+    return mu_serve_describe(arg, ret, err);
 }
 
 /* --json is for all that is printed, unless the log has a format of its own. */
@@ -77,23 +70,28 @@ static bool logs_json(const struct mu_args *args, const struct mu_config *config
 
 static int run(const struct mu_args *args, struct mu_error *err)
 {
-    MU_AUTO_STRUCT(mu_doors) doors = NULL;
+    MU_AUTO_CLEAR(mu_serve_home) home = {0};
+    MU_AUTO_STRUCT(mu_config) described = NULL; /* the log is there before the doors */
     MU_AUTO_STRUCT(mu_serve_log) log = NULL;
     MU_AUTO_STRUCT(mu_front) front = NULL;
-    if (load(args, &doors, err) != 0 ||
-        mu_serve_log_new(logs_json(args, doors->config), &log, err) != 0)
+    if (mu_serve_describe(args, &described, err) != 0 ||
+        mu_serve_log_new(logs_json(args, described), &log, err) != 0)
         return -1;
-
     struct mu_front_config config = {
         .version = MU_VERSION,
         .describe = mu_serve_status,
+        .configure = configure,
+        .configure_arg = (void *)args,
+        .loader = mu_serve_loader(args, &home),
+        .warned = warn,
         .alive_ms = mu_notify_watchdog_ms() / 3, /* late once is not yet too late */
     };
-    mu_serve_log_attach(log, doors->config->log, &config);
+    mu_serve_log_attach(log, described->log, &config);
     config.server_events.stopping = on_stopping;
     config.server_events.alive = on_alive;
-    if (mu_front_new(mu_take(&doors), &config, &front, err) != 0)
+    if (mu_front_new(&config, &front, err) != 0)
         return -1;
+    home.running = true;
     struct ready ready = {.args = args, .front = front};
     return mu_server_run(mu_front_server(front), on_ready, &ready, err);
 }
@@ -152,6 +150,8 @@ const struct mu_cmd mu_cmd_serve = {
         "--log lists what has a line on standard error: refusals (who was turned away, and why), troubles (of the\n"
         "server and its backends), requests, connections (carried to a backend, when they end), all, or none. No\n"
         "client waits for a log that nobody takes: lines are lost then, and the next one says how many.\n"
+        "When a certificate, key, CA, list or the file of the doors changes on disk, and on SIGHUP, all of them are\n"
+        "loaded anew: as a whole or not at all, and no connection is dropped for it.\n"
         "SIGTERM or SIGINT (Ctrl-C) ends it when the answers under way are out; a second one at once.",
     .example = "mutual serve\n"
                "mutual serve --listen 127.0.0.1:8443 --files /srv/www --log requests\n"

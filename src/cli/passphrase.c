@@ -113,6 +113,11 @@ static int ask(void *arg, const char *what, struct mu_secret *ret, struct mu_err
     return from_terminal(prompt, what, ret, err);
 }
 
+bool mu_passphrase_is_in_file(const struct mu_args *args)
+{
+    return named_file(args) != NULL;
+}
+
 struct mu_passphrase_source mu_passphrase_source(const struct mu_args *args)
 {
     return (struct mu_passphrase_source){.ask = ask, .arg = (void *)args};

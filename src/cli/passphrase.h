@@ -3,6 +3,8 @@
 
 /* Where a command gets passphrases from: --passphrase-file, $MUTUAL_PASSPHRASE_FILE, or the terminal. */
 
+#include <stdbool.h>
+
 #include "base/secret.h"
 #include "cli/cmd.h"
 
@@ -19,6 +21,9 @@
  * named, it fails with MU_E_PASSPHRASE_NEEDED. Borrows `args` as long as it is used.
  */
 struct mu_passphrase_source mu_passphrase_source(const struct mu_args *args);
+
+/* Does that source ask nobody, because a file is named? */
+bool mu_passphrase_is_in_file(const struct mu_args *args);
 
 /* The same, but the file is named by the option `opt` alone, where that is given. `opt` is borrowed, too. */
 struct mu_passphrase_option {

@@ -89,9 +89,31 @@ static int may_serve(void *arg, const char *dir, struct mu_error *err)
     return 0;
 }
 
+/* A server that loads its doors anew must not wait for somebody at a keyboard. */
+static int ask(void *arg, const char *what, struct mu_secret *ret, struct mu_error *err)
+{
+    struct mu_serve_home *from = arg;
+    const struct mu_passphrase_source source = mu_passphrase_source(from->args);
+    if (mu_passphrase_is_in_file(from->args))
+        return source.ask(source.arg, what, ret, err);
+    if (from->running && from->typed.len == 0)
+        return mu_fail(err, MU_E_PASSPHRASE_NEEDED, "%s is protected by a passphrase", what);
+    if (from->running)
+        return mu_secret_set(ret, from->typed.data, from->typed.len, err);
+    if (source.ask(source.arg, what, ret, err) != 0)
+        return -1;
+    mu_secret_clear(&from->typed);
+    return mu_secret_set(&from->typed, ret->data, ret->len, err);
+}
+
+void mu_serve_home_clear(struct mu_serve_home *home)
+{
+    mu_secret_clear(&home->typed);
+}
+
 struct mu_door_loader mu_serve_loader(const struct mu_args *args, struct mu_serve_home *home)
 {
-    *home = (struct mu_serve_home){.args = args, .passphrase = mu_passphrase_source(args)};
+    *home = (struct mu_serve_home){.args = args, .passphrase = {.ask = ask, .arg = home}};
     return (struct mu_door_loader){.passphrase = &home->passphrase,
                                    .issue = issue,
                                    .may_serve = may_serve,

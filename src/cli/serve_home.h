@@ -9,7 +9,11 @@
 struct mu_serve_home {
     const struct mu_args *args;
     struct mu_passphrase_source passphrase;
+    bool running;           /* nobody is asked any more: the last answer is given again */
+    struct mu_secret typed; /* that answer */
 };
+void mu_serve_home_clear(struct mu_serve_home *home);
+MU_AUTO_DEFINE_CLEAR(mu_serve_home, mu_serve_home_clear)
 
 /* `home` is filled in, and borrowed by the loader that is returned. */
 struct mu_door_loader mu_serve_loader(const struct mu_args *args, struct mu_serve_home *home);

@@ -236,6 +236,11 @@ static void on_forwarded(void *arg, const struct mu_forward_event *event)
     put(log, &line);
 }
 
+static void on_reloaded(void *arg, const struct mu_reload_event *event)
+{
+    tell(arg, "reload", NULL, event->id, event->sentence, event->hint, event->cause);
+}
+
 static uint64_t lines_lost(void *arg)
 {
     const struct mu_serve_log *log = arg;
@@ -258,6 +263,7 @@ void mu_serve_log_attach(struct mu_serve_log *log, unsigned classes, struct mu_f
                                  .forwarded = connections || troubles ? on_forwarded : NULL,
                                  .only_failed = !connections,
                                  .lines_lost = lines_lost};
+    config->reloaded = classes != 0 ? on_reloaded : NULL;
 }
 
 void mu_serve_log_attach_server(struct mu_serve_log *log, struct mu_server_events *events)

@@ -100,3 +100,32 @@ struct mu_door_config *mu_config_add_door(struct mu_config *config)
                                                   .write_ms = 30 * 1000}};
     return door;
 }
+
+/* What comes through a pipe, or from a token, cannot be looked at again. */
+static int add_path(struct mu_strs *list, const char *path)
+{
+    if (path == NULL || mu_str_equal(path, "-") || mu_str_starts_with(path, "pkcs11:"))
+        return 0;
+    return mu_strs_add(list, path);
+}
+
+static int add_paths(struct mu_strs *list, const struct mu_strs *paths)
+{
+    for (size_t i = 0; i < paths->count; i++)
+        if (add_path(list, paths->at[i]) != 0)
+            return -1;
+    return 0;
+}
+
+int mu_config_paths(const struct mu_config *config, struct mu_strs *ret, struct mu_error *err)
+{
+    if (add_path(ret, config->file) != 0)
+        return mu_fail_nomem(err);
+    for (size_t i = 0; i < config->door_count; i++) {
+        const struct mu_door_config *door = &config->doors[i];
+        if (add_path(ret, door->certificate) != 0 || add_path(ret, door->key) != 0 ||
+            add_paths(ret, &door->trust) != 0 || add_paths(ret, &door->crl) != 0)
+            return mu_fail_nomem(err);
+    }
+    return 0;
+}

@@ -3,7 +3,7 @@
 
 /*
  * The doors as somebody describes them, with options or in a file: nothing of it has been read, looked up or opened yet. The
- * life of a configuration is described (here), loaded (door.h), in force (serve.h).
+ * life of a configuration is described (here), loaded (door.h), in force (serve.h), replaced (reload.c).
  */
 
 #include <stdbool.h>
@@ -79,6 +79,10 @@ bool mu_log_format_parse(const char *text, enum mu_log_format *ret);
 /* One more door, with the deadlines that hold by default; its idle_ms is UINT_MAX until somebody says more.
  * Borrowed, until the next one is added. NULL without memory. */
 struct mu_door_config *mu_config_add_door(struct mu_config *config);
+
+/* Every file whose content counts, that of the configuration itself among them. Fails with MU_E_NOMEM. */
+MU_CHECK int mu_config_paths(const struct mu_config *config, struct mu_strs *ret,
+                             struct mu_error *err);
 
 /*
  * What the file describes: YAML, whose keys docs/design/front-door.md lists. Unknown keys, values of the wrong kind and what a

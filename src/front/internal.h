@@ -8,26 +8,36 @@
 #include "front/forward.h"
 #include "front/probe.h"
 #include "front/serve.h"
+#include "net/watch.h"
 
 /* The most addresses that plain listeners have: those that "localhost" stands for, and the control socket. */
 enum { MU_PLAIN_MAX = 9 };
 
+/* HTTP, answered by ourselves, for a client that has been admitted; its argument is the struct mu_door. */
+extern const struct mu_protocol mu_answer_protocol;
+
 struct mu_front {
-    struct mu_front_events events;
-    const struct mu_doors *doors; /* in force */
+    struct mu_front_config config;
+    const struct mu_doors *doors; /* in force; the server's */
     struct mu_server_config server_config;
     struct mu_server *server;
+    struct mu_watch *watch;
+    struct mu_strs changed;               /* files, since doors were last put in force */
+    char last_failure[MU_ERROR_WHAT_LEN]; /* that was told */
     struct mu_plain_config plain[MU_PLAIN_MAX];
     size_t plain_count;
     struct mu_probe status, control;
-    const char *version;
     time_t started;
-    void (*describe)(const struct mu_front *front, const struct mu_survey *survey,
-                     struct mu_buf *ret);
+    bool replacing; /* the workers are taking over what is not the first set */
+    _Atomic unsigned long done, failed;
 };
 
-/* HTTP, answered by ourselves, for a client that has been admitted; its argument is the struct mu_door. */
-extern const struct mu_protocol mu_answer_protocol;
+/* Replace the doors in force, or be the first. Takes `doors`, even on failure. Fails as mu_server_new() and
+ * mu_server_replace() do. */
+MU_CHECK int mu_front_put_in_force(struct mu_front *front, struct mu_doors *doors,
+                                   struct mu_error *err);
+void mu_front_on_hangup(void *front);
+void mu_front_on_moved(void *front);
 
 /*
  * False: a client who asks for the host of this request would have come to another door, or been refused. It has been judged

@@ -130,10 +130,10 @@ static double cpu_seconds(void)
 static void tell_metrics(const struct session *s, struct mu_response *ret)
 {
     const struct mu_front *front = s->probe->front;
-    const struct mu_front_events *events = &front->events;
+    const struct mu_front_events *events = &front->config.events;
     MU_AUTO_CLEAR(gathered) gathered = {0};
     struct mu_metrics metrics = {
-        .version = front->version,
+        .version = front->config.version,
         .openssl = mu_tls_library_version(),
         .started = front->started,
         .cpu_s = cpu_seconds(),
@@ -182,7 +182,7 @@ static void tell_status(const struct session *s, struct mu_response *ret)
     const struct mu_front *front = s->probe->front;
     ret->status = 200;
     ret->content_type = "application/json";
-    front->describe(front, s->survey, &ret->text);
+    front->config.describe(front, s->survey, &ret->text);
 }
 
 static const struct {

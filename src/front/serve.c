@@ -29,8 +29,6 @@ struct offer {
 static void free_offer(void *arg)
 {
     struct offer *offer = arg;
-    if (offer == NULL)
-        return;
     mu_doors_free(offer->doors);
     free(offer);
 }
@@ -74,14 +72,12 @@ static void describe_to_net(struct mu_door *door, const struct mu_config *config
     };
 }
 
-/* Takes `doors`, even on failure. NULL without memory. */
+/* `doors` go with the offer. NULL without memory. */
 static struct offer *make_offer(struct mu_doors *doors, const struct mu_front_events *events)
 {
     struct offer *offer = calloc(1, sizeof *offer + doors->count * sizeof offer->for_net[0]);
-    if (offer == NULL) {
-        mu_doors_free(doors);
+    if (offer == NULL)
         return NULL;
-    }
     offer->doors = doors;
     for (size_t i = 0; i < doors->count; i++)
         describe_to_net(&doors->at[i], doors->config, events, &offer->for_net[i]);
@@ -135,51 +131,42 @@ static int add_control(struct mu_front *front, const struct mu_config *config, s
     return 0;
 }
 
-int mu_front_new(struct mu_doors *doors, const struct mu_front_config *config,
-                 struct mu_front **ret, struct mu_error *err)
+static int make_server(struct mu_front *front, const struct mu_config *config,
+                       const struct mu_server_doors *doors, struct mu_error *err)
 {
-    MU_AUTO_STRUCT(mu_front) front = calloc(1, sizeof *front);
-    if (front == NULL) {
+    front->server_config = (struct mu_server_config){
+        .workers = config->workers,
+        .max_connections = config->max_connections,
+        .stop_ms = config->stop_ms,
+        .alive_ms = front->config.alive_ms,
+        .events = front->config.server_events,
+    };
+    front->started = time(NULL);
+    if (add_status(front, config->status, err) != 0 || add_control(front, config, err) != 0)
+        return -1;
+    front->server_config.plain = front->plain;
+    front->server_config.plain_count = front->plain_count;
+    front->server_config.events.hangup = mu_front_on_hangup;
+    front->server_config.events.moved = mu_front_on_moved;
+    front->server_config.events.reload_arg = front;
+    return mu_server_new(&front->server_config, doors, &front->server, err);
+}
+
+int mu_front_put_in_force(struct mu_front *front, struct mu_doors *doors, struct mu_error *err)
+{
+    struct offer *offer = make_offer(doors, &front->config.events);
+    if (offer == NULL) {
         mu_doors_free(doors);
         return mu_fail_nomem(err);
     }
-    front->events = config->events;
-    front->version = config->version;
-    front->describe = config->describe;
-    front->started = time(NULL);
-    struct offer *offer = make_offer(doors, &front->events);
-    if (offer == NULL)
-        return mu_fail_nomem(err);
     const struct mu_server_doors for_net = doors_of(offer);
-    front->doors = doors;
-    front->server_config = (struct mu_server_config){
-        .workers = doors->config->workers,
-        .max_connections = doors->config->max_connections,
-        .stop_ms = doors->config->stop_ms,
-        .alive_ms = config->alive_ms,
-        .events = config->server_events,
-    };
-    if (add_status(front, doors->config->status, err) != 0 ||
-        add_control(front, doors->config, err) != 0) {
+    const int result = front->server == NULL ? make_server(front, doors->config, &for_net, err)
+                                             : mu_server_replace(front->server, &for_net, err);
+    if (result != 0)
         free_offer(offer);
-        return -1;
-    }
-    front->server_config.plain = front->plain;
-    front->server_config.plain_count = front->plain_count;
-    if (mu_server_new(&front->server_config, &for_net, &front->server, err) != 0) {
-        free_offer(offer);
-        return -1;
-    }
-    *ret = mu_take(&front);
-    return 0;
-}
-
-void mu_front_free(struct mu_front *front)
-{
-    if (front == NULL)
-        return;
-    mu_server_free(front->server);
-    free(front);
+    else
+        front->doors = doors;
+    return result;
 }
 
 int mu_front_check(struct mu_doors *doors, struct mu_error *err)

@@ -33,22 +33,45 @@ struct mu_front_events {
 
 struct mu_front;
 
+/* What has become of a change of the files, or of a request to reload. */
+struct mu_reload_event {
+    /* "reloaded"; "reload-failed": the doors before stay in force; "reload-waiting": so they do, until the other half of a
+     * pair has come; "reload-warning". */
+    const char *id;
+    const char *sentence, *hint, *cause; /* "" where there is none */
+};
+
 struct mu_front_config {
-    const char *version; /* the program's, for metrics */
+    /* What the doors are; asked at the start, and whenever it may be something else. */
+    int (*configure)(void *arg, struct mu_config **ret, struct mu_error *err);
+    void *configure_arg;
+    struct mu_door_loader loader;
+    void (*warned)(void *arg, const char *sentence); /* at the start; see mu_door_warn() */
+    const char *version;                             /* the program's, for metrics */
     /* All that a person wants to know, as JSON; called from the thread that runs the server. */
     void (*describe)(const struct mu_front *front, const struct mu_survey *survey,
                      struct mu_buf *ret);
     uint64_t alive_ms; /* see struct mu_server_config */
     struct mu_server_events server_events;
     struct mu_front_events events;
+    /* In the thread that runs the server; its argument is that of `events`. NULL: nobody asks. */
+    void (*reloaded)(void *arg, const struct mu_reload_event *event);
 };
 
-/* Put these doors in force. Takes `doors`, even on failure; `config` is copied, what it points to borrowed for the
- * front's life. Fails as mu_server_new() does. */
-MU_CHECK int mu_front_new(struct mu_doors *doors, const struct mu_front_config *config,
-                          struct mu_front **ret, struct mu_error *err);
+/*
+ * Describe the doors, load them and put them in force; and again on SIGHUP, and when a file of theirs changes. `config` is
+ * copied, what it points to borrowed for the front's life. Fails as `configure`, mu_doors_load() and mu_server_new() do.
+ */
+MU_CHECK int mu_front_new(const struct mu_front_config *config, struct mu_front **ret,
+                          struct mu_error *err);
 void mu_front_free(struct mu_front *front);
 MU_AUTO_DEFINE_STRUCT(mu_front, mu_front_free)
+
+/* How often doors have replaced others since the start, and how often they could not. For any thread. */
+struct mu_reloads {
+    unsigned long done, failed;
+};
+struct mu_reloads mu_front_reloads(const struct mu_front *front);
 
 /* Would these doors do, as far as that shows before anybody listens? Fails with MU_E_TLS. */
 MU_CHECK int mu_front_check(struct mu_doors *doors, struct mu_error *err);

@@ -1,5 +1,6 @@
-#include "net/house.h"
+#include "net/internal.h"
 
+#include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -41,6 +42,11 @@ static int add_entrances(struct mu_house *house, const struct mu_server_door *do
     return 0;
 }
 
+bool mu_entrance_same(const struct mu_entrance *a, const struct mu_entrance *b)
+{
+    return same_address(&a->wanted, &b->wanted);
+}
+
 static void free_house(struct mu_house *house)
 {
     free(house->entrances);
@@ -70,6 +76,37 @@ void mu_house_leave(struct mu_house *house)
     if (house->doors.released != NULL)
         house->doors.released(house->doors.arg);
     free_house(house);
+}
+
+/* errno tells, too. */
+static int claim(struct mu_entrance *entrance, const struct mu_house *before,
+                 const struct mu_entrance *previous, struct mu_error *err)
+{
+    const struct mu_entrance *kept =
+        before == NULL ? NULL : find_entrance(before, &entrance->wanted);
+    if (kept != NULL) {
+        entrance->address = kept->address;
+        entrance->open = true;
+        return 0;
+    }
+    if (entrance->address.optional && previous != NULL && mu_address_port(&entrance->address) == 0)
+        mu_address_set_port(&entrance->address, mu_address_port(&previous->address));
+    return mu_listener_claim(&entrance->address, err);
+}
+
+int mu_house_claim(struct mu_house *house, const struct mu_house *before, struct mu_error *err)
+{
+    size_t count = 0;
+    for (size_t i = 0; i < house->entrance_count; i++) {
+        struct mu_entrance entrance = house->entrances[i];
+        const struct mu_entrance *previous = count == 0 ? NULL : &house->entrances[count - 1];
+        if (claim(&entrance, before, previous, err) == 0)
+            house->entrances[count++] = entrance;
+        else if (!entrance.address.optional || (errno != EADDRNOTAVAIL && errno != EAFNOSUPPORT))
+            return -1;
+    }
+    house->entrance_count = count;
+    return 0;
 }
 
 /* --- A hall of it --- */

@@ -16,6 +16,7 @@
 struct mu_entrance {
     struct mu_address wanted;  /* as it was asked for */
     struct mu_address address; /* as it is, with the port that the kernel chose */
+    bool open;                 /* by the house before this one: its sockets stay */
     unsigned handshake_ms;     /* the shortest: which door is meant, the handshake will show */
 };
 
@@ -26,12 +27,20 @@ struct mu_house {
     _Atomic unsigned users;
 };
 
-/* The doors at their addresses, none of which is claimed yet: mu_entrance_claim(). Takes `doors` when it succeeds; given, with
+/* The doors at their addresses, none of which is claimed yet. Takes `doors` when it succeeds; given, with
  * one user. Fails with MU_E_NOMEM. */
 MU_CHECK int mu_house_new(const struct mu_server_doors *doors, struct mu_house **ret,
                           struct mu_error *err);
 /* Do clients find this door, of the house's, at that entrance? */
 bool mu_door_is_at(const struct mu_server_door *door, const struct mu_entrance *entrance);
+/*
+ * Find out which addresses there are before any worker listens: one that a name brought along (::1 for localhost) may be
+ * missing here, and addresses of one name without a port get the same port. What `before` has already, it keeps; it may
+ * be NULL. Fails with MU_E_LISTEN.
+ */
+MU_CHECK int mu_house_claim(struct mu_house *house, const struct mu_house *before,
+                            struct mu_error *err);
+bool mu_entrance_same(const struct mu_entrance *a, const struct mu_entrance *b);
 /* One user less; the last one gives the doors back. NULL is nobody. */
 void mu_house_leave(struct mu_house *house);
 

@@ -24,6 +24,7 @@ struct mu_survey_part; /* one worker's answer */
 
 struct mu_listener {
     uv_poll_t poll;
+    struct mu_listener *next; /* of the worker's */
     struct mu_worker *worker;
     const struct mu_gate *gate;
     int fd;
@@ -47,10 +48,10 @@ struct mu_worker {
     uv_thread_t thread;
     uv_async_t wake;
     uv_async_t asked;
-    uv_timer_t patience; /* runs out some time after a request to stop */
-    uv_timer_t retry;    /* accepting is paused until then */
+    uv_timer_t patience;            /* runs out some time after a request to stop */
+    uv_timer_t retry;               /* accepting is paused until then */
+    _Atomic(struct mu_move *) move; /* to make at the next turn; the worker's to take */
     struct mu_listener *listeners;
-    size_t listener_count;
     struct mu_conn *connections; /* a list, newest first */
     unsigned connection_count, connection_limit;
     bool has_loop;
@@ -68,9 +69,31 @@ MU_CHECK int mu_listener_open(const struct mu_address *address, struct mu_listen
                               const struct mu_listener *first, struct mu_error *err);
 /* Remove the name of a Unix socket, if it is still this one's. */
 void mu_listener_remove_name(const struct mu_listener *listener, const struct mu_address *address);
+void mu_listener_start(struct mu_listener *listener);
+/* Let in whoever waits. */
+void mu_listener_accept(struct mu_listener *listener);
 /* Begin (again) and cease to accept on all of a worker's listeners. */
 void mu_listeners_start(struct mu_worker *worker);
 void mu_listeners_stop(struct mu_worker *worker);
+
+/* move.c: new doors for a worker, and listeners for those of their addresses that nobody has listened at before. */
+struct mu_move {
+    struct mu_hall *hall;
+    struct mu_listener *opened;
+    _Atomic unsigned *left; /* to move, of all workers */
+    uv_async_t *done;       /* the last one says so */
+};
+
+/* `first` is the first worker's, NULL for that one itself. Given. Fails as mu_hall_new() and mu_listener_open() do. */
+MU_CHECK int mu_move_new(struct mu_house *house, const struct mu_move *first, struct mu_move **ret,
+                         struct mu_error *err);
+/* It is not going to be made. */
+void mu_move_free(struct mu_move *move);
+/* Make it, in the worker's thread. Takes `move`. */
+void mu_worker_make(struct mu_worker *worker, struct mu_move *move);
+
+/* worker.c: the loop of the thread that runs the server. */
+uv_loop_t *mu_server_loop(struct mu_server *server);
 
 /* worker.c: a connection has begun or ended. */
 void mu_worker_add(struct mu_worker *worker, struct mu_conn *conn);

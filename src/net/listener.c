@@ -114,9 +114,10 @@ int mu_listener_open(const struct mu_address *address, struct mu_listener *ret,
 void mu_listener_remove_name(const struct mu_listener *listener, const struct mu_address *address)
 {
     struct stat st;
-    if (listener->inode != 0 && lstat(mu_address_path(address), &st) == 0 &&
-        st.st_dev == listener->device && st.st_ino == listener->inode)
-        unlink(mu_address_path(address));
+    const char *path = mu_address_path(address);
+    if (listener->inode != 0 && lstat(path, &st) == 0 && st.st_dev == listener->device &&
+        st.st_ino == listener->inode)
+        unlink(path);
 }
 
 static void on_retry(uv_timer_t *timer)
@@ -136,26 +137,42 @@ static void pause_accepting(struct mu_worker *worker)
                       "connections");
 }
 
+/* True: there may be more. */
+static bool accept_one(struct mu_listener *listener)
+{
+    struct mu_address peer = {.len = sizeof peer.sa};
+    int fd =
+        accept4(listener->fd, (struct sockaddr *)&peer.sa, &peer.len, SOCK_NONBLOCK | SOCK_CLOEXEC);
+    if (fd >= 0) {
+        mu_conn_start(listener, fd, &peer);
+        return true;
+    }
+    if (errno == EMFILE || errno == ENFILE || errno == ENOBUFS || errno == ENOMEM) {
+        pause_accepting(listener->worker);
+        return false;
+    }
+    /* This client gave up in the queue; the next one is not to suffer for it. */
+    return errno != EAGAIN && errno != EWOULDBLOCK;
+}
+
 static void on_connection(uv_poll_t *poll, int status, int events)
 {
     struct mu_listener *listener = poll->data;
     (void)events;
-    if (status < 0)
-        return;
-    for (int i = 0; i < ACCEPT_BATCH && listener->worker->accepting; i++) {
-        struct mu_address peer = {.len = sizeof peer.sa};
-        int fd = accept4(listener->fd, (struct sockaddr *)&peer.sa, &peer.len,
-                         SOCK_NONBLOCK | SOCK_CLOEXEC);
-        if (fd >= 0) {
-            mu_conn_start(listener, fd, &peer);
-            continue;
-        }
-        if (errno == EMFILE || errno == ENFILE || errno == ENOBUFS || errno == ENOMEM)
-            pause_accepting(listener->worker);
-        else if (errno != EAGAIN && errno != EWOULDBLOCK)
-            continue; /* this client gave up in the queue; the next one is not to suffer for it */
-        return;
-    }
+    for (int i = 0; status == 0 && i < ACCEPT_BATCH && listener->worker->accepting; i++)
+        if (!accept_one(listener))
+            return;
+}
+
+void mu_listener_accept(struct mu_listener *listener)
+{
+    for (int i = 0; i < BACKLOG && accept_one(listener); i++)
+        ;
+}
+
+void mu_listener_start(struct mu_listener *listener)
+{
+    uv_poll_start(&listener->poll, UV_READABLE, on_connection);
 }
 
 void mu_listeners_start(struct mu_worker *worker)
@@ -164,13 +181,15 @@ void mu_listeners_start(struct mu_worker *worker)
         worker->connection_count >= worker->connection_limit)
         return;
     worker->accepting = true;
-    for (size_t i = 0; i < worker->listener_count; i++)
-        uv_poll_start(&worker->listeners[i].poll, UV_READABLE, on_connection);
+    for (struct mu_listener *listener = worker->listeners; listener != NULL;
+         listener = listener->next)
+        mu_listener_start(listener);
 }
 
 void mu_listeners_stop(struct mu_worker *worker)
 {
     worker->accepting = false;
-    for (size_t i = 0; i < worker->listener_count; i++)
-        uv_poll_stop(&worker->listeners[i].poll);
+    for (struct mu_listener *listener = worker->listeners; listener != NULL;
+         listener = listener->next)
+        uv_poll_stop(&listener->poll);
 }

@@ -20,11 +20,13 @@ struct mu_server {
     struct mu_house *house; /* in force */
     uv_loop_t loop;         /* the main thread's, for signals and plain listeners */
     struct mu_plain *plain;
-    uv_signal_t signals[2];
+    uv_signal_t signals[3];
     uv_timer_t heart;
     bool has_loop;
     _Atomic int stop;
     _Atomic unsigned pulse;
+    _Atomic unsigned moving; /* workers that have not taken over the latest doors */
+    uv_async_t moved;        /* that was the last of them */
 };
 
 /* --- Within a worker's thread --- */
@@ -94,13 +96,19 @@ static void on_wake(uv_async_t *wake)
     struct mu_worker *worker = wake->data;
     int stop = atomic_load(worker->stop);
     atomic_store(&worker->pulse_seen, atomic_load(worker->pulse));
+    struct mu_move *move = atomic_load(&worker->move);
+    if (move != NULL && !worker->stopping) {
+        atomic_store(&worker->move, NULL);
+        mu_worker_make(worker, move);
+    }
     if (stop != STOP_NOT && !worker->stopping) {
         worker->stopping = true;
         mu_listeners_stop(worker);
         uv_timer_stop(&worker->retry);
-        for (size_t i = 0; i < worker->listener_count; i++) {
-            close(worker->listeners[i].fd); /* whoever comes now is refused by the kernel */
-            worker->listeners[i].fd = -1;
+        for (struct mu_listener *listener = worker->listeners; listener != NULL;
+             listener = listener->next) {
+            close(listener->fd); /* whoever comes now is refused by the kernel */
+            listener->fd = -1;
         }
         uv_timer_start(&worker->patience, on_out_of_patience, worker->config->stop_ms, 0);
         each_connection(worker, mu_conn_stop);
@@ -113,6 +121,7 @@ static void on_wake(uv_async_t *wake)
 static void run_worker(void *arg)
 {
     struct mu_worker *worker = arg;
+    on_wake(&worker->wake); /* the first doors */
     mu_listeners_start(worker);
     uv_run(&worker->loop, UV_RUN_DEFAULT);
     atomic_store(&worker->ended, true);
@@ -123,27 +132,6 @@ static void run_worker(void *arg)
 unsigned mu_server_cores(void)
 {
     return uv_available_parallelism();
-}
-
-static int open_listeners(struct mu_server *server, struct mu_worker *worker, struct mu_error *err)
-{
-    const struct mu_house *house = server->house;
-    worker->listeners = calloc(house->entrance_count, sizeof *worker->listeners);
-    if (worker->listeners == NULL)
-        return mu_fail_nomem(err);
-    for (size_t i = 0; i < house->entrance_count; i++) {
-        struct mu_listener *listener = &worker->listeners[i];
-        const struct mu_listener *first =
-            worker == server->workers ? NULL : &server->workers[0].listeners[i];
-        if (mu_listener_open(&house->entrances[i].address, listener, first, err) != 0)
-            return -1;
-        listener->worker = worker;
-        listener->gate = &worker->hall->gates[i];
-        uv_poll_init(&worker->loop, &listener->poll, listener->fd);
-        listener->poll.data = listener;
-        worker->listener_count++;
-    }
-    return 0;
 }
 
 static int make_worker(struct mu_server *server, struct mu_worker *worker, struct mu_error *err)
@@ -163,31 +151,72 @@ static int make_worker(struct mu_server *server, struct mu_worker *worker, struc
     uv_timer_init(&worker->loop, &worker->retry);
     worker->wake.data = worker->patience.data = worker->retry.data = worker;
     mu_plain_join(server->plain, worker);
-    return mu_hall_new(server->house, &worker->hall, err) != 0
-               ? -1
-               : open_listeners(server, worker, err);
+    return 0;
 }
 
-/*
- * Find out which addresses there are before any worker listens: one that a name brought along (::1 for
- * localhost) may be missing here, and addresses of one name without a port get the same port.
- */
-static int claim_entrances(struct mu_house *house, struct mu_error *err)
+static void wake_all(struct mu_server *server)
 {
-    size_t kept = 0;
-    for (size_t i = 0; i < house->entrance_count; i++) {
-        struct mu_entrance entrance = house->entrances[i];
-        const bool optional = entrance.address.optional;
-        if (optional && kept > 0 && mu_address_port(&entrance.address) == 0)
-            mu_address_set_port(&entrance.address,
-                                mu_address_port(&house->entrances[kept - 1].address));
-        if (mu_listener_claim(&entrance.address, err) == 0)
-            house->entrances[kept++] = entrance;
-        else if (!optional || (errno != EADDRNOTAVAIL && errno != EAFNOSUPPORT))
-            return -1;
+    for (unsigned i = 0; i < server->worker_count; i++)
+        uv_async_send(&server->workers[i].wake);
+}
+
+static void on_moved(uv_async_t *moved)
+{
+    const struct mu_server *server = moved->data;
+    const struct mu_server_events *events = &server->config->events;
+    if (events->moved != NULL)
+        events->moved(events->reload_arg);
+}
+
+/* A move for each worker, or for none. */
+static int make_moves(struct mu_server *server, struct mu_house *house, struct mu_move **ret,
+                      struct mu_error *err)
+{
+    for (unsigned i = 0; i < server->worker_count; i++) {
+        if (mu_move_new(house, i == 0 ? NULL : ret[0], &ret[i], err) == 0)
+            continue;
+        while (i > 0)
+            mu_move_free(ret[--i]);
+        return -1;
     }
-    house->entrance_count = kept;
     return 0;
+}
+
+static int move_in(struct mu_server *server, const struct mu_server_doors *doors,
+                   struct mu_error *err)
+{
+    const struct mu_server_doors not_yet_ours = {.at = doors->at, .count = doors->count};
+    struct mu_house *house = NULL;
+    struct mu_move **moves = calloc(server->worker_count, sizeof(struct mu_move *));
+    if (moves == NULL)
+        return mu_fail_nomem(err);
+    if (mu_house_new(&not_yet_ours, &house, err) != 0 ||
+        mu_house_claim(house, server->house, err) != 0 ||
+        make_moves(server, house, moves, err) != 0) {
+        mu_house_leave(house);
+        free(moves);
+        return -1;
+    }
+    house->doors = *doors; /* from here on the house gives them back */
+    atomic_store(&server->moving, server->worker_count);
+    for (unsigned i = 0; i < server->worker_count; i++) {
+        moves[i]->left = &server->moving;
+        moves[i]->done = &server->moved;
+        atomic_store(&server->workers[i].move, moves[i]);
+    }
+    free(moves);
+    mu_house_leave(server->house);
+    server->house = house;
+    wake_all(server);
+    return 0;
+}
+
+int mu_server_replace(struct mu_server *server, const struct mu_server_doors *doors,
+                      struct mu_error *err)
+{
+    if (atomic_load(&server->moving) > 0)
+        return mu_fail(err, MU_E_BUSY, "a worker has not taken over the doors before these");
+    return move_in(server, doors, err);
 }
 
 /* The soft limit on open files is low for the sake of select(2), which is not used here. */
@@ -212,10 +241,8 @@ int mu_server_new(const struct mu_server_config *config, const struct mu_server_
     if (uv_loop_init(&server->loop) != 0)
         return mu_fail_errno(err, MU_E_SYSTEM, "cannot make an event loop");
     server->has_loop = true;
-    if (mu_house_new(&(struct mu_server_doors){.at = doors->at, .count = doors->count},
-                     &server->house, err) != 0 ||
-        claim_entrances(server->house, err) != 0)
-        return -1;
+    uv_async_init(&server->loop, &server->moved, on_moved);
+    server->moved.data = server;
     server->workers = calloc(config->workers, sizeof *server->workers);
     if (server->workers == NULL)
         return mu_fail_nomem(err);
@@ -227,7 +254,8 @@ int mu_server_new(const struct mu_server_config *config, const struct mu_server_
             server->worker_count++; /* what was made of it is taken down with the rest */
             return -1;
         }
-    server->house->doors = *doors; /* from here on it gives them back */
+    if (move_in(server, doors, err) != 0)
+        return -1;
     mu_plain_meet(server->plain, server->workers, server->worker_count);
     *ret = mu_take(&server);
     return 0;
@@ -253,6 +281,11 @@ void mu_server_count(const struct mu_server *server, struct mu_counters *ret)
         mu_counters_add(ret, &server->workers[i].counters);
 }
 
+uv_loop_t *mu_server_loop(struct mu_server *server)
+{
+    return &server->loop;
+}
+
 size_t mu_server_address_count(const struct mu_server *server)
 {
     return server->house->entrance_count;
@@ -270,12 +303,6 @@ bool mu_server_door_is_at(const struct mu_server *server, size_t door, size_t i)
 }
 
 /* --- Running --- */
-
-static void wake_all(struct mu_server *server)
-{
-    for (unsigned i = 0; i < server->worker_count; i++)
-        uv_async_send(&server->workers[i].wake);
-}
 
 static void ask_to_stop(struct mu_server *server, enum stop how)
 {
@@ -331,6 +358,16 @@ static void on_signal(uv_signal_t *signal, int number)
     ask_to_stop(server, atomic_load(&server->stop) == STOP_NOT ? STOP_GENTLY : STOP_NOW);
 }
 
+/* While it drains there is nobody left for new doors. */
+static void on_hangup(uv_signal_t *signal, int number)
+{
+    struct mu_server *server = signal->data;
+    const struct mu_server_events *events = &server->config->events;
+    (void)number;
+    if (atomic_load(&server->stop) == STOP_NOT)
+        events->hangup(events->reload_arg);
+}
+
 /* In a thread of libuv's pool, so that a second signal can hurry the workers while this one waits. */
 static void wait_for_workers(uv_work_t *work)
 {
@@ -347,12 +384,17 @@ static void on_workers_done(uv_work_t *work, int status)
 int mu_server_run(struct mu_server *server, void (*ready)(void *arg), void *ready_arg,
                   struct mu_error *err)
 {
-    const int numbers[] = {SIGTERM, SIGINT};
+    const struct {
+        int number;
+        uv_signal_cb act;
+    } all[] = {{SIGTERM, on_signal}, {SIGINT, on_signal}, {SIGHUP, on_hangup}};
     uv_work_t work = {.data = server};
-    for (size_t i = 0; i < MU_COUNT(numbers); i++) {
+    for (size_t i = 0; i < MU_COUNT(all); i++) {
+        if (all[i].number == SIGHUP && server->config->events.hangup == NULL)
+            continue;
         uv_signal_init(&server->loop, &server->signals[i]);
         server->signals[i].data = server;
-        uv_signal_start(&server->signals[i], on_signal, numbers[i]);
+        uv_signal_start(&server->signals[i], all[i].act, all[i].number);
     }
     uv_timer_init(&server->loop, &server->heart);
     server->heart.data = server;
@@ -392,12 +434,15 @@ void mu_server_free(struct mu_server *server)
         struct mu_worker *worker = &server->workers[i];
         if (worker->has_loop)
             take_down_loop(&worker->loop);
-        for (size_t j = 0; j < worker->listener_count; j++) {
-            mu_listener_remove_name(&worker->listeners[j], &server->house->entrances[j].address);
-            if (worker->listeners[j].fd >= 0)
-                close(worker->listeners[j].fd);
+        mu_move_free(atomic_load(&worker->move));
+        for (struct mu_listener *listener = worker->listeners, *next; listener != NULL;
+             listener = next) {
+            next = listener->next;
+            mu_listener_remove_name(listener, &listener->gate->entrance->address);
+            if (listener->fd >= 0)
+                close(listener->fd);
+            free(listener);
         }
-        free(worker->listeners);
         mu_hall_leave(worker->hall);
     }
     mu_plain_close(server->plain);

@@ -31,7 +31,7 @@ struct mu_deadlines { /* milliseconds */
     unsigned linger_ms; /* for the client's last bytes, when ours are out */
 };
 
-/* Called from worker threads, several at once; the last two from the thread that runs the server. */
+/* Called from worker threads, several at once; those from `alive` on from the thread that runs the server. */
 struct mu_server_events {
     void *arg;
     void (*refused)(void *arg, const struct mu_address *peer, const struct mu_refusal *refusal);
@@ -43,6 +43,11 @@ struct mu_server_events {
     void (*alive)(void *arg);
     /* The server has been told to stop. */
     void (*stopping)(void *arg);
+    /* SIGHUP, unless it is stopping. NULL: the signal is left as it is. */
+    void (*hangup)(void *arg);
+    /* Every worker has taken over the doors that mu_server_new() or mu_server_replace() was given. NULL: nobody asks. */
+    void (*moved)(void *arg);
+    void *reload_arg; /* of these two */
 };
 
 /* Where clients come to, who of them is let in, and what they get. */
@@ -93,6 +98,14 @@ struct mu_server_config {
 MU_CHECK int mu_server_new(const struct mu_server_config *config,
                            const struct mu_server_doors *doors, struct mu_server **ret,
                            struct mu_error *err);
+
+/*
+ * Other doors, without a connection dropped: addresses that are new are listened at, those that are gone no more, the others keep
+ * their sockets; connections stay with the doors that they came by. Only in the thread that runs the server, or before.
+ * Fails as mu_server_new() does, and then nothing has changed; with MU_E_BUSY, a worker is not yet done with the last change.
+ */
+MU_CHECK int mu_server_replace(struct mu_server *server, const struct mu_server_doors *doors,
+                               struct mu_error *err);
 
 /* Would mu_server_new() take them, as far as that shows without an address? */
 MU_CHECK int mu_server_check(const struct mu_server_doors *doors, struct mu_error *err);

@@ -1,0 +1,151 @@
+/*
+ * The life of a configuration, from the outside in: renew() describes the doors, loads them and puts them in force, at the start and
+ * whenever they may have become others. What fails on the way changes nothing: the doors before stay in force.
+ */
+
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "front/internal.h"
+
+/* The files are looked at before they are read, so that a change meanwhile is seen as one, and not taken for what was read. */
+static int renew(struct mu_front *front, struct mu_error *err)
+{
+    const struct mu_front_config *how = &front->config;
+    struct mu_config *config = NULL;
+    struct mu_doors *doors = NULL;
+    MU_AUTO_CLEAR(mu_strs) paths = {0};
+    mu_watch_look(front->watch, &front->changed);
+    if (how->configure(how->configure_arg, &config, err) != 0)
+        return -1;
+    if (mu_config_paths(config, &paths, err) != 0 || mu_watch_set(front->watch, &paths, err) != 0) {
+        mu_config_free(config);
+        return -1;
+    }
+    if (mu_doors_load(config, &how->loader, &doors, err) != 0)
+        return -1;
+    return mu_front_put_in_force(front, doors, err);
+}
+
+/* --- What is said of it --- */
+
+static void tell(struct mu_front *front, const char *id, const char *sentence, const char *hint,
+                 const char *cause)
+{
+    const struct mu_reload_event event = {id, sentence, hint, cause};
+    if (front->config.reloaded != NULL)
+        front->config.reloaded(front->config.events.arg, &event);
+}
+
+static void tell_warning(void *arg, const char *sentence)
+{
+    tell(arg, "reload-warning", sentence, "", "");
+}
+
+/* A file may change more than once before all is well. */
+static bool stood_before(const struct mu_strs *list, size_t i)
+{
+    for (size_t j = 0; j < i; j++)
+        if (mu_str_equal(list->at[j], list->at[i]))
+            return true;
+    return false;
+}
+
+static void tell_done(struct mu_front *front)
+{
+    const struct mu_config *config = front->doors->config;
+    const struct mu_server_config *server = &front->server_config;
+    MU_AUTO_CLEAR(mu_buf) text = MU_BUF_INIT;
+    mu_buf_addf(&text, "%zu door%s in force anew", front->doors->count,
+                front->doors->count == 1 ? " is" : "s are");
+    for (size_t i = 0; i < front->changed.count; i++)
+        if (!stood_before(&front->changed, i))
+            mu_buf_addf(&text, "%s%s", i == 0 ? "; changed: " : ", ", front->changed.at[i]);
+    tell(front, "reloaded", mu_buf_str(&text), "", "");
+    for (size_t i = 0; i < front->doors->count; i++)
+        mu_door_warn(&front->doors->at[i], tell_warning, front);
+    if (config->workers != server->workers || config->max_connections != server->max_connections ||
+        config->stop_ms != server->stop_ms)
+        tell_warning(front, "workers, max_connections and stop_timeout stay as they are until the "
+                            "next start");
+}
+
+/* One file of a pair comes before the other, so that for a while they are none. */
+static void tell_failure(struct mu_front *front, const struct mu_error *err)
+{
+    tell(front, err->code == MU_E_KEY_MISMATCH ? "reload-waiting" : "reload-failed", err->what,
+         "the doors before stay in force; it is tried again when a file changes, or on SIGHUP",
+         err->cause);
+}
+
+/* --- When --- */
+
+static void reload(struct mu_front *front, bool asked)
+{
+    struct mu_error err = MU_ERROR_INIT;
+    if (renew(front, &err) == 0) {
+        front->last_failure[0] = '\0';
+        front->replacing = true;
+    } else if (err.code == MU_E_BUSY) {
+        mu_watch_again(front->watch);
+    } else {
+        if (err.code != MU_E_KEY_MISMATCH)
+            atomic_fetch_add(&front->failed, 1);
+        if (asked || !mu_str_equal(front->last_failure, err.what))
+            tell_failure(front, &err);
+        mu_str_copy(front->last_failure, sizeof front->last_failure, err.what);
+    }
+}
+
+void mu_front_on_moved(void *arg)
+{
+    struct mu_front *front = arg;
+    if (!front->replacing)
+        return;
+    front->replacing = false;
+    atomic_fetch_add(&front->done, 1);
+    tell_done(front);
+    mu_strs_clear(&front->changed);
+}
+
+void mu_front_on_hangup(void *front)
+{
+    reload(front, true);
+}
+
+static void on_change(void *front)
+{
+    reload(front, false);
+}
+
+struct mu_reloads mu_front_reloads(const struct mu_front *front)
+{
+    return (struct mu_reloads){atomic_load(&front->done), atomic_load(&front->failed)};
+}
+
+/* --- The first time, and the last --- */
+
+int mu_front_new(const struct mu_front_config *config, struct mu_front **ret, struct mu_error *err)
+{
+    MU_AUTO_STRUCT(mu_front) front = calloc(1, sizeof *front);
+    if (front == NULL)
+        return mu_fail_nomem(err);
+    front->config = *config;
+    if (mu_watch_new(on_change, front, &front->watch, err) != 0 || renew(front, err) != 0)
+        return -1;
+    for (size_t i = 0; i < front->doors->count; i++)
+        mu_door_warn(&front->doors->at[i], config->warned, NULL);
+    mu_watch_start(front->watch, front->server);
+    *ret = mu_take(&front);
+    return 0;
+}
+
+void mu_front_free(struct mu_front *front)
+{
+    if (front == NULL)
+        return;
+    mu_server_free(front->server);
+    mu_watch_free(front->watch);
+    mu_strs_clear(&front->changed);
+    free(front);
+}
