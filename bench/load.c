@@ -59,12 +59,12 @@ enum conn_state {
 struct conn {
     enum conn_state state;
     int fd;
-    SSL *ssl;          /* over two memory BIOs, so that we choose when to send; NULL: none */
+    SSL *ssl;             /* over two memory BIOs, so that we choose when to send; NULL: none */
     SSL_SESSION *session; /* the last that the server has given; NULL: none */
-    bool holds;        /* it has something to send */
-    uint64_t began_ns; /* when this exchange began, with its handshake if it has one */
-    long gets_left;    /* to be sent on this connection */
-    long body_left;    /* of /big */
+    bool holds;           /* it has something to send */
+    uint64_t began_ns;    /* when this exchange began, with its handshake if it has one */
+    long gets_left;       /* to be sent on this connection */
+    long body_left;       /* of /big */
     size_t answer_len;
     char answer[4096];
 };
@@ -582,7 +582,8 @@ int main(int argc, char **argv)
         .lockstep = lockstep,
         .conn_count = (int)connections,
         .conns = calloc((size_t)connections, sizeof *load.conns),
-        .took_us = calloc((size_t)(handshakes + resumed + connections * (requests + 2)), sizeof *load.took_us),
+        .took_us = calloc((size_t)(handshakes + resumed + connections * (requests + 2)),
+                          sizeof *load.took_us),
     };
     if (load.epoll == -1 || load.conns == NULL || load.took_us == NULL)
         die("cannot begin: %s", strerror(errno));

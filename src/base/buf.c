@@ -52,13 +52,26 @@ void mu_buf_vaddf(struct mu_buf *buf, const char *format, va_list args)
 {
     va_list again;
     va_copy(again, args);
-    int len = vsnprintf(NULL, 0, format, args);
-    char *end = len < 0 ? NULL : mu_buf_reserve(buf, (size_t)len);
-    if (end != NULL) {
-        vsnprintf(end, (size_t)len + 1, format, again);
-        buf->len += (size_t)len;
+    char *end = mu_buf_reserve(buf, 0);
+    int len = end == NULL ? -1 : vsnprintf(end, buf->cap - buf->len, format, args);
+    if (len >= 0 && (size_t)len >= buf->cap - buf->len) { /* it is in two only if it has to be */
+        end = mu_buf_reserve(buf, (size_t)len);
+        if (end != NULL)
+            vsnprintf(end, (size_t)len + 1, format, again);
     }
+    if (end != NULL && len > 0)
+        buf->len += (size_t)len;
     va_end(again);
+}
+
+void mu_buf_addu(struct mu_buf *buf, uint64_t number)
+{
+    char digits[20], *first = digits + sizeof digits;
+    do {
+        *--first = (char)('0' + number % 10);
+        number /= 10;
+    } while (number > 0);
+    mu_buf_add(buf, first, (size_t)(digits + sizeof digits - first));
 }
 
 void mu_buf_addf(struct mu_buf *buf, const char *format, ...)

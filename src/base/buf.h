@@ -10,6 +10,7 @@
 #include <stdarg.h>
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 
 #include "base/macros.h"
 
@@ -26,6 +27,7 @@ struct mu_buf {
 
 void mu_buf_add(struct mu_buf *buf, const void *data, size_t len);
 void mu_buf_adds(struct mu_buf *buf, const char *text);
+void mu_buf_addu(struct mu_buf *buf, uint64_t number); /* in decimal */
 void mu_buf_addf(struct mu_buf *buf, const char *format, ...) MU_PRINTF(2, 3);
 void mu_buf_vaddf(struct mu_buf *buf, const char *format, va_list args) MU_PRINTF(2, 0);
 

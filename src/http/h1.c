@@ -1,12 +1,11 @@
 #include "http/h1.h"
 
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
 #include <unistd.h>
 
-enum { FILE_CHUNK = 16 * 1024, OUTPUT_ENOUGH = 64 * 1024 };
+enum { FILE_CHUNK = 16 * 1024, OUTPUT_ENOUGH = 64 * 1024, USUAL_HEAD_LEN = 250 };
 
 struct mu_h1 {
     const struct mu_h1_handler *handler;
@@ -50,12 +49,23 @@ static void write_response(struct mu_h1 *h1)
     uint64_t length = r->fd >= 0 ? r->length : body_len;
     bool bodiless = r->status == 304 || r->status == 204;
 
-    mu_buf_addf(out, "HTTP/1.1 %d %s\r\nDate: %s\r\n", r->status, mu_http_reason(r->status),
-                http_date_now(h1));
-    if (r->content_type != NULL)
-        mu_buf_addf(out, "Content-Type: %s\r\n", r->content_type);
-    if (!bodiless)
-        mu_buf_addf(out, "Content-Length: %llu\r\n", (unsigned long long)length);
+    /* Formats would take a fifth of what a small answer costs in this process. */
+    (void)mu_buf_reserve(out, USUAL_HEAD_LEN);
+    mu_buf_adds(out, "HTTP/1.1 ");
+    mu_buf_addu(out, (uint64_t)r->status);
+    mu_buf_adds(out, " ");
+    mu_buf_adds(out, mu_http_reason(r->status));
+    mu_buf_adds(out, "\r\nDate: ");
+    mu_buf_adds(out, http_date_now(h1));
+    if (r->content_type != NULL) {
+        mu_buf_adds(out, "\r\nContent-Type: ");
+        mu_buf_adds(out, r->content_type);
+    }
+    if (!bodiless) {
+        mu_buf_adds(out, "\r\nContent-Length: ");
+        mu_buf_addu(out, length);
+    }
+    mu_buf_adds(out, "\r\n");
     mu_buf_add(out, r->headers.data, r->headers.len);
     if (!h1->keep_alive)
         mu_buf_adds(out, "Connection: close\r\n");

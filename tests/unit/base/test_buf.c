@@ -86,10 +86,39 @@ static void a_secret_is_wiped_where_it_is_forgotten(void **state)
     assert_null(buf.data);
 }
 
+static void numbers_are_written_in_decimal(void **state)
+{
+    (void)state;
+    MU_AUTO_CLEAR(mu_buf) buf = MU_BUF_INIT;
+    const uint64_t numbers[] = {0, 7, 10, 1234567890, UINT64_MAX};
+    for (size_t i = 0; i < MU_COUNT(numbers); i++) {
+        mu_buf_addu(&buf, numbers[i]);
+        mu_buf_adds(&buf, " ");
+    }
+    assert_string_equal(mu_buf_str(&buf), "0 7 10 1234567890 18446744073709551615 ");
+}
+
+/* Around the sizes at which the buffer has to grow for it, and while there is something in it already. */
+static void what_is_formatted_is_whole_at_every_length(void **state)
+{
+    (void)state;
+    for (int before = 0; before < 140; before++)
+        for (int len = 0; len < 140; len++) {
+            MU_AUTO_CLEAR(mu_buf) buf = MU_BUF_INIT;
+            mu_buf_addf(&buf, "%*s", before, "");
+            mu_buf_addf(&buf, "%0*d", len, 0);
+            assert_int_equal(buf.len, before + (len == 0 ? 1 : len));
+            assert_int_equal(strlen(buf.data), buf.len);
+            assert_int_equal(buf.data[buf.len - 1], '0');
+        }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(an_empty_buffer_is_an_empty_string),
+        cmocka_unit_test(numbers_are_written_in_decimal),
+        cmocka_unit_test(what_is_formatted_is_whole_at_every_length),
         cmocka_unit_test(what_is_added_stands_in_order_and_ends_with_nul),
         cmocka_unit_test(it_grows_past_any_size),
         cmocka_unit_test(a_number_longer_than_any_memory_fails_once_and_for_all),
