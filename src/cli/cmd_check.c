@@ -188,13 +188,15 @@ const struct mu_cmd mu_cmd_check = {
         "      crl: ca.crl                # each CA of a client needs one that is not out of date\n"
         "      clients: required          # or optional: who has no certificate comes in, too\n"
         "      tls_min: \"1.2\"             # or \"1.3\"\n"
-        "      to: tcp://127.0.0.1:8080   # or unix:PATH: what clients send goes there as it is\n"
+        "      to: http://127.0.0.1:8080  # or http://unix:PATH: requests go there\n"
+        "      to: tcp://127.0.0.1:5432   # or unix:PATH: what clients send goes there as it is\n"
         "      files: /srv/www            # instead of to: files are served; without both, \"Hello World\"\n"
         "      send_proxy: v2             # tell the backend who the client is by a PROXY protocol header\n"
         "      proxy_protocol: true       # clients come through a proxy, which says so by such a header\n"
         "      proxy_from: 10.0.0.0/8     # the proxies' addresses\n"
         "      max_lifetime: 12h          # of a connection that is carried to a backend\n"
-        "      handshake_timeout: 10s     # also header_timeout, idle_timeout, write_timeout, connect_timeout",
+        "      handshake_timeout: 10s     # also header_timeout, idle_timeout, write_timeout, connect_timeout,\n"
+        "                                 # read_timeout",
     .example = "mutual check mutual.yaml",
     .opts = opts,
     .min_args = 1,

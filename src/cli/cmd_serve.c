@@ -106,7 +106,8 @@ static const struct mu_opt opts[] = {
     {"cacert", 0, "FILE", "admit clients of this CA [the home CA]", NULL, true},
     {"crl", 0, "FILE", "refuse clients that this revocation list names (PEM or DER)", NULL, true},
     {"files", 0, "DIR", "serve the files below DIR instead of \"Hello World\"", NULL, false},
-    {"to", 0, "URL", "carry each connection to tcp://HOST:PORT or unix:PATH instead", NULL, true},
+    {"to", 0, "URL", "hand it to http://HOST:PORT, http://unix:PATH, tcp://HOST:PORT or unix:PATH",
+     NULL, true},
     {"send-proxy", 0, "v2", "tell the backend who the client is by a PROXY protocol header", NULL,
      false},
     {"proxy-protocol", 0, NULL, "clients come through a proxy, which says so by such a header",
@@ -123,12 +124,13 @@ static const struct mu_opt opts[] = {
     {"handshake-timeout", 0, "TIME", "for TLS and the client's certificate", "10s", false},
     {"header-timeout", 0, "TIME", "from a request's first byte to the end of its headers", "10s",
      false},
-    {"idle-timeout", 0, "TIME", "between requests on a connection [60s; with --to: none]", NULL,
-     false},
+    {"idle-timeout", 0, "TIME",
+     "between requests on a connection [60s]; without a byte to tcp: [none]", NULL, false},
     {"max-lifetime", 0, "TIME", "of a connection to a backend, whatever it does [no limit]", NULL,
      false},
     {"connect-timeout", 0, "TIME", "to reach an address of a backend", "5s", false},
     {"write-timeout", 0, "TIME", "for a client to take some more of an answer", "30s", false},
+    {"read-timeout", 0, "TIME", "for an http: backend to say some more of an answer", "60s", false},
     {"stop-timeout", 0, "TIME", "for answers under way when told to stop", "10s", false},
     MU_PASSPHRASE_OPT,
     {0},
@@ -141,9 +143,11 @@ const struct mu_cmd mu_cmd_serve = {
     .details =
         "Without --cert, localhost.crt and localhost.key of the current directory are used; without those,\n"
         "the home CA issues a certificate for localhost that lives in memory only.\n"
-        "With --to, the bytes of each client go to that backend and back, as they are, whatever they speak; of\n"
-        "several backends, the one with the fewest connections is next. With --crl, each CA that issued a\n"
-        "client must have a list, and one that is not out of date.\n"
+        "With --to http:, each request goes to that backend over HTTP/1.1, and its answer comes back; what a\n"
+        "client says of who it is (X-Forwarded-For, Forwarded, Client-Cert and the like) is replaced by what is so.\n"
+        "With --to tcp: or unix:, the bytes of each client go to that backend and back, as they are, whatever\n"
+        "they speak. Of several backends, the one with the least to do is next. With --crl, each CA that issued\n"
+        "a client must have a list, and one that is not out of date.\n"
         "With --proxy-protocol every connection must begin with a PROXY protocol header, version 1 or 2, and come\n"
         "from an address of --proxy-from or by a Unix socket; the client's address is the one that it names. With\n"
         "--send-proxy v2 a backend gets one, with what is known of TLS and with the client's certificate.\n"
@@ -155,6 +159,7 @@ const struct mu_cmd mu_cmd_serve = {
         "SIGTERM or SIGINT (Ctrl-C) ends it when the answers under way are out; a second one at once.",
     .example = "mutual serve\n"
                "mutual serve --listen 127.0.0.1:8443 --files /srv/www --log requests\n"
+               "mutual serve --listen '*:443' --to http://127.0.0.1:8080\n"
                "mutual serve --listen '*:5433' --to tcp://127.0.0.1:5432",
     .opts = opts,
     .max_args = 0,

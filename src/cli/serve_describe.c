@@ -99,9 +99,13 @@ static int read_deadlines(const struct mu_args *args, struct mu_config *config,
         const char *option;
         unsigned *ret_ms;
     } all[] = {
-        {"handshake-timeout", &deadlines->handshake_ms}, {"header-timeout", &deadlines->header_ms},
-        {"idle-timeout", &deadlines->idle_ms},           {"write-timeout", &deadlines->write_ms},
-        {"connect-timeout", &deadlines->connect_ms},     {"stop-timeout", &config->stop_ms},
+        {"handshake-timeout", &deadlines->handshake_ms},
+        {"header-timeout", &deadlines->header_ms},
+        {"idle-timeout", &deadlines->idle_ms},
+        {"write-timeout", &deadlines->write_ms},
+        {"connect-timeout", &deadlines->connect_ms},
+        {"read-timeout", &deadlines->read_ms},
+        {"stop-timeout", &config->stop_ms},
         {"max-lifetime", &deadlines->lifetime_ms},
     };
     for (size_t i = 0; i < MU_COUNT(all); i++) {
@@ -187,6 +191,7 @@ static int check_alone(const struct mu_args *args, struct mu_error *err)
         "idle-timeout",
         "connect-timeout",
         "write-timeout",
+        "read-timeout",
         "stop-timeout",
         "max-lifetime",
     };

@@ -163,26 +163,48 @@ static void add_word(struct mu_buf *line, const char *text)
         *p == ' ' ? mu_buf_adds(line, "\\x20") : mu_buf_add(line, p, 1);
 }
 
+static json_t *request_object(const struct mu_request_event *event, const char *when,
+                              const char *from, const char *target)
+{
+    const char *method = event->method == NULL ? "-" : event->method;
+    json_t *object =
+        json_pack("{s:s, s:s, s:s, s:s, s:s, s:s, s:s, s:i}", "time", when, "event", "request",
+                  "peer", from, "subject", event->who->subject, "san", event->who->san, "method",
+                  method, "path", target, "status", event->status);
+    if (object != NULL && event->backend != NULL)
+        json_object_update_new(object,
+                               json_pack("{s:s, s:s, s:s, s:I, s:I, s:I}", "backend",
+                                         event->backend, "id", event->id, "cause", event->cause,
+                                         "received", (json_int_t)event->received, "sent",
+                                         (json_int_t)event->sent, "milliseconds",
+                                         (json_int_t)event->ms));
+    return object;
+}
+
 static void on_requested(void *arg, const struct mu_request_event *event)
 {
     struct mu_serve_log *log = arg;
     char when[MU_DATE_LEN], from[MU_ADDRESS_LEN], target[1024] = "-";
-    const char *method = event->method == NULL ? "-" : event->method;
     mu_date_rfc3339(time(NULL), when);
     mu_address_text(event->peer, from);
     if (event->target != NULL)
         mu_str_printable(event->target, strlen(event->target), target, sizeof target);
     if (log->json) {
-        put_json(log, json_pack("{s:s, s:s, s:s, s:s, s:s, s:s, s:s, s:i}", "time", when, "event",
-                                "request", "peer", from, "subject", event->who->subject, "san",
-                                event->who->san, "method", method, "path", target, "status",
-                                event->status));
+        put_json(log, request_object(event, when, from, target));
         return;
     }
     MU_AUTO_CLEAR(mu_buf) line = MU_BUF_INIT;
     mu_buf_addf(&line, "%s %s request \"%s\" ", when, from, event->who->subject);
     add_word(&line, event->who->san[0] == '\0' ? "-" : event->who->san);
-    mu_buf_addf(&line, " %s %s %d\n", method, target, event->status);
+    mu_buf_addf(&line, " %s %s %d", event->method == NULL ? "-" : event->method, target,
+                event->status);
+    if (event->backend != NULL)
+        mu_buf_addf(&line, " %s%s%s%s%s%s, received %" PRIu64 ", sent %" PRIu64 ", %" PRIu64 " ms",
+                    event->backend[0] == '\0' ? "-" : event->backend,
+                    event->id[0] == '\0' ? "" : " ", event->id, event->cause[0] == '\0' ? "" : " (",
+                    event->cause, event->cause[0] == '\0' ? "" : ")", event->received, event->sent,
+                    event->ms);
+    mu_buf_adds(&line, "\n");
     put(log, &line);
 }
 
@@ -260,6 +282,7 @@ void mu_serve_log_attach(struct mu_serve_log *log, unsigned classes, struct mu_f
     config->events =
         (struct mu_front_events){.arg = log,
                                  .requested = requests ? on_requested : NULL,
+                                 .failed = troubles ? on_requested : NULL,
                                  .forwarded = connections || troubles ? on_forwarded : NULL,
                                  .only_failed = !connections,
                                  .lines_lost = lines_lost};

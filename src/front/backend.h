@@ -26,10 +26,11 @@ struct mu_backend {
 struct mu_backends {
     struct mu_backend *at;
     size_t count;
+    bool http; /* they all speak it; or else bytes are carried to them */
 };
 
-/* Add tcp://HOST:PORT or unix:PATH; a name is looked up now. Fails with MU_E_ADDRESS (it is not written as one, or the
- * host is not known). */
+/* Add http://HOST[:PORT], http://unix:PATH, tcp://HOST:PORT or unix:PATH; a name is looked up now. Fails with MU_E_ADDRESS (it is
+ * not written as one, or the host is not known), MU_E_USAGE (some speak HTTP, and some do not). */
 MU_CHECK int mu_backends_add(struct mu_backends *list, const char *url, struct mu_error *err);
 /* The same for a server as people write it: HOST:PORT, [IPV6]:PORT or unix:PATH. */
 MU_CHECK int mu_backends_add_server(struct mu_backends *list, const char *text,

@@ -97,7 +97,8 @@ struct mu_door_config *mu_config_add_door(struct mu_config *config)
                                                   .header_ms = 10 * 1000,
                                                   .idle_ms = UINT_MAX,
                                                   .connect_ms = 5 * 1000,
-                                                  .write_ms = 30 * 1000}};
+                                                  .write_ms = 30 * 1000,
+                                                  .read_ms = 60 * 1000}};
     return door;
 }
 

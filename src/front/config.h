@@ -21,6 +21,7 @@ struct mu_front_deadlines {
     unsigned lifetime_ms; /* of a connection that is carried to a backend; 0: as long as it likes */
     unsigned connect_ms;  /* to reach an address of a backend */
     unsigned write_ms;    /* to take some more of an answer */
+    unsigned read_ms;     /* for a backend that speaks HTTP to go on with an answer */
 };
 
 struct mu_door_config {

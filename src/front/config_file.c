@@ -228,6 +228,11 @@ static int read_write(struct mu_yaml *yaml, const struct mu_yaml_node *node, voi
     return read_ms(yaml, node, "write_timeout", into);
 }
 
+static int read_read(struct mu_yaml *yaml, const struct mu_yaml_node *node, void *into)
+{
+    return read_ms(yaml, node, "read_timeout", into);
+}
+
 #define OF_DOOR(field) offsetof(struct mu_door_config, field)
 
 static const struct mu_yaml_key door_keys[] = {
@@ -250,6 +255,7 @@ static const struct mu_yaml_key door_keys[] = {
     {"max_lifetime", read_lifetime, OF_DOOR(deadlines.lifetime_ms)},
     {"connect_timeout", read_connect, OF_DOOR(deadlines.connect_ms)},
     {"write_timeout", read_write, OF_DOOR(deadlines.write_ms)},
+    {"read_timeout", read_read, OF_DOOR(deadlines.read_ms)},
 };
 
 /* What a door cannot do without has no default: nobody is let in by something that was not written. */

@@ -147,8 +147,9 @@ static int load_files(const struct mu_doors *doors, struct mu_door *door,
 static void settle_deadlines(struct mu_door *door)
 {
     door->deadlines = door->config->deadlines;
+    const bool carries = door->backends.count > 0 && !door->backends.http;
     if (door->deadlines.idle_ms == UINT_MAX)
-        door->deadlines.idle_ms = door->backends.count > 0 ? 0 : IDLE_MS;
+        door->deadlines.idle_ms = carries ? 0 : IDLE_MS;
 }
 
 static int load_door(const struct mu_doors *doors, struct mu_door *door,

@@ -10,6 +10,7 @@
 #include "front/backend.h"
 #include "front/config.h"
 #include "front/forward.h"
+#include "front/proxy.h"
 #include "front/site.h"
 #include "net/address.h"
 #include "pki/cert.h"
@@ -35,6 +36,7 @@ struct mu_door {
     struct mu_front_deadlines deadlines;
     const struct mu_front_events *events; /* the front's, once it is in force */
     struct mu_forward forward;            /* likewise, for the backends */
+    struct mu_proxy proxy;                /* likewise, for those that speak HTTP */
 };
 
 struct mu_doors {

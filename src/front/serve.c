@@ -1,3 +1,4 @@
+#include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -36,8 +37,15 @@ static void free_offer(void *arg)
 static void describe_to_net(struct mu_door *door, const struct mu_config *config,
                             const struct mu_front_events *events, struct mu_server_door *ret)
 {
-    const bool forwards = door->backends.count > 0;
+    const bool http = door->backends.count == 0 || door->backends.http;
+    const bool answers = door->backends.count == 0;
     door->events = events;
+    door->proxy = (struct mu_proxy){
+        .backends = &door->backends,
+        .deadlines = &door->deadlines,
+        .carry_ms = door->config->deadlines.idle_ms == UINT_MAX ? 0 : door->deadlines.idle_ms,
+        .events = events,
+    };
     door->forward = (struct mu_forward){
         .backends = &door->backends,
         .send_proxy = door->config->send_proxy,
@@ -55,7 +63,7 @@ static void describe_to_net(struct mu_door *door, const struct mu_config *config
                 .crls = &door->crls,
                 .clients_optional = door->config->clients_optional,
                 .only_tls13 = door->config->only_tls13,
-                .alpn = forwards ? NULL : http_protocols,
+                .alpn = http ? http_protocols : NULL,
                 .sessions = SESSIONS / config->workers + 1},
         .proxied = door->config->proxy_protocol,
         .proxies = door->proxies,
@@ -65,10 +73,14 @@ static void describe_to_net(struct mu_door *door, const struct mu_config *config
         .deadlines = {.handshake_ms = door->deadlines.handshake_ms,
                       .write_ms = door->deadlines.write_ms,
                       .linger_ms = LINGER_MS},
-        .protocol = forwards ? &mu_forward_protocol : &mu_answer_protocol,
-        .protocol_arg = forwards ? (void *)&door->forward : door,
+        .protocol = answers ? &mu_answer_protocol
+                    : http  ? &mu_proxy_protocol
+                            : &mu_forward_protocol,
+        .protocol_arg = answers ? (void *)door
+                        : http  ? (void *)&door->proxy
+                                : (void *)&door->forward,
         .names = &door->config->names,
-        .plain_http_answer = forwards ? NULL : plain_http_answer,
+        .plain_http_answer = http ? plain_http_answer : NULL,
     };
 }
 

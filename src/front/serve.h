@@ -17,6 +17,12 @@ struct mu_request_event {
     const char *method; /* NULL when the request could not be read */
     const char *target; /* as it was sent: foreign text */
     int status;
+    /* If it was handed on: to whom ("": nobody could be reached), what went wrong ("": nothing) and the machine's words for it, bytes
+     * of the bodies, and how long it took. NULL: it was answered here. */
+    const char *backend;
+    const char *id, *cause;
+    uint64_t received, sent;
+    uint64_t ms;
 };
 
 /* What is told of the connections of every door; called from worker threads, several at once. */
@@ -24,6 +30,8 @@ struct mu_front_events {
     void *arg;
     /* Each answered request. NULL: not wanted. */
     void (*requested)(void *arg, const struct mu_request_event *event);
+    /* Each that a backend has failed, where `requested` is not wanted. */
+    void (*failed)(void *arg, const struct mu_request_event *event);
     /* Each carried connection, likewise; or only those that a backend has failed. */
     bool only_failed;
     void (*forwarded)(void *arg, const struct mu_forward_event *event);

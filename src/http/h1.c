@@ -28,19 +28,6 @@ struct mu_h1 {
 
 /* --- The answer --- */
 
-static const char *http_date_now(struct mu_h1 *h1)
-{
-    /* One text a second serves every connection of the thread. */
-    static _Thread_local char text[MU_HTTP_DATE_LEN];
-    static _Thread_local time_t made_for = -1;
-    time_t now = h1->handler->now(h1->arg);
-    if (now != made_for) {
-        mu_http_date(now, text);
-        made_for = now;
-    }
-    return text;
-}
-
 static void write_response(struct mu_h1 *h1)
 {
     struct mu_response *r = &h1->response;
@@ -56,7 +43,7 @@ static void write_response(struct mu_h1 *h1)
     mu_buf_adds(out, " ");
     mu_buf_adds(out, mu_http_reason(r->status));
     mu_buf_adds(out, "\r\nDate: ");
-    mu_buf_adds(out, http_date_now(h1));
+    mu_buf_adds(out, mu_http_date_of(h1->handler->now(h1->arg)));
     if (r->content_type != NULL) {
         mu_buf_adds(out, "\r\nContent-Type: ");
         mu_buf_adds(out, r->content_type);

@@ -50,7 +50,9 @@ const char *mu_http_reason(int status)
     case 431: return "Request Header Fields Too Large";
     case 500: return "Internal Server Error";
     case 501: return "Not Implemented";
+    case 502: return "Bad Gateway";
     case 503: return "Service Unavailable";
+    case 504: return "Gateway Timeout";
     case 505: return "HTTP Version Not Supported";
     default: return "Unknown";
     }
@@ -67,6 +69,17 @@ char *mu_http_date(time_t t, char ret[MU_HTTP_DATE_LEN])
              days + 3 * tm.tm_wday, tm.tm_mday, months + 3 * tm.tm_mon, tm.tm_year + 1900,
              tm.tm_hour, tm.tm_min, tm.tm_sec);
     return ret;
+}
+
+const char *mu_http_date_of(time_t now)
+{
+    static _Thread_local char text[MU_HTTP_DATE_LEN];
+    static _Thread_local time_t made_for = -1;
+    if (now != made_for) {
+        mu_http_date(now, text);
+        made_for = now;
+    }
+    return text;
 }
 
 bool mu_http_date_parse(const char *text, time_t *ret)

@@ -72,6 +72,8 @@ const char *mu_http_reason(int status);
 /* "Tue, 24 Nov 2026 02:00:00 GMT" [RFC 9110 5.6.7]. Returns `ret`. */
 #define MU_HTTP_DATE_LEN 40
 char *mu_http_date(time_t t, char ret[MU_HTTP_DATE_LEN]);
+/* The same, for responses: one text a second serves all of a thread's. Borrowed. */
+const char *mu_http_date_of(time_t now);
 /* Any of the three forms that a recipient must accept. False: it is none of them. */
 bool mu_http_date_parse(const char *text, time_t *ret);
 

@@ -75,6 +75,12 @@ enum mu_io mu_channel_write(struct mu_channel *channel, const void *data, size_t
     return n < 0 ? failed_or(MU_IO_WANT_WRITE) : MU_IO_DONE;
 }
 
+bool mu_channel_has_input(const struct mu_channel *channel)
+{
+    return channel->readable || channel->failed ||
+           (channel->tls != NULL && mu_tls_has_input(channel->tls));
+}
+
 void mu_channel_end(struct mu_channel *channel)
 {
     if (channel->tls != NULL)

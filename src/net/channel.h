@@ -29,6 +29,9 @@ enum mu_io mu_channel_read(struct mu_channel *channel, void *ret, size_t cap, si
 enum mu_io mu_channel_write(struct mu_channel *channel, const void *data, size_t len,
                             size_t *ret_len);
 
+/* There is something to read, or may be: one way to learn is to try. */
+bool mu_channel_has_input(const struct mu_channel *channel);
+
 /* Say that no more will be written, by close_notify or by a FIN; reading goes on. */
 void mu_channel_end(struct mu_channel *channel);
 

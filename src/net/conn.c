@@ -43,6 +43,11 @@ enum mu_io mu_conn_write(struct mu_conn *c, const void *data, size_t len, size_t
     return mu_channel_write(&c->channel, data, len, ret_len);
 }
 
+bool mu_conn_has_input(const struct mu_conn *c)
+{
+    return mu_channel_has_input(&c->channel);
+}
+
 void mu_conn_end(struct mu_conn *c)
 {
     mu_channel_end(&c->channel);

@@ -46,6 +46,8 @@ struct mu_protocol {
 /* For protocols. Reading and writing never block; see tls/session.h. */
 enum mu_io mu_conn_read(struct mu_conn *conn, void *ret, size_t cap, size_t *ret_len);
 enum mu_io mu_conn_write(struct mu_conn *conn, const void *data, size_t len, size_t *ret_len);
+/* Reading would find something, as far as is known before it is tried. */
+bool mu_conn_has_input(const struct mu_conn *conn);
 /* Say that no more will be written; reading goes on. */
 void mu_conn_end(struct mu_conn *conn);
 void mu_conn_set_deadline(struct mu_conn *conn, unsigned deadline_ms);

@@ -53,6 +53,8 @@ struct mu_worker {
     _Atomic(struct mu_move *) move; /* to make at the next turn; the worker's to take */
     struct mu_listener *listeners;
     struct mu_conn *connections; /* a list, newest first */
+    struct mu_stream *kept;      /* likewise: for whoever needs one */
+    unsigned kept_count;
     unsigned connection_count, connection_limit;
     bool has_loop;
     bool accepting;
@@ -111,6 +113,8 @@ void mu_plain_meet(struct mu_plain *plain, struct mu_worker *workers, unsigned c
 void mu_plain_join(struct mu_plain *plain, struct mu_worker *worker);
 void mu_plain_close(struct mu_plain *plain);
 void mu_plain_free(struct mu_plain *plain);
+/* stream.c: close those that are kept. */
+void mu_streams_drop(struct mu_worker *worker);
 
 struct mu_conn {
     struct mu_worker *worker;

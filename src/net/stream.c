@@ -4,13 +4,21 @@
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
 #include "net/internal.h"
 
+/* Of each worker. One that nobody has needed for so long is likely to be closed by its other end soon. */
+enum { KEPT_MAX = 256, KEPT_MS = 60 * 1000 };
+
 struct mu_stream {
     uv_poll_t poll;
+    struct mu_worker *worker;
+    struct mu_address address;
+    struct mu_stream *next, *previous; /* of those that are kept */
+    uint64_t kept_since_ms;
     struct mu_channel channel;
     int events;                   /* what the poll handle watches for now */
     struct mu_tls_caller *caller; /* NULL: without TLS */
@@ -61,6 +69,8 @@ struct mu_stream *mu_stream_connect(struct mu_worker *worker, const struct mu_ad
         return NULL;
     }
     stream->poll.data = stream;
+    stream->worker = worker;
+    stream->address = *address;
     stream->caller = caller;
     stream->target = target;
     stream->wake = wake;
@@ -117,6 +127,100 @@ void mu_stream_watch(struct mu_stream *stream, bool reads, bool writes)
         return;
     stream->events = events;
     uv_poll_start(&stream->poll, events, on_poll);
+}
+
+/* --- Between uses --- */
+
+static void take_out(struct mu_stream *stream)
+{
+    struct mu_worker *worker = stream->worker;
+    if (stream->next != NULL)
+        stream->next->previous = stream->previous;
+    if (stream->previous != NULL)
+        stream->previous->next = stream->next;
+    else
+        worker->kept = stream->next;
+    worker->kept_count--;
+    stream->next = stream->previous = NULL;
+}
+
+static void drop(struct mu_stream *stream)
+{
+    take_out(stream);
+    mu_stream_free(stream, false);
+}
+
+/* Its other end has closed it, or says what nobody has asked for. */
+static void on_kept_event(void *arg)
+{
+    drop(arg);
+}
+
+static void drop_stale(struct mu_worker *worker)
+{
+    const uint64_t now_ms = uv_now(&worker->loop);
+    struct mu_stream *oldest = worker->kept;
+    while (oldest != NULL && oldest->next != NULL)
+        oldest = oldest->next;
+    while (oldest != NULL &&
+           (worker->kept_count > KEPT_MAX || now_ms - oldest->kept_since_ms > KEPT_MS)) {
+        struct mu_stream *younger = oldest->previous;
+        drop(oldest);
+        oldest = younger;
+    }
+}
+
+void mu_stream_keep(struct mu_stream *stream)
+{
+    struct mu_worker *worker = stream->worker;
+    if (worker->stopping || stream->caller != NULL || stream->given_up || stream->channel.failed) {
+        mu_stream_free(stream, false);
+        return;
+    }
+    stream->wake = on_kept_event;
+    stream->arg = stream;
+    stream->kept_since_ms = uv_now(&worker->loop);
+    stream->next = worker->kept;
+    if (stream->next != NULL)
+        stream->next->previous = stream;
+    worker->kept = stream;
+    worker->kept_count++;
+    mu_stream_watch(stream, true, false);
+    drop_stale(worker);
+}
+
+/* The loop may not have told us yet. */
+static bool is_silent(const struct mu_stream *stream)
+{
+    char scrap;
+    return recv(stream->channel.fd, &scrap, 1, MSG_PEEK) < 0 &&
+           (errno == EAGAIN || errno == EWOULDBLOCK);
+}
+
+struct mu_stream *mu_stream_kept(struct mu_worker *worker, const struct mu_address *address,
+                                 void (*wake)(void *arg), void *arg)
+{
+    for (struct mu_stream *stream = worker->kept, *next; stream != NULL; stream = next) {
+        next = stream->next;
+        if (stream->address.len != address->len ||
+            memcmp(&stream->address.sa, &address->sa, address->len) != 0)
+            continue;
+        if (!is_silent(stream)) {
+            drop(stream);
+            continue;
+        }
+        take_out(stream);
+        stream->wake = wake;
+        stream->arg = arg;
+        return stream;
+    }
+    return NULL;
+}
+
+void mu_streams_drop(struct mu_worker *worker)
+{
+    while (worker->kept != NULL)
+        drop(worker->kept);
 }
 
 /* --- Data --- */

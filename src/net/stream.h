@@ -28,6 +28,15 @@ struct mu_stream *mu_stream_connect(struct mu_worker *worker, const struct mu_ad
 /* `reset`: so that the other end learns that it has not seen all there was to be. */
 void mu_stream_free(struct mu_stream *stream, bool reset);
 
+/*
+ * Instead of freeing it: takes a connection without TLS that is connected, and on which nobody owes anybody a byte, and keeps it for
+ * a while, for whoever asks for the same address next. If its other end says anything meanwhile, or goodbye, it is closed.
+ */
+void mu_stream_keep(struct mu_stream *stream);
+/* One that has been kept, and is silent; `wake` as in mu_stream_connect(). NULL: there is none. */
+struct mu_stream *mu_stream_kept(struct mu_worker *worker, const struct mu_address *address,
+                                 void (*wake)(void *arg), void *arg);
+
 /* MU_IO_WANT_READ, MU_IO_WANT_WRITE: not yet. MU_IO_FAILED, here and below: mu_stream_refusal() says why, or else errno. */
 enum mu_io mu_stream_connected(struct mu_stream *stream);
 

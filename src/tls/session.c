@@ -402,6 +402,11 @@ enum mu_io mu_tls_flush(struct mu_tls *tls)
     return MU_IO_DONE;
 }
 
+bool mu_tls_has_input(const struct mu_tls *tls)
+{
+    return SSL_has_pending(tls->ssl) == 1;
+}
+
 bool mu_tls_has_output(const struct mu_tls *tls)
 {
     return tls->out.len > 0 && !tls->broken;

@@ -51,6 +51,9 @@ const struct mu_refusal *mu_tls_refusal(const struct mu_tls *tls);
 
 enum mu_io mu_tls_read(struct mu_tls *tls, void *ret, size_t cap, size_t *ret_len);
 
+/* Something has been taken from the transport that mu_tls_read() has not given yet. */
+bool mu_tls_has_input(const struct mu_tls *tls);
+
 /* May take less than all: `ret_len` says how much. MU_IO_FAILED, of both: errno says why if it was the transport, else 0. */
 enum mu_io mu_tls_write(struct mu_tls *tls, const void *data, size_t len, size_t *ret_len);
 

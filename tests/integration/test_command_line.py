@@ -107,7 +107,8 @@ def test_the_examples_of_serve_and_get_work(mutual, ca, place):
     assert served and asked
     with Backend(greet) as backend:
         for options in served:
-            options = [{"/srv/www": "www", "tcp://127.0.0.1:5432": backend.url}.get(word, word) for word in options]
+            options = [{"/srv/www": "www", "tcp://127.0.0.1:5432": backend.url,
+                        "http://127.0.0.1:8080": backend.url.replace("tcp:", "http:")}.get(word, word) for word in options]
             if "--listen" in options:
                 at = options.index("--listen")
                 del options[at:at + 2]
@@ -116,7 +117,7 @@ def test_the_examples_of_serve_and_get_work(mutual, ca, place):
                     words = [word.replace("https://localhost:3000", door.url) for word in words]
                     assert mutual("get", *words).ok().stdout == "Hello World"
                 assert door.stop() == 0
-        assert backend.accepted == len(asked)
+        assert backend.accepted == 2 * len(asked)
 
 
 def test_version(mutual):

@@ -22,7 +22,13 @@ static void what_is_no_backend_is_refused_in_words(void **state)
         "tcp://[::1]",
         "tcp://:5432",
         "127.0.0.1:5432",
-        "http://127.0.0.1:80",
+        "http://",
+        "http://127.0.0.1:80/path",
+        "http://127.0.0.1:80?query",
+        "http://user@127.0.0.1:80",
+        "http://127.0.0.1:0",
+        "http://unix:",
+        "https://127.0.0.1:443",
         "tcp://localhost:0",
         "tcp://localhost:65536",
         "tcp://localhost:+1",
@@ -57,6 +63,27 @@ static void a_backend_has_the_addresses_of_its_name(void **state)
     mu_backends_clear(&list);
 }
 
+static void a_backend_that_speaks_http_has_a_port_and_no_path(void **state)
+{
+    (void)state;
+    char text[MU_ADDRESS_LEN];
+    struct mu_error err = MU_ERROR_INIT;
+    struct mu_backends list = {0};
+    add(&list, "http://127.0.0.1");
+    add(&list, "http://[::1]:8080/");
+    add(&list, "http://[::1]");
+    add(&list, "http://unix:/run/app.sock");
+    assert_true(list.http);
+    assert_string_equal(mu_address_text(&list.at[0].addresses[0], text), "127.0.0.1:80");
+    assert_string_equal(mu_address_text(&list.at[1].addresses[0], text), "[::1]:8080");
+    assert_string_equal(mu_address_text(&list.at[2].addresses[0], text), "[::1]:80");
+    assert_string_equal(mu_address_text(&list.at[3].addresses[0], text), "unix:/run/app.sock");
+    assert_string_equal(list.at[1].name, "http://[::1]:8080/");
+    assert_int_equal(mu_backends_add(&list, "tcp://127.0.0.1:81", &err), -1);
+    assert_int_equal(err.code, MU_E_USAGE);
+    mu_backends_clear(&list);
+}
+
 static void the_least_busy_is_chosen_and_the_absent_avoided(void **state)
 {
     (void)state;
@@ -88,6 +115,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(what_is_no_backend_is_refused_in_words),
         cmocka_unit_test(a_backend_has_the_addresses_of_its_name),
+        cmocka_unit_test(a_backend_that_speaks_http_has_a_port_and_no_path),
         cmocka_unit_test(the_least_busy_is_chosen_and_the_absent_avoided),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -1,0 +1,424 @@
+#include "front/exchange.h"
+
+#include <errno.h>
+#include <string.h>
+
+#include "base/str.h"
+
+/* After so many reads in a row, others get their turn. */
+enum { READS_IN_A_ROW = 4, READ_SIZE = 16 * 1024 };
+/* More of a request's body than this is not taken while the backend does not; nor kept, to be said again. */
+enum { ROOM = 32 * 1024, KEPT = 16 * 1024 };
+
+static const struct mu_h1_limits limits = {.target = 1024, .head = 40 * 1024};
+
+static const struct mu_exchange_fault
+    unreachable = {503, "backend-unreachable", "the service behind this door cannot be reached"},
+    late_connection = {504, "backend-connect-timeout",
+                       "the service behind this door cannot be reached in time"},
+    closed = {502, "backend-closed",
+              "the service behind this door closed the connection "
+              "before it had answered"},
+    bad_answer = {502, "backend-bad-answer",
+                  "the service behind this door gave an answer that "
+                  "is not well-formed HTTP/1.1"},
+    late_answer = {504, "backend-timeout",
+                   "the service behind this door did not answer in "
+                   "time"},
+    no_memory = {500, "out-of-memory", "there is not enough memory"};
+
+/* --- Beginning and end --- */
+
+bool mu_exchange_begin(struct mu_exchange *e, const struct mu_proxy *proxy,
+                       struct mu_worker *worker, const struct mu_exchange_client *client, void *arg,
+                       const struct mu_head *head, const struct mu_relay_client *about,
+                       const char **ret_why)
+{
+    const struct mu_buf out = e->out;
+    struct mu_h1_reader *reader = e->reader;
+    *e = (struct mu_exchange){.proxy = proxy,
+                              .worker = worker,
+                              .client = client,
+                              .arg = arg,
+                              .state = MU_EXCHANGE_CONNECT,
+                              .out = out,
+                              .reader = reader,
+                              .chunked = head->framing == MU_BODY_CHUNKED};
+    if (e->reader == NULL)
+        e->reader = mu_h1_response_reader(&limits);
+    if (mu_relay_request(head, about, &e->out, &e->request, ret_why)) {
+        if (e->reader == NULL) {
+            e->state = MU_EXCHANGE_FAILED;
+            e->fault = &no_memory;
+            return true;
+        }
+        mu_h1_reader_expect(e->reader, e->request.head);
+        return true;
+    }
+    mu_exchange_end(e);
+    return false;
+}
+
+/* `whole`: it can serve another exchange. */
+static void leave_stream(struct mu_exchange *e, bool whole)
+{
+    if (e->stream == NULL)
+        return;
+    if (whole)
+        mu_stream_keep(e->stream);
+    else
+        mu_stream_free(e->stream, !e->answer_ended);
+    e->stream = NULL;
+}
+
+static void leave_backend(struct mu_exchange *e)
+{
+    if (e->backend != NULL)
+        atomic_fetch_sub_explicit(&e->backend->open, 1, memory_order_relaxed);
+    e->backend = NULL;
+}
+
+static void fail(struct mu_exchange *e, const struct mu_exchange_fault *fault)
+{
+    leave_stream(e, false);
+    e->state = MU_EXCHANGE_FAILED;
+    e->fault = fault;
+}
+
+void mu_exchange_end(struct mu_exchange *e)
+{
+    leave_stream(e, false);
+    leave_backend(e);
+    mu_buf_clear(&e->out);
+    e->out_taken = 0;
+    if (e->reader != NULL && e->state == MU_EXCHANGE_DONE && mu_h1_reader_keeps_alive(e->reader)) {
+        mu_h1_reader_rest(e->reader);
+    } else { /* within a message, or behind the last one */
+        mu_h1_reader_free(e->reader);
+        e->reader = NULL;
+    }
+    e->state = MU_EXCHANGE_NONE;
+}
+
+void mu_exchange_clear(struct mu_exchange *e)
+{
+    mu_exchange_end(e);
+    mu_h1_reader_free(e->reader);
+    e->reader = NULL;
+}
+
+/* --- The request --- */
+
+static size_t waiting(const struct mu_exchange *e)
+{
+    return e->out.len - e->out_taken;
+}
+
+bool mu_exchange_takes(const struct mu_exchange *e)
+{
+    return waiting(e) < ROOM;
+}
+
+/* If this connection, which was kept for too long, turns out to be dead, the same can be said on another one. */
+static bool may_be_said_again(const struct mu_exchange *e)
+{
+    return e->reused && !e->heard && e->request.idempotent && e->out.len <= KEPT;
+}
+
+static void forget_what_is_taken(struct mu_exchange *e)
+{
+    if (e->state == MU_EXCHANGE_CONNECT || may_be_said_again(e))
+        return;
+    if (e->out_taken == e->out.len)
+        mu_buf_clear(&e->out);
+    else if (e->out_taken >= KEPT)
+        mu_buf_consume(&e->out, e->out_taken);
+    else
+        return;
+    e->out_taken = 0;
+}
+
+void mu_exchange_send(struct mu_exchange *e, const char *data, size_t len)
+{
+    e->received += len;
+    e->moved += len;
+    if (e->deaf)
+        return;
+    if (e->chunked && e->state != MU_EXCHANGE_CARRY)
+        mu_relay_chunk(&e->out, data, len);
+    else
+        mu_buf_add(&e->out, data, len);
+}
+
+void mu_exchange_send_end(struct mu_exchange *e, const struct mu_header *trailers, size_t count)
+{
+    e->request_ended = true;
+    if (e->chunked && e->state != MU_EXCHANGE_CARRY)
+        mu_relay_last_chunk(&e->out, trailers, count);
+}
+
+/* Each end may go on speaking when the other one has said all. */
+static void settle_carried(struct mu_exchange *e)
+{
+    if (e->request_ended && waiting(e) == 0 && !e->deaf) {
+        mu_stream_end(e->stream);
+        e->deaf = true;
+    }
+    if (e->answer_ended && e->deaf)
+        e->state = MU_EXCHANGE_DONE;
+}
+
+/* A backend that takes no more may yet have answered: reading tells. */
+static void write_out(struct mu_exchange *e)
+{
+    while (waiting(e) > 0 && !e->deaf) {
+        size_t taken;
+        enum mu_io io = mu_stream_write(e->stream, e->out.data + e->out_taken, waiting(e), &taken);
+        e->out_taken += taken;
+        e->moved += taken;
+        e->said = e->said || taken > 0;
+        if (io == MU_IO_WANT_WRITE)
+            return;
+        e->deaf = io != MU_IO_DONE;
+    }
+    if (e->deaf && e->said && !may_be_said_again(e))
+        e->out_taken = e->out.len;
+    forget_what_is_taken(e);
+    if (e->state == MU_EXCHANGE_CARRY)
+        settle_carried(e);
+}
+
+/* --- A backend --- */
+
+static void on_stream(void *arg)
+{
+    struct mu_exchange *e = arg;
+    e->client->wake(e->arg);
+}
+
+static struct mu_stream *kept_stream(struct mu_exchange *e)
+{
+    for (size_t i = 0; i < e->backend->address_count && !e->fresh; i++) {
+        struct mu_stream *stream =
+            mu_stream_kept(e->worker, &e->backend->addresses[i], on_stream, e);
+        if (stream != NULL)
+            return stream;
+    }
+    return NULL;
+}
+
+static bool choose_backend(struct mu_exchange *e)
+{
+    const struct mu_backends *backends = e->proxy->backends;
+    leave_backend(e);
+    e->backend = mu_backends_choose(backends, e->tried, mu_backend_now_ms());
+    if (e->backend == NULL)
+        return false;
+    atomic_fetch_add_explicit(&e->backend->open, 1, memory_order_relaxed);
+    e->tried |= UINT64_C(1) << (e->backend - backends->at);
+    e->address = 0;
+    e->stream = kept_stream(e);
+    e->reused = e->stream != NULL;
+    return true;
+}
+
+/* Begin with the next address, of this backend or of another. False: there is none left. */
+static bool try_next(struct mu_exchange *e)
+{
+    leave_stream(e, false);
+    e->reused = false;
+    while (e->stream == NULL) {
+        const bool used_up = e->backend != NULL && e->address == e->backend->address_count;
+        if (used_up)
+            mu_backend_avoid(e->backend, mu_backend_now_ms());
+        if ((e->backend == NULL || used_up) && !choose_backend(e))
+            return false;
+        if (e->stream != NULL)
+            break;
+        e->stream = mu_stream_connect(e->worker, &e->backend->addresses[e->address++], NULL, 0,
+                                      on_stream, e);
+        if (e->stream == NULL)
+            e->why = errno;
+    }
+    e->moved++; /* the next one has all the time there is */
+    return true;
+}
+
+static void connect_on(struct mu_exchange *e)
+{
+    bool going_on = e->stream != NULL || try_next(e);
+    while (going_on) {
+        enum mu_io io = mu_stream_connected(e->stream);
+        if (io == MU_IO_DONE) {
+            e->state = MU_EXCHANGE_ANSWER;
+            e->moved++;
+            return;
+        }
+        if (io != MU_IO_FAILED) {
+            mu_stream_watch(e->stream, false, true);
+            return;
+        }
+        e->why = errno;
+        going_on = try_next(e);
+    }
+    fail(e, e->why == ETIMEDOUT ? &late_connection : &unreachable);
+}
+
+/* --- The answer --- */
+
+static void on_head(struct mu_exchange *e)
+{
+    struct mu_head head;
+    if (!mu_h1_reader_head(e->reader, &head))
+        return;
+    if (head.status == 101 && e->request.upgrade[0] == '\0') { /* nobody has asked for it */
+        fail(e, &bad_answer);
+        return;
+    }
+    if (head.status < 200 && head.status != 101) {
+        e->client->interim(e->arg, &head);
+        return;
+    }
+    e->answered = true;
+    e->client->answer(e->arg, &head);
+}
+
+/* The connection may serve again if nothing is left of this exchange on either of its ways. */
+static void on_end(struct mu_exchange *e, size_t left_over)
+{
+    struct mu_head head;
+    const struct mu_header *trailers;
+    if (!e->answered) /* but an interim one */
+        return;
+    if (mu_h1_reader_head(e->reader, &head) && head.status == 101) {
+        e->state = MU_EXCHANGE_CARRY;
+        e->request_ended = false; /* there is more to say now */
+        return;
+    }
+    size_t count = mu_h1_reader_trailers(e->reader, &trailers);
+    e->answer_ended = true;
+    e->state = MU_EXCHANGE_DONE;
+    e->client->end(e->arg, trailers, count);
+    leave_stream(e, mu_h1_reader_keeps_alive(e->reader) && left_over == 0 && e->request_ended &&
+                        waiting(e) == 0 && !e->deaf);
+}
+
+static void give_body(struct mu_exchange *e, const char *data, size_t len)
+{
+    e->sent += len;
+    if (len > 0)
+        e->client->body(e->arg, data, len);
+}
+
+static void take_answer(struct mu_exchange *e, const char *data, size_t len)
+{
+    enum mu_read step = MU_READ_HEAD;
+    while (e->state == MU_EXCHANGE_ANSWER && step != MU_READ_MORE) {
+        const char *piece;
+        size_t taken, piece_len;
+        step = mu_h1_read(e->reader, data, len, &taken, &piece, &piece_len);
+        data += taken;
+        len -= taken;
+        switch (step) {
+        case MU_READ_MORE: break;
+        case MU_READ_HEAD: on_head(e); break;
+        case MU_READ_BODY: give_body(e, piece, piece_len); break;
+        case MU_READ_END: on_end(e, len); break;
+        case MU_READ_BROKEN: fail(e, &bad_answer); break;
+        }
+    }
+    if (e->state == MU_EXCHANGE_CARRY)
+        give_body(e, data, len);
+}
+
+/* The connection was kept, and its other end has closed it when nothing was said yet. */
+static bool say_it_again(struct mu_exchange *e)
+{
+    if (!e->reused || e->heard || (e->said && !may_be_said_again(e)))
+        return false;
+    leave_stream(e, false);
+    e->fresh = true;
+    e->tried = 0; /* it may well be there */
+    leave_backend(e);
+    e->out_taken = 0;
+    e->said = e->deaf = false;
+    e->state = MU_EXCHANGE_CONNECT;
+    return true;
+}
+
+static void on_eof(struct mu_exchange *e, bool failed)
+{
+    if (e->state == MU_EXCHANGE_CARRY && !failed) {
+        e->answer_ended = true;
+        e->client->end(e->arg, NULL, 0);
+        settle_carried(e);
+        return;
+    }
+    if (!failed && e->state == MU_EXCHANGE_ANSWER && mu_h1_read_eof(e->reader) == MU_READ_END) {
+        on_end(e, 0);
+        return;
+    }
+    if (!say_it_again(e))
+        fail(e, &closed);
+}
+
+static void read_answer(struct mu_exchange *e)
+{
+    static _Thread_local char data[READ_SIZE];
+    for (int reads = 0; reads < READS_IN_A_ROW; reads++) {
+        size_t len;
+        if (e->answer_ended || !e->client->has_room(e->arg))
+            return;
+        enum mu_io io = mu_stream_read(e->stream, data, sizeof data, &len);
+        if (io == MU_IO_WANT_READ || io == MU_IO_WANT_WRITE)
+            return;
+        e->moved++;
+        if (io != MU_IO_DONE) {
+            e->why = io == MU_IO_FAILED ? errno : 0;
+            on_eof(e, io == MU_IO_FAILED);
+            return;
+        }
+        e->heard = true;
+        if (e->state == MU_EXCHANGE_CARRY)
+            give_body(e, data, len);
+        else
+            take_answer(e, data, len);
+        if (e->state != MU_EXCHANGE_ANSWER && e->state != MU_EXCHANGE_CARRY)
+            return;
+    }
+}
+
+static bool talks(const struct mu_exchange *e)
+{
+    return e->state == MU_EXCHANGE_ANSWER || e->state == MU_EXCHANGE_CARRY;
+}
+
+void mu_exchange_run(struct mu_exchange *e)
+{
+    do {
+        if (e->state == MU_EXCHANGE_CONNECT)
+            connect_on(e);
+        if (talks(e))
+            write_out(e);
+        if (talks(e))
+            read_answer(e);
+    } while (e->state == MU_EXCHANGE_CONNECT && e->stream == NULL); /* once more, on another one */
+    if (talks(e) && mu_buf_failed(&e->out))
+        fail(e, &no_memory);
+    if (talks(e))
+        mu_stream_watch(e->stream, e->client->has_room(e->arg) && !e->answer_ended,
+                        waiting(e) > 0 && !e->deaf);
+}
+
+void mu_exchange_expire(struct mu_exchange *e)
+{
+    if (talks(e)) {
+        fail(e, &late_answer);
+        return;
+    }
+    e->why = ETIMEDOUT;
+    if (!try_next(e))
+        fail(e, &late_connection);
+    else
+        mu_exchange_run(e);
+}

@@ -1,0 +1,551 @@
+/*
+ * HTTP/1.1 between an admitted client and the backends. A session is the client's side: it reads requests, hands each to an
+ * exchange (exchange.h), which hands back the answer. One at a time, in order; what a client sends ahead waits.
+ */
+
+#include "front/proxy.h"
+
+#include <arpa/inet.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+#include "base/str.h"
+#include "front/exchange.h"
+#include "front/internal.h"
+
+static const struct mu_h1_limits limits = {.target = 8 * 1024, .head = 32 * 1024};
+
+/* For a client to send some more of a body; nobody has needed to choose it yet. */
+enum { BODY_MS = 60 * 1000 };
+/* After so many turns, other connections get theirs. */
+enum { TURNS = 16, READ_SIZE = 16 * 1024 };
+/* So much of an answer may wait for the client; from this size on, a piece of a body is worth a write of its own. */
+enum { ROOM = 32 * 1024, DIRECT_WRITE = 4096 };
+
+/* What the client's deadline is for. */
+enum phase { IDLE, HEAD, BODY, CONNECT, BACKEND, WRITE, CARRY };
+
+struct session {
+    const struct mu_proxy *proxy;
+    struct mu_conn *conn;
+    struct mu_h1_reader *reader;
+    struct mu_exchange exchange; /* of the request under way */
+    struct mu_relay_client about;
+
+    struct mu_buf pending; /* read behind the request under way */
+    struct mu_buf out;     /* for the client */
+    size_t out_taken;
+    bool client_ended; /* it will send no more */
+    bool stopping;
+    bool closing; /* when what is in `out` has left */
+    bool broken;  /* what is in `out` is not all there was to be, and must not be taken for it */
+    bool end_carrying; /* the backend has said all; the client is to be told, and may go on */
+
+    /* Of the request under way. */
+    bool under_way, request_ended, keep_alive, head_only;
+    bool answer_begun, chunk_answer;
+    int minor, status;
+    int64_t began_ms;
+
+    enum phase phase; /* that the deadline was last set for */
+    uint64_t moved;   /* likewise: of the exchange, and to the client */
+    uint64_t written;
+    struct mu_who *who;
+};
+
+/* --- The log --- */
+
+static const struct mu_who *who_is(struct session *s)
+{
+    if (s->who == NULL && (s->who = malloc(sizeof *s->who)) != NULL)
+        mu_who_read(mu_conn_client(s->conn), s->who);
+    return s->who;
+}
+
+/* Once for each request. `id` says what became of it, if that is not what should have. */
+static void tell(struct session *s, const char *id)
+{
+    const struct mu_front_events *events = s->proxy->events;
+    const struct mu_exchange *e = &s->exchange;
+    const bool failed = mu_str_starts_with(id, "backend-");
+    struct mu_head head = {.method = NULL};
+    if ((events->requested == NULL && !failed) || who_is(s) == NULL)
+        return;
+    mu_h1_reader_head(s->reader, &head);
+    struct mu_request_event event = {
+        .peer = mu_conn_peer(s->conn),
+        .who = s->who,
+        .method = head.method,
+        .target = head.target,
+        .status = s->status,
+        .backend = e->backend == NULL ? "" : e->backend->name,
+        .id = id,
+        .cause = failed && e->why != 0 ? strerror(e->why) : "",
+        .received = e->received,
+        .sent = e->sent,
+        .ms = (uint64_t)(mu_backend_now_ms() - s->began_ms),
+    };
+    (events->requested != NULL ? events->requested : events->failed)(events->arg, &event);
+}
+
+/* The client is, before it was answered whole. */
+static void tell_gone(struct session *s)
+{
+    if (!s->answer_begun)
+        s->status = 499; /* what nginx's log says, too */
+    tell(s, "client-gone");
+}
+
+/* --- From one request to the next --- */
+
+static void end_request(struct session *s)
+{
+    mu_exchange_end(&s->exchange);
+    mu_h1_reader_rest(s->reader);
+    s->under_way = s->request_ended = s->answer_begun = s->head_only = false;
+    s->status = 0;
+}
+
+/* An answer of our own. `id` goes into the log and is told to the client, so that the two can be found together. */
+static void answer_ourselves(struct session *s, int status, const char *id, const char *sentence)
+{
+    char body[512];
+    int len = snprintf(body, sizeof body, "%d %s: %s [%s]\n", status, mu_http_reason(status),
+                       sentence, id);
+    s->status = status;
+    s->keep_alive = s->keep_alive && s->request_ended && !s->stopping;
+    mu_buf_addf(&s->out,
+                "HTTP/1.1 %d %s\r\nDate: %s\r\nContent-Type: text/plain; charset=utf-8\r\n"
+                "Content-Length: %d\r\n%s\r\n%s",
+                status, mu_http_reason(status), mu_http_date_of(time(NULL)), len,
+                !s->keep_alive  ? "Connection: close\r\n"
+                : s->minor == 0 ? "Connection: keep-alive\r\n"
+                                : "",
+                s->head_only ? "" : body);
+    tell(s, id);
+    s->closing = !s->keep_alive;
+    end_request(s);
+}
+
+/* What has begun cannot be answered otherwise any more: it is cut off, and visibly. */
+static void give_up(struct session *s, int status, const char *id, const char *sentence)
+{
+    if (!s->answer_begun) {
+        answer_ourselves(s, status, id, sentence);
+        return;
+    }
+    tell(s, id);
+    end_request(s);
+    s->closing = s->broken = true;
+}
+
+static void finish(struct session *s)
+{
+    tell(s, "");
+    s->closing = !s->keep_alive || !s->request_ended;
+    end_request(s);
+}
+
+/* --- What the exchange hands back --- */
+
+static size_t unsent(const struct session *s)
+{
+    return s->out.len - s->out_taken;
+}
+
+static bool has_room(void *arg)
+{
+    const struct session *s = arg;
+    return unsent(s) < ROOM;
+}
+
+static void on_interim(void *arg, const struct mu_head *head)
+{
+    struct session *s = arg;
+    const struct mu_relay_response how = {.minor = s->minor, .keep_alive = true};
+    if (s->minor > 0) /* HTTP/1.0 knows none of them [RFC 9110 15.2] */
+        mu_relay_response(head, &how, &s->out);
+}
+
+/* To HTTP/1.0 nothing can be said in chunks, and a body of unknown length ends with the connection. */
+static void on_answer(void *arg, const struct mu_head *head)
+{
+    struct session *s = arg;
+    const bool unknown = head->framing == MU_BODY_CHUNKED || head->framing == MU_BODY_UNTIL_CLOSE;
+    s->answer_begun = true;
+    s->status = head->status;
+    s->chunk_answer = unknown && s->minor > 0;
+    s->keep_alive = s->keep_alive && s->request_ended && !s->stopping && (!unknown || s->minor > 0);
+    const struct mu_relay_response how = {
+        .minor = s->minor,
+        .framing = s->chunk_answer ? MU_BODY_CHUNKED
+                   : unknown       ? MU_BODY_UNTIL_CLOSE
+                                   : head->framing,
+        .keep_alive = s->keep_alive,
+        .upgrade = head->status == 101 ? s->exchange.request.upgrade : NULL,
+        .date = mu_http_date_of(time(NULL)),
+    };
+    mu_relay_response(head, &how, &s->out);
+}
+
+/* As much as the client takes. */
+static enum mu_io write_some(struct session *s, const char *data, size_t len, size_t *ret_len)
+{
+    enum mu_io io = MU_IO_DONE;
+    *ret_len = 0;
+    while (*ret_len < len && io == MU_IO_DONE) {
+        size_t taken;
+        io = mu_conn_write(s->conn, data + *ret_len, len - *ret_len, &taken);
+        *ret_len += taken;
+    }
+    s->written += *ret_len;
+    return io;
+}
+
+static void on_body(void *arg, const char *data, size_t len)
+{
+    struct session *s = arg;
+    size_t taken = 0;
+    if (s->chunk_answer && s->exchange.state != MU_EXCHANGE_CARRY) {
+        mu_relay_chunk(&s->out, data, len);
+        return;
+    }
+    if (unsent(s) == 0 && len >= DIRECT_WRITE)
+        (void)write_some(s, data, len, &taken); /* whatever is wrong, the next write finds it, too */
+    mu_buf_add(&s->out, data + taken, len - taken);
+}
+
+static void on_end(void *arg, const struct mu_header *trailers, size_t count)
+{
+    struct session *s = arg;
+    if (s->exchange.state == MU_EXCHANGE_CARRY)
+        s->end_carrying = true;
+    else if (s->chunk_answer)
+        mu_relay_last_chunk(&s->out, trailers, count);
+}
+
+static void on_wake(void *arg)
+{
+    const struct session *s = arg;
+    mu_conn_wake(s->conn);
+}
+
+static const struct mu_exchange_client client = {
+    .has_room = has_room,
+    .interim = on_interim,
+    .answer = on_answer,
+    .body = on_body,
+    .end = on_end,
+    .wake = on_wake,
+};
+
+/* --- Requests --- */
+
+/* "192.0.2.7"; NULL for a client that comes over a Unix socket. */
+static const char *client_ip(const struct mu_address *peer, char ret[INET6_ADDRSTRLEN])
+{
+    const struct sockaddr_in *v4 = (const struct sockaddr_in *)&peer->sa;
+    const struct sockaddr_in6 *v6 = (const struct sockaddr_in6 *)&peer->sa;
+    if (peer->sa.ss_family == AF_INET)
+        return inet_ntop(AF_INET, &v4->sin_addr, ret, INET6_ADDRSTRLEN);
+    if (peer->sa.ss_family == AF_INET6)
+        return inet_ntop(AF_INET6, &v6->sin6_addr, ret, INET6_ADDRSTRLEN);
+    return NULL;
+}
+
+static void begin_request(struct session *s)
+{
+    struct mu_head head;
+    char ip[INET6_ADDRSTRLEN];
+    const char *why;
+    if (!mu_h1_reader_head(s->reader, &head))
+        return;
+    if (s->about.len == 0)
+        mu_relay_client_init(&s->about, client_ip(mu_conn_peer(s->conn), ip));
+    s->under_way = true;
+    s->keep_alive = head.keep_alive;
+    s->minor = head.minor;
+    s->head_only = strcmp(head.method, "HEAD") == 0;
+    s->began_ms = mu_backend_now_ms();
+    if (!mu_exchange_begin(&s->exchange, s->proxy, mu_conn_worker(s->conn), &client, s, &head,
+                           &s->about, &why))
+        answer_ourselves(s, 400, "bad-request", why);
+}
+
+static void end_of_request(struct session *s)
+{
+    const struct mu_header *trailers;
+    size_t count = mu_h1_reader_trailers(s->reader, &trailers);
+    s->request_ended = true;
+    mu_exchange_send_end(&s->exchange, trailers, count);
+}
+
+static void refuse(struct session *s)
+{
+    const char *why;
+    int status = mu_h1_reader_fault(s->reader, &why);
+    if (!s->under_way)
+        s->began_ms = mu_backend_now_ms();
+    s->keep_alive = false;
+    give_up(s, status, "bad-request", why);
+}
+
+/* What comes from the client. Behind the end of a request it waits until that is answered. */
+static void take_input(struct session *s, const char *data, size_t len)
+{
+    enum mu_read step = MU_READ_HEAD;
+    while (!s->request_ended && !s->closing && step != MU_READ_MORE) {
+        const char *piece;
+        size_t taken, piece_len;
+        step = mu_h1_read(s->reader, data, len, &taken, &piece, &piece_len);
+        data += taken;
+        len -= taken;
+        switch (step) {
+        case MU_READ_MORE: break;
+        case MU_READ_HEAD: begin_request(s); break;
+        case MU_READ_BODY: mu_exchange_send(&s->exchange, piece, piece_len); break;
+        case MU_READ_END: end_of_request(s); break;
+        case MU_READ_BROKEN: refuse(s); break;
+        }
+    }
+    if (s->exchange.state == MU_EXCHANGE_CARRY)
+        mu_exchange_send(&s->exchange, data, len);
+    else
+        mu_buf_add(&s->pending, data, len);
+}
+
+static void take_pending(struct session *s)
+{
+    struct mu_buf pending = s->pending;
+    s->pending = (struct mu_buf)MU_BUF_INIT;
+    take_input(s, pending.data, pending.len);
+    mu_buf_clear(&pending);
+}
+
+/* --- One connection --- */
+
+static bool carries(const struct session *s)
+{
+    return s->exchange.state == MU_EXCHANGE_CARRY;
+}
+
+/* May more be read from the client: for the request under way, for the next one, or ahead of it? */
+static bool wants_input(const struct session *s)
+{
+    if (s->client_ended || s->closing || s->pending.len > 0)
+        return false;
+    return !s->under_way || (s->request_ended && !carries(s)) || mu_exchange_takes(&s->exchange);
+}
+
+static void on_client_end(struct session *s)
+{
+    s->client_ended = true;
+    if (carries(s)) {
+        mu_exchange_send_end(&s->exchange, NULL, 0);
+    } else if (s->under_way && !s->request_ended) {
+        tell_gone(s);
+        end_request(s);
+        s->closing = s->broken = true;
+    }
+}
+
+static enum mu_io read_client(struct session *s)
+{
+    static _Thread_local char data[READ_SIZE];
+    size_t len;
+    if (!mu_conn_has_input(s->conn))
+        return MU_IO_WANT_READ;
+    enum mu_io io = mu_conn_read(s->conn, data, sizeof data, &len);
+    if (io == MU_IO_DONE)
+        take_input(s, data, len);
+    else if (io == MU_IO_END)
+        on_client_end(s);
+    return io;
+}
+
+static enum mu_io write_out(struct session *s)
+{
+    size_t taken;
+    if (unsent(s) == 0)
+        return MU_IO_DONE;
+    enum mu_io io = write_some(s, s->out.data + s->out_taken, unsent(s), &taken);
+    s->out_taken += taken;
+    if (unsent(s) > 0)
+        return io;
+    mu_buf_clear(&s->out); /* a connection at rest holds no memory */
+    s->out_taken = 0;
+    return MU_IO_DONE;
+}
+
+static void run_exchange(struct session *s)
+{
+    struct mu_exchange *e = &s->exchange;
+    mu_exchange_run(e);
+    if (e->state == MU_EXCHANGE_FAILED)
+        give_up(s, e->fault->status, e->fault->id, e->fault->sentence);
+    else if (e->state == MU_EXCHANGE_DONE)
+        finish(s);
+}
+
+static enum mu_serve leave(struct session *s)
+{
+    return s->broken ? MU_SERVE_RESET : MU_SERVE_CLOSE;
+}
+
+static enum mu_serve wait_for(const struct session *s)
+{
+    return (wants_input(s) ? MU_SERVE_READ : MU_SERVE_WAIT) |
+           (unsent(s) > 0 ? MU_SERVE_WRITE : MU_SERVE_WAIT);
+}
+
+static enum mu_serve serve(struct session *s)
+{
+    for (int turns = 0; turns < TURNS; turns++) {
+        const uint64_t moved = s->exchange.moved + s->written;
+        if (s->pending.len > 0 && !s->closing && (!s->request_ended || carries(s)))
+            take_pending(s);
+        if (s->under_way)
+            run_exchange(s);
+        if (mu_buf_failed(&s->out) || mu_buf_failed(&s->pending))
+            return MU_SERVE_RESET;
+        enum mu_io io = write_out(s);
+        if (io == MU_IO_FAILED) {
+            return MU_SERVE_ABORT;
+        }
+        if (io == MU_IO_DONE && s->closing)
+            return leave(s);
+        if (io == MU_IO_DONE && s->end_carrying) {
+            mu_conn_end(s->conn);
+            s->end_carrying = false;
+        }
+        if (s->pending.len > 0 && !s->under_way)
+            continue;
+        if (!s->under_way && (s->client_ended || (s->stopping && !mu_h1_reader_in_head(s->reader))))
+            return MU_SERVE_CLOSE;
+        io = wants_input(s) ? read_client(s) : MU_IO_WANT_READ;
+        if (io == MU_IO_FAILED)
+            return MU_SERVE_CLOSE; /* bytes that are no TLS: an alert tells it so */
+        if (io == MU_IO_WANT_READ && s->exchange.moved + s->written == moved)
+            return wait_for(s);
+    }
+    return MU_SERVE_BOTH;
+}
+
+/* --- Time --- */
+
+static enum phase phase_of(const struct session *s)
+{
+    const struct mu_exchange *e = &s->exchange;
+    if (unsent(s) > 0)
+        return WRITE;
+    if (!s->under_way)
+        return mu_h1_reader_in_head(s->reader) ? HEAD : IDLE;
+    if (carries(s))
+        return CARRY;
+    if (e->state == MU_EXCHANGE_CONNECT)
+        return CONNECT;
+    return !s->request_ended && mu_exchange_takes(e) && !s->answer_begun ? BODY : BACKEND;
+}
+
+/* A head's begins with its first byte: drip-feeding does not extend it. All others begin anew when anything moves. */
+static void set_deadline(struct session *s)
+{
+    const struct mu_front_deadlines *deadlines = s->proxy->deadlines;
+    const unsigned ms[] = {
+        [IDLE] = deadlines->idle_ms,
+        [HEAD] = deadlines->header_ms,
+        [BODY] = BODY_MS,
+        [CONNECT] = deadlines->connect_ms,
+        [BACKEND] = deadlines->read_ms,
+        [WRITE] = deadlines->write_ms,
+        [CARRY] = s->proxy->carry_ms,
+    };
+    const enum phase phase = phase_of(s);
+    const uint64_t moved = s->exchange.moved + s->written;
+    if (phase == s->phase && (phase == HEAD || moved == s->moved))
+        return;
+    s->phase = phase;
+    s->moved = moved;
+    if (phase == CARRY && ms[CARRY] == 0)
+        mu_conn_clear_deadline(s->conn);
+    else
+        mu_conn_set_deadline(s->conn, ms[phase]);
+}
+
+static enum mu_serve session_serve(void *arg)
+{
+    enum mu_serve result = serve(arg);
+    if (result <= MU_SERVE_BOTH)
+        set_deadline(arg);
+    return result;
+}
+
+static enum mu_serve session_expire(void *arg)
+{
+    struct session *s = arg;
+    switch (s->phase) {
+    case IDLE: return MU_SERVE_CLOSE;
+    case CARRY:
+        tell(s, "idle");
+        end_request(s);
+        return MU_SERVE_CLOSE;
+    case WRITE: return MU_SERVE_RESET; /* it takes nothing, so there is nothing to say */
+    case HEAD:
+    case BODY:
+        s->keep_alive = false;
+        give_up(s, 408, "request-timeout", "the request did not arrive in time");
+        break;
+    case CONNECT:
+    case BACKEND: mu_exchange_expire(&s->exchange); break;
+    }
+    return session_serve(s);
+}
+
+static enum mu_serve session_stop(void *arg)
+{
+    struct session *s = arg;
+    s->stopping = true;
+    return session_serve(s);
+}
+
+/* --- Life --- */
+
+static void *session_open(void *arg, struct mu_conn *conn)
+{
+    struct session *s = calloc(1, sizeof *s);
+    if (s == NULL)
+        return NULL;
+    s->proxy = arg;
+    s->conn = conn;
+    s->phase = CARRY; /* no deadline has been set yet */
+    s->reader = mu_h1_request_reader(&limits);
+    if (s->reader != NULL)
+        return s;
+    free(s);
+    return NULL;
+}
+
+static void session_close(void *arg)
+{
+    struct session *s = arg;
+    if (s->under_way && carries(s))
+        tell(s, s->stopping ? "stopped" : "client-reset");
+    else if (s->under_way)
+        tell_gone(s);
+    end_request(s);
+    mu_exchange_clear(&s->exchange);
+    mu_h1_reader_free(s->reader);
+    mu_buf_clear(&s->pending);
+    mu_buf_clear(&s->out);
+    free(s->who);
+    free(s);
+}
+
+const struct mu_protocol mu_proxy_protocol = {
+    .open = session_open,
+    .serve = session_serve,
+    .expire = session_expire,
+    .stop = session_stop,
+    .close = session_close,
+};

@@ -1,0 +1,675 @@
+"""`serve --to http:`: requests of admitted clients, to a backend that speaks HTTP/1.1, and its answers back."""
+import contextlib
+import json
+import os
+import queue
+import re
+import socket
+import ssl
+import threading
+import time
+
+import pytest
+
+from backend import Backend, reset
+from door import WAIT, Door, Wire, ask, connect, context, plain, read_all, read_answer, refused
+
+MIB = 1024 * 1024
+HEAD = b"GET / HTTP/1.1\r\nHost: localhost\r\n"
+GET = HEAD + b"\r\n"
+OK = b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nhello"
+
+
+@pytest.fixture
+def ctx(ca, place):
+    return context(ca / "ca.crt", place / "my-client.crt", place / "my-client.key")
+
+
+def http(backend):
+    return re.sub("^(tcp://)?", "http://", getattr(backend, "url", backend))
+
+
+@contextlib.contextmanager
+def proxying(ca, place, *backends, options=()):
+    to = [word for backend in backends for word in ("--to", http(backend))]
+    with Door(place, *to, *options, home=ca) as door:
+        yield door
+
+
+def free_port():
+    with socket.socket() as sock:
+        sock.bind(("127.0.0.1", 0))
+        return sock.getsockname()[1]
+
+
+def until(condition):
+    """Wait for something that is certain to come."""
+    end = time.monotonic() + WAIT
+    while not condition():
+        assert time.monotonic() < end, "it has not come"
+        time.sleep(0.01)
+
+
+class Gone(Exception):
+    pass
+
+
+class Incoming:
+    """The requests on one connection, byte for byte."""
+
+    def __init__(self, sock):
+        self.sock, self.data = sock, b""
+
+    def until(self, end):
+        while end not in self.data:
+            piece = self.sock.recv(65536)
+            if not piece:
+                raise Gone
+            self.data += piece
+        at = self.data.index(end) + len(end)
+        taken, self.data = self.data[:at], self.data[at:]
+        return taken
+
+    def count(self, wanted):
+        while len(self.data) < wanted:
+            piece = self.sock.recv(65536)
+            if not piece:
+                raise Gone
+            self.data += piece
+        taken, self.data = self.data[:wanted], self.data[wanted:]
+        return taken
+
+    def request(self):
+        """(head, body): read by the rules, as a backend would."""
+        head = self.until(b"\r\n\r\n")
+        if found := re.search(rb"(?i)\r\ncontent-length: (\d+)\r\n", head):
+            return head, self.count(int(found.group(1)))
+        body = b""
+        if b"\r\nTransfer-Encoding: chunked\r\n" in head:
+            while size := int(self.until(b"\r\n"), 16):
+                body += self.count(size)
+                assert self.until(b"\r\n") == b"\r\n"
+            body += b"|" + self.until(b"\r\n")
+            while not body.endswith(b"|\r\n") and not body.endswith(b"\r\n\r\n"):
+                body += self.until(b"\r\n")
+        return head, body
+
+
+class Recorder(Backend):
+    """Records requests, and gives each the answer `answers[i]`, or the last one: bytes, or a function of
+    (socket, incoming, head)."""
+
+    def __init__(self, *answers, path=None):
+        self.requests, self.answers, self.ends = [], list(answers) or [OK], []
+        super().__init__(self._talk, path)
+
+    def _talk(self, sock):
+        incoming = Incoming(sock)
+        try:
+            while True:
+                head, body = incoming.request()
+                answer = self.answers[min(len(self.requests), len(self.answers) - 1)]
+                self.requests.append((head, body))
+                if callable(answer):
+                    if answer(sock, incoming, head) == "close":
+                        return
+                else:
+                    sock.sendall(answer)
+                    if b"\r\nConnection: close\r\n" in answer:
+                        return
+        except Gone:
+            self.ends.append(incoming.data)
+
+
+def exchange(ca, place, ctx, request, *answers, options=()):
+    """What a client gets for these bytes until the server closes or has answered once, and what arrived at the backend."""
+    with Recorder(*answers) as backend, proxying(ca, place, backend, options=options) as door:
+        with connect(door, ctx) as sock:
+            sock.sendall(request)
+            return read_answer(sock), backend.requests
+
+
+# --- Requests and answers ---
+
+
+def test_a_request_goes_to_the_backend_and_its_answer_comes_back(ca, place, ctx):
+    (status, headers, body), requests = exchange(ca, place, ctx, HEAD + b"X-Mine: 1\r\nConnection: X-Hop\r\nX-Hop: 1\r\n"
+                                                 b"Client-Cert: evil\r\nX_Forwarded_For: evil\r\n\r\n")
+    assert (status, body) == (200, b"hello") and "date" in headers
+    assert requests == [(b"GET / HTTP/1.1\r\nHost: localhost\r\nX-Mine: 1\r\nX-Forwarded-For: 127.0.0.1\r\n"
+                         b"X-Forwarded-Proto: https\r\nForwarded: for=127.0.0.1;proto=https;host=\"localhost\"\r\n"
+                         b"X-Forwarded-Host: localhost\r\nVia: 1.1 mutual\r\n\r\n", b"")]
+
+
+def test_a_unix_socket_and_one_backend_connection_for_many_clients(ca, place, ctx):
+    with Recorder(path=place / "app.sock") as backend, \
+            proxying(ca, place, backend, options=("--workers", "1")) as door:
+        for _ in range(3):
+            with connect(door, ctx) as sock:
+                for _ in range(3):
+                    assert ask(sock, GET)[0] == 200
+        assert len(backend.requests) == 9 and backend.accepted == 1
+
+
+def test_pipelined_requests_are_answered_in_order(ca, place, ctx):
+    answers = [b"HTTP/1.1 200 OK\r\nContent-Length: 1\r\n\r\n%d" % i for i in range(5)]
+    with Recorder(*answers) as backend, proxying(ca, place, backend) as door, connect(door, ctx) as sock:
+        sock.sendall(b"POST / HTTP/1.1\r\nHost: h\r\nContent-Length: 3\r\n\r\nabc" * 4 + HEAD + b"Connection: close\r\n\r\n")
+        data, error = read_all(sock)
+        assert error is None and re.findall(rb"\r\n\r\n(\d)", data) == [b"0", b"1", b"2", b"3", b"4"]
+        assert [body for _, body in backend.requests] == [b"abc"] * 4 + [b""]
+
+
+def test_http_1_0_gets_what_it_understands(ca, place, ctx):
+    chunked = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n2\r\nde\r\n0\r\n\r\n"
+    with Recorder(chunked, OK, b"HTTP/1.1 103 Early\r\nLink: x\r\n\r\n" + OK) as backend, \
+            proxying(ca, place, backend) as door:
+        with connect(door, ctx) as sock:
+            sock.sendall(b"GET / HTTP/1.0\r\nConnection: keep-alive\r\n\r\n")
+            data, _ = read_all(sock)
+            assert data.endswith(b"\r\nConnection: close\r\n\r\nabcde") and b"chunked" not in data
+        with connect(door, ctx) as sock:
+            assert ask(sock, b"GET / HTTP/1.0\r\nConnection: keep-alive\r\n\r\n")[1]["connection"] == "keep-alive"
+            sock.sendall(b"GET / HTTP/1.0\r\n\r\n")
+            data, _ = read_all(sock)
+            assert b"103" not in data and data.startswith(b"HTTP/1.1 200 OK\r\n")
+
+
+def test_answers_without_a_body(ca, place, ctx):
+    with Recorder(b"HTTP/1.1 200 OK\r\nContent-Length: 500\r\n\r\n", b"HTTP/1.1 304 Not Modified\r\nContent-Length: 7\r\n\r\n",
+                  b"HTTP/1.1 204 No Content\r\n\r\n", OK) as backend, \
+            proxying(ca, place, backend, options=("--workers", "1")) as door:
+        with connect(door, ctx) as sock:
+            sock.sendall(b"HEAD / HTTP/1.1\r\nHost: h\r\n\r\n" + GET * 3)
+            data = b""
+            while not data.endswith(b"hello"):
+                data += sock.recv(65536)
+        heads = data.split(b"\r\n\r\n")
+        assert [head.split()[1] for head in heads[:4]] == [b"200", b"304", b"204", b"200"]
+        assert b"Content-Length: 500" in heads[0] and b"Content-Length: 7" in heads[1]
+        assert b"Content-Length" not in heads[2] and backend.accepted == 1
+
+
+def test_an_answer_of_unknown_length_is_chunked_and_its_trailers_arrive(ca, place, ctx):
+    with Recorder(b"HTTP/1.1 200 OK\r\nConnection: close\r\n\r\nuntil the end",
+                  b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n3;x=y\r\nabc\r\n0\r\nGrpc-Status: 0\r\n"
+                  b"Content-Length: 9\r\n\r\n") as backend, proxying(ca, place, backend) as door:
+        with connect(door, ctx) as sock:
+            sock.sendall(GET + HEAD + b"Connection: close\r\n\r\n")
+            data, _ = read_all(sock)
+            assert b"\r\n\r\nd\r\nuntil the end\r\n0\r\n\r\nHTTP/1.1" in data
+            assert data.endswith(b"\r\n\r\n3\r\nabc\r\n0\r\nGrpc-Status: 0\r\n\r\n")
+
+
+def test_interim_answers_go_to_the_client(ca, place, ctx):
+    def talk(sock, _incoming, _head):
+        sock.sendall(b"HTTP/1.1 103 Early Hints\r\nLink: </a>\r\n\r\n" + OK)
+
+    with Recorder(talk) as backend, proxying(ca, place, backend) as door, connect(door, ctx) as sock:
+        sock.sendall(GET)
+        data = b""
+        while not data.endswith(b"hello"):
+            data += sock.recv(65536)
+        assert data.startswith(b"HTTP/1.1 103 Early Hints\r\nLink: </a>\r\n\r\nHTTP/1.1 200 OK\r\n")
+
+
+def test_expect_100_continue_is_between_the_client_and_the_backend(ca, place, ctx):
+    def talk(sock):
+        incoming = Incoming(sock)
+        head = incoming.until(b"\r\n\r\n")
+        if b"refuse" in head:
+            sock.sendall(b"HTTP/1.1 413 No\r\nContent-Length: 0\r\nConnection: close\r\n\r\n")
+            return
+        sock.sendall(b"HTTP/1.1 100 Continue\r\n\r\n")
+        assert incoming.count(5) == b"hello"
+        sock.sendall(OK)
+
+    request = b"POST /%s HTTP/1.1\r\nHost: h\r\nContent-Length: 5\r\nExpect: 100-continue\r\n\r\n"
+    with Backend(talk) as backend, proxying(ca, place, backend) as door:
+        with connect(door, ctx) as sock:
+            assert ask(sock, request % b"take")[0] == 100
+            assert ask(sock, b"hello")[0] == 200
+        with connect(door, ctx) as sock:
+            status, headers, _ = ask(sock, request % b"refuse")
+            assert status == 413 and headers["connection"] == "close"
+            assert read_all(sock) == (b"", None)
+        assert not backend.errors
+
+
+# --- Bodies ---
+
+
+def test_bodies_stream_in_both_directions_at_once(ca, place, ctx):
+    """An echo of 8 MiB: the answer begins, and goes on, while the request is under way."""
+    data = os.urandom(8 * MIB)
+
+    def talk(sock):
+        incoming = Incoming(sock)
+        incoming.until(b"\r\n\r\n")
+        sock.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n" % len(data))
+        done = 0
+        while done < len(data):
+            piece = incoming.data or sock.recv(65536)
+            incoming.data = b""
+            sock.sendall(piece)
+            done += len(piece)
+
+    with Backend(talk) as backend, proxying(ca, place, backend) as door, Wire(door, ctx) as wire:
+        wire.sendall(b"POST / HTTP/1.1\r\nHost: h\r\nContent-Length: %d\r\n\r\n" % len(data))
+        got = b""
+        while b"\r\n\r\n" not in got:
+            wire.sendall(data[:1])
+            data = data[1:] + data[:1]  # what was sent first is what comes back first
+            got += wire.recv(65536) if b"HTTP/1.1" not in got else wire.recv(65536)
+            break
+        assert got.startswith(b"HTTP/1.1 200 OK\r\n"), "before the body has been sent"
+        whole = data[-1:] + data[:-1]
+        got, at = bytearray(got.split(b"\r\n\r\n", 1)[1]), 1
+        while at < len(whole):
+            wire.sendall(whole[at:at + 16384])
+            at += 16384
+            while len(got) < at - 4 * MIB // 8:
+                got += wire.recv(65536)
+        while len(got) < len(whole):
+            got += wire.recv(65536)
+        assert bytes(got) == whole and not backend.errors
+
+
+@pytest.mark.parametrize("chunked", [False, True])
+def test_an_end_that_does_not_read_stops_the_other(ca, place, ctx, chunked):
+    """No more is taken from a sender than sockets and a few buffers hold."""
+    sent = [0]
+
+    def pour(sock):
+        Incoming(sock).until(b"\r\n\r\n")
+        sock.sendall(b"HTTP/1.1 200 OK\r\n" + (b"Transfer-Encoding: chunked" if chunked else b"Content-Length: %d" % (200 * MIB))
+                     + b"\r\n\r\n")
+        sock.settimeout(0.5)
+        with contextlib.suppress(TimeoutError):
+            while sent[0] < 200 * MIB:
+                sock.sendall(b"10000\r\n" + bytes(65536) + b"\r\n" if chunked else bytes(65536))
+                sent[0] += 65536
+
+    with Backend(pour) as backend, proxying(ca, place, backend) as door, Wire(door, ctx) as wire:
+        wire.sendall(GET)
+        until(lambda: backend.accepted == 1 and backend.open == 0)
+        assert 0 < sent[0] < 64 * MIB
+
+    held = threading.Event()
+    with Backend(lambda _: held.wait(WAIT)) as backend, proxying(ca, place, backend) as door, Wire(door, ctx) as wire:
+        wire.sock.settimeout(0.5)
+        wire.sendall(b"POST / HTTP/1.1\r\nHost: h\r\n" + (b"Transfer-Encoding: chunked" if chunked else
+                                                         b"Content-Length: %d" % (200 * MIB)) + b"\r\n\r\n")
+        taken = 0
+        with contextlib.suppress(TimeoutError):
+            while taken < 200 * MIB:
+                wire.sendall(b"4000\r\n" + bytes(16384) + b"\r\n" if chunked else bytes(16384))
+                taken += 16384
+        held.set()
+        assert 0 < taken < 64 * MIB
+
+
+def test_a_request_in_chunks_arrives_in_chunks_with_its_trailers(ca, place, ctx):
+    _, requests = exchange(ca, place, ctx, b"POST / HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: chunked\r\n\r\n"
+                           b"3;ext=\"x\"\r\nabc\r\n0002\r\nde\r\n0\r\nX-Sum: 1\r\nX-Forwarded-For: evil\r\n\r\n")
+    head, body = requests[0]
+    assert b"Content-Length" not in head and body == b"abcde|X-Sum: 1\r\n\r\n"
+
+
+# --- Smuggling ---
+
+
+@pytest.mark.parametrize("headers, status", [
+    (b"Content-Length: 6\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\nG", 400),
+    (b"Transfer-Encoding: chunked\r\nContent-Length: 4\r\n\r\n1\r\nZ\r\n0\r\n\r\n", 400),
+    (b"Transfer-Encoding : chunked\r\n\r\n0\r\n\r\n", 400),
+    (b"Transfer-Encoding:\r\n chunked\r\n\r\n0\r\n\r\n", 400),
+    (b"Transfer-Encoding: xchunked\r\n\r\n0\r\n\r\n", 501),
+    (b"Transfer-Encoding: gzip, chunked\r\n\r\n0\r\n\r\n", 501),
+    (b"Transfer-Encoding: chunked\r\nTransfer-Encoding: identity\r\n\r\n0\r\n\r\n", 400),
+    (b"X: y\r\n Transfer-Encoding: chunked\r\n\r\n0\r\n\r\n", 400),
+    (b"X: y\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n", 400),
+    (b"X: y\rTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n", 400),
+    (b"X: y\0Transfer-Encoding: chunked\r\n\r\n0\r\n\r\n", 400),
+    (b"Content-Length: 1\r\nContent-Length: 2\r\n\r\nab", 400),
+    (b"Content-Length: 1\r\nContent-Length: 1\r\n\r\nab", 400),
+    (b"Content-Length: +1\r\n\r\na", 400),
+    (b"Content-Length: 1 \r\n1\r\n\r\na", 400),
+    (b"Content-Length: 0x1\r\n\r\na", 400),
+    (b"Content-Length: 1,1\r\n\r\na", 400),
+    (b"Host: other\r\nContent-Length: 0\r\n\r\n", 400),
+])
+def test_what_could_smuggle_a_request_does_not_reach_the_backend(ca, place, ctx, headers, status):
+    smuggled = b"GET /smuggled HTTP/1.1\r\nHost: h\r\n\r\n"
+    with Recorder() as backend, proxying(ca, place, backend) as door, connect(door, ctx) as sock:
+        sock.sendall(b"POST / HTTP/1.1\r\nHost: localhost\r\n" + headers + smuggled)
+        data, _ = read_all(sock)
+        assert data.startswith(b"HTTP/1.1 %d " % status) and data.count(b"HTTP/1.1 4") + data.count(b"HTTP/1.1 5") + data.count(b"HTTP/1.1 2") == 1
+        assert backend.accepted == 0
+
+
+@pytest.mark.parametrize("chunks", [
+    b"3\nabc\r\n0\r\n\r\n", b"+3\r\nabc\r\n0\r\n\r\n", b"0x3\r\nabc\r\n0\r\n\r\n", b"3\r\nabcd\r\n0\r\n\r\n",
+    b"3\r\nabc0\r\n\r\n", b"fffffffffffffffff\r\nabc\r\n0\r\n\r\n",
+])
+def test_a_body_that_is_broken_is_cut_off_at_the_backend_too(ca, place, ctx, chunks):
+    with Recorder() as backend, proxying(ca, place, backend) as door, connect(door, ctx) as sock:
+        sock.sendall(b"POST / HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: chunked\r\n\r\n" + chunks + GET)
+        data, _ = read_all(sock)
+        assert data.startswith(b"HTTP/1.1 400 ") and data.count(b"HTTP/1.1 4") + data.count(b"HTTP/1.1 5") + data.count(b"HTTP/1.1 2") == 1 and not backend.requests
+
+
+def test_what_looks_harmless_arrives_in_one_reading(ca, place, ctx):
+    _, requests = exchange(ca, place, ctx, b"GET http://other.example/x HTTP/1.1\r\nHost: localhost\r\n"
+                           b"Content_Length: 5\r\nTransfer_Encoding: chunked\r\n\r\n")
+    head, _ = requests[0]
+    assert head.startswith(b"GET /x HTTP/1.1\r\nHost: other.example\r\nX-Forwarded-For: ")
+    assert b"localhost" not in head and b"_" not in head
+
+
+@pytest.mark.parametrize("answer", [
+    b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n",
+    b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\nContent-Length: 6\r\n\r\nhello",
+    b"HTTP/1.1 200 OK\r\nX: y\nSet-Cookie: evil\r\nContent-Length: 0\r\n\r\n",
+    b"HTTP/1.1 200 OK\r\nX: y\r\n folded\r\nContent-Length: 0\r\n\r\n",
+    b"HTTP/1.1 101 Switching\r\nUpgrade: x\r\nConnection: upgrade\r\n\r\n",
+    b"HTTP/1.1 200 OK\r\nX: " + b"y" * 50000 + b"\r\n\r\n",
+    b"HTTP/1.0 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n",
+    b"SSH-2.0-OpenSSH\r\n",
+])
+def test_an_answer_with_two_readings_is_none(ca, place, ctx, answer):
+    with Recorder(answer) as backend, proxying(ca, place, backend) as door, connect(door, ctx) as sock:
+        status, headers, body = ask(sock, GET)
+        assert status == 502 and body.endswith(b"[backend-bad-answer]\n") and "set-cookie" not in headers
+        assert " GET / 502 " in door.says(" backend-bad-answer")
+
+
+def test_an_answer_that_nobody_asked_for_is_given_to_nobody(ca, place, ctx):
+    """What comes behind an answer is not the next client's."""
+    with Recorder(OK + b"HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\nevil", OK) as backend, \
+            proxying(ca, place, backend, options=("--workers", "1")) as door, connect(door, ctx) as sock:
+        assert ask(sock, GET)[2] == b"hello"
+        assert ask(sock, GET)[2] == b"hello"
+        assert backend.accepted == 2
+
+
+# --- Upgrades ---
+
+
+UPGRADE = HEAD + b"Connection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Key: x\r\n\r\n"
+
+
+def switch(sock, _incoming, head):
+    assert b"\r\nConnection: upgrade\r\nUpgrade: websocket\r\n" in head
+    sock.sendall(b"HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\r\nwelcome ")
+    data = _incoming.data
+    while True:
+        sock.sendall(data)
+        data = sock.recv(65536)
+        if not data:
+            sock.sendall(b" bye")
+            return "close"
+
+
+def test_an_upgraded_connection_carries_bytes(ca, place, ctx):
+    with Recorder(switch) as backend, proxying(ca, place, backend, options=("--log", "requests")) as door, \
+            Wire(door, ctx) as wire:
+        wire.sendall(UPGRADE + b"early ")
+        data = b""
+        while not data.endswith(b"early "):
+            data += wire.recv(65536)
+        assert data.startswith(b"HTTP/1.1 101 Switching Protocols\r\n") and data.endswith(b"\r\n\r\nwelcome early ")
+        for piece in (b"\0\r\n\r\n", b"GET / HTTP/1.1\r\n\r\n", os.urandom(100000)):
+            wire.sendall(piece)
+            got = b""
+            while len(got) < len(piece):
+                got += wire.recv(65536)
+            assert got == piece
+        wire.end()
+        assert read_all(wire) == (b" bye", None)
+        line = door.says(" request ")
+        assert " GET / 101 " in line and "received 100029, sent 100041" in line
+        assert not backend.errors
+
+
+def test_an_upgrade_that_is_refused_is_an_answer(ca, place, ctx):
+    with Recorder() as backend, proxying(ca, place, backend) as door, connect(door, ctx) as sock:
+        sock.sendall(UPGRADE + GET)
+        assert read_answer(sock)[0] == 200
+        assert len(backend.requests) == 2 or read_answer(sock)[0] == 200
+
+
+def test_nobody_is_switched_to_http_2(ca, place, ctx):
+    _, requests = exchange(ca, place, ctx, HEAD + b"Connection: Upgrade, HTTP2-Settings\r\nUpgrade: h2c\r\n"
+                           b"HTTP2-Settings: AAMAAABkAAQAAP__\r\n\r\n")
+    assert b"pgrade" not in requests[0][0] and b"HTTP2" not in requests[0][0]
+
+
+# --- Backends that fail ---
+
+
+def test_a_backend_that_is_not_there_is_503_and_a_line(ca, place, ctx):
+    port = free_port()
+    with proxying(ca, place, f"127.0.0.1:{port}") as door, connect(door, ctx) as sock:
+        status, headers, body = ask(sock, GET)
+        assert status == 503 and body.endswith(b"cannot be reached [backend-unreachable]\n")
+        assert " GET / 503 - backend-unreachable (Connection refused), received 0" in door.says(" request ")
+        with socket.socket() as listener:  # and when it is there, it is there; the client is still connected
+            listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            listener.bind(("127.0.0.1", port))
+            listener.listen()
+            sock.sendall(GET)
+            there, _ = listener.accept()
+            Incoming(there).until(b"\r\n\r\n")
+            there.sendall(OK)
+            assert read_answer(sock)[0] == 200
+            there.close()
+
+
+def test_a_backend_that_does_not_accept_is_504(ca, place, ctx):
+    with socket.socket() as full:
+        full.bind(("127.0.0.1", 0))
+        full.listen(0)
+        waiting = [socket.socket() for _ in range(4)]
+        for sock in waiting:  # until the kernel's queue is full and it drops what comes
+            sock.setblocking(False)
+            sock.connect_ex(full.getsockname())
+        with proxying(ca, place, f"127.0.0.1:{full.getsockname()[1]}", options=("--connect-timeout", "1s")) as door, \
+                connect(door, ctx) as sock:
+            status, _, body = ask(sock, GET)
+            assert status == 504 and b"[backend-connect-timeout]" in body
+        for sock in waiting:
+            sock.close()
+
+
+def test_a_backend_that_does_not_answer_is_504(ca, place, ctx):
+    held = threading.Event()
+    with Backend(lambda _: held.wait(WAIT)) as backend, \
+            proxying(ca, place, backend, options=("--read-timeout", "1s")) as door, connect(door, ctx) as sock:
+        status, _, body = ask(sock, GET)
+        assert status == 504 and b"[backend-timeout]" in body
+        held.set()
+
+
+@pytest.mark.parametrize("answer, got", [
+    (b"", b"502"),
+    (b"HTTP/1.1 200 OK\r\nConte", b"502"),
+    (b"HTTP/1.1 100 Continue\r\n\r\n", b"502"),
+    (b"HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\nhello", None),
+    (b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n", None),
+])
+def test_an_answer_that_is_cut_off_is_seen_to_be(ca, place, ctx, answer, got):
+    def talk(sock, _incoming, _head):
+        sock.sendall(answer)
+        return "close"
+
+    with Recorder(talk) as backend, proxying(ca, place, backend) as door, Wire(door, ctx) as wire:
+        wire.sendall(GET)
+        if got is not None:
+            data = b""
+            while b"backend-closed" not in data:
+                data += wire.recv(65536)
+            assert data.split(b"HTTP/1.1 ")[-1].startswith(got)
+        else:
+            data, error = read_all(wire)
+            assert isinstance(error, (ConnectionError, ssl.SSLError)), "no end that could be taken for one"
+            assert b"\r\n0\r\n" not in data
+        assert "backend-closed" in door.says(" request ")
+        assert len(backend.requests) == 1, "once only"
+
+
+def test_a_kept_connection_that_has_died_is_no_reason_to_fail(ca, place, ctx):
+    """Idempotent requests go again, on a new connection; of others nobody can know whether they were done."""
+    def die(sock, _incoming, _head):
+        reset(sock)
+        return "close"
+
+    for request, answers, wanted, requests in [
+            (GET, (OK, die, OK), 200, 3),
+            (b"PUT / HTTP/1.1\r\nHost: h\r\nContent-Length: 1\r\n\r\nx", (OK, die, OK), 200, 3),
+            (b"POST / HTTP/1.1\r\nHost: h\r\nContent-Length: 1\r\n\r\nx", (OK, die, OK), 502, 2),
+            (GET, (OK, die, die, OK), 502, 3)]:
+        with Recorder(*answers) as backend, proxying(ca, place, backend, options=("--workers", "1")) as door, \
+                connect(door, ctx) as sock:
+            assert ask(sock, GET)[0] == 200
+            assert ask(sock, request)[0] == wanted
+            assert len(backend.requests) == requests
+
+
+def test_a_kept_connection_that_was_closed_is_not_used(ca, place, ctx):
+    closing = [True]
+
+    def talk(sock, _incoming, _head):
+        sock.sendall(OK)
+        return "close" if closing.pop() else None
+
+    with Recorder(talk, OK) as backend, proxying(ca, place, backend, options=("--workers", "1")) as door, \
+            connect(door, ctx) as sock:
+        assert ask(sock, GET)[0] == 200
+        until(lambda: backend.open == 0)
+        assert ask(sock, b"POST / HTTP/1.1\r\nHost: h\r\nContent-Length: 1\r\n\r\nx")[0] == 200
+        assert backend.accepted == 2
+
+
+def test_when_one_is_away_the_others_serve_and_the_least_busy_is_next(ca, place, ctx):
+    gone = f"127.0.0.1:{free_port()}"
+    held, waiting = threading.Event(), queue.Queue()
+
+    def wait(sock, _incoming, _head):
+        waiting.put(1)
+        held.wait(WAIT)
+        sock.sendall(OK)
+
+    with Recorder(wait) as one, Recorder(wait) as two, proxying(ca, place, gone, one, two) as door:
+        socks = [connect(door, ctx) for _ in range(6)]
+        for sock in socks:
+            sock.sendall(GET)
+            waiting.get(timeout=WAIT)
+        assert (len(one.requests), len(two.requests)) == (3, 3)
+        held.set()
+        for sock in socks:
+            assert read_answer(sock)[0] == 200
+            sock.close()
+
+
+# --- Clients ---
+
+
+def test_nobody_who_is_refused_reaches_the_backend(ca, mutual, place):
+    mutual("init", home=place / "strange").ok()
+    mutual("issue", "client", "stranger", home=place / "strange").ok()
+    with Recorder() as backend, proxying(ca, place, backend) as door:
+        refused(door, context(ca / "ca.crt"), "client-cert-missing")
+        refused(door, context(ca / "ca.crt", place / "stranger.crt", place / "stranger.key"), "client-cert-ca-rekeyed")
+        assert backend.accepted == 0
+        with plain(door) as sock:
+            sock.sendall(GET)
+            assert read_all(sock)[0].startswith(b"HTTP/1.1 400 ")
+
+
+def test_a_client_that_leaves_is_told_to_the_backend(ca, place, ctx):
+    def listen(sock):
+        while sock.recv(65536):
+            pass
+
+    with Backend(listen) as backend, proxying(ca, place, backend, options=("--log", "requests")) as door:
+        with connect(door, ctx) as sock:
+            sock.sendall(b"POST / HTTP/1.1\r\nHost: h\r\nContent-Length: 100\r\n\r\nhalf of it")
+            until(lambda: backend.accepted == 1)
+        until(lambda: backend.open == 0)
+        assert isinstance(backend.errors[0], ConnectionResetError)
+        assert " POST / 499 " in door.says(" client-gone")
+
+
+def test_a_client_that_is_done_still_hears_the_answer(ca, place, ctx):
+    held = threading.Event()
+
+    def late(sock, _incoming, _head):
+        held.wait(WAIT)
+        sock.sendall(OK)
+
+    with Recorder(late) as backend, proxying(ca, place, backend) as door, Wire(door, ctx) as wire:
+        wire.sendall(GET)
+        wire.end()
+        until(lambda: backend.requests)
+        held.set()
+        data, error = read_all(wire)
+        assert data.endswith(b"hello") and error is None
+
+
+def test_a_head_and_a_body_that_do_not_come_are_408(ca, place, ctx):
+    with Recorder() as backend, proxying(ca, place, backend, options=("--header-timeout", "1s")) as door, \
+            connect(door, ctx) as sock:
+        assert ask(sock, HEAD)[0] == 408
+        assert read_all(sock) == (b"", None) and backend.accepted == 0
+
+
+def test_a_stop_lets_the_answer_finish(ca, place, ctx):
+    held = threading.Event()
+
+    def late(sock, _incoming, _head):
+        held.wait(WAIT)
+        sock.sendall(OK)
+
+    with Recorder(late) as backend, proxying(ca, place, backend) as door:
+        idle = connect(door, ctx)
+        with connect(door, ctx) as sock:
+            sock.sendall(GET)
+            until(lambda: backend.requests)
+            door.signal()
+            assert read_all(idle) == (b"", None), "nothing is under way there"
+            held.set()
+            status, headers, body = read_answer(sock)
+            assert (status, body, headers["connection"]) == (200, b"hello", "close")
+            assert read_all(sock) == (b"", None)
+        idle.close()
+        assert door.stop() == 0
+
+
+def test_the_log_has_a_line_a_request(ca, place, ctx):
+    request = b"POST /a?b HTTP/1.1\r\nHost: h\r\nContent-Length: 3\r\n\r\nabc"
+    with Recorder() as backend, proxying(ca, place, backend, options=("--log", "requests")) as door:
+        with connect(door, ctx) as sock:
+            ask(sock, request)
+        line = door.says(" request ")
+        assert f' request "CN=my-client" DNS:my-client POST /a?b 200 {http(backend)}, received 3, sent 5, ' in line
+        assert line.endswith(" ms\n")
+    with Recorder() as backend, proxying(ca, place, backend, options=("--log", "requests", "--json")) as door:
+        with connect(door, ctx) as sock:
+            ask(sock, request)
+        event = json.loads(door.says('"request"'))
+        assert {**event, "time": 0, "peer": 0, "milliseconds": 0} == {
+            "time": 0, "event": "request", "peer": 0, "subject": "CN=my-client", "san": "DNS:my-client", "method": "POST",
+            "path": "/a?b", "status": 200, "backend": http(backend), "id": "", "cause": "", "received": 3, "sent": 5,
+            "milliseconds": 0}
+
+
+@pytest.mark.parametrize("options, words", [
+    (["--to", "http://127.0.0.1:80/path"], ["more than the address of a backend", "without a path"]),
+    (["--to", "http://127.0.0.1:0"], ["no port between 1 and 65535"]),
+    (["--to", "http://user@host"], ["more than the address of a backend"]),
+    (["--to", "http://unix:"], ["has no path"]),
+    (["--to", "http://127.0.0.1:80", "--to", "tcp://127.0.0.1:81"], ["some are http: and some are not"]),
+])
+def test_what_is_no_backend_stops_the_start(mutual, ca, place, options, words):
+    mutual("serve", "--listen", "127.0.0.1:0", *options).refused(*words, code=2)
