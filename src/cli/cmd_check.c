@@ -177,6 +177,8 @@ const struct mu_cmd mu_cmd_check = {
         "  stop_timeout: 10s              # for answers under way when told to stop\n"
         "  log: [refusals, requests]      # troubles, connections; all, none\n"
         "  log_format: json               # or text\n"
+        "  user: mutual:mutual            # become this one when all is open\n"
+        "  sandbox: on                    # or off: keep what a server never needs\n"
         "  status: localhost:9090         # /metrics, /healthz and /readyz, without TLS; or unix:PATH\n"
         "  control: /run/mutual.sock      # for mutual status; or none\n"
         "  doors:\n"

@@ -12,12 +12,14 @@
 #include "cli/serve_home.h"
 #include "cli/serve_log.h"
 #include "cli/serve_ready.h"
+#include "cli/serve_rights.h"
 #include "cli/serve_status.h"
 #include "front/serve.h"
 
 struct ready {
     const struct mu_args *args;
     struct mu_front *front;
+    const struct mu_serve_rights *rights;
 };
 
 /* Two servers of one user are nothing wrong; only one of them is found without being named. */
@@ -35,6 +37,7 @@ static void on_ready(void *arg)
     const struct ready *ready = arg;
     note_control(ready->front);
     mu_serve_ready(ready->front, mu_args_json(ready->args));
+    mu_serve_rights_print(ready->rights, mu_args_json(ready->args));
     mu_notify("READY=1");
 }
 
@@ -74,7 +77,9 @@ static int run(const struct mu_args *args, struct mu_error *err)
     MU_AUTO_STRUCT(mu_config) described = NULL; /* the log is there before the doors */
     MU_AUTO_STRUCT(mu_serve_log) log = NULL;
     MU_AUTO_STRUCT(mu_front) front = NULL;
+    struct mu_serve_rights rights;
     if (mu_serve_describe(args, &described, err) != 0 ||
+        mu_serve_rights_read(args, described, &rights, err) != 0 ||
         mu_serve_log_new(logs_json(args, described), &log, err) != 0)
         return -1;
     struct mu_front_config config = {
@@ -92,7 +97,9 @@ static int run(const struct mu_args *args, struct mu_error *err)
     if (mu_front_new(&config, &front, err) != 0)
         return -1;
     home.running = true;
-    struct ready ready = {.args = args, .front = front};
+    if (mu_serve_rights_give_up(args, front, &rights, err) != 0)
+        return -1;
+    struct ready ready = {.args = args, .front = front, .rights = &rights};
     return mu_server_run(mu_front_server(front), on_ready, &ready, err);
 }
 
@@ -119,6 +126,8 @@ static const struct mu_opt opts[] = {
      "tell /metrics, /healthz and /readyz there, without TLS, or at unix:PATH", NULL, false},
     {"control", 0, "PATH",
      "the socket for `mutual status`, or none [mutual.sock in $XDG_RUNTIME_DIR]", NULL, false},
+    {"user", 0, "NAME", "become this user (NAME:GROUP) once all is open, for good", NULL, false},
+    {"sandbox", 0, "ON|OFF", "give up what it never needs: see above", "on", false},
     {"log", 0, "WHAT", "what to log on standard error; see above", "refusals,troubles", false},
     {"log-format", 0, "FORMAT", "text or json [text; with --json: json]", NULL, false},
     {"handshake-timeout", 0, "TIME", "for TLS and the client's certificate", "10s", false},
@@ -156,6 +165,9 @@ const struct mu_cmd mu_cmd_serve = {
         "client waits for a log that nobody takes: lines are lost then, and the next one says how many.\n"
         "When a certificate, key, CA, list or the file of the doors changes on disk, and on SIGHUP, all of them are\n"
         "loaded anew: as a whole or not at all, and no connection is dropped for it.\n"
+        "Once all is open it gives up, for good, what a server has no use for: other programs and processes, dozens\n"
+        "of system calls (seccomp), and all files but those that it was told of, with their directories (Landlock). A\n"
+        "line says what is in force: it does without what the kernel does not have.\n"
         "SIGTERM or SIGINT (Ctrl-C) ends it when the answers under way are out; a second one at once.",
     .example = "mutual serve\n"
                "mutual serve --listen 127.0.0.1:8443 --files /srv/www --log requests\n"

@@ -147,6 +147,15 @@ static int read_log(const struct mu_args *args, struct mu_config *config, struct
     return 0;
 }
 
+static int read_rights(const struct mu_args *args, struct mu_config *config, struct mu_error *err)
+{
+    const char *sandbox = mu_args_value(args, "sandbox");
+    config->no_sandbox = mu_str_equal(sandbox, "off");
+    if (!config->no_sandbox && !mu_str_equal(sandbox, "on"))
+        return mu_usage(err, args, "--sandbox is on or off, not \"%s\"", sandbox);
+    return copy(mu_args_value(args, "user"), &config->user, err);
+}
+
 static int from_options(const struct mu_args *args, struct mu_config **ret, struct mu_error *err)
 {
     MU_AUTO_STRUCT(mu_config) config = NULL;
@@ -159,6 +168,7 @@ static int from_options(const struct mu_args *args, struct mu_config **ret, stru
         read_listen(args, door, err) != 0 || read_content(args, door, err) != 0 ||
         read_certificate(args, door, err) != 0 || read_proxy(args, door, err) != 0 ||
         read_trust(args, door, err) != 0 || read_deadlines(args, config, door, err) != 0 ||
+        read_rights(args, config, err) != 0 ||
         copy(mu_args_value(args, "status"), &config->status, err) != 0 ||
         copy(mu_args_value(args, "control"), &config->control, err) != 0)
         return -1;
@@ -182,6 +192,8 @@ static int check_alone(const struct mu_args *args, struct mu_error *err)
         "proxy-from",
         "workers",
         "max-connections",
+        "user",
+        "sandbox",
         "status",
         "control",
         "log",

@@ -42,6 +42,7 @@ void mu_config_free(struct mu_config *config)
     free(config->file);
     free(config->status);
     free(config->control);
+    free(config->user);
     free(config);
 }
 

@@ -64,7 +64,9 @@ struct mu_config {
     char *control;           /* the path of a socket that also tells who is there; NULL: none */
     bool control_by_default; /* nobody has asked for it, so it may be missing */
     unsigned stop_ms;        /* for what is under way when the server is told to stop */
-    unsigned log;            /* enum mu_log_class, together */
+    char *user; /* whose rights it has once all is open: NAME or NAME:GROUP; NULL: nothing changes */
+    bool no_sandbox; /* it keeps what it does not need */
+    unsigned log;    /* enum mu_log_class, together */
     enum mu_log_format { MU_LOG_FORMAT_DEFAULT, MU_LOG_TEXT, MU_LOG_JSON } log_format;
 };
 

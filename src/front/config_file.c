@@ -349,6 +349,24 @@ static int read_control(struct mu_yaml *yaml, const struct mu_yaml_node *node, v
     return *path == NULL ? -1 : 0;
 }
 
+static int read_user(struct mu_yaml *yaml, const struct mu_yaml_node *node, void *into)
+{
+    char **user = into;
+    *user = mu_yaml_copy(yaml, node, "user", "NAME or NAME:GROUP");
+    return *user == NULL ? -1 : 0;
+}
+
+static int read_sandbox(struct mu_yaml *yaml, const struct mu_yaml_node *node, void *into)
+{
+    static const char *const words[] = {"on", "off", NULL};
+    bool *off = into;
+    size_t word;
+    if (mu_yaml_word(yaml, node, "sandbox", words, &word) != 0)
+        return -1;
+    *off = word == 1;
+    return 0;
+}
+
 /* Several in one text, as the option has it, or each an item of a list. */
 static int add_log(struct mu_yaml *yaml, const struct mu_yaml_node *node, void *into)
 {
@@ -388,6 +406,8 @@ static const struct mu_yaml_key file_keys[] = {
     {"stop_timeout", read_stop_timeout, 0},
     {"status", read_status, offsetof(struct mu_config, status)},
     {"control", read_control, offsetof(struct mu_config, control)},
+    {"user", read_user, offsetof(struct mu_config, user)},
+    {"sandbox", read_sandbox, offsetof(struct mu_config, no_sandbox)},
     {"log", read_log, offsetof(struct mu_config, log)},
     {"log_format", read_log_format, 0},
 };
