@@ -173,7 +173,7 @@ def test_a_stop_in_the_middle_of_a_crowd_loses_nobody_who_was_in(ca, place, ctx)
 
 
 def test_a_connection_that_is_too_old_is_cut(ca, place, ctx):
-    options = ("--max-lifetime", "1s", "--idle-timeout", "20s", "--log", "requests")
+    options = ("--max-lifetime", "1s", "--idle-timeout", "20s", "--log", "connections")
     with Backend(echo) as backend, Door(place, "--to", backend.url, *options, home=ca) as door:
         with connect(door, ctx) as sock:
             with pytest.raises((ConnectionError, ssl.SSLError)):

@@ -28,7 +28,7 @@ def ctx(ca, place):
 
 def behind_a_proxy(ca, place, *options, proxies=("127.0.0.0/8",), **more):
     own = [word for cidr in proxies for word in ("--proxy-from", cidr)]
-    return Door(place, "--proxy-protocol", *own, "--log", "requests", *options, home=ca, **more)
+    return Door(place, "--proxy-protocol", *own, "--log", "all", *options, home=ca, **more)
 
 
 def arrive(door, ctx, *pieces):
