@@ -217,6 +217,10 @@ static void add_process(struct mu_buf *ret, const struct mu_metrics *metrics)
                 "# TYPE process_cpu_seconds_total counter\nprocess_cpu_seconds_total %.6f\n",
                 (int64_t)metrics->started, metrics->cpu_s);
     single(ret, "workers", "gauge", "Worker threads.", metrics->workers);
+    single(ret, "reloads_total", "counter", "Doors that have taken the place of those before.",
+           metrics->reloads_done);
+    single(ret, "reloads_failed_total", "counter",
+           "Changes of the files that could not be taken over.", metrics->reloads_failed);
     single(ret, "log_lines_lost_total", "counter", "Lines of the log that could not be written.",
            metrics->log_lines_lost);
     single(ret, "workers_alive", "gauge", "Worker threads that answer.", metrics->workers_alive);

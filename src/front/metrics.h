@@ -34,6 +34,7 @@ struct mu_metrics {
     time_t started;
     double cpu_s; /* of all threads, so far */
     uint64_t log_lines_lost;
+    uint64_t reloads_done, reloads_failed;
     unsigned workers, workers_alive, max_connections;
     struct mu_counters counters;
     const struct mu_metrics_backend

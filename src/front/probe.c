@@ -138,9 +138,11 @@ static void tell_metrics(const struct session *s, struct mu_response *ret)
         .started = front->started,
         .cpu_s = cpu_seconds(),
         .log_lines_lost = events->lines_lost == NULL ? 0 : events->lines_lost(events->arg),
+        .reloads_done = mu_front_reloads(front).done,
+        .reloads_failed = mu_front_reloads(front).failed,
         .workers = s->survey->workers,
         .workers_alive = s->survey->alive,
-        .max_connections = front->doors->config->max_connections,
+        .max_connections = front->server_config.max_connections,
     };
     if (!make_room(front->doors, &gathered)) {
         mu_response_sentence(ret, 503, "there is not enough memory");

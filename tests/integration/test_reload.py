@@ -13,6 +13,7 @@ import pytest
 
 from backend import Backend, echo
 from door import WAIT, Door, ask, connect, context, plain
+from metrics import metrics
 from made_config import client, door_text, serve, write_config
 
 GET = "GET / HTTP/1.1\r\nHost: localhost\r\n\r\n"
@@ -158,7 +159,7 @@ def test_a_broken_file_changes_nothing(ca, mutual, place, config, broken, conten
     mutual("crl").ok()
     (place / "trust.crt").write_bytes((ca / "ca.crt").read_bytes())
     (place / "ca.crl").write_bytes((ca / "ca.crl").read_bytes())
-    with serve(config(door_text(trust="trust.crt", crl="ca.crl")), ca) as door:
+    with serve(config(door_text(trust="trust.crt", crl="ca.crl"), above="workers: 1\nstatus: unix:status\n"), ca) as door:
         good = (place / broken).read_bytes()
         if content is None:
             (place / broken).unlink()
@@ -169,8 +170,10 @@ def test_a_broken_file_changes_nothing(ca, mutual, place, config, broken, conten
         assert is_served(door, client(place))
         door.signal(signal.SIGHUP)
         door.says(" reload-failed: ")
+        assert metrics(str(place / "status"))["mutual_reloads_failed_total"] >= 2
         (place / broken).write_bytes(good)
         assert broken in door.says(" reloaded: ")
+        assert metrics(str(place / "status"))["mutual_reloads_total"] == 1
         assert is_served(door, client(place))
         door.told = False
         assert door.stop() == 0
