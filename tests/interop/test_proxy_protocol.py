@@ -84,7 +84,7 @@ def fetch(ours, port):
 def test_who_the_proxy_says_it_is(ours, make_door, workshop, tmp_path, how):
     if how == "nginx" and not os.path.exists(STREAM_MODULE):
         pytest.skip("nginx's stream module (libnginx-mod-stream) is not installed")
-    door = make_door(ours.files("localhost"), "--proxy-protocol", "--proxy-from", "127.0.0.9", "--log", "requests")
+    door = make_door(ours.files("localhost"), "--proxy-protocol", "--proxy-from", "127.0.0.9", "--log", "all")
     peer = NginxBefore if how == "nginx" else HaproxyBefore
     with peer(workshop, tmp_path, door.port, how) as proxy:
         assert fetch(ours, proxy.port).stdout == "Hello World"
