@@ -258,9 +258,14 @@ static void on_forwarded(void *arg, const struct mu_forward_event *event)
     put(log, &line);
 }
 
+void mu_serve_log_reload(struct mu_serve_log *log, const struct mu_reload_event *event)
+{
+    tell(log, "reload", NULL, event->id, event->sentence, event->hint, event->cause);
+}
+
 static void on_reloaded(void *arg, const struct mu_reload_event *event)
 {
-    tell(arg, "reload", NULL, event->id, event->sentence, event->hint, event->cause);
+    mu_serve_log_reload(arg, event);
 }
 
 static uint64_t lines_lost(void *arg)

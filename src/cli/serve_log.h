@@ -22,6 +22,9 @@ MU_AUTO_DEFINE_STRUCT(mu_serve_log, mu_serve_log_free)
 void mu_serve_log_attach_server(struct mu_serve_log *log, struct mu_server_events *events);
 void mu_serve_log_attach_tunnel(struct mu_serve_log *log, bool all, struct mu_forward *forward);
 
+/* What has become of a request to read the files anew. */
+void mu_serve_log_reload(struct mu_serve_log *log, const struct mu_reload_event *event);
+
 /* Hang the log into a front's configuration, for these classes of enum mu_log_class. */
 void mu_serve_log_attach(struct mu_serve_log *log, unsigned classes, struct mu_front_config *config);
 

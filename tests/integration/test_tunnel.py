@@ -7,6 +7,7 @@ import json
 import os
 import re
 import shutil
+import signal
 import socket
 import ssl
 import subprocess
@@ -424,6 +425,68 @@ def test_a_reset_by_the_program_is_one_to_the_service(ca, place, tunnel):
             reset(sock)
         until(lambda: backend.errors)
         assert isinstance(backend.errors[0], ConnectionResetError)
+
+
+# --- Other files ---
+
+
+def who(sock):
+    """The serial number of the client's certificate."""
+    sock.sendall(sock.getpeercert()["serialNumber"].encode())
+    with contextlib.suppress(OSError):
+        sock.unwrap()
+
+
+def greeted(way):
+    with plain(way) as sock:
+        return read_all(sock)
+
+
+def test_a_renewed_certificate_is_presented(ca, place, mutual, tunnel):
+    """What was open stays open; sessions that began with the old certificate are not used any more."""
+    with Server(ca, place, who) as server, tunnel(server, options=("--as", "my-client", "--workers", "2")) as way:
+        before = greeted(way)
+        mutual("issue", "client", "my-client", "--force").ok()
+        assert 'the certificate "my-client" is presented, until ' in way.says(" reload reloaded: ")
+        after = greeted(way)
+        assert before[1] is after[1] is None and before[0] != after[0] != b""
+        way.signal(signal.SIGHUP)
+        way.told = False
+        way.says(" reload reloaded: ")
+        assert greeted(way) == after and not any(server.reused[:2])
+
+
+def test_a_conversation_goes_on_while_files_change(ca, place, mutual, tunnel):
+    with Server(ca, place, echo_line) as server, tunnel(server) as way, plain(way) as sock:
+        assert talk(sock, b"before") == b"before"
+        for _ in range(3):
+            mutual("issue", "client", "my-client", "--force").ok()
+            way.says(" reload reloaded: ")
+            assert talk(sock, b"after") == b"after"
+
+
+def test_a_broken_file_changes_nothing(ca, place, mutual, tunnel):
+    with Server(ca, place, who) as server, tunnel(server) as way:
+        before = greeted(way)
+        key = (place / "my-client.key").read_text()
+        (place / "my-client.key").write_text("no key\n")
+        assert "what was before stays in force" in way.says(" reload reload-failed: ")
+        assert greeted(way) == before
+        (place / "my-client.key").write_text(key)
+        way.says(" reload reloaded: ")
+        assert greeted(way) == before
+
+
+def test_another_trust_is_taken_over(ca, place, mutual, tunnel):
+    mutual("init", "other-ca", home=place / "strange").ok()
+    trust = place / "trust.crt"
+    trust.write_bytes((place / "strange/ca.crt").read_bytes())
+    with Server(ca, place, answer_and_part) as server:
+        with tunnel(server, options=("--as", "my-client", "--cacert", "trust.crt")) as way:
+            refused(way, "server-cert-untrusted")
+            trust.write_bytes((ca / "ca.crt").read_bytes())
+            way.says(" reload reloaded: ")
+            assert say(way) == (b"HELLO", None)
 
 
 # --- Its own life ---
