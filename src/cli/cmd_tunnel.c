@@ -101,7 +101,8 @@ static int renew(struct running *r, struct mu_error *err)
     if (mu_tunnel_paths(r->args, &paths, err) != 0 || mu_watch_set(r->watch, &paths, err) != 0 ||
         mu_tunnel_load(r->args, &tunnel, err) != 0)
         return -1;
-    mu_serve_log_attach_tunnel(r->log, tunnel->log_connections, &tunnel->forward);
+    mu_serve_log_attach_tunnel(r->log, tunnel->log, &tunnel->forward);
+    mu_serve_log_attach_server(r->log, tunnel->log, &r->config.events);
     r->config.workers = (unsigned)tunnel->workers;
     r->config.max_connections = (unsigned)tunnel->max_connections;
     r->config.stop_ms = tunnel->stop_ms;
@@ -116,24 +117,29 @@ static int renew(struct running *r, struct mu_error *err)
     return 0;
 }
 
+static void tell(struct running *r, const char *id, const char *sentence, const char *hint,
+                 const char *cause)
+{
+    const struct mu_reload_event event = {id, sentence, hint, cause};
+    if (r->tunnel->log != 0)
+        mu_serve_log_reload(r->log, &event);
+}
+
 static void tell_done(struct running *r)
 {
     const struct mu_cert *own = r->tunnel->chain.at[0];
     char label[MU_CERT_LABEL_LEN], until[MU_DATE_LEN], sentence[MU_ERROR_WHAT_LEN];
     snprintf(sentence, sizeof sentence, "the certificate \"%s\" is presented, until %s",
              mu_cert_label(own, label), mu_date(mu_cert_not_after(own), until));
-    mu_serve_log_reload(r->log, &(struct mu_reload_event){"reloaded", sentence, "", ""});
+    tell(r, "reloaded", sentence, "", "");
 }
 
 /* One file of a pair comes before the other, so that for a while they are none. */
 static void tell_failure(struct running *r, const struct mu_error *err)
 {
-    mu_serve_log_reload(
-        r->log,
-        &(struct mu_reload_event){
-            err->code == MU_E_KEY_MISMATCH ? "reload-waiting" : "reload-failed", err->what,
-            "what was before stays in force; it is tried again when a file changes, or on SIGHUP",
-            err->cause});
+    tell(r, err->code == MU_E_KEY_MISMATCH ? "reload-waiting" : "reload-failed", err->what,
+         "what was before stays in force; it is tried again when a file changes, or on SIGHUP",
+         err->cause);
 }
 
 static void reload(struct running *r, bool asked)
@@ -169,6 +175,16 @@ static void on_change(void *arg)
     reload(arg, false);
 }
 
+/* --json is for all that is printed, unless the log has a format of its own. */
+static int make_log(struct running *r, struct mu_error *err)
+{
+    const char *text = mu_args_value(r->args, "log-format");
+    enum mu_log_format format = mu_args_json(r->args) ? MU_LOG_JSON : MU_LOG_TEXT;
+    if (text != NULL && !mu_log_format_parse(text, &format))
+        return mu_usage(err, r->args, "--log-format takes text or json, not \"%s\"", text);
+    return mu_serve_log_new(format == MU_LOG_JSON, &r->log, err);
+}
+
 static int run(const struct mu_args *args, struct mu_error *err)
 {
     MU_AUTO_CLEAR(running) r = {
@@ -180,10 +196,8 @@ static int run(const struct mu_args *args, struct mu_error *err)
                               .moved = on_moved,
                               .reload_arg = &r}},
     };
-    if (mu_serve_log_new(mu_args_json(args), &r.log, err) != 0 ||
-        mu_watch_new(on_change, &r, &r.watch, err) != 0)
+    if (make_log(&r, err) != 0 || mu_watch_new(on_change, &r, &r.watch, err) != 0)
         return -1;
-    mu_serve_log_attach_server(r.log, &r.config.events);
     if (renew(&r, err) != 0)
         return -1;
     mu_watch_start(r.watch, r.server);
@@ -206,7 +220,9 @@ static const struct mu_opt opts[] = {
     {"any-name", 0, NULL, "the server needs no name but what --verify-... asks for", NULL, false},
     {"workers", 'w', "N", "worker threads [one a core]", NULL, false},
     {"max-connections", 0, "N", "open connections, in all", "10000", false},
-    {"log", 0, "WHAT", "what to log on standard error: failures, or connections", "failures", false},
+    {"log", 0, "WHAT", "what to log on standard error: troubles, connections, all or none",
+     "troubles", false},
+    {"log-format", 0, "FORMAT", "text or json [text; with --json: json]", NULL, false},
     {"connect-timeout", 0, "TIME", "for the server to be reached; it is tried again meanwhile",
      "10s", false},
     {"idle-timeout", 0, "TIME", "without a byte either way [none]", NULL, false},

@@ -294,15 +294,18 @@ void mu_serve_log_attach(struct mu_serve_log *log, unsigned classes, struct mu_f
     config->reloaded = classes != 0 ? on_reloaded : NULL;
 }
 
-void mu_serve_log_attach_server(struct mu_serve_log *log, struct mu_server_events *events)
+void mu_serve_log_attach_server(struct mu_serve_log *log, unsigned classes,
+                                struct mu_server_events *events)
 {
     events->arg = log;
-    events->trouble = on_trouble;
+    events->trouble = (classes & MU_LOG_TROUBLES) != 0 ? on_trouble : NULL;
 }
 
-void mu_serve_log_attach_tunnel(struct mu_serve_log *log, bool all, struct mu_forward *forward)
+void mu_serve_log_attach_tunnel(struct mu_serve_log *log, unsigned classes,
+                                struct mu_forward *forward)
 {
-    forward->forwarded = on_forwarded;
-    forward->only_failed = !all;
+    const bool connections = (classes & MU_LOG_CONNECTIONS) != 0;
+    forward->forwarded = connections || (classes & MU_LOG_TROUBLES) != 0 ? on_forwarded : NULL;
+    forward->only_failed = !connections;
     forward->arg = log;
 }

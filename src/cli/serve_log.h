@@ -17,10 +17,11 @@ MU_CHECK int mu_serve_log_new(bool json, struct mu_serve_log **ret, struct mu_er
 void mu_serve_log_free(struct mu_serve_log *log);
 MU_AUTO_DEFINE_STRUCT(mu_serve_log, mu_serve_log_free)
 
-/* Hang the log into a server without a front, and into what carries its connections; `all`: each of them, not only those that a
- * server has failed. */
-void mu_serve_log_attach_server(struct mu_serve_log *log, struct mu_server_events *events);
-void mu_serve_log_attach_tunnel(struct mu_serve_log *log, bool all, struct mu_forward *forward);
+/* Hang the log into a server without a front, and into what carries its connections, for these classes. */
+void mu_serve_log_attach_server(struct mu_serve_log *log, unsigned classes,
+                                struct mu_server_events *events);
+void mu_serve_log_attach_tunnel(struct mu_serve_log *log, unsigned classes,
+                                struct mu_forward *forward);
 
 /* What has become of a request to read the files anew. */
 void mu_serve_log_reload(struct mu_serve_log *log, const struct mu_reload_event *event);

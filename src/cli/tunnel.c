@@ -6,6 +6,7 @@
 #include "base/file.h"
 #include "base/time.h"
 #include "cli/credentials.h"
+#include "front/config.h"
 
 enum { MAX_WORKERS = 256, WRITE_MS = 30 * 1000, LINGER_MS = 3 * 1000 };
 
@@ -100,13 +101,23 @@ static int load_time(const struct mu_args *args, const char *option, unsigned *r
     return 0;
 }
 
+/* Nobody is refused here, and requests are not looked at. */
+static int load_log(const struct mu_args *args, struct mu_tunnel *tunnel, struct mu_error *err)
+{
+    const char *text = mu_args_value(args, "log");
+    const unsigned known = MU_LOG_TROUBLES | MU_LOG_CONNECTIONS;
+    if (!mu_log_classes_parse(text, &tunnel->log) ||
+        (tunnel->log != MU_LOG_ALL && (tunnel->log & ~known) != 0))
+        return mu_usage(err, args, "--log takes troubles and connections, all or none, not \"%s\"",
+                        text);
+    return 0;
+}
+
 static int load_limits(const struct mu_args *args, struct mu_tunnel *tunnel, struct mu_error *err)
 {
-    const char *log = mu_args_value(args, "log");
     tunnel->workers = mu_server_cores();
-    tunnel->log_connections = mu_str_equal(log, "connections");
-    if (!tunnel->log_connections && !mu_str_equal(log, "failures"))
-        return mu_usage(err, args, "--log takes \"failures\" or \"connections\", not \"%s\"", log);
+    if (load_log(args, tunnel, err) != 0)
+        return -1;
     if ((mu_args_given(args, "workers") &&
          mu_args_number(args, "workers", 1, MAX_WORKERS, &tunnel->workers, err) != 0) ||
         mu_args_number(args, "max-connections", 1, 10000000, &tunnel->max_connections, err) != 0 ||

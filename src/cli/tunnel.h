@@ -23,7 +23,7 @@ struct mu_tunnel {
     size_t listen_count;
     unsigned connect_ms, idle_ms, lifetime_ms, stop_ms;
     long workers, max_connections;
-    bool log_connections;
+    unsigned log; /* enum mu_log_class, together */
     struct mu_tls_calls calls;
     struct mu_forward forward;
     struct mu_server_door door;

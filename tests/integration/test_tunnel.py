@@ -504,12 +504,19 @@ def test_the_log_has_a_line_a_connection(ca, place, tunnel):
             say(way)
             event = json.loads(way.says('"connection"'))
             assert event["backend"] == f"localhost:{server.port}" and event["id"] == "closed"
-        options = ("--as", "my-client", "--server-name", "other.example", "--json")
+        options = ("--as", "my-client", "--server-name", "other.example", "--log-format", "json")
         with tunnel(server, options=options) as way:
             say(way)
             event = json.loads(way.says('"failed"'))
             assert event["id"] == "server-cert-name-mismatch" and event["backend"] == f"localhost:{server.port}"
             assert event["sentence"] and event["hint"] and event["peer"].startswith("127.0.0.1:")
+
+
+def test_a_log_that_nobody_wants_stays_empty(ca, place, tunnel):
+    options = ("--as", "my-client", "--server-name", "other.example", "--log", "none")
+    with Server(ca, place, answer_and_part) as server, tunnel(server, options=options) as way:
+        assert isinstance(say(way)[1], ConnectionError)
+        assert way.stop() == 0 and way.log == []
 
 
 def test_a_stop_lets_connections_finish(ca, place, tunnel):
@@ -647,6 +654,8 @@ LISTEN, TO, AS = ["--listen", "127.0.0.1:0"], ["--to", "localhost:1"], ["--as", 
     ([*LISTEN, *TO, *AS, "--any-name"], ["every server of the CA would do"]),
     ([*LISTEN, *TO, *AS, "--verify-pin", "sha256//x"], ["is not the pin of a public key"]),
     ([*LISTEN, *TO, *AS, "--log", "everything"], ["--log takes"]),
+    ([*LISTEN, *TO, *AS, "--log", "requests"], ["--log takes"]),
+    ([*LISTEN, *TO, *AS, "--log-format", "xml"], ["--log-format takes"]),
     ([*LISTEN, *TO, *AS, "--connect-timeout", "2d"], ["at most a day"]),
 ])
 def test_what_cannot_be_meant_stops_the_start(mutual, ca, place, options, words):
