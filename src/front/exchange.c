@@ -280,17 +280,17 @@ static void on_head(struct mu_exchange *e)
         return;
     }
     e->answered = true;
+    e->switched = head.status == 101;
     e->client->answer(e->arg, &head);
 }
 
 /* The connection may serve again if nothing is left of this exchange on either of its ways. */
 static void on_end(struct mu_exchange *e, size_t left_over)
 {
-    struct mu_head head;
     const struct mu_header *trailers;
     if (!e->answered) /* but an interim one */
         return;
-    if (mu_h1_reader_head(e->reader, &head) && head.status == 101) {
+    if (e->switched) {
         e->state = MU_EXCHANGE_CARRY;
         e->request_ended = false; /* there is more to say now */
         return;

@@ -68,6 +68,7 @@ struct mu_exchange {
     struct mu_h1_reader *reader;
     bool said, heard;            /* a byte, over this connection */
     bool answered, answer_ended; /* its head, its end */
+    bool switched;               /* it is a 101 */
     const struct mu_exchange_fault *fault;
     uint64_t received, sent; /* bytes of the bodies: of the request, of the answer */
     uint64_t moved;          /* grows whenever anything goes either way */

@@ -399,34 +399,39 @@ static enum mu_serve wait_for(const struct session *s)
            (unsent(s) > 0 ? MU_SERVE_WRITE : MU_SERVE_WAIT);
 }
 
+/* What has been read already can be gone on with. */
+static bool has_pending(const struct session *s)
+{
+    return s->pending.len > 0 && !s->closing && (!s->request_ended || carries(s));
+}
+
 static enum mu_serve serve(struct session *s)
 {
     for (int turns = 0; turns < TURNS; turns++) {
-        const uint64_t moved = s->exchange.moved + s->written;
-        if (s->pending.len > 0 && !s->closing && (!s->request_ended || carries(s)))
+        if (has_pending(s))
             take_pending(s);
         if (s->under_way)
             run_exchange(s);
         if (mu_buf_failed(&s->out) || mu_buf_failed(&s->pending))
             return MU_SERVE_RESET;
+        const bool was_full = !has_room(s);
         enum mu_io io = write_out(s);
-        if (io == MU_IO_FAILED) {
+        if (io == MU_IO_FAILED)
             return MU_SERVE_ABORT;
-        }
         if (io == MU_IO_DONE && s->closing)
             return leave(s);
         if (io == MU_IO_DONE && s->end_carrying) {
             mu_conn_end(s->conn);
             s->end_carrying = false;
         }
-        if (s->pending.len > 0 && !s->under_way)
+        if (has_pending(s))
             continue;
         if (!s->under_way && (s->client_ended || (s->stopping && !mu_h1_reader_in_head(s->reader))))
             return MU_SERVE_CLOSE;
         io = wants_input(s) ? read_client(s) : MU_IO_WANT_READ;
         if (io == MU_IO_FAILED)
             return MU_SERVE_CLOSE; /* bytes that are no TLS: an alert tells it so */
-        if (io == MU_IO_WANT_READ && s->exchange.moved + s->written == moved)
+        if (io == MU_IO_WANT_READ && !(was_full && has_room(s)))
             return wait_for(s);
     }
     return MU_SERVE_BOTH;

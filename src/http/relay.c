@@ -155,6 +155,15 @@ static void add_line(struct mu_buf *out, const char *name, const char *value)
     out->len += name_len + value_len + 4;
 }
 
+/* Room for about all of it, rather than a little more again and again. */
+static void reserve_head(struct mu_buf *out, const struct mu_head *head)
+{
+    size_t len = 512 + (head->target != NULL ? strlen(head->target) : 0);
+    for (size_t i = 0; i < head->header_count; i++)
+        len += strlen(head->headers[i].name) + strlen(head->headers[i].value) + 4;
+    mu_buf_reserve(out, len);
+}
+
 /* --- Requests --- */
 
 void mu_relay_client_init(struct mu_relay_client *client, const char *ip)
@@ -273,6 +282,7 @@ bool mu_relay_request(const struct mu_head *head, const struct mu_relay_client *
     const size_t host_len = target.authority != NULL ? target.authority_len
                             : host != NULL           ? strlen(host)
                                                      : 0;
+    reserve_head(out, head);
     mu_buf_adds(out, head->method);
     mu_buf_adds(out, " ");
     mu_buf_adds(out, target.start);
@@ -325,6 +335,7 @@ void mu_relay_response(const struct mu_head *head, const struct mu_relay_respons
     struct survey survey;
     char status[24];
     look_over(head, &survey, kinds_of);
+    reserve_head(out, head);
     int len = snprintf(status, sizeof status, "HTTP/1.1 %d ", head->status);
     mu_buf_add(out, status, (size_t)len);
     mu_buf_adds(out, head->reason);

@@ -53,7 +53,7 @@ struct mu_worker {
     _Atomic(struct mu_move *) move; /* to make at the next turn; the worker's to take */
     struct mu_listener *listeners;
     struct mu_conn *connections; /* a list, newest first */
-    struct mu_stream *kept;      /* likewise: for whoever needs one */
+    struct mu_stream *kept, *kept_longest; /* likewise, and its end: for whoever needs one */
     unsigned kept_count;
     unsigned connection_count, connection_limit;
     bool has_loop;

@@ -136,6 +136,8 @@ static void take_out(struct mu_stream *stream)
     struct mu_worker *worker = stream->worker;
     if (stream->next != NULL)
         stream->next->previous = stream->previous;
+    else
+        worker->kept_longest = stream->previous;
     if (stream->previous != NULL)
         stream->previous->next = stream->next;
     else
@@ -159,15 +161,9 @@ static void on_kept_event(void *arg)
 static void drop_stale(struct mu_worker *worker)
 {
     const uint64_t now_ms = uv_now(&worker->loop);
-    struct mu_stream *oldest = worker->kept;
-    while (oldest != NULL && oldest->next != NULL)
-        oldest = oldest->next;
-    while (oldest != NULL &&
-           (worker->kept_count > KEPT_MAX || now_ms - oldest->kept_since_ms > KEPT_MS)) {
-        struct mu_stream *younger = oldest->previous;
-        drop(oldest);
-        oldest = younger;
-    }
+    while (worker->kept_longest != NULL && (worker->kept_count > KEPT_MAX ||
+                                            now_ms - worker->kept_longest->kept_since_ms > KEPT_MS))
+        drop(worker->kept_longest);
 }
 
 void mu_stream_keep(struct mu_stream *stream)
@@ -183,6 +179,8 @@ void mu_stream_keep(struct mu_stream *stream)
     stream->next = worker->kept;
     if (stream->next != NULL)
         stream->next->previous = stream;
+    else
+        worker->kept_longest = stream;
     worker->kept = stream;
     worker->kept_count++;
     mu_stream_watch(stream, true, false);
