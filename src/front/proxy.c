@@ -70,6 +70,7 @@ static void tell(struct session *s, const char *id)
     const struct mu_exchange *e = &s->exchange;
     const bool failed = mu_str_starts_with(id, "backend-");
     struct mu_head head = {.method = NULL};
+    mu_count_answer(mu_conn_counters(s->conn), s->status);
     if ((events->requested == NULL && !failed) || who_is(s) == NULL)
         return;
     mu_h1_reader_head(s->reader, &head);
@@ -254,6 +255,15 @@ static const char *client_ip(const struct mu_address *peer, char ret[INET6_ADDRS
     return NULL;
 }
 
+static bool leads_here(const struct session *s, const struct mu_head *head)
+{
+    const struct mu_request request = {.method = head->method,
+                                       .target = head->target,
+                                       .headers = head->headers,
+                                       .header_count = head->header_count};
+    return mu_request_leads_here(&request, s->conn);
+}
+
 static void begin_request(struct session *s)
 {
     struct mu_head head;
@@ -268,8 +278,12 @@ static void begin_request(struct session *s)
     s->minor = head.minor;
     s->head_only = strcmp(head.method, "HEAD") == 0;
     s->began_ms = mu_backend_now_ms();
-    if (!mu_exchange_begin(&s->exchange, s->proxy, mu_conn_worker(s->conn), &client, s, &head,
-                           &s->about, &why))
+    if (!leads_here(s, &head))
+        answer_ourselves(s, 421, "misdirected",
+                         "the name in this request is not that of the door that the connection "
+                         "came to");
+    else if (!mu_exchange_begin(&s->exchange, s->proxy, mu_conn_worker(s->conn), &client, s, &head,
+                                &s->about, &why))
         answer_ourselves(s, 400, "bad-request", why);
 }
 

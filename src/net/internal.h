@@ -52,7 +52,7 @@ struct mu_worker {
     uv_timer_t retry;               /* accepting is paused until then */
     _Atomic(struct mu_move *) move; /* to make at the next turn; the worker's to take */
     struct mu_listener *listeners;
-    struct mu_conn *connections; /* a list, newest first */
+    struct mu_conn *connections;           /* a list, newest first */
     struct mu_stream *kept, *kept_longest; /* likewise, and its end: for whoever needs one */
     unsigned kept_count;
     unsigned connection_count, connection_limit;

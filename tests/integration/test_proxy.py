@@ -12,6 +12,7 @@ import time
 import pytest
 
 from backend import Backend, reset
+from made_config import door_text, serve, write_config
 from door import WAIT, Door, Wire, ask, connect, context, plain, read_all, read_answer, refused
 
 MIB = 1024 * 1024
@@ -587,6 +588,24 @@ def test_nobody_who_is_refused_reaches_the_backend(ca, mutual, place):
             assert read_all(sock)[0].startswith(b"HTTP/1.1 400 ")
 
 
+def test_a_host_of_another_door_gets_421_and_no_backend(mutual, ca, place):
+    (place / "ca.crt").write_bytes((ca / "ca.crt").read_bytes())
+    mutual("issue", "server", "a.example", "--out", "a").ok()
+    with Recorder() as one, Recorder() as two:
+        path = write_config(place / "mutual.yaml",
+                            door_text(names=["a.example"], certificate="a.crt", key="a.key", to=http(one)),
+                            door_text(to=http(two)))
+        with serve(path, ca) as door:
+            client = context(place / "ca.crt", place / "my-client.crt", place / "my-client.key")
+            for request in (b"GET / HTTP/1.1\r\nHost: localhost\r\n\r\n",
+                            b"GET https://localhost/ HTTP/1.1\r\nHost: a.example\r\n\r\n"):
+                with connect(door, client, "a.example") as sock:
+                    assert ask(sock, request)[0] == 421
+            with connect(door, client, "a.example") as sock:
+                assert ask(sock, b"GET / HTTP/1.1\r\nHost: a.example\r\n\r\n")[0] == 200
+            assert (len(one.requests), two.accepted) == (1, 0)
+
+
 def test_a_client_that_leaves_is_told_to_the_backend(ca, place, ctx):
     def listen(sock):
         while sock.recv(65536):
@@ -670,6 +689,7 @@ def test_the_log_has_a_line_a_request(ca, place, ctx):
     (["--to", "http://user@host"], ["more than the address of a backend"]),
     (["--to", "http://unix:"], ["has no path"]),
     (["--to", "http://127.0.0.1:80", "--to", "tcp://127.0.0.1:81"], ["some are http: and some are not"]),
+    (["--to", "http://127.0.0.1:80", "--send-proxy", "v2"], ["one connection to it serves many clients"]),
 ])
 def test_what_is_no_backend_stops_the_start(mutual, ca, place, options, words):
     mutual("serve", "--listen", "127.0.0.1:0", *options).refused(*words, code=2)
