@@ -191,6 +191,7 @@ const struct mu_cmd mu_cmd_check = {
         "      clients: required          # or optional: who has no certificate comes in, too\n"
         "      tls_min: \"1.2\"             # or \"1.3\"\n"
         "      to: http://127.0.0.1:8080  # or http://unix:PATH: requests go there\n"
+        "      health_check: /healthz     # http: backends are asked for it, every health_interval (5s)\n"
         "      to: tcp://127.0.0.1:5432   # or unix:PATH: what clients send goes there as it is\n"
         "      files: /srv/www            # instead of to: files are served; without both, \"Hello World\"\n"
         "      send_proxy: v2             # tell the backend who the client is by a PROXY protocol header\n"

@@ -64,6 +64,7 @@ static int read_content(const struct mu_args *args, struct mu_door_config *door,
                         struct mu_error *err)
 {
     if (read_all(args, "to", &door->to, err) != 0 ||
+        copy(mu_args_value(args, "health-check"), &door->health_check, err) != 0 ||
         copy(mu_args_value(args, "files"), &door->files, err) != 0)
         return -1;
     if (door->to.count > 0 && door->files != NULL)
@@ -107,6 +108,7 @@ static int read_deadlines(const struct mu_args *args, struct mu_config *config,
         {"read-timeout", &deadlines->read_ms},
         {"stop-timeout", &config->stop_ms},
         {"max-lifetime", &deadlines->lifetime_ms},
+        {"health-interval", &door->health_ms},
     };
     for (size_t i = 0; i < MU_COUNT(all); i++) {
         int64_t seconds;
@@ -204,6 +206,8 @@ static int check_alone(const struct mu_args *args, struct mu_error *err)
         "connect-timeout",
         "write-timeout",
         "read-timeout",
+        "health-check",
+        "health-interval",
         "stop-timeout",
         "max-lifetime",
     };

@@ -100,7 +100,8 @@ static struct mu_backend *choose(const struct mu_backends *list, uint64_t tried,
     for (size_t i = 0; i < list->count; i++) {
         struct mu_backend *other = &list->at[i];
         if ((tried >> i & 1) != 0 ||
-            atomic_load_explicit(&other->avoided_until_ms, memory_order_relaxed) > now_ms)
+            atomic_load_explicit(&other->avoided_until_ms, memory_order_relaxed) > now_ms ||
+            (now_ms != INT64_MAX && atomic_load_explicit(&other->down, memory_order_relaxed)))
             continue;
         if (best == NULL || atomic_load_explicit(&other->open, memory_order_relaxed) <
                                 atomic_load_explicit(&best->open, memory_order_relaxed))

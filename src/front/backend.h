@@ -20,6 +20,7 @@ struct mu_backend {
     struct mu_address addresses[MU_BACKEND_ADDRESSES];
     size_t address_count;
     _Atomic unsigned open;            /* connections to it, of all workers */
+    _Atomic bool down;                /* it was asked, and is not well */
     _Atomic int64_t avoided_until_ms; /* it could not be reached; of mu_backend_now_ms() */
 };
 
@@ -40,7 +41,7 @@ void mu_backends_clear(struct mu_backends *list);
 int64_t mu_backend_now_ms(void);
 
 /*
- * The one with the fewest connections among those that are not avoided; if all are, among all: it costs little to try.
+ * The one with the fewest connections among those that are well and not avoided; if all are, among all: it costs little to try.
  * `tried` has a bit for each that is not wanted. NULL: there is no other. For several threads.
  */
 struct mu_backend *mu_backends_choose(const struct mu_backends *list, uint64_t tried,

@@ -30,6 +30,7 @@ static void clear_door(struct mu_door_config *door)
     free(door->certificate);
     free(door->key);
     free(door->files);
+    free(door->health_check);
 }
 
 void mu_config_free(struct mu_config *config)
@@ -94,7 +95,8 @@ struct mu_door_config *mu_config_add_door(struct mu_config *config)
         return NULL;
     config->doors = longer;
     struct mu_door_config *door = &longer[config->door_count++];
-    *door = (struct mu_door_config){.deadlines = {.handshake_ms = 10 * 1000,
+    *door = (struct mu_door_config){.health_ms = 5 * 1000,
+                                    .deadlines = {.handshake_ms = 10 * 1000,
                                                   .header_ms = 10 * 1000,
                                                   .idle_ms = UINT_MAX,
                                                   .connect_ms = 5 * 1000,

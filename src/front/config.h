@@ -34,7 +34,9 @@ struct mu_door_config {
     bool only_tls13;
     struct mu_strs trust; /* files of the CAs whose clients come in */
     struct mu_strs crl;
-    struct mu_strs to;         /* the backends' URLs; none: it answers itself */
+    struct mu_strs to; /* the backends' URLs; none: it answers itself */
+    char *health_check; /* the path at which backends say whether they are well; NULL: they are not asked */
+    unsigned health_ms;        /* how often they are */
     char *files;               /* a directory; NULL: the greeting */
     bool proxy_protocol;       /* each connection begins with a header of it */
     struct mu_strs proxy_from; /* blocks of the addresses that it is believed from */

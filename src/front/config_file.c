@@ -198,6 +198,18 @@ static int read_files(struct mu_yaml *yaml, const struct mu_yaml_node *node, voi
     return (*path = read_path(yaml, node, "files")) == NULL ? -1 : 0;
 }
 
+static int read_health_check(struct mu_yaml *yaml, const struct mu_yaml_node *node, void *into)
+{
+    char **path = into;
+    *path = mu_yaml_copy(yaml, node, "health_check", "a path such as /healthz");
+    return *path == NULL ? -1 : 0;
+}
+
+static int read_health_interval(struct mu_yaml *yaml, const struct mu_yaml_node *node, void *into)
+{
+    return read_ms(yaml, node, "health_interval", into);
+}
+
 static int read_handshake(struct mu_yaml *yaml, const struct mu_yaml_node *node, void *into)
 {
     return read_ms(yaml, node, "handshake_timeout", into);
@@ -245,6 +257,8 @@ static const struct mu_yaml_key door_keys[] = {
     {"clients", read_clients, OF_DOOR(clients_optional)},
     {"tls_min", read_tls_min, OF_DOOR(only_tls13)},
     {"to", read_to, OF_DOOR(to)},
+    {"health_check", read_health_check, OF_DOOR(health_check)},
+    {"health_interval", read_health_interval, OF_DOOR(health_ms)},
     {"files", read_files, OF_DOOR(files)},
     {"proxy_protocol", read_proxy_protocol, OF_DOOR(proxy_protocol)},
     {"proxy_from", read_proxy_from, OF_DOOR(proxy_from)},

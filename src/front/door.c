@@ -53,12 +53,28 @@ static int load_listen(struct mu_door *door, const struct mu_door_loader *loader
     return 0;
 }
 
+static int check_health_check(const struct mu_door *door, struct mu_error *err)
+{
+    const char *path = door->config->health_check;
+    if (path == NULL)
+        return 0;
+    if (!door->backends.http)
+        return mu_fail(err, MU_E_USAGE,
+                       "a health check asks over HTTP, and no backend here speaks it (http://...)");
+    bool good = *path == '/';
+    for (const unsigned char *p = (const unsigned char *)path; *p != '\0'; p++)
+        good = good && *p > ' ' && *p < 0x7f && *p != '#';
+    return good ? 0 : mu_fail(err, MU_E_USAGE, "\"%s\" is not a path to ask a backend for", path);
+}
+
 static int load_backends(struct mu_door *door, struct mu_error *err)
 {
     const struct mu_strs *to = &door->config->to;
     for (size_t i = 0; i < to->count; i++)
         if (mu_backends_add(&door->backends, to->at[i], err) != 0)
             return -1;
+    if (check_health_check(door, err) != 0)
+        return -1;
     if (door->backends.http && door->config->send_proxy) {
         mu_fail(err, MU_E_USAGE,
                 "a backend that speaks HTTP is not sent a PROXY protocol header: "

@@ -2,6 +2,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "front/health.h"
 #include "front/internal.h"
 
 /* For a client to close when all is said; nobody has needed to choose it yet. */
@@ -96,10 +97,23 @@ static struct offer *make_offer(struct mu_doors *doors, const struct mu_front_ev
     return offer;
 }
 
+static void *begin_health(void *arg, struct mu_worker *worker)
+{
+    const struct offer *offer = arg;
+    return mu_health_begin(worker, offer->doors);
+}
+
+static void end_health(void *task)
+{
+    mu_health_end(task);
+}
+
 static struct mu_server_doors doors_of(struct offer *offer)
 {
     return (struct mu_server_doors){.at = offer->for_net,
                                     .count = offer->doors->count,
+                                    .begun = begin_health,
+                                    .ended = end_health,
                                     .released = free_offer,
                                     .arg = offer};
 }

@@ -308,8 +308,11 @@ bool mu_relay_request(const struct mu_head *head, const struct mu_relay_client *
     } else if (survey.trailers) {
         mu_buf_adds(out, "Connection: te\r\nTE: trailers\r\n");
     }
-    add_client(out, client, host, host_len);
-    mu_buf_adds(out, head->minor == 0 ? "Via: 1.0 mutual\r\n\r\n" : "Via: 1.1 mutual\r\n\r\n");
+    if (client != NULL) {
+        add_client(out, client, host, host_len);
+        mu_buf_adds(out, head->minor == 0 ? "Via: 1.0 mutual\r\n" : "Via: 1.1 mutual\r\n");
+    }
+    mu_buf_adds(out, "\r\n");
     *ret_why = "there is not enough memory";
     return !mu_buf_failed(out);
 }

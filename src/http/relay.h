@@ -29,7 +29,7 @@ struct mu_relay_request {
 };
 
 /*
- * Add a request's head for a backend, as HTTP/1.1, to `out`. Its framing is that of `head`. False: it cannot be passed on, and
+ * Add a request's head for a backend, as HTTP/1.1, to `out`. `client` is NULL for a request of our own. Its framing is that of `head`. False: it cannot be passed on, and
  * *ret_why says why (400).
  */
 MU_CHECK bool mu_relay_request(const struct mu_head *head, const struct mu_relay_client *client,

@@ -218,6 +218,21 @@ int mu_hall_new(struct mu_house *house, struct mu_hall **ret, struct mu_error *e
     return 0;
 }
 
+void mu_hall_begin_task(struct mu_hall *hall, struct mu_worker *worker)
+{
+    const struct mu_server_doors *doors = &hall->house->doors;
+    if (doors->begun != NULL)
+        hall->task = doors->begun(doors->arg, worker);
+}
+
+void mu_hall_end_task(struct mu_hall *hall)
+{
+    if (hall == NULL || hall->task == NULL)
+        return;
+    hall->house->doors.ended(hall->task);
+    hall->task = NULL;
+}
+
 struct mu_hall *mu_hall_enter(struct mu_hall *hall)
 {
     hall->users++;

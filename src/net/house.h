@@ -64,11 +64,15 @@ struct mu_hall {
     size_t door_count;
     struct mu_gate *gates; /* one an entrance, in the same order */
     size_t gate_count;
+    void *task; /* what mu_server_doors.begun gave */
 };
 
 /* Becomes a user of `house`. Given, with one user. Fails with MU_E_TLS, MU_E_EXISTS (clients could not tell two doors
  * apart), MU_E_NOMEM. */
 MU_CHECK int mu_hall_new(struct mu_house *house, struct mu_hall **ret, struct mu_error *err);
+/* What is done for its doors, by the first worker; `hall` may be NULL for the second one. */
+void mu_hall_begin_task(struct mu_hall *hall, struct mu_worker *worker);
+void mu_hall_end_task(struct mu_hall *hall);
 struct mu_hall *mu_hall_enter(struct mu_hall *hall);
 void mu_hall_leave(struct mu_hall *hall);
 

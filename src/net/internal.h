@@ -57,6 +57,7 @@ struct mu_worker {
     unsigned kept_count;
     unsigned connection_count, connection_limit;
     bool has_loop;
+    bool is_first; /* what is to be done once, it does */
     bool accepting;
     bool stopping;
     uint64_t trouble_told_ms; /* so that trouble is told, but does not flood the log */

@@ -98,7 +98,10 @@ void mu_worker_make(struct mu_worker *worker, struct mu_move *move)
         *at = listener->next;
         close_listener(listener);
     }
+    mu_hall_end_task(left);
     worker->hall = move->hall;
+    if (worker->is_first)
+        mu_hall_begin_task(worker->hall, worker);
     for (struct mu_listener *listener = move->opened, *next; listener != NULL; listener = next) {
         next = listener->next;
         listener->worker = worker;

@@ -57,6 +57,13 @@ void mu_worker_add(struct mu_worker *worker, struct mu_conn *conn)
                       "raise --max-connections, or look for clients that do not let go");
 }
 
+void mu_worker_tell(struct mu_worker *worker, const char *id, const char *sentence, const char *hint)
+{
+    const struct mu_server_events *events = &worker->config->events;
+    if (events->trouble != NULL)
+        events->trouble(events->arg, id, sentence, hint);
+}
+
 static void end_when_empty(struct mu_worker *worker)
 {
     if (!worker->stopping || worker->connection_count > 0)
@@ -138,6 +145,7 @@ static int make_worker(struct mu_server *server, struct mu_worker *worker, struc
 {
     const struct mu_server_config *config = server->config;
     worker->config = config;
+    worker->is_first = worker == server->workers;
     worker->stop = &server->stop;
     worker->pulse = &server->pulse;
     worker->connection_limit = config->max_connections / config->workers;
@@ -432,6 +440,7 @@ void mu_server_free(struct mu_server *server)
         return;
     for (unsigned i = 0; i < server->worker_count; i++) {
         struct mu_worker *worker = &server->workers[i];
+        mu_hall_end_task(worker->hall);
         mu_streams_drop(worker);
         if (worker->has_loop)
             take_down_loop(&worker->loop);

@@ -73,10 +73,18 @@ struct mu_server_door {
 struct mu_server_doors {
     const struct mu_server_door *at;
     size_t count;
+    /* On the first worker's thread, while they are in force there, something may be done for them: what `begun` gives, `ended`
+     * takes. NULL: nothing is. */
+    void *(*begun)(void *arg, struct mu_worker *worker);
+    void (*ended)(void *task);
     /* They are needed no more, with all that they point to; called from any thread. NULL: nobody asks. */
     void (*released)(void *arg);
     void *arg;
 };
+
+/* Tell mu_server_events.trouble; from the worker's thread. */
+void mu_worker_tell(struct mu_worker *worker, const char *id, const char *sentence,
+                    const char *hint);
 
 struct mu_server_config {
     unsigned workers;

@@ -573,6 +573,67 @@ def test_when_one_is_away_the_others_serve_and_the_least_busy_is_next(ca, place,
             sock.close()
 
 
+def asked(well):
+    """A backend that answers its clients, and /health with 200 or 500."""
+    def talk(sock, _incoming, head):
+        bad = head.startswith(b"GET /health ") and not well[0]
+        sock.sendall(b"HTTP/1.1 500 No\r\nContent-Length: 0\r\n\r\n" if bad else OK)
+    return talk
+
+
+def clients_of(backend):
+    return sum(not head.startswith(b"GET /health ") for head, _ in backend.requests)
+
+
+def test_a_backend_that_is_not_well_is_left_alone_until_it_is(ca, place, ctx):
+    sick, well = [False], [True]
+    options = ("--health-check", "/health", "--health-interval", "1s")
+    with Recorder(asked(sick)) as one, Recorder(asked(well)) as two, proxying(ca, place, one, two, options=options) as door, \
+            connect(door, ctx) as sock:
+        line = door.says(" backend-down: ")
+        assert f"the backend {http(one)} is left alone: GET /health was answered 500; hint: " in line
+        for _ in range(4):
+            assert ask(sock, GET)[0] == 200
+        assert (clients_of(one), clients_of(two)) == (0, 4)
+        assert one.requests[0][0] == b"GET /health HTTP/1.1\r\nHost: 127.0.0.1\r\nUser-Agent: mutual\r\n\r\n"
+        sick[0] = True
+        assert f"the backend {http(one)} is well again" in door.says(" backend-up: ")
+        assert ask(sock, GET)[0] == 200 and clients_of(one) == 1
+        assert door.stop() == 0
+
+
+def test_if_no_backend_is_well_all_are_tried(ca, place, ctx):
+    with Recorder(asked([False])) as backend, proxying(ca, place, backend, options=("--health-check", "/health")) as door, \
+            connect(door, ctx) as sock:
+        door.says(" backend-down: ")
+        assert ask(sock, GET)[0] == 200
+
+
+def test_a_backend_that_does_not_answer_when_asked_is_not_well(ca, place):
+    held = threading.Event()
+    options = ("--health-check", "/", "--health-interval", "1s")
+    with Backend(lambda _: held.wait(WAIT)) as backend, proxying(ca, place, backend, options=options) as door:
+        assert "GET / was not answered in time" in door.says(" backend-down: ")
+        held.set()
+    with proxying(ca, place, f"127.0.0.1:{free_port()}", options=options) as door:
+        assert "GET / backend-unreachable" in door.says(" backend-down: ")
+
+
+def test_new_doors_ask_their_own_backends(ca, place):
+    (place / "ca.crt").write_bytes((ca / "ca.crt").read_bytes())
+    with Recorder() as one, Recorder() as two:
+        path = write_config(place / "mutual.yaml", door_text(to=http(one), health_check="/a", health_interval="1s"))
+        with serve(path, ca) as door:
+            until(lambda: one.requests)
+            write_config(path, door_text(to=http(two), health_check="/b", health_interval="1s"))
+            until(lambda: two.requests)
+            assert two.requests[0][0].startswith(b"GET /b ")
+            before = len(one.requests)
+            until(lambda: len(two.requests) > 1)
+            assert len(one.requests) == before
+            assert door.stop() == 0
+
+
 # --- Clients ---
 
 
@@ -689,6 +750,9 @@ def test_the_log_has_a_line_a_request(ca, place, ctx):
     (["--to", "http://user@host"], ["more than the address of a backend"]),
     (["--to", "http://unix:"], ["has no path"]),
     (["--to", "http://127.0.0.1:80", "--to", "tcp://127.0.0.1:81"], ["some are http: and some are not"]),
+    (["--to", "tcp://127.0.0.1:80", "--health-check", "/"], ["asks over HTTP"]),
+    (["--to", "http://127.0.0.1:80", "--health-check", "health"], ["is not a path"]),
+    (["--to", "http://127.0.0.1:80", "--health-check", "/a b"], ["is not a path"]),
     (["--to", "http://127.0.0.1:80", "--send-proxy", "v2"], ["one connection to it serves many clients"]),
 ])
 def test_what_is_no_backend_stops_the_start(mutual, ca, place, options, words):
