@@ -118,8 +118,8 @@ static const struct mu_opt opts[] = {
     {"health-check", 0, "PATH",
      "ask http: backends for PATH; who does not answer 2xx or 3xx is left alone", NULL, false},
     {"health-interval", 0, "TIME", "how often", "5s", false},
-    {"send-proxy", 0, "v2", "tell the backend who the client is by a PROXY protocol header", NULL,
-     false},
+    {"send-proxy", 0, "v2",
+     "tell a tcp: or unix: backend who the client is, by a PROXY protocol header", NULL, false},
     {"proxy-protocol", 0, NULL, "clients come through a proxy, which says so by such a header",
      NULL, false},
     {"proxy-from", 0, "CIDR", "the proxies' addresses; from others nobody is let in", NULL, true},
@@ -138,8 +138,8 @@ static const struct mu_opt opts[] = {
      false},
     {"idle-timeout", 0, "TIME",
      "between requests on a connection [60s]; without a byte to tcp: [none]", NULL, false},
-    {"max-lifetime", 0, "TIME", "of a connection to a backend, whatever it does [no limit]", NULL,
-     false},
+    {"max-lifetime", 0, "TIME", "of a connection to tcp: or unix:, whatever it does [no limit]",
+     NULL, false},
     {"connect-timeout", 0, "TIME", "to reach an address of a backend", "5s", false},
     {"write-timeout", 0, "TIME", "for a client to take some more of an answer", "30s", false},
     {"read-timeout", 0, "TIME", "for an http: backend to say some more of an answer", "60s", false},
@@ -162,7 +162,7 @@ const struct mu_cmd mu_cmd_serve = {
         "a client must have a list, and one that is not out of date.\n"
         "With --proxy-protocol every connection must begin with a PROXY protocol header, version 1 or 2, and come\n"
         "from an address of --proxy-from or by a Unix socket; the client's address is the one that it names. With\n"
-        "--send-proxy v2 a backend gets one, with what is known of TLS and with the client's certificate.\n"
+        "--send-proxy v2 a tcp: or unix: backend gets one, with what is known of TLS and with the client's certificate.\n"
         "--log lists what has a line on standard error: refusals (who was turned away, and why), troubles (of the\n"
         "server and its backends), requests, connections (carried to a backend, when they end), all, or none. No\n"
         "client waits for a log that nobody takes: lines are lost then, and the next one says how many.\n"

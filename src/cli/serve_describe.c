@@ -70,9 +70,6 @@ static int read_content(const struct mu_args *args, struct mu_door_config *door,
     if (door->to.count > 0 && door->files != NULL)
         return mu_usage(err, args,
                         "--to hands everything to a backend, and --files would serve it here");
-    if (door->to.count == 0 && mu_args_given(args, "max-lifetime"))
-        return mu_usage(err, args,
-                        "--max-lifetime is of connections to a backend, and there is no --to");
     return 0;
 }
 
@@ -87,9 +84,7 @@ static int read_proxy(const struct mu_args *args, struct mu_door_config *door, s
         return mu_usage(err, args, "--proxy-from says whose --proxy-protocol to believe; give both");
     if (send != NULL && !mu_str_equal(send, "v2"))
         return mu_usage(err, args, "--send-proxy takes v2, not \"%s\"", send);
-    return send != NULL && door->to.count == 0
-               ? mu_usage(err, args, "--send-proxy is for backends, and there is no --to")
-               : 0;
+    return 0;
 }
 
 static int read_deadlines(const struct mu_args *args, struct mu_config *config,

@@ -294,9 +294,6 @@ static int check_door(struct mu_yaml *yaml, const struct mu_door_config *door)
         return mu_yaml_fail(yaml, door->at,
                             "this door believes proxies (proxy_from), but not that there is one "
                             "(proxy_protocol)");
-    if (door->send_proxy && door->to.count == 0)
-        return mu_yaml_fail(yaml, door->at,
-                            "this door has no backend (to) to say anything to (send_proxy)");
     return 0;
 }
 

@@ -106,6 +106,20 @@ static int load_proxies(struct mu_door *door, struct mu_error *err)
     return 0;
 }
 
+/* A connection to an HTTP backend is used for many clients, one after the other. [proxy-protocol.txt 2] */
+static int check_carried(const struct mu_door *door, struct mu_error *err)
+{
+    const bool send_proxy = door->config->send_proxy;
+    const bool carries = door->backends.count > 0 && !door->backends.http;
+    if (carries || (!send_proxy && door->config->deadlines.lifetime_ms == 0))
+        return 0;
+    mu_fail(err, MU_E_USAGE, "%s is of connections that are carried as they are, and there are none",
+            send_proxy ? "--send-proxy (send_proxy)" : "--max-lifetime (max_lifetime)");
+    return mu_hint(
+        err, "give it with --to tcp://HOST:PORT or unix:PATH; an HTTP backend is told who a client "
+             "is with each request");
+}
+
 static int load_certificate(struct mu_door *door, const struct mu_door_loader *loader,
                             struct mu_error *err)
 {
@@ -178,8 +192,9 @@ static int load_door(const struct mu_doors *doors, struct mu_door *door,
                      const struct mu_door_loader *loader, struct mu_error *err)
 {
     if (load_listen(door, loader, err) != 0 || load_backends(door, err) != 0 ||
-        load_proxies(door, err) != 0 || load_certificate(door, loader, err) != 0 ||
-        load_trust(door, loader, err) != 0 || load_files(doors, door, loader, err) != 0)
+        load_proxies(door, err) != 0 || check_carried(door, err) != 0 ||
+        load_certificate(door, loader, err) != 0 || load_trust(door, loader, err) != 0 ||
+        load_files(doors, door, loader, err) != 0)
         return -1;
     settle_deadlines(door);
     return 0;

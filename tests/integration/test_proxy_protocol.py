@@ -255,7 +255,9 @@ def send_first(door, data):
 @pytest.mark.parametrize("options, words", [
     (["--proxy-protocol"], ["believed from nobody", "--proxy-from"]),
     (["--proxy-from", "10.0.0.0/8"], ["--proxy-from says whose", "give both"]),
-    (["--send-proxy", "v2"], ["there is no --to"]),
+    (["--send-proxy", "v2"], ["--send-proxy (send_proxy) is of connections that are carried", "--to tcp://"]),
+    (["--send-proxy", "v2", "--to", "http://127.0.0.1:1"], ["are carried as they are, and there are none"]),
+    (["--max-lifetime", "1h", "--to", "http://127.0.0.1:1"], ["--max-lifetime (max_lifetime) is of connections"]),
     (["--send-proxy", "v1", "--to", "tcp://127.0.0.1:1"], ["--send-proxy takes v2"]),
 ])
 def test_what_cannot_be_meant_stops_the_start(mutual, ca, place, options, words):

@@ -157,7 +157,6 @@ static void a_mistake_is_told_by_line_and_column(void **state)
         {DOOR ", to: tcp://a:1, files: b}\n", ":2:5: this door hands everything to a backend"},
         {DOOR ", proxy_from: 10.0.0.0/8}\n", ":2:5: this door believes proxies"},
         {DOOR ", proxy_protocol: v2}\n", "proxy_protocol"},
-        {DOOR ", send_proxy: v2}\n", ":2:5: this door has no backend"},
         {DOOR ", to: tcp://a:1, send_proxy: v1}\n", "send_proxy"},
         {"doors:\n  - {certificate: a, trust: b}\n", ":2:5: this door has no listen"},
         {"doors:\n  - {listen: a, trust: b}\n", ":2:5: this door has no certificate"},
