@@ -138,6 +138,23 @@ def test_over_a_unix_socket_its_mode_says_who_is_trusted(ca, place, ctx):
                 assert " 192.0.2.1:56324 " in door.says(" request ")
 
 
+def test_an_http_backend_is_told_of_the_client_that_the_proxy_names(ca, place, ctx):
+    heard = []
+
+    def serve(sock):
+        head = b""
+        while b"\r\n\r\n" not in head:
+            head += sock.recv(65536)
+        heard.append(head.lower())
+        sock.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n")
+
+    with Backend(serve) as backend:
+        with behind_a_proxy(ca, place, "--to", backend.url.replace("tcp:", "http:")) as door:
+            with arrive(door, ctx, V1) as sock:
+                assert ask(sock, GET)[0] == 200
+    assert b"x-forwarded-for: 192.0.2.1\r\n" in heard[0]
+
+
 # --- Out ---
 
 
