@@ -177,7 +177,8 @@ static void on_answer(void *arg, const struct mu_head *head)
     s->answer_begun = true;
     s->status = head->status;
     s->chunk_answer = unknown && s->minor > 0;
-    s->keep_alive = s->keep_alive && s->request_ended && !s->stopping && (!unknown || s->minor > 0);
+    s->keep_alive = s->keep_alive && s->request_ended && !s->stopping &&
+                    (!unknown || s->minor > 0) && head->status != 101;
     const struct mu_relay_response how = {
         .minor = s->minor,
         .framing = s->chunk_answer ? MU_BODY_CHUNKED
@@ -407,6 +408,15 @@ static enum mu_serve leave(struct session *s)
     return s->broken ? MU_SERVE_RESET : MU_SERVE_CLOSE;
 }
 
+/* It has reset the connection, or sent bytes that are no TLS: an alert tells it so. The backend need not wait for that. */
+static enum mu_serve lose_client(struct session *s)
+{
+    if (s->under_way)
+        tell_gone(s);
+    end_request(s);
+    return MU_SERVE_CLOSE;
+}
+
 static enum mu_serve wait_for(const struct session *s)
 {
     return (wants_input(s) ? MU_SERVE_READ : MU_SERVE_WAIT) |
@@ -444,7 +454,7 @@ static enum mu_serve serve(struct session *s)
             return MU_SERVE_CLOSE;
         io = wants_input(s) ? read_client(s) : MU_IO_WANT_READ;
         if (io == MU_IO_FAILED)
-            return MU_SERVE_CLOSE; /* bytes that are no TLS: an alert tells it so */
+            return lose_client(s);
         if (io == MU_IO_WANT_READ && !(was_full && has_room(s)))
             return wait_for(s);
     }

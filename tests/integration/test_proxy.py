@@ -433,6 +433,22 @@ def test_an_upgraded_connection_carries_bytes(ca, place, ctx):
         assert not backend.errors
 
 
+def test_behind_an_upgrade_no_request_is_heard_any_more(ca, place, ctx):
+    def leave(sock, _incoming, _head):
+        sock.sendall(b"HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\r\n")
+        return "close"
+
+    with Recorder(leave) as backend, proxying(ca, place, backend) as door, Wire(door, ctx) as wire:
+        wire.sendall(UPGRADE)
+        data, error = read_all(wire)
+        assert data.startswith(b"HTTP/1.1 101 ") and error is None
+        with contextlib.suppress(OSError, ssl.SSLError):
+            for _ in range(3):
+                wire.sendall(GET)
+            assert read_all(wire)[0] == b""
+        assert backend.accepted == 1
+
+
 def test_an_upgrade_that_is_refused_is_an_answer(ca, place, ctx):
     with Recorder() as backend, proxying(ca, place, backend) as door, connect(door, ctx) as sock:
         sock.sendall(UPGRADE + GET)
