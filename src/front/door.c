@@ -73,15 +73,7 @@ static int load_backends(struct mu_door *door, struct mu_error *err)
     for (size_t i = 0; i < to->count; i++)
         if (mu_backends_add(&door->backends, to->at[i], err) != 0)
             return -1;
-    if (check_health_check(door, err) != 0)
-        return -1;
-    if (door->backends.http && door->config->send_proxy) {
-        mu_fail(err, MU_E_USAGE,
-                "a backend that speaks HTTP is not sent a PROXY protocol header: "
-                "one connection to it serves many clients");
-        return mu_hint(err, "it is told in X-Forwarded-For and Forwarded; or use tcp:// for it");
-    }
-    return 0;
+    return check_health_check(door, err);
 }
 
 /* A header that nobody may send would turn everybody away; one that anybody may send says nothing. */
