@@ -202,11 +202,13 @@ static int check_text(const struct mu_h1_reader *r, size_t from)
 static size_t count_headers(const struct mu_h1_reader *r, const char *name, const char **ret_value)
 {
     size_t count = 0;
-    for (size_t i = 0; i < r->header_count; i++)
-        if (strcasecmp(span_name(r, i), name) == 0) {
+    for (size_t i = 0; i < r->header_count; i++) {
+        const char *other = span_name(r, i);
+        if (((other[0] ^ name[0]) & 0x5f) == 0 && strcasecmp(other, name) == 0) {
             *ret_value = span_value(r, i);
             count++;
         }
+    }
     return count;
 }
 

@@ -24,26 +24,27 @@ enum kind {
 
 static const struct {
     const char *name;
+    size_t len;
     enum kind kind;
 } kinds[] = {
-    {"connection", CONNECTION},
-    {"content-length", FRAMING},
-    {"date", DATE},
-    {"expect", EXPECT},
-    {"forwarded", CLIENT},
-    {"host", HOST},
-    {"http2-settings", HOP},
-    {"keep-alive", HOP},
-    {"proxy-authenticate", HOP},
-    {"proxy-authorization", HOP},
-    {"proxy-connection", HOP},
-    {"te", TE},
-    {"transfer-encoding", FRAMING},
-    {"true-client-ip", CLIENT},
-    {"upgrade", UPGRADE},
-    {"x-cluster-client-ip", CLIENT},
-    {"x-forwarded", CLIENT},
-    {"x-real-ip", CLIENT},
+    {"connection", sizeof "connection" - 1, CONNECTION},
+    {"content-length", sizeof "content-length" - 1, FRAMING},
+    {"date", sizeof "date" - 1, DATE},
+    {"expect", sizeof "expect" - 1, EXPECT},
+    {"forwarded", sizeof "forwarded" - 1, CLIENT},
+    {"host", sizeof "host" - 1, HOST},
+    {"http2-settings", sizeof "http2-settings" - 1, HOP},
+    {"keep-alive", sizeof "keep-alive" - 1, HOP},
+    {"proxy-authenticate", sizeof "proxy-authenticate" - 1, HOP},
+    {"proxy-authorization", sizeof "proxy-authorization" - 1, HOP},
+    {"proxy-connection", sizeof "proxy-connection" - 1, HOP},
+    {"te", sizeof "te" - 1, TE},
+    {"transfer-encoding", sizeof "transfer-encoding" - 1, FRAMING},
+    {"true-client-ip", sizeof "true-client-ip" - 1, CLIENT},
+    {"upgrade", sizeof "upgrade" - 1, UPGRADE},
+    {"x-cluster-client-ip", sizeof "x-cluster-client-ip" - 1, CLIENT},
+    {"x-forwarded", sizeof "x-forwarded" - 1, CLIENT},
+    {"x-real-ip", sizeof "x-real-ip" - 1, CLIENT},
 };
 
 /* Whatever begins like this, too. */
@@ -67,7 +68,8 @@ static enum kind kind_of(const char *name)
     }
     plain[len] = '\0';
     for (size_t i = 0; i < MU_COUNT(kinds); i++)
-        if (plain[0] == kinds[i].name[0] && strcmp(plain, kinds[i].name) == 0)
+        if (plain[0] == kinds[i].name[0] && len == kinds[i].len &&
+            memcmp(plain, kinds[i].name, len) == 0)
             return odd ? HOP : kinds[i].kind;
     for (size_t i = 0; i < MU_COUNT(client_starts); i++)
         if (plain[0] == client_starts[i][0] && mu_str_starts_with(plain, client_starts[i]))
@@ -238,11 +240,21 @@ static bool may_upgrade(const struct mu_head *head, const char *upgrade)
            header_lists(head, "Connection", "upgrade");
 }
 
+/* printf() takes longer for it than the parser for a whole line. */
+static void add_number(struct mu_buf *out, uint64_t number)
+{
+    char text[20], *end = text + sizeof text, *p = end;
+    do
+        *--p = (char)('0' + number % 10);
+    while ((number /= 10) > 0);
+    mu_buf_add(out, p, (size_t)(end - p));
+}
+
 static void add_length(struct mu_buf *out, uint64_t length)
 {
-    char text[48];
-    int len = snprintf(text, sizeof text, "Content-Length: %llu\r\n", (unsigned long long)length);
-    mu_buf_add(out, text, (size_t)len);
+    mu_buf_adds(out, "Content-Length: ");
+    add_number(out, length);
+    mu_buf_adds(out, "\r\n");
 }
 
 static void add_client(struct mu_buf *out, const struct mu_relay_client *client, const char *host,
@@ -336,11 +348,11 @@ void mu_relay_response(const struct mu_head *head, const struct mu_relay_respons
 {
     enum kind kinds_of[MU_HEADERS_MAX];
     struct survey survey;
-    char status[24];
     look_over(head, &survey, kinds_of);
     reserve_head(out, head);
-    int len = snprintf(status, sizeof status, "HTTP/1.1 %d ", head->status);
-    mu_buf_add(out, status, (size_t)len);
+    mu_buf_adds(out, "HTTP/1.1 ");
+    add_number(out, (uint64_t)head->status);
+    mu_buf_adds(out, " ");
     mu_buf_adds(out, head->reason);
     mu_buf_adds(out, "\r\n");
     for (size_t i = 0; i < head->header_count; i++)

@@ -175,8 +175,8 @@ static void an_upgrade_is_asked_for_unless_it_would_hide_what_follows(void **sta
     assert_string_equal(how.upgrade, "websocket");
     static const char *const not_passed_on[] = {
         "GET / HTTP/1.1\r\nHost: h\r\nUpgrade: websocket\r\n\r\n",
-        "GET / HTTP/1.1\r\nHost: h\r\nConnection: Upgrade, HTTP2-Settings\r\nUpgrade: h2c\r\n"
-        "HTTP2-Settings: AA\r\n\r\n",
+        ("GET / HTTP/1.1\r\nHost: h\r\nConnection: Upgrade, HTTP2-Settings\r\nUpgrade: h2c\r\n"
+         "HTTP2-Settings: AA\r\n\r\n"),
         "GET / HTTP/1.1\r\nHost: h\r\nConnection: Upgrade\r\nUpgrade: websocket, H2C\r\n\r\n",
     };
     for (size_t i = 0; i < MU_COUNT(not_passed_on); i++) {
