@@ -47,6 +47,15 @@ static void on_stopping(void *arg)
     mu_notify("STOPPING=1");
 }
 
+/* The manager would take our end for the service's. */
+static void on_succeeded(void *arg, pid_t successor)
+{
+    char state[32];
+    snprintf(state, sizeof state, "MAINPID=%ld", (long)successor);
+    mu_notify(state);
+    mu_serve_log_succeeded(arg, successor);
+}
+
 static void on_alive(void *arg)
 {
     (void)arg;
@@ -94,6 +103,7 @@ static int run(const struct mu_args *args, struct mu_error *err)
     mu_serve_log_attach(log, described->log, &config);
     config.server_events.stopping = on_stopping;
     config.server_events.alive = on_alive;
+    config.server_events.succeeded = on_succeeded;
     if (mu_front_new(&config, &front, err) != 0)
         return -1;
     home.running = true;
@@ -171,6 +181,8 @@ const struct mu_cmd mu_cmd_serve = {
         "Once all is open it gives up, for good, what a server has no use for: other programs and processes, dozens\n"
         "of system calls (seccomp), and all files but those that it was told of, with their directories (Landlock). A\n"
         "line says what is in force: it does without what the kernel does not have.\n"
+        "SIGUSR2, with --sandbox off, starts the program that is at its place by now, which takes the sockets over;\n"
+        "this one ends when its clients have.\n"
         "SIGTERM or SIGINT (Ctrl-C) ends it when the answers under way are out; a second one at once.",
     .example = "mutual serve\n"
                "mutual serve --listen 127.0.0.1:8443 --files /srv/www --log requests\n"

@@ -1,5 +1,7 @@
 #include "cli/serve_home.h"
 
+#include <dirent.h>
+#include <errno.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -69,6 +71,15 @@ static int issue(void *arg, struct mu_certs *ret_chain, struct mu_key **ret_key,
     return 0;
 }
 
+/* Who may not look into the home, by its mode or from a sandbox, serves nothing from it. */
+static bool can_look_into(const char *dir)
+{
+    DIR *opened = opendir(dir);
+    if (opened != NULL)
+        closedir(opened);
+    return opened != NULL || (errno != EACCES && errno != EPERM && errno != ENOENT);
+}
+
 /* The home's keys, and the one of the recipes, are for no client, whether they are in use here or not. */
 static int may_serve(void *arg, const char *dir, struct mu_error *err)
 {
@@ -79,8 +90,7 @@ static int may_serve(void *arg, const char *dir, struct mu_error *err)
     if (mu_door_check_key(dir, "localhost.key", err) != 0 ||
         mu_home_paths(mu_args_home(from->args), &home, err) != 0)
         return -1;
-    /* Who may not look into it is not asked to serve from it. */
-    if (access(home.dir, R_OK) == 0 && mu_home_list(&home, mu_home_is_key, &names, err) != 0)
+    if (can_look_into(home.dir) && mu_home_list(&home, mu_home_is_key, &names, err) != 0)
         return -1;
     for (size_t i = 0; i < names.count; i++)
         if (mu_path_join(home.dir, names.at[i], path, err) != 0 ||

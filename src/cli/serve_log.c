@@ -81,8 +81,9 @@ static void add_event(struct mu_buf *line, bool json, const char *event, const c
                                  event, "peer", from, "id", id, "sentence", sentence, "hint", hint,
                                  "cause", cause));
     else
-        mu_buf_addf(line, "%s %s %s %s: %s%s%s%s; hint: %s\n", when, from, event, id, sentence,
-                    *cause != '\0' ? " (" : "", cause, *cause != '\0' ? ")" : "", hint);
+        mu_buf_addf(line, "%s %s %s %s: %s%s%s%s%s%s\n", when, from, event, id, sentence,
+                    *cause != '\0' ? " (" : "", cause, *cause != '\0' ? ")" : "",
+                    *hint != '\0' ? "; hint: " : "", hint);
 }
 
 static void tell(struct mu_serve_log *log, const char *event, const struct mu_address *peer,
@@ -266,6 +267,14 @@ void mu_serve_log_reload(struct mu_serve_log *log, const struct mu_reload_event 
 static void on_reloaded(void *arg, const struct mu_reload_event *event)
 {
     mu_serve_log_reload(arg, event);
+}
+
+void mu_serve_log_succeeded(struct mu_serve_log *log, pid_t successor)
+{
+    char sentence[128];
+    snprintf(sentence, sizeof sentence,
+             "process %ld has taken over; this one ends when its clients have", (long)successor);
+    tell(log, "upgrade", NULL, "handed-on", sentence, "", "");
 }
 
 static uint64_t lines_lost(void *arg)

@@ -26,6 +26,9 @@ void mu_serve_log_attach_tunnel(struct mu_serve_log *log, unsigned classes,
 /* What has become of a request to read the files anew. */
 void mu_serve_log_reload(struct mu_serve_log *log, const struct mu_reload_event *event);
 
+/* Another process serves from now on. */
+void mu_serve_log_succeeded(struct mu_serve_log *log, pid_t successor);
+
 /* Hang the log into a front's configuration, for these classes of enum mu_log_class. */
 void mu_serve_log_attach(struct mu_serve_log *log, unsigned classes, struct mu_front_config *config);
 

@@ -9,6 +9,9 @@
 /* The deadline that nobody has needed to choose yet: for a whole body, which is bounded. */
 enum { BODY_MS = 60 * 1000 };
 
+/* For the first request of a client that has come just before we stop. */
+enum { FIRST_MS = 1000 };
+
 static const struct mu_h1_limits limits = {.target = 8 * 1024,
                                            .head = 32 * 1024,
                                            .body = 1024 * 1024};
@@ -180,7 +183,10 @@ static enum mu_serve session_stop(void *arg)
 {
     struct session *s = arg;
     mu_h1_stop(s->h1);
-    return session_serve(s);
+    enum mu_serve result = session_serve(s);
+    if (mu_h1_phase(s->h1) == MU_H1_IDLE)
+        mu_conn_set_deadline(s->conn, FIRST_MS);
+    return result;
 }
 
 const struct mu_protocol mu_answer_protocol = {

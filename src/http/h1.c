@@ -286,7 +286,7 @@ void mu_h1_expire(struct mu_h1 *h1)
 void mu_h1_stop(struct mu_h1 *h1)
 {
     h1->stopping = true;
-    if (h1->phase == MU_H1_IDLE)
+    if (h1->phase == MU_H1_IDLE && mu_h1_request_count(h1) > 0)
         h1->phase = MU_H1_DONE;
     else
         h1->keep_alive = false;

@@ -90,6 +90,9 @@ struct mu_move {
 /* `first` is the first worker's, NULL for that one itself. Given. Fails as mu_hall_new() and mu_listener_open() do. */
 MU_CHECK int mu_move_new(struct mu_house *house, const struct mu_move *first, struct mu_move **ret,
                          struct mu_error *err);
+/* Sockets that were handed on and that no worker has taken, since there are fewer of them now: whom the kernel gives to one of
+ * these is not to wait for ever. Fails with MU_E_NOMEM. */
+MU_CHECK int mu_move_add_rest(struct mu_move *move, struct mu_error *err);
 /* It is not going to be made. */
 void mu_move_free(struct mu_move *move);
 /* Make it, in the worker's thread. Takes `move`. */
@@ -142,5 +145,10 @@ struct mu_conn {
     struct mu_address peer;
     struct mu_preface *preface; /* of a proxy; NULL: there is none */
 };
+
+/* plain.c: add its sockets to a list of descriptors; and leave them to another process from now on. */
+size_t mu_plain_count(const struct mu_plain *plain);
+void mu_plain_sockets(const struct mu_plain *plain, int *ret);
+void mu_plain_hand_on(struct mu_plain *plain);
 
 #endif

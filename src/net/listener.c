@@ -12,6 +12,7 @@
 #include <unistd.h>
 
 #include "net/internal.h"
+#include "net/successor.h"
 
 enum { BACKLOG = 1024, ACCEPT_BATCH = 32, RETRY_MS = 100 };
 
@@ -75,7 +76,7 @@ static int claim_unix(const struct mu_address *address, struct mu_error *err)
  */
 int mu_listener_claim(struct mu_address *address, struct mu_error *err)
 {
-    if (address->inherited != 0)
+    if (address->inherited != 0 || mu_predecessor_claim(address))
         return 0;
     if (address->sa.ss_family == AF_UNIX)
         return claim_unix(address, err);
@@ -94,7 +95,7 @@ int mu_listener_open(const struct mu_address *address, struct mu_listener *ret,
     struct stat st;
     if (inherited || (is_unix && first != NULL))
         ret->fd = fcntl(inherited ? address->inherited : first->fd, F_DUPFD_CLOEXEC, 0);
-    else
+    else if ((ret->fd = mu_predecessor_take(address)) < 0)
         ret->fd = bind_to(address, !is_unix);
     if (ret->fd < 0)
         return fail_listen(address, err);

@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #include "net/internal.h"
+#include "net/successor.h"
 
 static int open_listener(const struct mu_gate *gate, struct mu_listener *first,
                          struct mu_listener **ret, struct mu_error *err)
@@ -24,6 +25,23 @@ static int open_listener(const struct mu_gate *gate, struct mu_listener *first,
     }
     listener->next = *ret;
     *ret = listener;
+    return 0;
+}
+
+int mu_move_add_rest(struct mu_move *move, struct mu_error *err)
+{
+    for (size_t i = 0; i < move->hall->gate_count; i++) {
+        const struct mu_gate *gate = &move->hall->gates[i];
+        for (int fd; (fd = mu_predecessor_take(&gate->entrance->address)) >= 0;) {
+            struct mu_listener *listener = calloc(1, sizeof *listener);
+            if (listener == NULL) {
+                close(fd);
+                return mu_fail_nomem(err);
+            }
+            *listener = (struct mu_listener){.gate = gate, .fd = fd, .next = move->opened};
+            move->opened = listener;
+        }
+    }
     return 0;
 }
 

@@ -465,6 +465,26 @@ int mu_plain_new(uv_loop_t *loop, struct mu_plain_config *configs, size_t count,
     return 0;
 }
 
+size_t mu_plain_count(const struct mu_plain *plain)
+{
+    return plain->listener_count;
+}
+
+void mu_plain_sockets(const struct mu_plain *plain, int *ret)
+{
+    for (size_t i = 0; i < plain->listener_count; i++)
+        ret[i] = plain->listeners[i].socket.fd;
+}
+
+void mu_plain_hand_on(struct mu_plain *plain)
+{
+    uv_timer_stop(&plain->retry);
+    for (size_t i = 0; i < plain->listener_count; i++) {
+        uv_poll_stop(&plain->listeners[i].socket.poll);
+        plain->listeners[i].socket.inode = 0; /* its name is another's now */
+    }
+}
+
 void mu_plain_close(struct mu_plain *plain)
 {
     while (plain != NULL && plain->clients != NULL)

@@ -6,10 +6,12 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/resource.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include "base/memory.h"
 #include "net/internal.h"
+#include "net/successor.h"
 
 enum { TROUBLE_EVERY_MS = 10000 };
 
@@ -20,7 +22,11 @@ struct mu_server {
     struct mu_house *house; /* in force */
     uv_loop_t loop;         /* the main thread's, for signals and plain listeners */
     struct mu_plain *plain;
-    uv_signal_t signals[3];
+    uv_signal_t signals[4];
+    struct mu_successor successor;
+    uv_poll_t successor_poll;
+    bool upgrades;  /* as soon as no worker is moving */
+    bool handed_on; /* to the successor */
     uv_timer_t heart;
     bool has_loop;
     _Atomic int stop;
@@ -168,12 +174,16 @@ static void wake_all(struct mu_server *server)
         uv_async_send(&server->workers[i].wake);
 }
 
+static void upgrade(struct mu_server *server);
+
 static void on_moved(uv_async_t *moved)
 {
-    const struct mu_server *server = moved->data;
+    struct mu_server *server = moved->data;
     const struct mu_server_events *events = &server->config->events;
     if (events->moved != NULL)
         events->moved(events->reload_arg);
+    if (server->upgrades)
+        upgrade(server);
 }
 
 /* A move for each worker, or for none. */
@@ -187,7 +197,11 @@ static int make_moves(struct mu_server *server, struct mu_house *house, struct m
             mu_move_free(ret[--i]);
         return -1;
     }
-    return 0;
+    if (mu_move_add_rest(ret[0], err) == 0)
+        return 0;
+    for (unsigned i = 0; i < server->worker_count; i++)
+        mu_move_free(ret[i]);
+    return -1;
 }
 
 static int move_in(struct mu_server *server, const struct mu_server_doors *doors,
@@ -376,6 +390,95 @@ static void on_hangup(uv_signal_t *signal, int number)
         events->hangup(events->reload_arg);
 }
 
+/* --- Making way for another process --- */
+
+/* Systemd's sockets go by themselves, and a Unix socket is the same one for all workers. */
+static bool is_handed_on(const struct mu_address *address, unsigned worker)
+{
+    return address->inherited == 0 && (mu_address_path(address) == NULL || worker == 0);
+}
+
+/* NULL without memory. The workers' lists are theirs, but they change only when they move. */
+static int *sockets_of(const struct mu_server *server, size_t *ret_count)
+{
+    size_t count = mu_plain_count(server->plain);
+    for (unsigned i = 0; i < server->worker_count; i++)
+        for (const struct mu_listener *l = server->workers[i].listeners; l != NULL; l = l->next)
+            count++;
+    int *fds = calloc(count + 1, sizeof *fds);
+    if (fds == NULL)
+        return NULL;
+    mu_plain_sockets(server->plain, fds);
+    *ret_count = mu_plain_count(server->plain);
+    for (unsigned i = 0; i < server->worker_count; i++)
+        for (const struct mu_listener *l = server->workers[i].listeners; l != NULL; l = l->next)
+            if (is_handed_on(&l->gate->entrance->address, i))
+                fds[(*ret_count)++] = l->fd;
+    return fds;
+}
+
+static void tell_trouble(const struct mu_server *server, const char *sentence, const char *hint)
+{
+    const struct mu_server_events *events = &server->config->events;
+    if (events->trouble != NULL)
+        events->trouble(events->arg, "upgrade-failed", sentence, hint);
+}
+
+/* It serves, so that we may go; or it has died before it could. */
+static void on_successor(uv_poll_t *poll, int status, int events)
+{
+    struct mu_server *server = poll->data;
+    char byte;
+    (void)status, (void)events;
+    ssize_t n = read(server->successor.pipe, &byte, 1);
+    if (n < 0)
+        return;
+    uv_close((uv_handle_t *)poll, NULL);
+    close(server->successor.pipe);
+    if (n == 0) {
+        (void)waitpid(server->successor.pid, NULL, 0);
+        server->successor.pid = 0;
+        tell_trouble(server, "the process that was to take over has ended before it could",
+                     "this one goes on as it was; see what the new one has said");
+        return;
+    }
+    server->handed_on = true;
+    mu_plain_hand_on(server->plain);
+    server->config->events.succeeded(server->config->events.arg, server->successor.pid);
+    if (atomic_load(&server->stop) == STOP_NOT)
+        ask_to_stop(server, STOP_GENTLY);
+}
+
+static void upgrade(struct mu_server *server)
+{
+    struct mu_error err = MU_ERROR_INIT;
+    size_t count = 0;
+    server->upgrades = false;
+    int *fds = sockets_of(server, &count);
+    if (fds == NULL)
+        mu_fail_nomem(&err);
+    if (fds == NULL || mu_successor_start(fds, count, &server->successor, &err) != 0) {
+        tell_trouble(server, err.what, err.hint);
+    } else {
+        uv_poll_init(&server->loop, &server->successor_poll, server->successor.pipe);
+        server->successor_poll.data = server;
+        uv_poll_start(&server->successor_poll, UV_READABLE, on_successor);
+    }
+    free(fds);
+}
+
+/* Which sockets there are is known between moves only. */
+static void on_upgrade(uv_signal_t *signal, int number)
+{
+    struct mu_server *server = signal->data;
+    (void)number;
+    if (atomic_load(&server->stop) != STOP_NOT || server->successor.pid != 0)
+        return;
+    server->upgrades = true;
+    if (atomic_load(&server->moving) == 0)
+        upgrade(server);
+}
+
 /* In a thread of libuv's pool, so that a second signal can hurry the workers while this one waits. */
 static void wait_for_workers(uv_work_t *work)
 {
@@ -395,10 +498,12 @@ int mu_server_run(struct mu_server *server, void (*ready)(void *arg), void *read
     const struct {
         int number;
         uv_signal_cb act;
-    } all[] = {{SIGTERM, on_signal}, {SIGINT, on_signal}, {SIGHUP, on_hangup}};
+    } all[] = {{SIGTERM, on_signal}, {SIGINT, on_signal}, {SIGHUP, on_hangup}, {SIGUSR2, on_upgrade}};
+    const struct mu_server_events *events = &server->config->events;
     uv_work_t work = {.data = server};
     for (size_t i = 0; i < MU_COUNT(all); i++) {
-        if (all[i].number == SIGHUP && server->config->events.hangup == NULL)
+        if ((all[i].number == SIGHUP && events->hangup == NULL) ||
+            (all[i].number == SIGUSR2 && events->succeeded == NULL))
             continue;
         uv_signal_init(&server->loop, &server->signals[i]);
         server->signals[i].data = server;
@@ -412,6 +517,7 @@ int mu_server_run(struct mu_server *server, void (*ready)(void *arg), void *read
         uv_timer_start(&server->heart, on_heartbeat, 0, server->config->alive_ms);
     if (ready != NULL)
         ready(ready_arg);
+    mu_predecessor_dismiss();
     uv_queue_work(&server->loop, &work, wait_for_workers, on_workers_done);
     uv_run(&server->loop, UV_RUN_DEFAULT);
     return 0;
@@ -448,7 +554,8 @@ void mu_server_free(struct mu_server *server)
         for (struct mu_listener *listener = worker->listeners, *next; listener != NULL;
              listener = next) {
             next = listener->next;
-            mu_listener_remove_name(listener, &listener->gate->entrance->address);
+            if (!server->handed_on)
+                mu_listener_remove_name(listener, &listener->gate->entrance->address);
             if (listener->fd >= 0)
                 close(listener->fd);
             free(listener);

@@ -9,6 +9,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <sys/types.h>
 
 #include "base/error.h"
 #include "base/str.h"
@@ -43,6 +44,9 @@ struct mu_server_events {
     void (*alive)(void *arg);
     /* The server has been told to stop. */
     void (*stopping)(void *arg);
+    /* SIGUSR2: a new process of the same command line has been started, and serves at the same sockets; this one stops. NULL: the
+     * signal is left as it is. */
+    void (*succeeded)(void *arg, pid_t successor);
     /* SIGHUP, unless it is stopping. NULL: the signal is left as it is. */
     void (*hangup)(void *arg);
     /* Every worker has taken over the doors that mu_server_new() or mu_server_replace() was given. NULL: nobody asks. */

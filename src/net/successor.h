@@ -1,0 +1,38 @@
+#ifndef MU_NET_SUCCESSOR_H
+#define MU_NET_SUCCESSOR_H
+
+/*
+ * A server makes way for another: a new process, of the program that is at the same place by now and with the same command line,
+ * gets its listening sockets, so that nobody is refused between the two. Both ends of that are here. For this room only.
+ */
+
+#include <stddef.h>
+#include <sys/types.h>
+
+#include "base/error.h"
+#include "net/address.h"
+
+/* --- The one that goes --- */
+
+struct mu_successor {
+    pid_t pid; /* 0: there is none */
+    int pipe;  /* a byte comes when it serves; the end, when it has died before */
+};
+
+/* Start it, with these sockets and those that systemd has handed to this process. Fails with MU_E_SYSTEM, MU_E_NOMEM. */
+MU_CHECK int mu_successor_start(const int *fds, size_t count, struct mu_successor *ret,
+                                struct mu_error *err);
+
+/* --- The one that comes --- */
+
+/* Is there a socket at this address that was handed on, and that nobody else has claimed? For port 0 any port will do, which is
+ * written back. */
+bool mu_predecessor_claim(struct mu_address *address);
+
+/* One of the sockets at an address that was claimed; given. -1: there is none, or no more. */
+int mu_predecessor_take(const struct mu_address *address);
+
+/* Tell it that clients are served here, and close what nobody has taken. Without one, nothing happens. */
+void mu_predecessor_dismiss(void);
+
+#endif

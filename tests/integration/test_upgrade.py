@@ -1,0 +1,151 @@
+"""SIGUSR2: another process takes the sockets over, and no client is refused between the two."""
+import contextlib
+import os
+import re
+import shutil
+import signal
+import socket
+import threading
+
+import pytest
+
+from backend import Backend, echo
+from door import BINARY, WAIT, Door, ask, connect, context
+from made_config import client, door_text, serve, write_config
+from metrics import ask_status
+import test_reload
+from test_reload import Load, client_of, over_unix
+
+GET = "GET / HTTP/1.1\r\nHost: localhost\r\n\r\n"
+
+
+def flags(ca, place, *options):
+    """A process in a sandbox starts no other."""
+    return test_reload.flags(ca, place, "--sandbox", "off", *options)
+
+
+def successor(door):
+    """The process that has taken over, which says what the first one said at its start."""
+    pid = int(re.search(r"handed-on: process (\d+) has taken over", door.says(" handed-on: ")).group(1))
+    while door.process.stdout.readline() != door.ready:
+        pass
+    return pid
+
+
+@contextlib.contextmanager
+def ended(pid):
+    """It is nobody's child of ours: when it has ended, the log that it holds open is at its end."""
+    try:
+        yield
+    finally:
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(pid, signal.SIGTERM)
+
+
+def test_no_client_is_refused(ca, place):
+    """Under load, from one process to the next, and from that on to a third."""
+    ctx = client_of(ca, place)
+    with flags(ca, place, "--workers", 2, "--stop-timeout", "1s") as door, Load(door, ctx) as load:
+        door.signal(signal.SIGUSR2)
+        second = successor(door)
+        assert door.process.wait(WAIT) == 0
+        os.kill(second, signal.SIGUSR2)
+        with ended(successor(door)):
+            served = load.served
+            while load.served < served + 20 and not load.errors:
+                pass
+            load.__exit__()
+            assert load.errors == []
+
+
+def test_who_is_there_stays_until_it_is_done(ca, place):
+    ctx = client_of(ca, place)
+    with Backend(echo) as backend, flags(ca, place, "--to", backend.url) as door:
+        with connect(door, ctx) as old:
+            old.sendall(b"a")
+            assert old.recv(10) == b"a"
+            door.signal(signal.SIGUSR2)
+            with ended(successor(door)):
+                with connect(door, ctx) as new:
+                    new.sendall(b"b")
+                    assert new.recv(10) == b"b"
+                old.sendall(b"c")
+                assert old.recv(10) == b"c"
+                old.close()
+                assert door.process.wait(WAIT) == 0
+                with connect(door, ctx) as new:
+                    new.sendall(b"d")
+                    assert new.recv(10) == b"d"
+
+
+def test_the_program_may_be_another_by_now(ca, place):
+    """A package puts a new one into the place of the old; one that does not start changes nothing."""
+    shutil.copy(BINARY, place / "mutual")
+    with Door(place, "--cert", "localhost.crt", "--key", "localhost.key", "--cacert", ca / "ca.crt", "--sandbox", "off", home=ca,
+              binary=str(place / "mutual")) as door:
+        (place / "new").write_text("#!/bin/sh\nexit 1\n")
+        (place / "new").chmod(0o755)
+        os.rename(place / "new", place / "mutual")
+        door.signal(signal.SIGUSR2)
+        assert "has ended before it could" in door.says(" upgrade-failed: ")
+        with connect(door, client_of(ca, place)) as sock:
+            assert ask(sock, GET)[0] == 200
+        shutil.copy(BINARY, place / "new")
+        os.rename(place / "new", place / "mutual")
+        door.signal(signal.SIGUSR2)
+        with ended(successor(door)):
+            assert door.process.wait(WAIT) == 0
+            with connect(door, client_of(ca, place)) as sock:
+                assert ask(sock, GET)[0] == 200
+
+
+def test_each_kind_of_socket(ca, place, monkeypatch):
+    """A Unix socket keeps its name, the port for probes its number; fewer workers leave no socket without anybody."""
+    (place / "ca.crt").write_bytes((ca / "ca.crt").read_bytes())
+    path = place / "mutual.yaml"
+    doors = door_text(["127.0.0.1:0", "unix:door"])
+    write_config(path, doors, above="workers: 4\nsandbox: off\nstatus: unix:status\n")
+    with serve(path, ca) as door:
+        inode = (place / "door").stat().st_ino
+        write_config(path, doors, above="workers: 1\nsandbox: off\nstatus: unix:status\n")
+        door.says(" reload-warning: ")
+        door.signal(signal.SIGUSR2)
+        with ended(successor(door)):
+            assert door.process.wait(WAIT) == 0
+            assert (place / "door").stat().st_ino == inode
+            with over_unix(place, "door", client(place)) as sock:
+                assert ask(sock, GET)[0] == 200
+            for _ in range(12):
+                with connect(door, client(place)) as sock:
+                    assert ask(sock, GET)[0] == 200
+            assert ask_status(str(place / "status"), "/healthz")[0] == 200
+
+
+def test_systemd_is_told_who_serves(ca, place):
+    notes = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+    notes.bind(str(place / "notify"))
+    notes.settimeout(WAIT)
+    os.environ["NOTIFY_SOCKET"] = str(place / "notify")
+    try:
+        with flags(ca, place) as door:
+            assert notes.recv(100) == b"READY=1"
+            door.signal(signal.SIGUSR2)
+            pid = successor(door)
+            with ended(pid):
+                assert notes.recv(100) == b"READY=1", "the new one's"
+                assert notes.recv(100) == b"MAINPID=%d" % pid
+                assert door.process.wait(WAIT) == 0
+                notes.setblocking(False)
+                with pytest.raises(BlockingIOError):
+                    notes.recv(100)
+    finally:
+        del os.environ["NOTIFY_SOCKET"]
+        notes.close()
+
+
+def test_a_process_in_a_sandbox_says_that_it_starts_no_other(ca, place):
+    with test_reload.flags(ca, place) as door:
+        door.signal(signal.SIGUSR2)
+        assert "--sandbox off" in door.says(" upgrade-failed: ")
+        door.told = False
+        assert door.stop() == 0
