@@ -173,7 +173,7 @@ const struct mu_cmd mu_cmd_check = {
         "Exit status 1: it would not start, and why, with line and column.\n"
         "\n"
         "  workers: 4                     # threads [one a core]\n"
-        "  max_connections: 10000         # in all\n"
+        "  max_connections: 10000         # in all; also max_connections_per_address, max_handshakes\n"
         "  stop_timeout: 10s              # for answers under way when told to stop\n"
         "  log: [refusals, requests]      # troubles, connections; all, none\n"
         "  log_format: json               # or text\n"

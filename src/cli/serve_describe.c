@@ -121,13 +121,24 @@ static int read_deadlines(const struct mu_args *args, struct mu_config *config,
 
 static int read_limits(const struct mu_args *args, struct mu_config *config, struct mu_error *err)
 {
-    long workers = config->workers, connections = config->max_connections;
-    if ((mu_args_given(args, "workers") &&
-         mu_args_number(args, "workers", 1, MU_WORKERS_MAX, &workers, err) != 0) ||
-        mu_args_number(args, "max-connections", 1, MU_CONNECTIONS_MAX, &connections, err) != 0)
-        return -1;
-    config->workers = (unsigned)workers;
-    config->max_connections = (unsigned)connections;
+    const struct {
+        const char *option;
+        long most;
+        unsigned *ret;
+    } all[] = {
+        {"workers", MU_WORKERS_MAX, &config->workers},
+        {"max-connections", MU_CONNECTIONS_MAX, &config->max_connections},
+        {"max-connections-per-address", MU_CONNECTIONS_MAX, &config->max_from_address},
+        {"max-handshakes", MU_CONNECTIONS_MAX, &config->max_handshakes},
+    };
+    for (size_t i = 0; i < MU_COUNT(all); i++) {
+        long number;
+        if (mu_args_value(args, all[i].option) == NULL)
+            continue;
+        if (mu_args_number(args, all[i].option, 1, all[i].most, &number, err) != 0)
+            return -1;
+        *all[i].ret = (unsigned)number;
+    }
     return 0;
 }
 
@@ -189,6 +200,8 @@ static int check_alone(const struct mu_args *args, struct mu_error *err)
         "proxy-from",
         "workers",
         "max-connections",
+        "max-connections-per-address",
+        "max-handshakes",
         "user",
         "sandbox",
         "status",

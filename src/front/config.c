@@ -13,6 +13,7 @@ int mu_config_new(struct mu_config **ret, struct mu_error *err)
         return mu_fail_nomem(err);
     config->workers = mu_server_cores();
     config->max_connections = 10000;
+    config->max_handshakes = 1000;
     config->stop_ms = 10 * 1000;
     config->log = MU_LOG_REFUSALS | MU_LOG_TROUBLES;
     *ret = config;

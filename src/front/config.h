@@ -62,6 +62,8 @@ struct mu_config {
     size_t door_count;
     unsigned workers; /* one a core */
     unsigned max_connections;
+    unsigned max_from_address; /* connections; 0: as many as in all */
+    unsigned max_handshakes;   /* at once */
     char *status; /* where metrics and health are told, as mu_address_parse() takes it; NULL: nowhere */
     char *control;           /* the path of a socket that also tells who is there; NULL: none */
     bool control_by_default; /* nobody has asked for it, so it may be missing */

@@ -325,14 +325,29 @@ static int read_workers(struct mu_yaml *yaml, const struct mu_yaml_node *node, v
     return 0;
 }
 
+static int read_count(struct mu_yaml *yaml, const struct mu_yaml_node *node, const char *key,
+                      unsigned *ret)
+{
+    long number;
+    if (mu_yaml_number(yaml, node, key, 1, MU_CONNECTIONS_MAX, &number) != 0)
+        return -1;
+    *ret = (unsigned)number;
+    return 0;
+}
+
 static int read_max_connections(struct mu_yaml *yaml, const struct mu_yaml_node *node, void *into)
 {
-    struct mu_config *config = into;
-    long number;
-    if (mu_yaml_number(yaml, node, "max_connections", 1, MU_CONNECTIONS_MAX, &number) != 0)
-        return -1;
-    config->max_connections = (unsigned)number;
-    return 0;
+    return read_count(yaml, node, "max_connections", into);
+}
+
+static int read_max_from_address(struct mu_yaml *yaml, const struct mu_yaml_node *node, void *into)
+{
+    return read_count(yaml, node, "max_connections_per_address", into);
+}
+
+static int read_max_handshakes(struct mu_yaml *yaml, const struct mu_yaml_node *node, void *into)
+{
+    return read_count(yaml, node, "max_handshakes", into);
 }
 
 static int read_stop_timeout(struct mu_yaml *yaml, const struct mu_yaml_node *node, void *into)
@@ -413,7 +428,10 @@ static int read_log_format(struct mu_yaml *yaml, const struct mu_yaml_node *node
 static const struct mu_yaml_key file_keys[] = {
     {"doors", read_doors, 0},
     {"workers", read_workers, 0},
-    {"max_connections", read_max_connections, 0},
+    {"max_connections", read_max_connections, offsetof(struct mu_config, max_connections)},
+    {"max_connections_per_address", read_max_from_address,
+     offsetof(struct mu_config, max_from_address)},
+    {"max_handshakes", read_max_handshakes, offsetof(struct mu_config, max_handshakes)},
     {"stop_timeout", read_stop_timeout, 0},
     {"status", read_status, offsetof(struct mu_config, status)},
     {"control", read_control, offsetof(struct mu_config, control)},

@@ -56,11 +56,26 @@ static void fault_sample(struct mu_buf *ret, const char *name, const char *label
     sample(ret, name, label, id, n);
 }
 
+/* Has it been found out before TLS begins? */
+static bool is_before_tls(enum mu_refusal_code code)
+{
+    return code == MU_REFUSAL_PROXY_UNTRUSTED || code == MU_REFUSAL_PROXY_HEADER ||
+           code == MU_REFUSAL_ADDRESS_FULL;
+}
+
+/* Is it about a server that we call, and not about a client? */
+static bool is_of_server(enum mu_refusal_code code)
+{
+    return mu_str_starts_with(mu_refusal_id(code), "server-");
+}
+
 static void refusal_samples(struct mu_buf *ret, const char *name, const char *label,
-                            const struct mu_counters *counters)
+                            const struct mu_counters *counters, bool all)
 {
     for (int i = MU_REFUSAL_NONE + 1; i < MU_REFUSAL_CERT; i++)
-        sample(ret, name, label, mu_refusal_id((enum mu_refusal_code)i), counters->refused[i]);
+        if (!is_of_server((enum mu_refusal_code)i) &&
+            (all || !is_before_tls((enum mu_refusal_code)i)))
+            sample(ret, name, label, mu_refusal_id((enum mu_refusal_code)i), counters->refused[i]);
     for (int i = MU_FAULT_NONE + 1; i < MU_FAULT_COUNT; i++)
         fault_sample(ret, name, label, counters, (enum mu_fault)i);
 }
@@ -69,9 +84,9 @@ static void add_handshakes(struct mu_buf *ret, const struct mu_counters *counter
 {
     begin(ret, "handshakes_total", "counter", "TLS handshakes by how they ended.");
     sample(ret, "handshakes_total", "result", "admitted", counters->admitted);
-    refusal_samples(ret, "handshakes_total", "result", counters);
+    refusal_samples(ret, "handshakes_total", "result", counters, false);
     begin(ret, "refused_total", "counter", "Connections that were turned away, by the reason.");
-    refusal_samples(ret, "refused_total", "reason", counters);
+    refusal_samples(ret, "refused_total", "reason", counters, true);
     single(ret, "handshakes_resumed_total", "counter",
            "Handshakes after which a client came in with a session of before.", counters->resumed);
 }

@@ -65,9 +65,11 @@ static void tell_done(struct mu_front *front)
     for (size_t i = 0; i < front->doors->count; i++)
         mu_door_warn(&front->doors->at[i], tell_warning, front);
     if (config->workers != server->workers || config->max_connections != server->max_connections ||
-        config->stop_ms != server->stop_ms)
-        tell_warning(front, "workers, max_connections and stop_timeout stay as they are until the "
-                            "next start");
+        config->max_from_address != server->max_from_address ||
+        config->max_handshakes != server->max_handshakes || config->stop_ms != server->stop_ms)
+        tell_warning(front,
+                     "workers, the bounds on connections and stop_timeout stay as they are until the "
+                     "next start");
 }
 
 /* One file of a pair comes before the other, so that for a while they are none. */

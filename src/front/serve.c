@@ -163,6 +163,8 @@ static int make_server(struct mu_front *front, const struct mu_config *config,
     front->server_config = (struct mu_server_config){
         .workers = config->workers,
         .max_connections = config->max_connections,
+        .max_from_address = config->max_from_address,
+        .max_handshakes = config->max_handshakes,
         .stop_ms = config->stop_ms,
         .alive_ms = front->config.alive_ms,
         .events = front->config.server_events,

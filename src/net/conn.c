@@ -154,6 +154,20 @@ static void note_door(struct mu_conn *c)
     c->caller = door->caller;
 }
 
+/* By the address of the client, which a proxy has told, perhaps. */
+static bool may_be_one_more(struct mu_conn *c)
+{
+    struct mu_refusal refusal;
+    const uint64_t key = c->worker->crowd == NULL ? 0 : mu_crowd_key(&c->peer);
+    if (key == 0 || mu_crowd_enter(c->worker->crowd, key)) {
+        c->crowd_key = key;
+        return true;
+    }
+    mu_refusal_set(&refusal, MU_REFUSAL_ADDRESS_FULL);
+    refuse(c, &refusal);
+    return false;
+}
+
 static enum conn_state refuse_proxy(struct mu_conn *c, enum mu_refusal_code code, const char *why)
 {
     struct mu_refusal refusal;
@@ -205,6 +219,8 @@ static enum conn_state proxy(struct mu_conn *c)
     mu_buf_clear(bytes);
     if (c->preface->said.known)
         c->peer = c->preface->said.source;
+    if (!may_be_one_more(c))
+        return CONN_CLOSED;
     return c->channel.tls == NULL ? CONN_IDENTIFY : CONN_HANDSHAKE;
 }
 
@@ -342,6 +358,8 @@ static void close_handles(struct mu_conn *c)
     uv_close((uv_handle_t *)&c->poll, on_handle_closed);
     uv_close((uv_handle_t *)&c->timer, on_handle_closed);
     mu_count(&c->worker->counters.closed, 1);
+    if (c->crowd_key != 0)
+        mu_crowd_leave(c->worker->crowd, c->crowd_key);
     mu_tls_free(c->channel.tls);
     mu_cert_free(c->client);
     mu_hall_leave(c->hall);
@@ -368,8 +386,31 @@ static void watch(struct mu_conn *c)
     uv_poll_start(&c->poll, events, on_poll);
 }
 
+/* Those who have not come in yet stand in a row, the oldest first. */
+static void note_shaking(struct mu_conn *c, bool shaking)
+{
+    struct mu_worker *worker = c->worker;
+    if (shaking == c->shaking)
+        return;
+    c->shaking = shaking;
+    if (shaking) {
+        c->shaking_before = worker->shaking_newest;
+        *(c->shaking_before == NULL ? &worker->shaking_oldest
+                                    : &c->shaking_before->shaking_behind) = c;
+        worker->shaking_newest = c;
+        worker->shaking_count++;
+        return;
+    }
+    *(c->shaking_before == NULL ? &worker->shaking_oldest : &c->shaking_before->shaking_behind) =
+        c->shaking_behind;
+    *(c->shaking_behind == NULL ? &worker->shaking_newest : &c->shaking_behind->shaking_before) =
+        c->shaking_before;
+    worker->shaking_count--;
+}
+
 static void enter(struct mu_conn *c, enum conn_state state)
 {
+    note_shaking(c, state == CONN_PROXY || state == CONN_HANDSHAKE);
     const struct mu_deadlines *deadlines = &c->door->deadlines;
     c->state = state;
     c->expired = false;
@@ -438,9 +479,23 @@ static enum conn_state first_state(const struct mu_conn *c)
     return c->channel.tls == NULL ? CONN_IDENTIFY : CONN_HANDSHAKE;
 }
 
+/* Whoever says nothing, or nothing of use, is the oldest before long; a handshake in earnest takes milliseconds. */
+static void make_room(struct mu_worker *worker)
+{
+    struct mu_refusal refusal;
+    if (worker->shaking_limit == 0 || worker->shaking_count < worker->shaking_limit)
+        return;
+    struct mu_conn *oldest = worker->shaking_oldest;
+    mu_refusal_set(&refusal, MU_REFUSAL_CROWDED);
+    count_handshake(oldest);
+    refuse(oldest, &refusal);
+    mu_conn_abort(oldest);
+}
+
 void mu_conn_start(struct mu_listener *listener, int fd, const struct mu_address *peer)
 {
     struct mu_worker *worker = listener->worker;
+    make_room(worker);
     struct mu_conn *c = calloc(1, sizeof *c);
     if (c == NULL || uv_poll_init(&worker->loop, &c->poll, fd) != 0) {
         free(c);
@@ -464,7 +519,7 @@ void mu_conn_start(struct mu_listener *listener, int fd, const struct mu_address
     mu_worker_add(worker, c);
     const bool equipped = equip(c);
     enter(c, first_state(c));
-    if (equipped)
+    if (equipped && (c->preface != NULL || may_be_one_more(c)))
         advance(c);
     else
         mu_conn_abort(c);

@@ -7,6 +7,7 @@
 #include <uv.h>
 
 #include "net/channel.h"
+#include "net/crowd.h"
 #include "net/house.h"
 #include "net/worker.h"
 
@@ -55,6 +56,9 @@ struct mu_worker {
     struct mu_conn *connections;           /* a list, newest first */
     struct mu_stream *kept, *kept_longest; /* likewise, and its end: for whoever needs one */
     unsigned kept_count;
+    struct mu_crowd *crowd;                          /* the server's; NULL: nobody counts */
+    struct mu_conn *shaking_oldest, *shaking_newest; /* who has not come in yet */
+    unsigned shaking_count, shaking_limit;           /* 0: no limit */
     unsigned connection_count, connection_limit;
     bool has_loop;
     bool is_first; /* what is to be done once, it does */
@@ -126,7 +130,10 @@ struct mu_conn {
     const struct mu_gate *gate;
     const struct mu_server_door *door; /* until the client has asked for a name, the gate's first */
     struct mu_conn *next, *previous;   /* in the worker's list */
-    int state;                         /* enum conn_state: conn.c */
+    struct mu_conn *shaking_before, *shaking_behind; /* likewise, of those who have not come in */
+    bool shaking;
+    uint64_t crowd_key; /* under which it is counted; 0: it is not */
+    int state;          /* enum conn_state: conn.c */
     struct mu_channel channel;
     int events; /* what the poll handle watches for now */
     int open_handles;

@@ -22,6 +22,7 @@ struct mu_server {
     struct mu_house *house; /* in force */
     uv_loop_t loop;         /* the main thread's, for signals and plain listeners */
     struct mu_plain *plain;
+    struct mu_crowd *crowd; /* NULL: nobody counts */
     uv_signal_t signals[4];
     struct mu_successor successor;
     uv_poll_t successor_poll;
@@ -155,6 +156,10 @@ static int make_worker(struct mu_server *server, struct mu_worker *worker, struc
     worker->stop = &server->stop;
     worker->pulse = &server->pulse;
     worker->connection_limit = config->max_connections / config->workers;
+    worker->crowd = server->crowd;
+    worker->shaking_limit = config->max_handshakes;
+    if (config->max_handshakes >= config->workers)
+        worker->shaking_limit = config->max_handshakes / config->workers;
     if (worker->connection_limit == 0)
         worker->connection_limit = 1;
     if (uv_loop_init(&worker->loop) != 0)
@@ -265,6 +270,9 @@ int mu_server_new(const struct mu_server_config *config, const struct mu_server_
     server->has_loop = true;
     uv_async_init(&server->loop, &server->moved, on_moved);
     server->moved.data = server;
+    if (config->max_from_address > 0 &&
+        mu_crowd_new(config->max_from_address, &server->crowd, err) != 0)
+        return -1;
     server->workers = calloc(config->workers, sizeof *server->workers);
     if (server->workers == NULL)
         return mu_fail_nomem(err);
@@ -566,6 +574,7 @@ void mu_server_free(struct mu_server *server)
     if (server->has_loop)
         take_down_loop(&server->loop);
     mu_plain_free(server->plain);
+    mu_crowd_free(server->crowd);
     free(server->workers);
     mu_house_leave(server->house);
     free(server);

@@ -92,9 +92,11 @@ void mu_worker_tell(struct mu_worker *worker, const char *id, const char *senten
 
 struct mu_server_config {
     unsigned workers;
-    unsigned max_connections; /* in all */
-    unsigned stop_ms;         /* for connections that are open when the server is told to stop */
-    uint64_t alive_ms;        /* how often `alive` is told; 0: never */
+    unsigned max_connections;  /* in all */
+    unsigned max_from_address; /* of them; 0: as many as there are in all */
+    unsigned max_handshakes;   /* at once: beyond that the oldest makes room; 0: as many */
+    unsigned stop_ms;          /* for connections that are open when the server is told to stop */
+    uint64_t alive_ms;         /* how often `alive` is told; 0: never */
     struct mu_server_events events;
     struct mu_plain_config
         *plain; /* listeners without TLS; ports that the kernel chose are written back */
