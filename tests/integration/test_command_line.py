@@ -45,6 +45,7 @@ def place(request, mutual, ca, tmp_path):
         if "request" not in request.node.name:
             mutual("ca", "request", "Example CA", "--out", "online.csr", home=online).ok()
             mutual("sign", "online.csr", "--profile", "ca", home=root).ok()
+            mutual("crl", "--out", "root.crl", home=root).ok()
     (tmp_path / "mutual.yaml").write_text("doors: [{listen: localhost:1, certificate: localhost.crt, key: localhost.key, trust: ca.crt}]\n")
     (tmp_path / "policy.yaml").write_text("server:\n  longest_lifetime: 2y\n")
     return tmp_path
