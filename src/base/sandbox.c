@@ -17,6 +17,7 @@
 void mu_sandbox_clear(struct mu_sandbox *sandbox)
 {
     mu_strs_clear(&sandbox->readable);
+    mu_strs_clear(&sandbox->listable);
     mu_strs_clear(&sandbox->sockets);
 }
 
@@ -30,7 +31,7 @@ void mu_sandbox_clear(struct mu_sandbox *sandbox)
 #define ARCHITECTURE AUDIT_ARCH_RISCV64
 #endif
 
-/* LeakSanitizer looks at this process from another one, at its end. */
+/* Sanitizers look at the process from another one, start programs, and read and write files where they like. */
 #if defined(__SANITIZE_ADDRESS__)
 #define SANITIZED 1
 #elif defined(__has_feature)
@@ -47,8 +48,6 @@ void mu_sandbox_clear(struct mu_sandbox *sandbox)
  * clock and its mounts, other users. io_uring is here because what goes through it is not looked at.
  */
 static const uint16_t denied[] = {
-    SYS_execve,
-    SYS_execveat,
     SYS_process_vm_readv,
     SYS_process_vm_writev,
     SYS_kcmp,
@@ -113,11 +112,15 @@ static const uint16_t denied[] = {
     SYS_ioperm,
     SYS_modify_ldt,
     SYS_mknod,
-    SYS_fork,
-    SYS_vfork,
 #endif
 #if !SANITIZED
     SYS_ptrace,
+    SYS_execve,
+    SYS_execveat,
+#ifdef SYS_fork
+    SYS_fork,
+    SYS_vfork,
+#endif
 #endif
 };
 
@@ -217,6 +220,8 @@ static int restrict_files(const struct mu_sandbox *sandbox, int version, struct 
     int result = 0;
     for (size_t i = 0; result == 0 && i < sandbox->readable.count; i++)
         result = allow(ruleset, sandbox->readable.at[i], READ_RIGHTS, err);
+    for (size_t i = 0; result == 0 && i < sandbox->listable.count; i++)
+        result = allow(ruleset, sandbox->listable.at[i], LANDLOCK_ACCESS_FS_READ_DIR, err);
     for (size_t i = 0; result == 0 && i < sandbox->sockets.count; i++)
         result = allow(ruleset, sandbox->sockets.at[i], SOCKET_RIGHTS, err);
     if (result == 0 && (result = (int)syscall(SYS_landlock_restrict_self, ruleset, 0)) != 0)
@@ -232,7 +237,7 @@ int mu_sandbox_enter(const struct mu_sandbox *sandbox, struct mu_sandbox_state *
         (struct mu_sandbox_state){.no_new_privileges = prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) == 0};
     if (!ret->no_new_privileges)
         return 0; /* without which the kernel lets nobody have the rest */
-    int version = sandbox->leave_files ? 0 : landlock_version();
+    int version = SANITIZED || sandbox->leave_files ? 0 : landlock_version();
     if (version > 0 && restrict_files(sandbox, version, err) != 0)
         return -1;
     ret->landlock = version;

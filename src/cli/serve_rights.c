@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "base/str.h"
@@ -29,24 +30,44 @@ int mu_serve_rights_read(const struct mu_args *args, const struct mu_config *con
 
 /* --- Which files a server reads while it runs: all that it has read once, in case they change --- */
 
-/* A file may be replaced by another of its name, and be a link into another directory, where that happens. */
+static int add_parent(struct mu_strs *list, const char *path)
+{
+    char dir[PATH_MAX];
+    const char *slash = strrchr(path, '/');
+    if (slash == NULL)
+        return mu_strs_add(list, ".");
+    snprintf(dir, sizeof dir, "%.*s", slash == path ? 1 : (int)(slash - path), path);
+    return mu_strs_add(list, dir);
+}
+
+/* Is the directory, or one on the way to it from here or from the root, a link? */
+static bool has_link(const char *dir)
+{
+    char part[PATH_MAX];
+    struct stat st;
+    for (size_t len = 0; dir[len] != '\0';) {
+        len += strspn(dir + len, "/");
+        len += strcspn(dir + len, "/");
+        snprintf(part, sizeof part, "%.*s", (int)len, dir);
+        if (lstat(part, &st) == 0 && S_ISLNK(st.st_mode))
+            return true;
+    }
+    return false;
+}
+
+/*
+ * A file may be replaced by another of its name, and may be a link into another directory, where that happens. If a directory
+ * on the way is a link, the next one may point to a neighbour of where it points now.
+ */
 static int add_directory(struct mu_strs *list, const char *path)
 {
-    char real[PATH_MAX], dir[PATH_MAX];
-    const char *const both[] = {path, realpath(path, real)};
-    for (size_t i = 0; i < MU_COUNT(both); i++) {
-        const char *slash = both[i] == NULL ? NULL : strrchr(both[i], '/');
-        if (both[i] == NULL)
-            continue;
-        if (slash == NULL)
-            mu_str_copy(dir, sizeof dir, ".");
-        else
-            snprintf(dir, sizeof dir, "%.*s", slash == both[i] ? 1 : (int)(slash - both[i]),
-                     both[i]);
-        if (mu_strs_add(list, dir) != 0)
-            return -1;
-    }
-    return 0;
+    char real[PATH_MAX], real_dir[PATH_MAX];
+    if (add_parent(list, path) != 0)
+        return -1;
+    const char *dir = list->at[list->count - 1];
+    if (has_link(dir) && realpath(dir, real_dir) != NULL && add_parent(list, real_dir) != 0)
+        return -1;
+    return realpath(path, real) != NULL ? add_parent(list, real) : 0;
 }
 
 static int add_directories(struct mu_strs *list, const struct mu_strs *paths)
@@ -124,6 +145,9 @@ static int describe(const struct mu_args *args, const struct mu_front *front, st
             return -1;
     if ((doors->config->file != NULL && add_directory(&ret->readable, doors->config->file) != 0) ||
         (passphrase != NULL && add_directory(&ret->readable, passphrase) != 0))
+        return -1;
+    /* Whether a private key of its lies where clients may fetch from is looked at by name. */
+    if (mu_strs_add(&ret->listable, mu_args_home(args)) != 0)
         return -1;
     return add_system(&ret->readable) != 0 || add_sockets(&ret->sockets, front) != 0 ? -1 : 0;
 }

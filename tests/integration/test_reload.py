@@ -295,7 +295,7 @@ def test_doors_come_and_go(ca, place, config):
 
 
 def test_an_address_that_cannot_be_had_changes_nothing(ca, place, config):
-    with serve(config(), ca) as door:
+    with serve(config(door_text(), door_text("unix:old")), ca) as door:
         with socket.socket() as other:
             other.bind(("127.0.0.1", 0))
             other.listen()
