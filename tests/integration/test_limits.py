@@ -48,6 +48,7 @@ def test_a_flood_of_silent_clients_makes_room_for_others(ca, place, ctx):
         found = metrics(str(place / "here.sock"))
         assert found["mutual_connections_active"] <= 20
         assert found['mutual_refused_total{reason="handshake-crowded"}'] >= 80
+        stack.close()
         assert door.stop() == 0
 
 
