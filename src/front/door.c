@@ -108,8 +108,9 @@ static int check_carried(const struct mu_door *door, struct mu_error *err)
     mu_fail(err, MU_E_USAGE, "%s is of connections that are carried as they are, and there are none",
             send_proxy ? "--send-proxy (send_proxy)" : "--max-lifetime (max_lifetime)");
     return mu_hint(
-        err, "give it with --to tcp://HOST:PORT or unix:PATH; an HTTP backend is told who a client "
-             "is with each request");
+        err,
+        "give it with --to tcp://HOST:PORT or unix:PATH; of an HTTP backend, one connection to it "
+        "serves many clients");
 }
 
 static int load_certificate(struct mu_door *door, const struct mu_door_loader *loader,
