@@ -28,6 +28,12 @@ struct mu_sandbox_state {
 };
 
 /*
+ * Before anything is opened: whoever looks whether there is io_uring finds none. It is among what is given up later, and libuv
+ * 1.45 and newer, once it has begun to use it, ends the process when it cannot go on. A kernel without seccomp does without.
+ */
+void mu_sandbox_prepare(void);
+
+/*
  * Before there is any other thread: Landlock holds for this one, and those that it starts. Paths that cannot be opened are left
  * out: they cannot be read then. Fails with MU_E_SYSTEM only where it has begun and cannot go on; a kernel without is no failure.
  */

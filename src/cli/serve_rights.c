@@ -19,6 +19,8 @@ int mu_serve_rights_read(const struct mu_args *args, const struct mu_config *con
 {
     *ret = (struct mu_serve_rights){.sandboxed = !config->no_sandbox,
                                     .has_user = config->user != NULL};
+    if (ret->sandboxed)
+        mu_sandbox_prepare();
     if (!ret->has_user)
         return 0;
     if (geteuid() != 0)

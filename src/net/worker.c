@@ -265,8 +265,6 @@ int mu_server_new(const struct mu_server_config *config, const struct mu_server_
     server->config = config;
     raise_file_limit();
     mu_memory_keep_little();
-    /* libuv would tell the kernel by io_uring whom it waits for, where it can; a sandbox has none (base/sandbox). */
-    setenv("UV_USE_IO_URING", "0", 1);
     if (uv_loop_init(&server->loop) != 0)
         return mu_fail_errno(err, MU_E_SYSTEM, "cannot make an event loop");
     server->has_loop = true;
