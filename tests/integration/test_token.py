@@ -2,7 +2,6 @@
 import concurrent.futures
 import glob
 import os
-import pathlib
 import shutil
 import stat
 import subprocess
@@ -11,13 +10,12 @@ import types
 import pytest
 
 from conftest import BINARY, WAIT
-from door import Door, connect, context, read_answer
+from door import SANITIZED, Door, connect, context, read_answer
 from terminal import answer
 
 PIN, WRONG = "583910", "111111"
 MODULE = next(iter(glob.glob("/usr/lib/*/softhsm/libsofthsm2.so") + glob.glob("/usr/lib/softhsm/libsofthsm2.so")), None)
 # The provider loads modules in a way (RTLD_DEEPBIND) that a program with AddressSanitizer is stopped for.
-SANITIZED = b"__asan_init" in pathlib.Path(BINARY).read_bytes()
 PROVIDER = not SANITIZED and bool(glob.glob("/usr/lib/*/ossl-modules/pkcs11.so"))
 KINDS = {"ca": ("EC:prime256v1", "01"), "big": ("EC:secp384r1", "02"), "rsa": ("rsa:2048", "03"),
          "server": ("EC:prime256v1", "04"), "client": ("EC:prime256v1", "05"), "twin": ("EC:prime256v1", "06")}
