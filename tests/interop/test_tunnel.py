@@ -22,7 +22,7 @@ def dig(ours):
 
     def make(name, peer, *options):
         made.append(Tunnel(ours.directory, "--to", f"localhost:{peer.port}", "--cacert", ours.ca, "--as", name,
-                           "--workers", "1", "--connect-timeout", "2s", *options))
+                           "--workers", "1", "--connect-timeout", "20s", *options))
         return made[-1]
 
     yield make
