@@ -335,10 +335,19 @@ static bool is_unknown_method(const char *start, size_t len)
     return i > 0 && i < len && start[i] == ' ';
 }
 
+/* Some versions of the parser take a bare line feed behind the version for a part of it. */
+static bool begins_with_bare_line(const struct mu_h1_reader *r, const char *data, size_t len)
+{
+    const char *end = memchr(data, '\n', len);
+    return end != NULL && (end == data ? r->last : end[-1]) != '\r';
+}
+
 static enum mu_read broken(struct mu_h1_reader *r, const char *data, size_t len)
 {
     llhttp_errno_t code = llhttp_get_errno(&r->parser);
-    if (code == HPE_INVALID_METHOD && is_unknown_method(data, len))
+    if (begins_with_bare_line(r, data, len))
+        refuse(r, 400, "this is not well-formed HTTP/1.1");
+    else if (code == HPE_INVALID_METHOD && is_unknown_method(data, len))
         refuse(r, 501, "this method is not known here");
     else if (code == HPE_INVALID_VERSION || code == HPE_PAUSED_H2_UPGRADE)
         refuse(r, 505, "only HTTP/1.0 and HTTP/1.1 are spoken here");
@@ -356,6 +365,9 @@ enum mu_read mu_h1_read(struct mu_h1_reader *r, const char *data, size_t len, si
         return MU_READ_BROKEN;
     llhttp_resume(&r->parser);
     llhttp_errno_t result = llhttp_execute(&r->parser, data, len);
+    /* So newer parsers say that what comes is no HTTP. */
+    if (result == HPE_PAUSED_UPGRADE && len == 0)
+        return MU_READ_MORE;
     if (result == HPE_PAUSED)
         *ret_taken = (size_t)(llhttp_get_error_pos(&r->parser) - data);
     else if (result != HPE_OK)

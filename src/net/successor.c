@@ -192,14 +192,16 @@ int mu_successor_start(const int *fds, size_t count, struct mu_successor *ret, s
 
 /* --- The one that comes --- */
 
+struct handed {
+    int fd; /* -1: it was taken */
+    bool claimed;
+    struct mu_address address;
+};
+
 static struct {
     bool read;
     int pipe; /* 0: nobody was here before */
-    struct handed {
-        int fd; /* -1: it was taken */
-        bool claimed;
-        struct mu_address address;
-    } * at;
+    struct handed *at;
     size_t count;
 } handed;
 
