@@ -77,7 +77,8 @@ def test_a_refusal_is_told(ours, make_server, dig, server, fault):
         return
     assert answer == ""
     if how == CLOSED:
-        tunnel.says(f"localhost:{peer.port}" if server == "java" else " failed ")
+        # With what was asked unread, a socket that is closed is reset: which of the two is heard of is a race.
+        tunnel.says(f"localhost:{peer.port}" if server in ("java", "node") else " failed ")
     else:
         assert re.search(rf"TLS alert ({how}) ", tunnel.says(" server-refused: "))
 
