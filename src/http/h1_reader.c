@@ -458,27 +458,18 @@ int mu_h1_reader_fault(const struct mu_h1_reader *r, const char **ret_why)
 
 /* --- Life --- */
 
-static const llhttp_settings_t settings[] = {
-    [HTTP_REQUEST] = {.on_message_begin = on_message_begin,
-                      .on_url = on_first_line,
-                      .on_header_field = on_header_field,
-                      .on_header_value = on_header_value,
-                      .on_header_value_complete = on_header_value_complete,
-                      .on_headers_complete = on_headers_complete,
-                      .on_chunk_extension_name = on_chunk_extension,
-                      .on_chunk_extension_value = on_chunk_extension,
-                      .on_body = on_body,
-                      .on_message_complete = on_message_complete},
-    [HTTP_RESPONSE] = {.on_message_begin = on_message_begin,
-                       .on_status = on_first_line,
-                       .on_header_field = on_header_field,
-                       .on_header_value = on_header_value,
-                       .on_header_value_complete = on_header_value_complete,
-                       .on_headers_complete = on_headers_complete,
-                       .on_chunk_extension_name = on_chunk_extension,
-                       .on_chunk_extension_value = on_chunk_extension,
-                       .on_body = on_body,
-                       .on_message_complete = on_message_complete},
+static const llhttp_settings_t settings = {
+    .on_message_begin = on_message_begin,
+    .on_url = on_first_line,    /* of a request */
+    .on_status = on_first_line, /* of a response */
+    .on_header_field = on_header_field,
+    .on_header_value = on_header_value,
+    .on_header_value_complete = on_header_value_complete,
+    .on_headers_complete = on_headers_complete,
+    .on_chunk_extension_name = on_chunk_extension,
+    .on_chunk_extension_value = on_chunk_extension,
+    .on_body = on_body,
+    .on_message_complete = on_message_complete,
 };
 
 static struct mu_h1_reader *new_reader(llhttp_type_t type, const struct mu_h1_limits *limits)
@@ -487,7 +478,7 @@ static struct mu_h1_reader *new_reader(llhttp_type_t type, const struct mu_h1_li
     if (r == NULL)
         return NULL;
     r->limits = limits;
-    llhttp_init(&r->parser, type, &settings[type]);
+    llhttp_init(&r->parser, type, &settings);
     r->parser.data = r;
     return r;
 }
