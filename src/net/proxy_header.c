@@ -287,8 +287,8 @@ static void add_client(struct mu_buf *ret, const struct mu_cert *client)
     if (mu_cert_info_read(client, time(NULL), &info, &ignored) == 0)
         add_text(ret, TLV_SSL_CN, info.cn);
     mu_cert_to_der(client, &der);
-    if (!mu_buf_failed(&der))
-        add_tlv(ret, TLV_SSL_CLIENT_CERT, der.data, der.len);
+    ret->failed = ret->failed || mu_buf_failed(&der);
+    add_tlv(ret, TLV_SSL_CLIENT_CERT, mu_buf_str(&der), der.len);
 }
 
 static void add_ssl(struct mu_buf *ret, const struct mu_tls_facts *facts,
@@ -305,6 +305,7 @@ static void add_ssl(struct mu_buf *ret, const struct mu_tls_facts *facts,
     add_text(&value, TLV_SSL_KEY_ALG, facts->key);
     if (client != NULL)
         add_client(&value, client);
+    ret->failed = ret->failed || mu_buf_failed(&value);
     add_tlv(ret, TLV_SSL, mu_buf_str(&value), value.len);
 }
 
@@ -339,6 +340,12 @@ void mu_proxy_header_write(const struct mu_address *source, const struct mu_addr
         add_tlv(&rest, TLV_ALPN, facts->alpn, facts->alpn_len);
     add_text(&rest, TLV_AUTHORITY, facts->server_name);
     add_ssl(&rest, facts, client);
+    /* A client's certificate may be as long as that; half of it would leave the other half to be taken for what the client
+     * says. Whatever is too long within it makes it too long as a whole. */
+    if (mu_buf_failed(&rest) || rest.len > UINT16_MAX) {
+        ret->failed = true;
+        return;
+    }
     mu_buf_add(ret, signature, sizeof signature);
     mu_buf_add(ret, start, sizeof start);
     add_16(ret, rest.len);

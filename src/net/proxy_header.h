@@ -38,7 +38,8 @@ enum mu_proxy_header mu_proxy_header_read(const void *data, size_t len, struct m
 /*
  * Append a header of version 2, with what is known of TLS: ALPN, server name, version, cipher suite, the algorithms of the
  * server's certificate, and of the client's certificate the common name and the whole in DER (PP2_SUBTYPE_SSL_CLIENT_CERT).
- * `client` NULL: it has none, which is then said in `verify`. Failure shows in mu_buf_failed().
+ * `client` NULL: it has none, which is then said in `verify`. Failure, also that all of it is longer than
+ * 65535 octets, shows in mu_buf_failed().
  */
 void mu_proxy_header_write(const struct mu_address *source, const struct mu_address *destination,
                            const struct mu_tls_facts *facts, const struct mu_cert *client,

@@ -246,6 +246,32 @@ static void ends_that_have_no_address_are_said_to_be_here(void **state)
     assert_false(read_good(written.data, written.len, written.len).known);
 }
 
+/* Its length has two octets: what is behind them would be read as the client's own words. */
+static void what_does_not_fit_is_not_written(void **state)
+{
+    (void)state;
+    static char text[UINT16_MAX + 10];
+    struct mu_error err = MU_ERROR_INIT;
+    struct mu_address end;
+    size_t count;
+    assert_worked(mu_address_parse("192.0.2.1:1", &end, 1, &count, &err), &err);
+    memset(text, 'a', sizeof text - 1);
+    /* Too long for a header; for a field; for the field around it alone, or not. */
+    const size_t lens[] = {UINT16_MAX - 20, UINT16_MAX, UINT16_MAX + 1, UINT16_MAX + 9};
+    for (size_t i = 0; i < MU_COUNT(lens); i++) {
+        MU_AUTO_CLEAR(mu_buf) written = MU_BUF_INIT;
+        MU_AUTO_CLEAR(mu_buf) nested = MU_BUF_INIT;
+        text[lens[i]] = '\0';
+        const struct mu_tls_facts by_name = {.version = "TLSv1.3", .server_name = text};
+        const struct mu_tls_facts by_cipher = {.version = "TLSv1.3", .cipher = text};
+        mu_proxy_header_write(&end, &end, &by_name, NULL, &written);
+        mu_proxy_header_write(&end, &end, &by_cipher, NULL, &nested);
+        text[lens[i]] = 'a';
+        assert_true(mu_buf_failed(&written));
+        assert_true(mu_buf_failed(&nested));
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -259,6 +285,7 @@ int main(void)
         cmocka_unit_test(until_it_is_whole_more_is_asked_for),
         cmocka_unit_test(what_is_written_can_be_read),
         cmocka_unit_test(ends_that_have_no_address_are_said_to_be_here),
+        cmocka_unit_test(what_does_not_fit_is_not_written),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
