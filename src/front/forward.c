@@ -283,7 +283,7 @@ static enum mu_serve carry(struct session *s)
     enum mu_io in = pump(s, &s->in, &inward, &failed);
     if (in == MU_IO_FAILED)
         return break_off(s, failed);
-    enum mu_io left = mu_stream_flush(s->stream);
+    enum mu_io left = mu_stream_flushed(s->stream);
     if (left == MU_IO_FAILED)
         return break_off(s, &outward);
     if (in == MU_IO_END && out == MU_IO_END && left == MU_IO_DONE)
@@ -291,7 +291,8 @@ static enum mu_serve carry(struct session *s)
 
     if (s->how->idle_ms > 0 && s->in.bytes + s->out.bytes > before)
         set_limits(s);
-    mu_stream_watch(s->stream, out == MU_IO_WANT_READ, in == MU_IO_WANT_WRITE);
+    mu_stream_watch(s->stream, out == MU_IO_WANT_READ,
+                    in == MU_IO_WANT_WRITE || (in == MU_IO_END && left == MU_IO_WANT_WRITE));
     if (in == MU_IO_DONE || out == MU_IO_DONE)
         return MU_SERVE_BOTH; /* there is room, so we are called again soon */
     return (in == MU_IO_WANT_READ ? MU_SERVE_READ : MU_SERVE_WAIT) |

@@ -3,6 +3,9 @@
 #include <errno.h>
 #include <sys/socket.h>
 
+/* So much is copied rather than sent by itself. */
+enum { HELD_MAX = 4096 };
+
 /* --- The socket --- */
 
 /* Less than was asked for was all there is; to ask again before the loop says so would be a system call for nothing. */
@@ -65,11 +68,44 @@ enum mu_io mu_channel_read(struct mu_channel *channel, void *ret, size_t cap, si
     return n == 0 ? MU_IO_END : MU_IO_DONE;
 }
 
+static enum mu_io send_held(struct mu_channel *channel)
+{
+    while (channel->held.len > 0) {
+        ssize_t n = socket_write(channel, channel->held.data, channel->held.len);
+        if (n < 0)
+            return failed_or(MU_IO_WANT_WRITE);
+        mu_buf_consume(&channel->held, (size_t)n);
+    }
+    mu_buf_clear(&channel->held); /* a connection at rest should hold no memory */
+    return MU_IO_DONE;
+}
+
+static enum mu_io hold(struct mu_channel *channel, const void *data, size_t len, size_t *ret_len)
+{
+    mu_buf_add(&channel->held, data, len);
+    if (mu_buf_failed(&channel->held)) {
+        errno = ENOMEM;
+        return MU_IO_FAILED;
+    }
+    *ret_len = len;
+    return MU_IO_DONE;
+}
+
 enum mu_io mu_channel_write(struct mu_channel *channel, const void *data, size_t len,
                             size_t *ret_len)
 {
     if (channel->tls != NULL)
         return mu_tls_write(channel->tls, data, len, ret_len);
+    *ret_len = 0;
+    if (channel->failed) {
+        errno = EPIPE;
+        return MU_IO_FAILED;
+    }
+    if (channel->held.len + len <= HELD_MAX)
+        return hold(channel, data, len, ret_len);
+    enum mu_io io = send_held(channel);
+    if (io != MU_IO_DONE)
+        return io;
     ssize_t n = socket_write(channel, data, len);
     *ret_len = n < 0 ? 0 : (size_t)n;
     return n < 0 ? failed_or(MU_IO_WANT_WRITE) : MU_IO_DONE;
@@ -83,24 +119,41 @@ bool mu_channel_has_input(const struct mu_channel *channel)
 
 void mu_channel_end(struct mu_channel *channel)
 {
+    channel->ending = true;
     if (channel->tls != NULL)
         mu_tls_close(channel->tls);
-    else
+    else if (channel->held.len == 0)
         shutdown(channel->fd, SHUT_WR);
 }
 
 enum mu_io mu_channel_flush(struct mu_channel *channel)
 {
-    return channel->tls == NULL ? MU_IO_DONE : mu_tls_flush(channel->tls);
+    if (channel->tls != NULL)
+        return mu_tls_flush(channel->tls);
+    if (channel->held.len == 0)
+        return MU_IO_DONE;
+    enum mu_io io = send_held(channel);
+    if (io == MU_IO_DONE && channel->ending)
+        shutdown(channel->fd, SHUT_WR);
+    return io;
 }
 
 bool mu_channel_has_output(const struct mu_channel *channel)
 {
-    return channel->tls != NULL && mu_tls_has_output(channel->tls);
+    if (channel->tls != NULL)
+        return mu_tls_has_output(channel->tls);
+    return channel->held.len > 0 && !channel->failed;
 }
 
 void mu_channel_reset(struct mu_channel *channel)
 {
     const struct linger at_once = {.l_onoff = 1};
     setsockopt(channel->fd, SOL_SOCKET, SO_LINGER, &at_once, sizeof at_once);
+}
+
+void mu_channel_clear(struct mu_channel *channel)
+{
+    mu_tls_free(channel->tls);
+    channel->tls = NULL;
+    mu_buf_clear(&channel->held);
 }

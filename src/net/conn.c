@@ -238,6 +238,7 @@ static enum conn_state handshake(struct mu_conn *c)
         refuse(c, &timeout);
         return CONN_CLOSED;
     }
+    mu_turn_finish(&c->worker->turn); /* nobody's answer waits for somebody else's handshake */
     const enum mu_io io = mu_tls_handshake(c->channel.tls);
     note_door(c);
     switch (io) {
@@ -360,7 +361,7 @@ static void close_handles(struct mu_conn *c)
     mu_count(&c->worker->counters.closed, 1);
     if (c->crowd_key != 0)
         mu_crowd_leave(c->worker->crowd, c->crowd_key);
-    mu_tls_free(c->channel.tls);
+    mu_channel_clear(&c->channel);
     mu_cert_free(c->client);
     mu_hall_leave(c->hall);
     if (c->preface != NULL)
@@ -421,13 +422,9 @@ static void enter(struct mu_conn *c, enum conn_state state)
         mu_conn_set_deadline(c, deadlines->linger_ms);
 }
 
-/* The only place where a state changes. */
-static void advance(struct mu_conn *c)
+/* What is to leave has left, or waits for room. */
+static void rest(struct mu_conn *c)
 {
-    if (c->state == CONN_CLOSED)
-        return; /* a late callback */
-    for (enum conn_state next = step(c); (int)next != c->state; next = step(c))
-        enter(c, next);
     if (c->state == CONN_SERVE || c->state == CONN_HANDSHAKE)
         if (mu_channel_flush(&c->channel) == MU_IO_FAILED)
             enter(c, CONN_CLOSED);
@@ -435,6 +432,26 @@ static void advance(struct mu_conn *c)
         close_handles(c);
     else
         watch(c);
+}
+
+static void on_turn_end(void *owner)
+{
+    struct mu_conn *c = owner;
+    if (c->state != CONN_CLOSED)
+        rest(c);
+}
+
+/* The only place where a state changes. */
+static void advance(struct mu_conn *c)
+{
+    if (c->state == CONN_CLOSED)
+        return; /* a late callback */
+    for (enum conn_state next = step(c); (int)next != c->state; next = step(c))
+        enter(c, next);
+    if (c->state == CONN_SERVE && mu_channel_has_output(&c->channel))
+        mu_turn_add(&c->worker->turn, &c->sending);
+    else
+        rest(c);
 }
 
 static void on_poll(uv_poll_t *poll, int status, int events)
@@ -505,6 +522,7 @@ void mu_conn_start(struct mu_listener *listener, int fd, const struct mu_address
     uv_timer_init(&worker->loop, &c->timer);
     c->poll.data = c->timer.data = c;
     c->open_handles = 2;
+    c->sending = (struct mu_turn_part){.due = on_turn_end, .owner = c};
     c->channel.fd = fd;
     c->channel.readable = true; /* the client's first bytes are often here already */
     c->channel.counters = &worker->counters;

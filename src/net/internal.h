@@ -9,6 +9,7 @@
 #include "net/channel.h"
 #include "net/crowd.h"
 #include "net/house.h"
+#include "net/turn.h"
 #include "net/worker.h"
 
 /* What the main thread has asked of the workers; each looks when it is woken. */
@@ -59,6 +60,7 @@ struct mu_worker {
     struct mu_crowd *crowd;                          /* the server's; NULL: nobody counts */
     struct mu_conn *shaking_oldest, *shaking_newest; /* who has not come in yet */
     unsigned shaking_count, shaking_limit;           /* 0: no limit */
+    struct mu_turn turn;
     unsigned connection_count, connection_limit;
     bool has_loop;
     bool is_first; /* what is to be done once, it does */
@@ -135,6 +137,7 @@ struct mu_conn {
     uint64_t crowd_key; /* under which it is counted; 0: it is not */
     int state;          /* enum conn_state: conn.c */
     struct mu_channel channel;
+    struct mu_turn_part sending;
     int events; /* what the poll handle watches for now */
     int open_handles;
     enum mu_serve wants;

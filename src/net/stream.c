@@ -20,11 +20,14 @@ struct mu_stream {
     struct mu_stream *next, *previous; /* of those that are kept */
     uint64_t kept_since_ms;
     struct mu_channel channel;
+    struct mu_turn_part sending;
+    bool reads, writes;           /* what it is to watch for */
     int events;                   /* what the poll handle watches for now */
     struct mu_tls_caller *caller; /* NULL: without TLS */
     size_t target;
     bool connected; /* and the handshake is over, if there is one */
     bool given_up;  /* libuv watches it no more */
+    bool freed;
     void (*wake)(void *arg);
     void *arg;
 };
@@ -51,6 +54,8 @@ static int open_socket(const struct mu_address *address)
     return -1;
 }
 
+static void on_turn_end(void *owner);
+
 struct mu_stream *mu_stream_connect(struct mu_worker *worker, const struct mu_address *address,
                                     struct mu_tls_caller *caller, size_t target,
                                     void (*wake)(void *arg), void *arg)
@@ -69,6 +74,7 @@ struct mu_stream *mu_stream_connect(struct mu_worker *worker, const struct mu_ad
         return NULL;
     }
     stream->poll.data = stream;
+    stream->sending = (struct mu_turn_part){.due = on_turn_end, .owner = stream};
     stream->worker = worker;
     stream->address = *address;
     stream->caller = caller;
@@ -83,12 +89,11 @@ static void on_closed(uv_handle_t *handle)
     free(handle->data);
 }
 
-/* What is not taken at once is lost, which only a goodbye can be: all else has been flushed. */
+/* What is not taken at once is lost, which only a goodbye can be: for all else, its owner has waited. */
 static void take_leave(struct mu_channel *channel)
 {
-    if (channel->tls == NULL)
-        return;
-    mu_channel_end(channel);
+    if (channel->tls != NULL)
+        mu_channel_end(channel);
     (void)mu_channel_flush(channel);
 }
 
@@ -100,7 +105,8 @@ void mu_stream_free(struct mu_stream *stream, bool reset)
         mu_channel_reset(&stream->channel);
     else
         take_leave(&stream->channel);
-    mu_tls_free(stream->channel.tls);
+    mu_channel_clear(&stream->channel);
+    stream->freed = true;
     uv_close((uv_handle_t *)&stream->poll, on_closed);
     close(stream->channel.fd);
 }
@@ -116,17 +122,38 @@ static void on_poll(uv_poll_t *poll, int status, int events)
     }
     if ((events & UV_READABLE) != 0)
         stream->channel.readable = true;
+    if ((events & UV_WRITABLE) != 0)
+        (void)mu_channel_flush(&stream->channel); /* if that fails, the channel knows */
     stream->wake(stream->arg);
 }
 
-void mu_stream_watch(struct mu_stream *stream, bool reads, bool writes)
+/* What is sent at the end of the turn needs no watching until then. */
+static void watch(struct mu_stream *stream)
 {
-    writes = writes || mu_channel_has_output(&stream->channel);
-    int events = (reads ? UV_READABLE : 0) | (writes ? UV_WRITABLE : 0);
+    const bool held = mu_channel_has_output(&stream->channel) && !stream->sending.waits;
+    int events = (stream->reads ? UV_READABLE : 0) | (stream->writes || held ? UV_WRITABLE : 0);
     if (events == stream->events || stream->given_up)
         return;
     stream->events = events;
     uv_poll_start(&stream->poll, events, on_poll);
+}
+
+void mu_stream_watch(struct mu_stream *stream, bool reads, bool writes)
+{
+    stream->reads = reads;
+    stream->writes = writes;
+    watch(stream);
+}
+
+static void on_turn_end(void *owner)
+{
+    struct mu_stream *stream = owner;
+    if (stream->freed)
+        return;
+    if (mu_channel_flush(&stream->channel) == MU_IO_FAILED)
+        stream->wake(stream->arg);
+    else
+        watch(stream);
 }
 
 /* --- Between uses --- */
@@ -169,7 +196,8 @@ static void drop_stale(struct mu_worker *worker)
 void mu_stream_keep(struct mu_stream *stream)
 {
     struct mu_worker *worker = stream->worker;
-    if (worker->stopping || stream->caller != NULL || stream->given_up || stream->channel.failed) {
+    if (worker->stopping || stream->caller != NULL || stream->given_up || stream->channel.failed ||
+        mu_channel_has_output(&stream->channel)) {
         mu_stream_free(stream, false);
         return;
     }
@@ -282,15 +310,22 @@ enum mu_io mu_stream_read(struct mu_stream *stream, void *ret, size_t cap, size_
 
 enum mu_io mu_stream_write(struct mu_stream *stream, const void *data, size_t len, size_t *ret_len)
 {
-    return mu_channel_write(&stream->channel, data, len, ret_len);
+    enum mu_io io = mu_channel_write(&stream->channel, data, len, ret_len);
+    if (mu_channel_has_output(&stream->channel))
+        mu_turn_add(&stream->worker->turn, &stream->sending);
+    return io;
 }
 
-enum mu_io mu_stream_flush(struct mu_stream *stream)
+enum mu_io mu_stream_flushed(const struct mu_stream *stream)
 {
-    return mu_channel_flush(&stream->channel);
+    if (stream->channel.failed)
+        return MU_IO_FAILED;
+    return mu_channel_has_output(&stream->channel) ? MU_IO_WANT_WRITE : MU_IO_DONE;
 }
 
 void mu_stream_end(struct mu_stream *stream)
 {
     mu_channel_end(&stream->channel);
+    if (mu_channel_has_output(&stream->channel))
+        mu_turn_add(&stream->worker->turn, &stream->sending);
 }

@@ -44,14 +44,16 @@ enum mu_io mu_stream_connected(struct mu_stream *stream);
  * errno. */
 const struct mu_refusal *mu_stream_refusal(struct mu_stream *stream);
 
-/* As mu_tls_read(), mu_tls_write() and mu_tls_flush(). */
+/* As mu_tls_read() and mu_tls_write(); what is written leaves by itself at the end of the loop's turn, or when there is room. */
 enum mu_io mu_stream_read(struct mu_stream *stream, void *ret, size_t cap, size_t *ret_len);
 enum mu_io mu_stream_write(struct mu_stream *stream, const void *data, size_t len, size_t *ret_len);
-enum mu_io mu_stream_flush(struct mu_stream *stream);
+/* MU_IO_DONE: all of it has left. MU_IO_WANT_WRITE: not yet. */
+enum mu_io mu_stream_flushed(const struct mu_stream *stream);
 /* Say that no more will be written; reading goes on. */
 void mu_stream_end(struct mu_stream *stream);
 
-/* Call `wake` when there is something to read, when there is room to write (also for what is to be flushed), or never. */
+/* Call `wake` when there is something to read, when there is room to write (for more than has been written), or never; when
+ * sending fails, always. */
 void mu_stream_watch(struct mu_stream *stream, bool reads, bool writes);
 
 #endif

@@ -168,6 +168,7 @@ static int make_worker(struct mu_server *server, struct mu_worker *worker, struc
     uv_async_init(&worker->loop, &worker->wake, on_wake);
     uv_timer_init(&worker->loop, &worker->patience);
     uv_timer_init(&worker->loop, &worker->retry);
+    mu_turn_begin(&worker->turn, &worker->loop);
     worker->wake.data = worker->patience.data = worker->retry.data = worker;
     mu_plain_join(server->plain, worker);
     return 0;
