@@ -14,7 +14,7 @@ from door import Door
 from terminal import answer
 
 COMMANDS = ["init", "issue", "key", "request", "sign", "inspect", "verify", "list", "show", "export", "policy", "renew",
-            "revoke", "crl", "audit", "ca", "ocsp", "trust", "health", "backup", "restore", "serve", "check", "status", "tunnel", "get", "demo"]
+            "revoke", "crl", "audit", "ca", "ocsp", "trust", "health", "backup", "restore", "serve", "check", "status", "tunnel", "get", "explain", "demo"]
 GROUPS = {"ca": ["ca request", "ca install", "ca rollover", "ca passwd"], "ocsp": ["ocsp answer", "ocsp request", "ocsp read"],
           "trust": ["trust install", "trust uninstall", "trust status"]}
 SINGLE = [one for name in COMMANDS for one in GROUPS.get(name, [name])]  # what can be run

@@ -1,0 +1,248 @@
+#include "cli/explain_print.h"
+
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/str.h"
+#include "cli/print.h"
+
+const char *mu_explain_whose(enum mu_view view, enum mu_party party)
+{
+    static const char *const far[] = {
+        [MU_PARTY_CLIENT] = "the client's owner",
+        [MU_PARTY_SERVER] = "the server's operator",
+        [MU_PARTY_CA] = "the CA's owner",
+        [MU_PARTY_NETWORK] = "whoever runs what stands between the two ends",
+    };
+    bool mine = (view == MU_VIEW_CLIENT && party == MU_PARTY_CLIENT) ||
+                (view == MU_VIEW_SERVER && party == MU_PARTY_SERVER) ||
+                (view == MU_VIEW_FILES && party != MU_PARTY_CA);
+    return mine ? "you" : far[party];
+}
+
+/* --- In words --- */
+
+/* A mark for the eye on a terminal, a word for everything else. */
+static void print_check(const struct mu_check *check)
+{
+    static const struct {
+        const char *sign, *word;
+        enum mu_style style;
+    } marks[] = {
+        [MU_MARK_GOOD] = {"\xe2\x9c\x93", "good", MU_GOOD},
+        [MU_MARK_BAD] = {"\xe2\x9c\x97", "wrong", MU_BAD},
+        [MU_MARK_ODD] = {"!", "odd", MU_WARN},
+        [MU_MARK_UNKNOWN] = {"?", "not known", MU_DIM},
+    };
+    bool terminal = *mu_style_on(stdout, MU_BOLD) != '\0';
+    printf("    %s%s%s%s %s\n", mu_style_on(stdout, marks[check->mark].style),
+           terminal ? marks[check->mark].sign : marks[check->mark].word,
+           mu_style_off(stdout, marks[check->mark].style), terminal ? "" : ":", check->text);
+}
+
+static void print_moves(const struct mu_report *report, const struct mu_finding *finding)
+{
+    mu_fact("whose move", "%s", mu_explain_whose(report->view, finding->whose));
+    if (*finding->file != '\0')
+        mu_fact("file", "%s", finding->file);
+    if (*finding->field != '\0')
+        mu_fact("field", "%s", finding->field);
+    if (*finding->remedy != '\0')
+        mu_fact("do", "%s", finding->remedy);
+    if (*finding->openssl != '\0')
+        mu_fact("or", "%s", finding->openssl);
+}
+
+static const char *gravity_word(enum mu_gravity gravity)
+{
+    return gravity == MU_GRAVITY_FAULT        ? "also wrong"
+           : gravity == MU_GRAVITY_SOME_PEERS ? "refused by some"
+                                              : "suspicious";
+}
+
+static void print_findings(const struct mu_report *report)
+{
+    const struct mu_finding *first = &report->findings[0];
+    enum mu_style style = first->gravity == MU_GRAVITY_FAULT ? MU_BAD : MU_WARN;
+    mu_say(style, "%s%s",
+           first->gravity == MU_GRAVITY_FAULT ? "" : "It works, but: ", first->sentence);
+    puts(".");
+    print_moves(report, first);
+    printf("cause: %s\n", mu_cause_of(first->cause)->id);
+    for (size_t i = 1; i < report->count; i++) {
+        const struct mu_finding *other = &report->findings[i];
+        printf("\n");
+        mu_say(other->gravity == MU_GRAVITY_FAULT ? MU_BAD : MU_WARN, "%s",
+               gravity_word(other->gravity));
+        printf(": %s. [%s]\n", other->sentence, mu_cause_of(other->cause)->id);
+        print_moves(report, other);
+    }
+}
+
+static void print_peers(const struct mu_report *report)
+{
+    printf("\n  %-32s %-34s %s\n", "who", "as the client", "as the server");
+    for (unsigned i = 0; i < MU_STACK_COUNT; i++) {
+        enum mu_cause_id client = mu_report_refusal(report, i, MU_REFUSER_CLIENT);
+        enum mu_cause_id server = mu_report_refusal(report, i, MU_REFUSER_SERVER);
+        printf("  %-32s %-34s %s\n", mu_stack_name(i), mu_cause_of(client)->id,
+               i == MU_STACK_BROWSER ? "-" : mu_cause_of(server)->id);
+    }
+}
+
+static void print_text(const struct mu_report *report)
+{
+    if (report->count == 0) {
+        mu_say(MU_GOOD, "%s", report->good);
+        printf(".\ncause: ok\n");
+    } else {
+        print_findings(report);
+    }
+    if (report->check_count > 0)
+        printf("\n  checked, in this order:\n");
+    for (size_t i = 0; i < report->check_count; i++)
+        print_check(&report->checks[i]);
+    if (report->peers)
+        print_peers(report);
+    const char *raw = report->count > 0 && *report->findings[0].raw != '\0'
+                          ? report->findings[0].raw
+                          : report->raw;
+    if (*raw != '\0')
+        printf("\n  the error itself: %s\n", raw);
+}
+
+/* --- As JSON --- */
+
+static const char *gravity_id(enum mu_gravity gravity)
+{
+    return gravity == MU_GRAVITY_FAULT        ? "fault"
+           : gravity == MU_GRAVITY_SOME_PEERS ? "some-peers"
+                                              : "suspicious";
+}
+
+static json_t *finding_json(const struct mu_finding *finding)
+{
+    return json_pack("{s:s, s:s, s:s, s:s, s:s, s:s, s:s, s:s, s:s, s:s}", "cause",
+                     mu_cause_of(finding->cause)->id, "gravity", gravity_id(finding->gravity),
+                     "whose", mu_party_id(finding->whose), "what", finding->sentence, "file",
+                     finding->file, "certificate", finding->subject, "field", finding->field,
+                     "remedy", finding->remedy, "openssl", finding->openssl, "raw", finding->raw);
+}
+
+static json_t *checks_json(const struct mu_report *report)
+{
+    static const char *const ids[] = {
+        [MU_MARK_GOOD] = "good",
+        [MU_MARK_BAD] = "wrong",
+        [MU_MARK_ODD] = "odd",
+        [MU_MARK_UNKNOWN] = "unknown",
+    };
+    json_t *list = json_array();
+    for (size_t i = 0; i < report->check_count; i++)
+        json_array_append_new(list, json_pack("{s:s, s:s}", "mark", ids[report->checks[i].mark],
+                                              "what", report->checks[i].text));
+    return list;
+}
+
+static json_t *peers_json(const struct mu_report *report)
+{
+    json_t *list = json_array();
+    for (unsigned i = 0; report->peers && i < MU_STACK_COUNT; i++)
+        json_array_append_new(
+            list,
+            json_pack("{s:s, s:s, s:s}", "who", mu_stack_name(i), "as_client",
+                      mu_cause_of(mu_report_refusal(report, i, MU_REFUSER_CLIENT))->id, "as_server",
+                      mu_cause_of(mu_report_refusal(report, i, MU_REFUSER_SERVER))->id));
+    return list;
+}
+
+static void print_json(const struct mu_report *report)
+{
+    json_t *causes = json_array(), *findings = json_array();
+    const struct mu_finding *first = report->count > 0 ? &report->findings[0] : NULL;
+    for (size_t i = 0; i < report->count; i++) {
+        json_array_append_new(causes, json_string(mu_cause_of(report->findings[i].cause)->id));
+        json_array_append_new(findings, finding_json(&report->findings[i]));
+    }
+    mu_print_json(
+        json_pack("{s:s, s:o, s:s, s:s, s:s, s:s, s:s, s:i, s:o, s:o, s:o, s:s}", "cause",
+                  mu_cause_of(mu_report_cause(report))->id, "causes", causes, "what",
+                  first == NULL ? report->good : first->sentence, "whose",
+                  first == NULL ? "" : mu_party_id(first->whose), "remedy",
+                  first == NULL ? "" : first->remedy, "openssl", first == NULL ? "" : first->openssl,
+                  "file", first == NULL ? "" : first->file, "exit", mu_report_exit(report),
+                  "findings", findings, "checked", checks_json(report), "peers", peers_json(report),
+                  "raw", first != NULL && *first->raw != '\0' ? first->raw : report->raw));
+}
+
+int mu_explain_print(const struct mu_report *report, bool json)
+{
+    json ? print_json(report) : print_text(report);
+    return mu_report_exit(report);
+}
+
+/* --- The table --- */
+
+static json_t *cause_json(const struct mu_cause *cause)
+{
+    json_t *refused_by = json_array();
+    for (unsigned i = 0; i < MU_STACK_COUNT; i++)
+        if ((cause->refused_by & (1u << i)) != 0)
+            json_array_append_new(refused_by, json_string(mu_stack_name(i)));
+    return json_pack("{s:s, s:s, s:s, s:s, s:s, s:o, s:s}", "id", cause->id, "what", cause->what,
+                     "whose", mu_party_id(cause->whose), "remedy", cause->remedy, "openssl",
+                     cause->openssl, "refused_by", refused_by, "written", cause->written);
+}
+
+static void print_refused_by(unsigned set)
+{
+    char text[256] = "";
+    size_t len = 0;
+    for (unsigned i = 0; i < MU_STACK_COUNT; i++)
+        if ((set & (1u << i)) != 0)
+            len += (size_t)snprintf(text + len, sizeof text - len, "%s%s", len > 0 ? ", " : "",
+                                    mu_stack_name(i));
+    mu_fact("refused by", "%s",
+            set == (1u << MU_STACK_COUNT) - 1 ? "everybody"
+            : len == 0                        ? "nobody"
+                                              : text);
+}
+
+static void fact_filled(const char *label, const char *remedy)
+{
+    char text[MU_FINDING_COMMAND_LEN];
+    if (*remedy != '\0')
+        mu_fact(label, "%s", mu_cause_fill(remedy, NULL, NULL, NULL, text, sizeof text));
+}
+
+void mu_explain_print_cause(enum mu_cause_id id, bool json)
+{
+    const struct mu_cause *cause = mu_cause_of(id);
+    if (json) {
+        mu_print_json(cause_json(cause));
+        return;
+    }
+    mu_say(MU_BOLD, "%s", cause->id);
+    printf(": %s\n", cause->what);
+    mu_fact("whose move", "%s", mu_explain_whose(MU_VIEW_BOTH, cause->whose));
+    fact_filled("do", cause->remedy);
+    fact_filled("or", cause->openssl);
+    print_refused_by(cause->refused_by);
+    if (*cause->written != '\0')
+        mu_fact("see", "%s", cause->written);
+}
+
+void mu_explain_print_list(bool json)
+{
+    json_t *list = json ? json_array() : NULL;
+    for (unsigned i = 0; i < MU_CAUSE_COUNT; i++) {
+        const struct mu_cause *cause = mu_cause_of(i);
+        if (json)
+            json_array_append_new(list, cause_json(cause));
+        else
+            printf("%-34s %s\n", cause->id, cause->what);
+    }
+    if (json)
+        mu_print_json(list);
+}

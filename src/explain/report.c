@@ -1,0 +1,135 @@
+#include "explain/report.h"
+
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/str.h"
+
+void mu_report_clear(struct mu_report *report)
+{
+    free(report->findings);
+    free(report->checks);
+    *report = (struct mu_report){0};
+}
+
+struct mu_finding mu_finding_of(enum mu_cause_id cause, enum mu_gravity gravity, enum mu_stage stage,
+                                const char *file, const char *name, const char *host)
+{
+    const struct mu_cause *known = mu_cause_of(cause);
+    struct mu_finding finding = {
+        .cause = cause,
+        .gravity = gravity,
+        .stage = stage,
+        .whose = known->whose,
+        .refused_by = known->refused_by,
+    };
+    mu_str_copy(finding.file, sizeof finding.file, file == NULL ? "" : file);
+    mu_cause_fill(known->remedy, file, name, host, finding.remedy, sizeof finding.remedy);
+    mu_cause_fill(known->openssl, file, name, host, finding.openssl, sizeof finding.openssl);
+    return finding;
+}
+
+static bool is_same(const struct mu_finding *a, const struct mu_finding *b)
+{
+    return a->cause == b->cause && mu_str_equal(a->subject, b->subject) &&
+           (*a->subject != '\0' || mu_str_equal(a->file, b->file));
+}
+
+/* The same certificate, refused by the other side too. */
+static void merge(struct mu_finding *into, const struct mu_finding *other)
+{
+    if (into->refuser != other->refuser)
+        into->refuser = MU_REFUSER_BOTH;
+    if (other->gravity < into->gravity)
+        into->gravity = other->gravity;
+    if (other->stage < into->stage)
+        into->stage = other->stage;
+}
+
+int mu_report_add(struct mu_report *report, const struct mu_finding *like, struct mu_error *err,
+                  const char *format, ...)
+{
+    for (size_t i = 0; i < report->count; i++)
+        if (is_same(&report->findings[i], like)) {
+            merge(&report->findings[i], like);
+            return 0;
+        }
+    struct mu_finding *findings = realloc(report->findings, (report->count + 1) * sizeof *findings);
+    if (findings == NULL)
+        return mu_fail_nomem(err);
+    report->findings = findings;
+    struct mu_finding *finding = &findings[report->count++];
+    *finding = *like;
+    va_list args;
+    va_start(args, format);
+    vsnprintf(finding->sentence, sizeof finding->sentence, format, args);
+    va_end(args);
+    return 0;
+}
+
+int mu_report_check(struct mu_report *report, enum mu_mark mark, struct mu_error *err,
+                    const char *format, ...)
+{
+    struct mu_check *checks = realloc(report->checks, (report->check_count + 1) * sizeof *checks);
+    if (checks == NULL)
+        return mu_fail_nomem(err);
+    report->checks = checks;
+    struct mu_check *check = &checks[report->check_count++];
+    check->mark = mark;
+    va_list args;
+    va_start(args, format);
+    vsnprintf(check->text, sizeof check->text, format, args);
+    va_end(args);
+    return 0;
+}
+
+static bool bites_before(const struct mu_finding *a, const struct mu_finding *b)
+{
+    if (a->gravity != b->gravity)
+        return a->gravity < b->gravity;
+    return a->stage != b->stage ? a->stage < b->stage : a->depth < b->depth;
+}
+
+/* Few, and those of one rank have to stay in the order in which they were found. */
+void mu_report_finish(struct mu_report *report)
+{
+    for (size_t i = 1; i < report->count; i++) {
+        struct mu_finding finding = report->findings[i];
+        size_t at = i;
+        for (; at > 0 && bites_before(&finding, &report->findings[at - 1]); at--)
+            report->findings[at] = report->findings[at - 1];
+        report->findings[at] = finding;
+    }
+}
+
+bool mu_report_has(const struct mu_report *report, enum mu_cause_id cause)
+{
+    for (size_t i = 0; i < report->count; i++)
+        if (report->findings[i].cause == cause)
+            return true;
+    return false;
+}
+
+enum mu_cause_id mu_report_cause(const struct mu_report *report)
+{
+    return report->count == 0 ? MU_CAUSE_ok : report->findings[0].cause;
+}
+
+int mu_report_exit(const struct mu_report *report)
+{
+    return report->count == 0 ? 0 : report->findings[0].gravity == MU_GRAVITY_FAULT ? 1 : 3;
+}
+
+enum mu_cause_id mu_report_refusal(const struct mu_report *report, enum mu_stack stack,
+                                   enum mu_refuser as)
+{
+    for (size_t i = 0; i < report->count; i++) {
+        const struct mu_finding *finding = &report->findings[i];
+        if ((finding->refused_by & (1u << stack)) != 0 &&
+            (finding->refuser == MU_REFUSER_BOTH || finding->refuser == as))
+            return finding->cause;
+    }
+    return MU_CAUSE_ok;
+}

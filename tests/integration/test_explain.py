@@ -1,0 +1,20 @@
+"""mutual explain: the causes, and the page that is made of them."""
+import subprocess
+
+from conftest import BINARY, ROOT
+
+
+def test_the_page_of_causes_is_up_to_date(tmp_path):
+    made = tmp_path / "causes.md"
+    subprocess.run([ROOT / "tools/make-causes", BINARY, made], check=True)
+    assert made.read_text() == (ROOT / "docs/causes.md").read_text(), "run tools/make-causes build/release/mutual docs/causes.md"
+
+
+def test_one_cause_and_all_of_them(mutual):
+    every = mutual("explain", "--list", "--json").ok().json()
+    assert {"ok", "client_chain_incomplete", "not_authorized"} <= {cause["id"] for cause in every}
+    assert len(mutual("explain", "--list").ok().stdout.splitlines()) == len(every)
+    said = mutual("explain", "client_chain_incomplete").ok().stdout
+    assert said.startswith("client_chain_incomplete: ") and "cat FILE intermediate.crt" in said
+    mutual("explain", "nonsense").refused("nonsense", code=2)
+    mutual("explain").refused("needs something to explain", code=2)
