@@ -25,6 +25,10 @@ enum conn_state {
 /* A client that goes on sending after our goodbye is heard out only so far. */
 enum { DISCARD_LIMIT = 1024 * 1024 };
 
+/* So long somebody is given, before the first word and for the whole handshake, before it has to make room. Many who come at once
+ * may take longer than that, but they wait in the kernel's queue. */
+enum { SILENT_MS = 200, EARNEST_MS = 1000 };
+
 /* What a proxy says first. */
 struct mu_preface {
     struct mu_buf bytes; /* of a header that has come in pieces */
@@ -407,6 +411,7 @@ static void note_shaking(struct mu_conn *c, bool shaking)
     *(c->shaking_behind == NULL ? &worker->shaking_newest : &c->shaking_behind->shaking_before) =
         c->shaking_before;
     worker->shaking_count--;
+    mu_listeners_start(worker); /* somebody may wait for this one's place */
 }
 
 static void enter(struct mu_conn *c, enum conn_state state)
@@ -496,17 +501,49 @@ static enum conn_state first_state(const struct mu_conn *c)
     return c->channel.tls == NULL ? CONN_IDENTIFY : CONN_HANDSHAKE;
 }
 
-/* Whoever says nothing, or nothing of use, is the oldest before long; a handshake in earnest takes milliseconds. */
+static bool is_crowded(const struct mu_worker *worker)
+{
+    return worker->shaking_limit > 0 && worker->shaking_count >= worker->shaking_limit;
+}
+
+/* Of its time; nothing or less: it has had that. */
+static int64_t left_ms(const struct mu_conn *c)
+{
+    const int64_t age_ms = (int64_t)((uv_hrtime() - c->began_ns) / 1000000);
+    return (c->channel.received == 0 ? SILENT_MS : EARNEST_MS) - age_ms;
+}
+
+static struct mu_conn *first_silent(const struct mu_worker *worker)
+{
+    for (struct mu_conn *c = worker->shaking_oldest; c != NULL; c = c->shaking_behind)
+        if (c->channel.received == 0)
+            return c;
+    return worker->shaking_oldest;
+}
+
+static struct mu_conn *next_to_go(const struct mu_worker *worker)
+{
+    struct mu_conn *oldest = worker->shaking_oldest, *silent = first_silent(worker);
+    return left_ms(silent) < left_ms(oldest) ? silent : oldest;
+}
+
+bool mu_conn_may_start(struct mu_worker *worker, unsigned *ret_wait_ms)
+{
+    const int64_t wait_ms = is_crowded(worker) ? left_ms(next_to_go(worker)) : 0;
+    *ret_wait_ms = wait_ms > 0 ? (unsigned)wait_ms : 0;
+    return wait_ms <= 0;
+}
+
 static void make_room(struct mu_worker *worker)
 {
     struct mu_refusal refusal;
-    if (worker->shaking_limit == 0 || worker->shaking_count < worker->shaking_limit)
+    if (!is_crowded(worker))
         return;
-    struct mu_conn *oldest = worker->shaking_oldest;
+    struct mu_conn *other = next_to_go(worker);
     mu_refusal_set(&refusal, MU_REFUSAL_CROWDED);
-    count_handshake(oldest);
-    refuse(oldest, &refusal);
-    mu_conn_abort(oldest);
+    count_handshake(other);
+    refuse(other, &refusal);
+    mu_conn_abort(other);
 }
 
 void mu_conn_start(struct mu_listener *listener, int fd, const struct mu_address *peer)

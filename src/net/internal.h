@@ -107,6 +107,10 @@ void mu_worker_make(struct mu_worker *worker, struct mu_move *move);
 /* worker.c: the loop of the thread that runs the server. */
 uv_loop_t *mu_server_loop(struct mu_server *server);
 
+/* conn.c: is there room for one more who has not come in yet? Otherwise there may be after `ret_wait_ms`, or when one of them
+ * has come in. */
+bool mu_conn_may_start(struct mu_worker *worker, unsigned *ret_wait_ms);
+
 /* worker.c: a connection has begun or ended. */
 void mu_worker_add(struct mu_worker *worker, struct mu_conn *conn);
 void mu_worker_remove(struct mu_worker *worker, struct mu_conn *conn);

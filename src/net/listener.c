@@ -138,6 +138,17 @@ static void pause_accepting(struct mu_worker *worker)
                       "connections");
 }
 
+/* False: whoever comes waits in the kernel's queue, until somebody has come in or been too long about it. */
+static bool has_room(struct mu_worker *worker)
+{
+    unsigned wait_ms;
+    if (mu_conn_may_start(worker, &wait_ms))
+        return true;
+    mu_listeners_stop(worker);
+    uv_timer_start(&worker->retry, on_retry, wait_ms, 0);
+    return false;
+}
+
 /* True: there may be more. */
 static bool accept_one(struct mu_listener *listener)
 {
@@ -160,7 +171,8 @@ static void on_connection(uv_poll_t *poll, int status, int events)
 {
     struct mu_listener *listener = poll->data;
     (void)events;
-    for (int i = 0; status == 0 && i < ACCEPT_BATCH && listener->worker->accepting; i++)
+    struct mu_worker *worker = listener->worker;
+    for (int i = 0; status == 0 && i < ACCEPT_BATCH && worker->accepting && has_room(worker); i++)
         if (!accept_one(listener))
             return;
 }

@@ -94,7 +94,7 @@ struct mu_server_config {
     unsigned workers;
     unsigned max_connections;  /* in all */
     unsigned max_from_address; /* of them; 0: as many as there are in all */
-    unsigned max_handshakes;   /* at once: beyond that the oldest makes room; 0: as many */
+    unsigned max_handshakes;   /* at once: beyond that who is silent or slow makes room; 0: any */
     unsigned stop_ms;          /* for connections that are open when the server is told to stop */
     uint64_t alive_ms;         /* how often `alive` is told; 0: never */
     struct mu_server_events events;

@@ -1,4 +1,5 @@
 """Bounds on what one client, or a flood of them, may take from the others."""
+import concurrent.futures
 import contextlib
 import ssl
 
@@ -50,6 +51,42 @@ def test_a_flood_of_silent_clients_makes_room_for_others(ca, place, ctx):
         assert found['mutual_refused_total{reason="handshake-crowded"}'] >= 80
         stack.close()
         assert door.stop() == 0
+
+
+def half_way(door, ctx):
+    """A client that has said its first word, and had the answer to it; and how it goes on."""
+    sock, incoming, outgoing = plain(door), ssl.MemoryBIO(), ssl.MemoryBIO()
+    tls = ctx.wrap_bio(incoming, outgoing, server_hostname="localhost")
+    with pytest.raises(ssl.SSLWantReadError):
+        tls.do_handshake()
+    sock.sendall(outgoing.read())
+    incoming.write(sock.recv(65536))
+
+    def go_on():
+        while True:
+            try:
+                tls.do_handshake()
+                break
+            except ssl.SSLWantReadError:
+                incoming.write(sock.recv(65536))
+        tls.write(GET.encode())
+        sock.sendall(outgoing.read())
+        assert sock.recv(65536) != b""
+        sock.close()
+    return go_on
+
+
+def test_a_storm_of_clients_is_let_in_one_after_the_other(ca, place, ctx):
+    """Who has begun in earnest is not sent away for the next one, who waits."""
+    with Door(place, "--max-handshakes", 2, "--workers", 1, home=ca) as door:
+        clients = [half_way(door, ctx) for _ in range(2)]
+        with concurrent.futures.ThreadPoolExecutor() as pool:
+            others = [pool.submit(lambda: connect(door, ctx).close()) for _ in range(8)]
+            for go_on in clients:
+                go_on()
+            for other in others:
+                other.result()
+        assert door.stop() == 0 and not any("handshake-crowded" in line for line in door.log)
 
 
 def test_a_flood_of_garbage_costs_the_others_nothing(ca, place, ctx):
