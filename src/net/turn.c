@@ -2,6 +2,11 @@
 
 #include <stddef.h>
 
+static void on_prepare(uv_prepare_t *prepare)
+{
+    mu_turn_finish(prepare->data);
+}
+
 static void on_check(uv_check_t *check)
 {
     mu_turn_finish(check->data);
@@ -9,8 +14,10 @@ static void on_check(uv_check_t *check)
 
 void mu_turn_begin(struct mu_turn *turn, uv_loop_t *loop)
 {
+    uv_prepare_init(loop, &turn->prepare);
     uv_check_init(loop, &turn->check);
-    turn->check.data = turn;
+    turn->prepare.data = turn->check.data = turn;
+    uv_prepare_start(&turn->prepare, on_prepare);
     uv_check_start(&turn->check, on_check);
 }
 

@@ -19,7 +19,8 @@ struct mu_turn_part {
 };
 
 struct mu_turn {
-    uv_check_t check;
+    uv_prepare_t prepare; /* before the loop waits: what its timers have added */
+    uv_check_t check;     /* behind the events that it has waited for */
     struct mu_turn_part *first, *last;
 };
 
