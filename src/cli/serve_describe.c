@@ -119,7 +119,8 @@ static int read_deadlines(const struct mu_args *args, struct mu_config *config,
     return 0;
 }
 
-static int read_limits(const struct mu_args *args, struct mu_config *config, struct mu_error *err)
+static int read_limits(const struct mu_args *args, struct mu_config *config,
+                       struct mu_door_config *door, struct mu_error *err)
 {
     const struct {
         const char *option;
@@ -130,6 +131,8 @@ static int read_limits(const struct mu_args *args, struct mu_config *config, str
         {"max-connections", MU_CONNECTIONS_MAX, &config->max_connections},
         {"max-connections-per-address", MU_CONNECTIONS_MAX, &config->max_from_address},
         {"max-handshakes", MU_CONNECTIONS_MAX, &config->max_handshakes},
+        {"health-fall", MU_HEALTH_COUNT_MAX, &door->health_fall},
+        {"health-rise", MU_HEALTH_COUNT_MAX, &door->health_rise},
     };
     for (size_t i = 0; i < MU_COUNT(all); i++) {
         long number;
@@ -172,7 +175,7 @@ static int from_options(const struct mu_args *args, struct mu_config **ret, stru
     struct mu_door_config *door = mu_config_add_door(config);
     if (door == NULL)
         return mu_fail_nomem(err);
-    if (read_limits(args, config, err) != 0 || read_log(args, config, err) != 0 ||
+    if (read_limits(args, config, door, err) != 0 || read_log(args, config, err) != 0 ||
         read_listen(args, door, err) != 0 || read_content(args, door, err) != 0 ||
         read_certificate(args, door, err) != 0 || read_proxy(args, door, err) != 0 ||
         read_trust(args, door, err) != 0 || read_deadlines(args, config, door, err) != 0 ||
@@ -216,6 +219,8 @@ static int check_alone(const struct mu_args *args, struct mu_error *err)
         "read-timeout",
         "health-check",
         "health-interval",
+        "health-fall",
+        "health-rise",
         "stop-timeout",
         "max-lifetime",
     };

@@ -97,6 +97,8 @@ struct mu_door_config *mu_config_add_door(struct mu_config *config)
     config->doors = longer;
     struct mu_door_config *door = &longer[config->door_count++];
     *door = (struct mu_door_config){.health_ms = 5 * 1000,
+                                    .health_fall = 3,
+                                    .health_rise = 2,
                                     .deadlines = {.handshake_ms = 10 * 1000,
                                                   .header_ms = 10 * 1000,
                                                   .idle_ms = UINT_MAX,

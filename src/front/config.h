@@ -36,11 +36,12 @@ struct mu_door_config {
     struct mu_strs crl;
     struct mu_strs to; /* the backends' URLs; none: it answers itself */
     char *health_check; /* the path at which backends say whether they are well; NULL: they are not asked */
-    unsigned health_ms;        /* how often they are */
-    char *files;               /* a directory; NULL: the greeting */
-    bool proxy_protocol;       /* each connection begins with a header of it */
-    struct mu_strs proxy_from; /* blocks of the addresses that it is believed from */
-    bool send_proxy;           /* each connection to a backend begins with one, of version 2 */
+    unsigned health_ms;                /* how often they are */
+    unsigned health_fall, health_rise; /* so many answers in a row change our mind */
+    char *files;                       /* a directory; NULL: the greeting */
+    bool proxy_protocol;               /* each connection begins with a header of it */
+    struct mu_strs proxy_from;         /* blocks of the addresses that it is believed from */
+    bool send_proxy; /* each connection to a backend begins with one, of version 2 */
     struct mu_front_deadlines deadlines;
 };
 
@@ -54,7 +55,7 @@ enum mu_log_class {
     MU_LOG_ALL = 15,
 };
 
-enum { MU_WORKERS_MAX = 256, MU_CONNECTIONS_MAX = 10000000 };
+enum { MU_WORKERS_MAX = 256, MU_CONNECTIONS_MAX = 10000000, MU_HEALTH_COUNT_MAX = 100 };
 
 struct mu_config {
     char *file; /* it was read from; NULL: from options */

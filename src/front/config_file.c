@@ -210,6 +210,26 @@ static int read_health_interval(struct mu_yaml *yaml, const struct mu_yaml_node 
     return read_ms(yaml, node, "health_interval", into);
 }
 
+static int read_health_count(struct mu_yaml *yaml, const struct mu_yaml_node *node, const char *key,
+                             unsigned *ret)
+{
+    long number;
+    if (mu_yaml_number(yaml, node, key, 1, MU_HEALTH_COUNT_MAX, &number) != 0)
+        return -1;
+    *ret = (unsigned)number;
+    return 0;
+}
+
+static int read_health_fall(struct mu_yaml *yaml, const struct mu_yaml_node *node, void *into)
+{
+    return read_health_count(yaml, node, "health_fall", into);
+}
+
+static int read_health_rise(struct mu_yaml *yaml, const struct mu_yaml_node *node, void *into)
+{
+    return read_health_count(yaml, node, "health_rise", into);
+}
+
 static int read_handshake(struct mu_yaml *yaml, const struct mu_yaml_node *node, void *into)
 {
     return read_ms(yaml, node, "handshake_timeout", into);
@@ -259,6 +279,8 @@ static const struct mu_yaml_key door_keys[] = {
     {"to", read_to, OF_DOOR(to)},
     {"health_check", read_health_check, OF_DOOR(health_check)},
     {"health_interval", read_health_interval, OF_DOOR(health_ms)},
+    {"health_fall", read_health_fall, OF_DOOR(health_fall)},
+    {"health_rise", read_health_rise, OF_DOOR(health_rise)},
     {"files", read_files, OF_DOOR(files)},
     {"proxy_protocol", read_proxy_protocol, OF_DOOR(proxy_protocol)},
     {"proxy_from", read_proxy_from, OF_DOOR(proxy_from)},

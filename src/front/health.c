@@ -16,6 +16,8 @@ struct check {
     struct mu_timer *timer;
     const char *path;
     int status;
+    unsigned fall, rise; /* answers in a row that change our mind */
+    unsigned against;    /* that have come in a row, and say other than we think */
 };
 
 struct mu_health {
@@ -32,8 +34,11 @@ static void settle(struct check *c, bool well, const char *why)
     mu_exchange_end(&c->exchange);
     if (well)
         atomic_store(&c->backend->avoided_until_ms, 0);
-    if (atomic_exchange(&c->backend->down, !well) == !well)
+    c->against = atomic_load(&c->backend->down) == well ? c->against + 1 : 0;
+    if (c->against < (well ? c->rise : c->fall))
         return;
+    c->against = 0;
+    atomic_store(&c->backend->down, !well);
     snprintf(sentence, sizeof sentence, "the backend %s is %s: GET %s %s", c->backend->name,
              well ? "well again" : "left alone", c->path, why);
     mu_worker_tell(c->health->worker, well ? "backend-up" : "backend-down", sentence,
@@ -145,6 +150,8 @@ static void add_checks(struct mu_health *health, const struct mu_door *door)
         c->proxy = door->proxy;
         c->proxy.backends = &c->only;
         c->path = door->config->health_check;
+        c->fall = door->config->health_fall;
+        c->rise = door->config->health_rise;
         c->timer = mu_timer_start(health->worker, door->config->health_ms, on_due, c);
     }
 }

@@ -613,11 +613,12 @@ def clients_of(backend):
 
 def test_a_backend_that_is_not_well_is_left_alone_until_it_is(ca, place, ctx):
     sick, well = [False], [True]
-    options = ("--health-check", "/health", "--health-interval", "1s")
+    options = ("--health-check", "/health", "--health-interval", "1s", "--health-fall", "2", "--health-rise", "1")
     with Recorder(asked(sick)) as one, Recorder(asked(well)) as two, proxying(ca, place, one, two, options=options) as door, \
             connect(door, ctx) as sock:
         line = door.says(" backend-down: ")
         assert f"the backend {http(one)} is left alone: GET /health was answered 500; hint: " in line
+        assert sum(head.startswith(b"GET /health ") for head, _ in one.requests) == 2
         for _ in range(4):
             assert ask(sock, GET)[0] == 200
         assert (clients_of(one), clients_of(two)) == (0, 4)
@@ -629,7 +630,7 @@ def test_a_backend_that_is_not_well_is_left_alone_until_it_is(ca, place, ctx):
 
 
 def test_if_no_backend_is_well_all_are_tried(ca, place, ctx):
-    with Recorder(asked([False])) as backend, proxying(ca, place, backend, options=("--health-check", "/health")) as door, \
+    with Recorder(asked([False])) as backend, proxying(ca, place, backend, options=("--health-check", "/health", "--health-fall", "1")) as door, \
             connect(door, ctx) as sock:
         door.says(" backend-down: ")
         assert ask(sock, GET)[0] == 200
@@ -637,7 +638,7 @@ def test_if_no_backend_is_well_all_are_tried(ca, place, ctx):
 
 def test_a_backend_that_does_not_answer_when_asked_is_not_well(ca, place):
     held = threading.Event()
-    options = ("--health-check", "/", "--health-interval", "1s")
+    options = ("--health-check", "/", "--health-interval", "1s", "--health-fall", "1")
     with Backend(lambda _: held.wait(WAIT)) as backend, proxying(ca, place, backend, options=options) as door:
         assert "GET / was not answered in time" in door.says(" backend-down: ")
         held.set()
@@ -779,6 +780,7 @@ def test_the_log_has_a_line_a_request(ca, place, ctx):
     (["--to", "tcp://127.0.0.1:80", "--health-check", "/"], ["asks over HTTP"]),
     (["--to", "http://127.0.0.1:80", "--health-check", "health"], ["is not a path"]),
     (["--to", "http://127.0.0.1:80", "--health-check", "/a b"], ["is not a path"]),
+    (["--to", "http://127.0.0.1:80", "--health-check", "/", "--health-fall", "0"], ["--health-fall"]),
     (["--to", "http://127.0.0.1:80", "--send-proxy", "v2"], ["one connection to it serves many clients"]),
 ])
 def test_what_is_no_backend_stops_the_start(mutual, ca, place, options, words):
