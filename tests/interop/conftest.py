@@ -15,6 +15,10 @@ from door import Door  # noqa: E402
 from peers import CLIENTS, SERVERS, Files, Workshop, need, run  # noqa: E402
 
 
+def pytest_configure(config):
+    config.addinivalue_line("markers", "judged: other people's programs judge files that mutual has made; the sanitizers' run leaves it out")
+
+
 @pytest.fixture(scope="session")
 def workshop(tmp_path_factory):
     place = tmp_path_factory.getbasetemp()

@@ -7,6 +7,8 @@ import pytest
 from conftest import Mutual
 from peers import need, run
 
+pytestmark = pytest.mark.judged
+
 CA_TYPES = ["p256", "p384", "p521", "rsa2048", "rsa3072", "ed25519", "ml-dsa-65"]
 LEAVES = [  # profile, names, options
     ("server", ["localhost"], []),

@@ -3,6 +3,8 @@ import pytest
 
 from peers import need, run
 
+pytestmark = pytest.mark.judged
+
 PERMITTED = ["DNS:internal.example", "IP:10.0.0.0/8", "IP:fd00::/8", "email:example.com", "email:.example.org",
              "URI:.example.com", "URI:example.net"]
 EXCLUDED = ["DNS:vip.internal.example", "IP:10.6.0.0/16"]

@@ -3,6 +3,8 @@ import pytest
 
 from peers import PASSPHRASE, Files, need, run
 
+pytestmark = pytest.mark.judged
+
 
 @pytest.fixture(params=[(kind, legacy) for kind in ("p256", "rsa2048", "ed25519") for legacy in (False, True)],
                 ids=lambda param: param[0] + ("-legacy" if param[1] else ""))

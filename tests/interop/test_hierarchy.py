@@ -7,6 +7,8 @@ from interop.conftest import World
 from peers import CLIENTS, SERVERS, Files, need, run
 from test_checks_by_others import zlint_errors
 
+pytestmark = pytest.mark.judged
+
 SHAPES = {"alone": [], "issuing": ["--issuing"]}
 
 

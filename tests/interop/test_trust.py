@@ -17,6 +17,8 @@ from peers import need, run
 from terminal import answer
 from test_command_line import examples
 
+pytestmark = pytest.mark.judged
+
 LOCAL, CERTS, JAVA = "/usr/local/share/ca-certificates", "/etc/ssl/certs", "/etc/ssl/certs/java/cacerts"
 
 
