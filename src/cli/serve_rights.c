@@ -10,6 +10,7 @@
 
 #include "base/str.h"
 #include "cli/print.h"
+#include "net/standby.h"
 #include "pki/token.h"
 
 /* --- What is asked for --- */
@@ -19,15 +20,18 @@ int mu_serve_rights_read(const struct mu_args *args, const struct mu_config *con
 {
     *ret = (struct mu_serve_rights){.sandboxed = !config->no_sandbox,
                                     .has_user = config->user != NULL};
-    if (ret->sandboxed)
-        mu_sandbox_prepare();
-    if (!ret->has_user)
-        return 0;
-    if (geteuid() != 0)
+    if (ret->has_user && geteuid() != 0)
         return mu_usage(err, args,
                         "--user is for root, who can become another user; this is user %u",
                         (unsigned)geteuid());
-    return mu_user_find(config->user, &ret->user, err);
+    if (ret->has_user && mu_user_find(config->user, &ret->user, err) != 0)
+        return -1;
+    if (!ret->sandboxed)
+        return 0;
+    if (mu_standby_begin(err) != 0)
+        return -1;
+    mu_sandbox_prepare();
+    return 0;
 }
 
 /* --- Which files a server reads while it runs: all that it has read once, in case they change --- */

@@ -4,6 +4,7 @@
 #include <fcntl.h>
 #include <limits.h>
 #include <netinet/in.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -13,6 +14,7 @@
 #include "base/buf.h"
 #include "base/file.h"
 #include "base/str.h"
+#include "net/standby.h"
 
 extern char **environ;
 
@@ -32,6 +34,7 @@ struct start {
     const int *fds;
     size_t count;
     int systemd_count, pipe;
+    pid_t server;
 };
 
 enum { PID_DIGITS = 10 };
@@ -111,10 +114,10 @@ static bool add_for_pid(struct start *start, const char *begin, const char *rest
     return true;
 }
 
-static bool is_ours(const char *name)
+static bool is_for(const char *name, pid_t server)
 {
     const char *pid = getenv(name);
-    return pid != NULL && strtol(pid, NULL, 10) == (long)getpid();
+    return pid != NULL && strtol(pid, NULL, 10) == (long)server;
 }
 
 static int copy_environment(struct start *start, struct mu_error *err)
@@ -126,11 +129,11 @@ static int copy_environment(struct start *start, struct mu_error *err)
         if (!is_variable(*entry, "LISTEN_PID") && !is_variable(*entry, "WATCHDOG_PID") &&
             !is_variable(*entry, variable))
             ok = append(&start->envp, *entry);
-    if (systemd != NULL && is_ours("LISTEN_PID")) {
+    if (systemd != NULL && is_for("LISTEN_PID", start->server)) {
         start->systemd_count = (int)strtol(systemd, NULL, 10);
         ok = ok && add_for_pid(start, "LISTEN_PID=", "");
     }
-    if (is_ours("WATCHDOG_PID"))
+    if (is_for("WATCHDOG_PID", start->server))
         ok = ok && add_for_pid(start, "WATCHDOG_PID=", "");
     mu_buf_addf(&handed, ":%d:", start->pipe);
     for (size_t i = 0; i < start->count; i++)
@@ -153,6 +156,9 @@ static void keep_open(int fd)
 
 __attribute__((noreturn)) static void become(const struct start *start)
 {
+    static const int signals[] = MU_SUCCESSOR_SIGNALS;
+    for (size_t i = 0; i < MU_COUNT(signals); i++)
+        signal(signals[i], SIG_DFL);
     for (size_t i = 0; i < start->pid_count; i++)
         write_pid(start->pids[i], getpid());
     for (size_t i = 0; i < start->count; i++)
@@ -164,27 +170,44 @@ __attribute__((noreturn)) static void become(const struct start *start)
     _exit(127);
 }
 
+int mu_successor_fork(const int *fds, size_t count, int pipe, pid_t server, pid_t *ret,
+                      struct mu_error *err)
+{
+    MU_AUTO_CLEAR(start) start = {.fds = fds, .count = count, .pipe = pipe, .server = server};
+    if (find_program(&start, err) != 0 || copy_arguments(&start, err) != 0 ||
+        copy_environment(&start, err) != 0)
+        return -1;
+    *ret = fork();
+    if (*ret == 0)
+        become(&start);
+    return *ret < 0 ? mu_fail_errno(err, MU_E_SYSTEM, "cannot start another process") : 0;
+}
+
+static int fork_elsewhere(const int *fds, size_t count, int pipe, pid_t *ret, struct mu_error *err)
+{
+    int *all = calloc(count + 1, sizeof *all);
+    if (all == NULL)
+        return mu_fail_nomem(err);
+    all[0] = pipe;
+    memcpy(all + 1, fds, count * sizeof *fds);
+    int result = mu_standby_start(all, count + 1, ret, err);
+    free(all);
+    return result;
+}
+
 int mu_successor_start(const int *fds, size_t count, struct mu_successor *ret, struct mu_error *err)
 {
     int ends[2];
-    MU_AUTO_CLEAR(start) start = {.fds = fds, .count = count};
+    pid_t pid;
     if (pipe2(ends, O_CLOEXEC | O_NONBLOCK) != 0)
         return mu_fail_errno(err, MU_E_SYSTEM, "cannot make a pipe");
-    start.pipe = ends[1];
-    pid_t pid = -1;
-    if (find_program(&start, err) == 0 && copy_arguments(&start, err) == 0 &&
-        copy_environment(&start, err) == 0) {
-        pid = fork();
-        if (pid == 0)
-            become(&start);
-        if (pid < 0)
-            mu_fail_errno(err, MU_E_SYSTEM, "cannot start another process");
-    }
+    int result = mu_standby_is_there()
+                     ? fork_elsewhere(fds, count, ends[1], &pid, err)
+                     : mu_successor_fork(fds, count, ends[1], getpid(), &pid, err);
     close(ends[1]);
-    if (pid < 0) {
+    if (result != 0) {
         close(ends[0]);
-        return mu_hint(err, "a process in a sandbox starts no other: serve with --sandbox off, or "
-                            "restart");
+        return -1;
     }
     *ret = (struct mu_successor){.pid = pid, .pipe = ends[0]};
     return 0;

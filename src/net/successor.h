@@ -19,9 +19,16 @@ struct mu_successor {
     int pipe;  /* a byte comes when it serves; the end, when it has died before */
 };
 
-/* Start it, with these sockets and those that systemd has handed to this process. Fails with MU_E_SYSTEM, MU_E_NOMEM. */
+/* Start it, with these sockets and those that systemd has handed to this process: by the process that stands by, if there is
+ * one. Fails with MU_E_SYSTEM, MU_E_NOMEM. */
 MU_CHECK int mu_successor_start(const int *fds, size_t count, struct mu_successor *ret,
                                 struct mu_error *err);
+
+/* What is done for it in `server`, or in the process that stands by for that one; `pipe` is the end in which it is to say that it
+ * serves. MU_SUCCESSOR_SIGNALS are as usual in it. Fails with MU_E_SYSTEM, MU_E_NOMEM. */
+#define MU_SUCCESSOR_SIGNALS {SIGINT, SIGTERM, SIGHUP, SIGQUIT, SIGUSR1, SIGUSR2, SIGCHLD}
+MU_CHECK int mu_successor_fork(const int *fds, size_t count, int pipe, pid_t server, pid_t *ret,
+                               struct mu_error *err);
 
 /* --- The one that comes --- */
 

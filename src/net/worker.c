@@ -445,7 +445,7 @@ static void on_successor(uv_poll_t *poll, int status, int events)
     uv_close((uv_handle_t *)poll, NULL);
     close(server->successor.pipe);
     if (n == 0) {
-        (void)waitpid(server->successor.pid, NULL, 0);
+        (void)waitpid(server->successor.pid, NULL, 0); /* if it is our child */
         server->successor.pid = 0;
         tell_trouble(server, "the process that was to take over has ended before it could",
                      "this one goes on as it was; see what the new one has said");
