@@ -10,7 +10,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include "authority/pattern.h"
+#include "pki/pattern.h"
 #include "base/error.h"
 #include "base/file.h"
 #include "base/str.h"

@@ -331,6 +331,22 @@ int mu_key_pin(const struct mu_key *key, unsigned char ret[32], struct mu_error 
     return good ? 0 : mu_fail_openssl(err, MU_E_CRYPTO, "the public key cannot be written out");
 }
 
+bool mu_key_pin_parse(const char *text, unsigned char ret[32])
+{
+    enum { BASE64_LEN = 44 }; /* with the one '=' that it ends with */
+    static const char start[] = "sha256//";
+    unsigned char decoded[BASE64_LEN / 4 * 3];
+    if (!mu_str_starts_with(text, start))
+        return false;
+    const char *base64 = text + sizeof start - 1;
+    if (strlen(base64) != BASE64_LEN || base64[BASE64_LEN - 1] != '=' ||
+        base64[BASE64_LEN - 2] == '=' ||
+        EVP_DecodeBlock(decoded, (const unsigned char *)base64, BASE64_LEN) != sizeof decoded)
+        return false;
+    memcpy(ret, decoded, 32);
+    return true;
+}
+
 bool mu_key_same_public(const struct mu_key *a, const struct mu_key *b)
 {
     return EVP_PKEY_eq(mu_key_evp(a), mu_key_evp(b)) == 1;

@@ -83,6 +83,9 @@ char *mu_key_describe(const struct mu_key *key, char ret[MU_KEY_DESCRIPTION_LEN]
 /* SHA-256 of the SubjectPublicKeyInfo: what "pins" and key comparisons use. [RFC 7469 2.4] */
 MU_CHECK int mu_key_pin(const struct mu_key *key, unsigned char ret[32], struct mu_error *err);
 
+/* The same as a person writes it: "sha256//BASE64", as curl has it. False: it is not that. */
+bool mu_key_pin_parse(const char *text, unsigned char ret[32]);
+
 /* Do both have the same public half? */
 bool mu_key_same_public(const struct mu_key *a, const struct mu_key *b);
 

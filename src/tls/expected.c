@@ -8,7 +8,7 @@
 #include "pki/name.h"
 #include "pki/ossl.h"
 
-enum { PIN_LEN = 32, PIN_BASE64_LEN = 44 }; /* in base64 with the one '=' that it ends with */
+enum { PIN_LEN = 32 };
 
 void mu_tls_expected_clear(struct mu_tls_expected *expected)
 {
@@ -41,27 +41,14 @@ int mu_tls_expect_uri(struct mu_tls_expected *expected, const char *uri, struct 
     return add_name(&expected->uris, "URI", uri, err);
 }
 
-static bool decode_pin(const char *base64, unsigned char ret[PIN_LEN])
-{
-    unsigned char decoded[PIN_BASE64_LEN / 4 * 3];
-    if (strlen(base64) != PIN_BASE64_LEN || base64[PIN_BASE64_LEN - 1] != '=' ||
-        base64[PIN_BASE64_LEN - 2] == '=' ||
-        EVP_DecodeBlock(decoded, (const unsigned char *)base64, PIN_BASE64_LEN) != sizeof decoded)
-        return false;
-    memcpy(ret, decoded, PIN_LEN);
-    return true;
-}
-
 int mu_tls_expect_pin(struct mu_tls_expected *expected, const char *pin, struct mu_error *err)
 {
-    static const char start[] = "sha256//";
     unsigned char(*longer)[PIN_LEN] =
         realloc(expected->pins, (expected->pin_count + 1) * sizeof *longer);
     if (longer == NULL)
         return mu_fail_nomem(err);
     expected->pins = longer;
-    if (!mu_str_starts_with(pin, start) ||
-        !decode_pin(pin + sizeof start - 1, longer[expected->pin_count])) {
+    if (!mu_key_pin_parse(pin, longer[expected->pin_count])) {
         mu_fail(err, MU_E_USAGE, "\"%s\" is not the pin of a public key", pin);
         return mu_hint(
             err, "write it as sha256//BASE64, as curl does, of the SHA-256 of the public key's DER");

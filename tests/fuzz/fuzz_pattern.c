@@ -6,7 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "authority/pattern.h"
+#include "pki/pattern.h"
 #include "pki/constraint.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);

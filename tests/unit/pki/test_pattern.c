@@ -1,5 +1,5 @@
 #include "../check.h"
-#include "authority/pattern.h"
+#include "pki/pattern.h"
 #include "base/macros.h"
 
 static bool admits(const char *text, int kind, const char *name)

@@ -1,4 +1,4 @@
-#include "authority/pattern.h"
+#include "pki/pattern.h"
 
 #include <ctype.h>
 #include <stdlib.h>

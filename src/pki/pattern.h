@@ -1,8 +1,8 @@
-#ifndef MU_AUTHORITY_PATTERN_H
-#define MU_AUTHORITY_PATTERN_H
+#ifndef MU_PKI_PATTERN_H
+#define MU_PKI_PATTERN_H
 
 /*
- * Which names a policy allows, one line of it:
+ * Which names a rule allows, one line of it:
  *   DNS:api.example.com      that name;  `?` is one character and `*` any number of them within a label,
  *   DNS:*.example.com        `**` any number of anything
  *   DNS:.example.com         the domain: that name and all below it
