@@ -212,13 +212,6 @@ static size_t count_headers(const struct mu_h1_reader *r, const char *name, cons
     return count;
 }
 
-/* host [":" port], loosely: no character that could make it anything else. [RFC 9110 7.2] */
-static bool host_is_plausible(const char *host)
-{
-    return host[strspn(host, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789"
-                             "-._~!$&'()*+,;=%:[]")] == '\0';
-}
-
 /* The parser goes by its flags, and we by the text: where they differ, so would two servers. [RFC 9112 6.1, 6.3, 11.2] */
 static int check_framing(struct mu_h1_reader *r)
 {
@@ -263,7 +256,7 @@ static int check_request(struct mu_h1_reader *r)
         return refuse(r, 400, "there is more than one Host header");
     if (r->parser.http_minor == 1 && hosts == 0)
         return refuse(r, 400, "there is no Host header");
-    if (!host_is_plausible(host))
+    if (!mu_host_is_plausible(host))
         return refuse(r, 400, "the Host header is not a host");
     if (r->parser.method == HTTP_CONNECT)
         return refuse(r, 501, "this is not a proxy");

@@ -5,6 +5,12 @@
 #include <strings.h>
 #include <unistd.h>
 
+bool mu_host_is_plausible(const char *host)
+{
+    return host[strspn(host, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789"
+                             "-._~!$&'()*+,;=%:[]")] == '\0';
+}
+
 const char *mu_request_header(const struct mu_request *request, const char *name)
 {
     for (size_t i = 0; i < request->header_count; i++)

@@ -32,12 +32,16 @@ struct mu_head {
     int status;                  /* of a response */
     const char *reason;
     int minor; /* HTTP/1.minor */
+    bool h2;   /* HTTP/2; `minor` is 1, for all that this means */
     const struct mu_header *headers;
     size_t header_count;
     enum mu_framing framing;
     uint64_t length; /* MU_BODY_LENGTH */
     bool keep_alive; /* the connection may carry another message */
 };
+
+/* host [":" port], loosely: no character that could make it anything else. [RFC 9110 7.2] */
+bool mu_host_is_plausible(const char *host);
 
 /* Borrowed by a handler while it is called. Text is foreign: it has passed the parser, and no more. */
 struct mu_request {
