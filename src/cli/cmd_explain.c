@@ -1,37 +1,238 @@
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+#include <unistd.h>
+
 #include "base/str.h"
+#include "base/time.h"
 #include "cli/cmd.h"
 #include "cli/explain_print.h"
+#include "cli/passphrase.h"
+#include "explain/set.h"
+#include "explain/sides.h"
+
+/* The values of every option that may be given several times, and the lists that point to them. */
+struct lists {
+    const char **at;
+    size_t count;
+};
+
+static void lists_clear(struct lists *lists)
+{
+    free(lists->at);
+}
+MU_AUTO_DEFINE_CLEAR(lists, lists_clear)
+
+static const char *const many[] = {"cacert", "server-cacert", "crl", "server-crl", "other"};
+
+static size_t count_given(const struct mu_args *args, const char *option)
+{
+    size_t count = 0;
+    while (mu_args_nth(args, option, (int)count) != NULL)
+        count++;
+    return count;
+}
+
+static int lists_make(const struct mu_args *args, struct lists *ret, struct mu_error *err)
+{
+    size_t room = (size_t)mu_args_count(args) + 1;
+    for (size_t i = 0; i < MU_COUNT(many); i++)
+        room += count_given(args, many[i]);
+    ret->at = calloc(room, sizeof *ret->at);
+    return ret->at == NULL ? mu_fail_nomem(err) : 0;
+}
+
+static struct mu_paths list_of(const struct mu_args *args, const char *option, struct lists *lists)
+{
+    const char **first = lists->at + lists->count;
+    size_t count = count_given(args, option);
+    for (size_t i = 0; i < count; i++)
+        first[i] = mu_args_nth(args, option, (int)i);
+    lists->count += count;
+    return (struct mu_paths){first, count};
+}
+
+/* --- Passphrases: a file is asked, the terminal is not --- */
+
+static int explain_files(const struct mu_args *args, time_t at,
+                         const struct mu_passphrase_source *source, struct mu_error *err)
+{
+    MU_AUTO_CLEAR(mu_report) report = {0};
+    MU_AUTO_CLEAR(lists) lists = {0};
+    size_t count = (size_t)mu_args_count(args);
+    if (lists_make(args, &lists, err) != 0)
+        return -1;
+    for (size_t i = 0; i < count; i++)
+        lists.at[i] = mu_args_at(args, (int)i);
+    if (mu_explain_files(lists.at, count, at, source, &report, err) != 0)
+        return -1;
+    return mu_explain_print(&report, mu_args_json(args));
+}
+
+/* --- Both sides --- */
+
+static int read_asks(const struct mu_args *args, enum mu_asks *ret, struct mu_error *err)
+{
+    const char *asks = mu_args_value(args, "server-clients");
+    if (asks == NULL)
+        *ret = MU_ASKS_UNKNOWN;
+    else if (mu_str_equal(asks, "require"))
+        *ret = MU_ASKS_AND_REQUIRES;
+    else if (mu_str_equal(asks, "request"))
+        *ret = MU_ASKS;
+    else if (mu_str_equal(asks, "none"))
+        *ret = MU_ASKS_NOT;
+    else
+        return mu_usage(err, args, "--server-clients is require, request or none, not \"%s\"", asks);
+    return 0;
+}
+
+static int read_scope(const struct mu_args *args, bool *ret, struct mu_error *err)
+{
+    const char *scope = mu_args_value(args, "server-crl-scope");
+    *ret = scope != NULL && mu_str_equal(scope, "leaf");
+    return scope == NULL || *ret || mu_str_equal(scope, "all")
+               ? 0
+               : mu_usage(err, args, "--server-crl-scope is leaf or all, not \"%s\"", scope);
+}
+
+static int read_versions(const struct mu_args *args, bool *ret, struct mu_error *err)
+{
+    const char *newest = mu_args_value(args, "tls-max");
+    *ret = newest != NULL && mu_str_equal(newest, "1.2");
+    return newest == NULL || *ret || mu_str_equal(newest, "1.3")
+               ? 0
+               : mu_usage(err, args, "--tls-max is 1.2 or 1.3, not \"%s\"", newest);
+}
+
+static int explain_sides(const struct mu_args *args, time_t at,
+                         const struct mu_passphrase_source *source, struct mu_error *err)
+{
+    MU_AUTO_CLEAR(mu_report) report = {0};
+    MU_AUTO_CLEAR(lists) lists = {0};
+    long depth = 0;
+    if (lists_make(args, &lists, err) != 0)
+        return -1;
+    struct mu_sides sides = {
+        .client = {.cert = mu_args_value(args, "cert"),
+                   .key = mu_args_value(args, "key"),
+                   .cas = list_of(args, "cacert", &lists),
+                   .crls = list_of(args, "crl", &lists)},
+        .server = {.cert = mu_args_value(args, "server-cert"),
+                   .key = mu_args_value(args, "server-key"),
+                   .cas = list_of(args, "server-cacert", &lists),
+                   .crls = list_of(args, "server-crl", &lists)},
+        .others = list_of(args, "other", &lists),
+        .ca_key = mu_args_value(args, "cakey"),
+        .host = mu_args_value(args, "host"),
+        .ciphers = mu_args_value(args, "server-ciphers"),
+        .limit_depth = mu_args_given(args, "server-depth"),
+        .source = source,
+        .at = at,
+    };
+    if (read_asks(args, &sides.asks, err) != 0 || read_scope(args, &sides.crl_leaf_only, err) != 0 ||
+        read_versions(args, &sides.tls12_only, err) != 0 ||
+        (sides.limit_depth && mu_args_number(args, "server-depth", 0, 1000, &depth, err) != 0))
+        return -1;
+    sides.depth = (int)depth;
+    if (mu_explain_sides(&sides, &report, err) != 0)
+        return -1;
+    return mu_explain_print(&report, mu_args_json(args));
+}
+
+/* --- What is to be explained --- */
+
+static bool any_side_given(const struct mu_args *args)
+{
+    static const char *const options[] = {
+        "cert",         "key",
+        "cacert",       "crl",
+        "host",         "server-cert",
+        "server-key",   "server-cacert",
+        "server-crl",   "server-clients",
+        "server-depth", "server-ciphers",
+        "other",        "cakey",
+    };
+    for (size_t i = 0; i < MU_COUNT(options); i++)
+        if (mu_args_given(args, options[i]))
+            return true;
+    return false;
+}
 
 static int run(const struct mu_args *args, struct mu_error *err)
 {
-    const char *word = mu_args_at(args, 0);
+    const char *word = mu_args_at(args, 0), *at_text = mu_args_value(args, "at");
     bool json = mu_args_json(args);
+    struct mu_passphrase_source from_file = mu_passphrase_source(args);
+    const struct mu_passphrase_source *source = mu_passphrase_is_in_file(args) ? &from_file : NULL;
+    time_t at = time(NULL);
     if (mu_args_given(args, "list")) {
         mu_explain_print_list(json);
         return 0;
     }
+    if (at_text != NULL && mu_date_parse(at_text, &at, err) != 0)
+        return -1;
+    if (word != NULL && any_side_given(args))
+        return mu_usage(err, args,
+                        "\"%s\" is one thing too many: name files, or both sides' with options",
+                        word);
+    if (word == NULL && any_side_given(args))
+        return explain_sides(args, at, source, err);
     if (word == NULL)
         return mu_usage(err, args, "mutual explain needs something to explain");
     enum mu_cause_id cause = mu_cause_find(word);
-    if (cause == MU_CAUSE_COUNT)
-        return mu_usage(err, args, "there is no cause \"%s\"", word);
+    bool is_file = strpbrk(word, "./") != NULL || access(word, F_OK) == 0;
+    if (!is_file && cause == MU_CAUSE_COUNT && mu_args_count(args) == 1)
+        return mu_usage(err, args, "there is neither a file nor a cause \"%s\"", word);
+    if (is_file || cause == MU_CAUSE_COUNT)
+        return explain_files(args, at, source, err);
     mu_explain_print_cause(cause, json);
     return 0;
 }
 
 static const struct mu_opt opts[] = {
+    {"cert", 0, "FILE", "the client's certificate", NULL, false},
+    {"key", 0, "FILE", "the client's key", NULL, false},
+    {"cacert", 0, "FILE", "CAs that the client trusts", NULL, true},
+    {"crl", 0, "FILE", "revocation lists that the client has", NULL, true},
+    {"server-cert", 0, "FILE", "the server's certificate", NULL, false},
+    {"server-key", 0, "FILE", "the server's key", NULL, false},
+    {"server-cacert", 0, "FILE", "CAs whose clients the server lets in", NULL, true},
+    {"server-crl", 0, "FILE", "revocation lists that the server has", NULL, true},
+    {"server-crl-scope", 0, "SCOPE", "leaf: it looks up the client alone; all: its CAs, too [all]",
+     NULL, false},
+    {"server-clients", 0, "HOW", "require, request or none: does it ask for a certificate?", NULL,
+     false},
+    {"server-depth", 0, "N", "it allows so many CAs between a client and the root", NULL, false},
+    {"server-ciphers", 0, "LIST", "its cipher suites, as openssl and nginx have them", NULL, false},
+    {"tls-max", 0, "VERSION", "1.2: one side speaks nothing newer", NULL, false},
+    {"host", 0, "NAME", "the name or address that the client connects to", NULL, false},
+    {"other", 0, "FILE", "certificates that are at hand, and nobody's", NULL, true},
+    {"cakey", 0, "FILE", "the CA's key: does it belong to the CA's certificate?", NULL, false},
+    {"at", 0, "TIME", "judge as of then: 2031-01-01, 2031-01-01T12:00:00Z", NULL, false},
     {"list", 0, NULL, "show every cause that there is", NULL, false},
+    MU_PASSPHRASE_OPT,
     {0},
 };
 
 const struct mu_cmd mu_cmd_explain = {
     .name = "explain",
-    .args = "[CAUSE]",
+    .args = "[FILE...|CAUSE]",
     .summary = "why it does not work, whose move it is, and what mends it",
     .details =
-        "Every cause has an id that stays: it stands in logs, in --json and in docs/causes.md.",
-    .example = "mutual explain --list\n"
-               "mutual explain server_no_san",
+        "FILE...: what each file is, what is wrong with it, what does not belong together, what will fail later.\n"
+        "Without FILE, both sides' files by options, as many as are known: would the two come together, and which\n"
+        "other programs would refuse? Nothing is sent anywhere. CAUSE: one of the ids that --list shows.\n"
+        "\n"
+        "The first line is the verdict; then come whose move it is, the commands that mend it (mutual's, and\n"
+        "openssl's), the id of the cause, all else that was found, and what was checked.\n"
+        "Exit status: 0 nothing is wrong, 1 a fault was found, 2 used wrongly, 3 it works, but something is\n"
+        "suspicious or would be refused by other programs.",
+    .example =
+        "mutual explain my-client.crt my-client.key ca.crt\n"
+        "mutual explain --cert my-client.crt --server-cert localhost.crt --server-cacert ca.crt\n"
+        "mutual explain --list\n"
+        "mutual explain server_no_san",
     .opts = opts,
     .min_args = 0,
     .max_args = -1,

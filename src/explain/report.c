@@ -14,18 +14,80 @@ void mu_report_clear(struct mu_report *report)
     *report = (struct mu_report){0};
 }
 
-struct mu_finding mu_finding_of(enum mu_cause_id cause, enum mu_gravity gravity, enum mu_stage stage,
+/* The part of a certificate or a list that a cause is about. */
+static const char *const fields[MU_CAUSE_COUNT] = {
+    [MU_CAUSE_server_name_mismatch] = "subjectAltName",
+    [MU_CAUSE_server_ip_not_in_san] = "subjectAltName",
+    [MU_CAUSE_server_ip_written_as_dns] = "subjectAltName",
+    [MU_CAUSE_server_wildcard_mismatch] = "subjectAltName",
+    [MU_CAUSE_server_no_san] = "subjectAltName",
+    [MU_CAUSE_server_cert_expired] = "notAfter",
+    [MU_CAUSE_client_cert_expired] = "notAfter",
+    [MU_CAUSE_intermediate_expired] = "notAfter",
+    [MU_CAUSE_ca_cert_expired] = "notAfter",
+    [MU_CAUSE_expires_soon] = "notAfter",
+    [MU_CAUSE_leaf_outlives_ca] = "notAfter",
+    [MU_CAUSE_validity_too_long] = "notAfter",
+    [MU_CAUSE_server_cert_not_yet_valid] = "notBefore",
+    [MU_CAUSE_client_cert_not_yet_valid] = "notBefore",
+    [MU_CAUSE_ca_cert_not_yet_valid] = "notBefore",
+    [MU_CAUSE_clock_wrong] = "notBefore",
+    [MU_CAUSE_server_untrusted_ca] = "issuer",
+    [MU_CAUSE_client_untrusted_ca] = "issuer",
+    [MU_CAUSE_server_chain_incomplete] = "issuer",
+    [MU_CAUSE_client_chain_incomplete] = "issuer",
+    [MU_CAUSE_server_chain_wrong_intermediate] = "issuer",
+    [MU_CAUSE_client_chain_wrong_intermediate] = "issuer",
+    [MU_CAUSE_server_self_signed] = "issuer",
+    [MU_CAUSE_client_self_signed] = "issuer",
+    [MU_CAUSE_subject_equals_issuer] = "subject",
+    [MU_CAUSE_ca_rekeyed_same_name] = "subjectPublicKeyInfo",
+    [MU_CAUSE_key_mismatch] = "subjectPublicKeyInfo",
+    [MU_CAUSE_ca_key_mismatch] = "subjectPublicKeyInfo",
+    [MU_CAUSE_key_too_small] = "subjectPublicKeyInfo",
+    [MU_CAUSE_unsupported_key_type] = "subjectPublicKeyInfo",
+    [MU_CAUSE_issuer_not_ca] = "basicConstraints",
+    [MU_CAUSE_pathlen_exceeded] = "basicConstraints",
+    [MU_CAUSE_trust_file_not_a_ca] = "basicConstraints",
+    [MU_CAUSE_issuer_is_v1] = "version",
+    [MU_CAUSE_cert_is_v1] = "version",
+    [MU_CAUSE_ca_no_keycertsign] = "keyUsage",
+    [MU_CAUSE_client_ku_no_signature] = "keyUsage",
+    [MU_CAUSE_server_ku_no_signature] = "keyUsage",
+    [MU_CAUSE_name_constraint_violation] = "nameConstraints",
+    [MU_CAUSE_server_cert_no_serverauth] = "extendedKeyUsage",
+    [MU_CAUSE_client_cert_no_clientauth] = "extendedKeyUsage",
+    [MU_CAUSE_ca_eku_forbids] = "extendedKeyUsage",
+    [MU_CAUSE_signature_too_weak] = "signatureAlgorithm",
+    [MU_CAUSE_client_cert_revoked] = "serialNumber",
+    [MU_CAUSE_server_cert_revoked] = "serialNumber",
+    [MU_CAUSE_intermediate_revoked] = "serialNumber",
+    [MU_CAUSE_duplicate_serial] = "serialNumber",
+    [MU_CAUSE_crl_expired] = "nextUpdate",
+    [MU_CAUSE_crl_not_yet_valid] = "thisUpdate",
+    [MU_CAUSE_crl_missing] = "issuer",
+    [MU_CAUSE_crl_wrong_issuer] = "issuer",
+    [MU_CAUSE_crl_bad_signature] = "signatureValue",
+    [MU_CAUSE_key_identifier_missing] = "authorityKeyIdentifier",
+    [MU_CAUSE_ca_not_strict_profile] = "extensions",
+    [MU_CAUSE_unknown_critical_extension] = "extensions",
+};
+
+struct mu_finding mu_finding_of(enum mu_cause_id cause, enum mu_gravity gravity, enum mu_phase phase,
                                 const char *file, const char *name, const char *host)
 {
+    if ((unsigned)cause >= MU_CAUSE_COUNT)
+        cause = MU_CAUSE_other;
     const struct mu_cause *known = mu_cause_of(cause);
     struct mu_finding finding = {
         .cause = cause,
         .gravity = gravity,
-        .stage = stage,
+        .phase = phase,
         .whose = known->whose,
         .refused_by = known->refused_by,
     };
     mu_str_copy(finding.file, sizeof finding.file, file == NULL ? "" : file);
+    mu_str_copy(finding.field, sizeof finding.field, fields[cause] == NULL ? "" : fields[cause]);
     mu_cause_fill(known->remedy, file, name, host, finding.remedy, sizeof finding.remedy);
     mu_cause_fill(known->openssl, file, name, host, finding.openssl, sizeof finding.openssl);
     return finding;
@@ -44,8 +106,8 @@ static void merge(struct mu_finding *into, const struct mu_finding *other)
         into->refuser = MU_REFUSER_BOTH;
     if (other->gravity < into->gravity)
         into->gravity = other->gravity;
-    if (other->stage < into->stage)
-        into->stage = other->stage;
+    if (other->phase < into->phase)
+        into->phase = other->phase;
 }
 
 int mu_report_add(struct mu_report *report, const struct mu_finding *like, struct mu_error *err,
@@ -87,9 +149,12 @@ int mu_report_check(struct mu_report *report, enum mu_mark mark, struct mu_error
 
 static bool bites_before(const struct mu_finding *a, const struct mu_finding *b)
 {
-    if (a->gravity != b->gravity)
-        return a->gravity < b->gravity;
-    return a->stage != b->stage ? a->stage < b->stage : a->depth < b->depth;
+    bool fault = a->gravity == MU_GRAVITY_FAULT;
+    if (fault != (b->gravity == MU_GRAVITY_FAULT))
+        return fault;
+    if (!fault)
+        return a->cause < b->cause;
+    return a->phase != b->phase ? a->phase < b->phase : a->depth < b->depth;
 }
 
 /* Few, and those of one rank have to stay in the order in which they were found. */

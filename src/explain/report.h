@@ -17,15 +17,15 @@ enum mu_gravity {
 };
 
 /* When a fault bites, first to last: of several the first is what a person will meet. */
-enum mu_stage {
-    MU_STAGE_FILE,    /* before anything: a program cannot load it */
-    MU_STAGE_CONNECT, /* name, TCP, and whether it is TLS at all */
-    MU_STAGE_HELLO,   /* versions, ciphers, server name, protocol */
-    MU_STAGE_SERVER,  /* the client judges the server's certificate */
-    MU_STAGE_ASK,     /* the server asks for one, the client looks for one */
-    MU_STAGE_CLIENT,  /* the server judges the client's certificate */
-    MU_STAGE_HTTP,    /* all is well in TLS, and then */
-    MU_STAGE_LATER,   /* not today */
+enum mu_phase {
+    MU_PHASE_FILE,    /* before anything: a program cannot load it */
+    MU_PHASE_CONNECT, /* name, TCP, and whether it is TLS at all */
+    MU_PHASE_HELLO,   /* versions, ciphers, server name, protocol */
+    MU_PHASE_SERVER,  /* the client judges the server's certificate */
+    MU_PHASE_ASK,     /* the server asks for one, the client looks for one */
+    MU_PHASE_CLIENT,  /* the server judges the client's certificate */
+    MU_PHASE_HTTP,    /* all is well in TLS, and then */
+    MU_PHASE_LATER,   /* not today */
 };
 
 /* Who it is that refuses, for the table of peers. */
@@ -39,8 +39,8 @@ enum mu_refuser { MU_REFUSER_BOTH, MU_REFUSER_CLIENT, MU_REFUSER_SERVER };
 struct mu_finding {
     enum mu_cause_id cause;
     enum mu_gravity gravity;
-    enum mu_stage stage;
-    int depth; /* within a stage: which certificate of the chain, the leaf first; small ones bite first */
+    enum mu_phase phase;
+    int depth; /* within a phase: which certificate of the chain, the leaf first; small ones bite first */
     enum mu_party whose;
     enum mu_refuser refuser;
     unsigned refused_by;                  /* a set of 1u << MU_STACK_... */
@@ -91,7 +91,7 @@ MU_CHECK int mu_report_add(struct mu_report *report, const struct mu_finding *li
                            struct mu_error *err, const char *format, ...) MU_PRINTF(4, 5);
 
 /* A finding with all that the table knows. `file`, `name`, `host` fill the remedies' places; NULL: not known. */
-struct mu_finding mu_finding_of(enum mu_cause_id cause, enum mu_gravity gravity, enum mu_stage stage,
+struct mu_finding mu_finding_of(enum mu_cause_id cause, enum mu_gravity gravity, enum mu_phase phase,
                                 const char *file, const char *name, const char *host);
 
 /* Note what was looked at. Fails with MU_E_NOMEM. */

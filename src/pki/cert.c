@@ -219,10 +219,22 @@ bool mu_cert_is_signed_by(const struct mu_cert *cert, const struct mu_cert *issu
     return is;
 }
 
+bool mu_cert_names_issuer(const struct mu_cert *cert, const struct mu_cert *issuer)
+{
+    return X509_NAME_cmp(X509_get_issuer_name(mu_cert_x509(cert)),
+                         X509_get_subject_name(mu_cert_x509(issuer))) == 0;
+}
+
 bool mu_cert_same_subject(const struct mu_cert *a, const struct mu_cert *b)
 {
     return X509_NAME_cmp(X509_get_subject_name(mu_cert_x509(a)),
                          X509_get_subject_name(mu_cert_x509(b))) == 0;
+}
+
+bool mu_cert_same_issuer(const struct mu_cert *a, const struct mu_cert *b)
+{
+    return X509_NAME_cmp(X509_get_issuer_name(mu_cert_x509(a)),
+                         X509_get_issuer_name(mu_cert_x509(b))) == 0;
 }
 
 bool mu_cert_same_key(const struct mu_cert *a, const struct mu_cert *b)

@@ -86,8 +86,12 @@ char *mu_cert_key_sha256(const struct mu_cert *cert, char ret[MU_SHA256_LEN]);
 /* Does it name `issuer` as its issuer, and does that one's key verify it? */
 bool mu_cert_is_signed_by(const struct mu_cert *cert, const struct mu_cert *issuer);
 
-/* Have both the same subject? And the same public key? */
+/* Does it name `issuer` as its issuer, whichever key signed it? */
+bool mu_cert_names_issuer(const struct mu_cert *cert, const struct mu_cert *issuer);
+
+/* Have both the same subject? The same issuer? And the same public key? */
 bool mu_cert_same_subject(const struct mu_cert *a, const struct mu_cert *b);
+bool mu_cert_same_issuer(const struct mu_cert *a, const struct mu_cert *b);
 bool mu_cert_same_key(const struct mu_cert *a, const struct mu_cert *b);
 
 /* Its public key, given. Fails with MU_E_DAMAGED when there is none that can be read. */

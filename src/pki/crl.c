@@ -76,12 +76,17 @@ void mu_crl_info(const struct mu_crl *crl, struct mu_crl_info *ret)
     ERR_clear_error();
 }
 
+bool mu_crl_names(const struct mu_crl *crl, const struct mu_cert *ca)
+{
+    return X509_NAME_cmp(X509_CRL_get_issuer(mu_crl_x509(crl)),
+                         X509_get_subject_name(mu_cert_x509(ca))) == 0;
+}
+
 bool mu_crl_is_signed_by(const struct mu_crl *crl, const struct mu_cert *ca)
 {
     X509_CRL *x = mu_crl_x509(crl);
     EVP_PKEY *key = X509_get0_pubkey(mu_cert_x509(ca));
-    bool is = X509_NAME_cmp(X509_CRL_get_issuer(x), X509_get_subject_name(mu_cert_x509(ca))) == 0 &&
-              key != NULL && X509_CRL_verify(x, key) == 1;
+    bool is = mu_crl_names(crl, ca) && key != NULL && X509_CRL_verify(x, key) == 1;
     ERR_clear_error();
     return is;
 }

@@ -27,6 +27,10 @@ struct mu_pkcs12 {
 /* Append it, DER, to `ret`. Fails with MU_E_CRYPTO, MU_E_NOMEM. */
 MU_CHECK int mu_pkcs12_make(const struct mu_pkcs12 *what, struct mu_buf *ret, struct mu_error *err);
 
+/* Is something in this container (DER) encrypted with RC2, RC4 or single DES, which OpenSSL 3 keeps in its legacy provider? No
+ * passphrase is needed to see that. False for what is no container, too. */
+bool mu_pkcs12_needs_legacy(const void *data, size_t len);
+
 struct mu_pkcs12_swap {
     const struct mu_secret *passphrase;
     const struct mu_cert *old, *cert; /* the second comes in the place of the first */

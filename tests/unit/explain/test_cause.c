@@ -55,10 +55,10 @@ static void a_name_that_a_shell_would_obey_is_left_out_of_a_command(void **state
 }
 
 static void find(struct mu_report *report, enum mu_cause_id cause, enum mu_gravity gravity,
-                 enum mu_stage stage, enum mu_refuser refuser)
+                 enum mu_phase phase, enum mu_refuser refuser)
 {
     struct mu_error err = MU_ERROR_INIT;
-    struct mu_finding finding = mu_finding_of(cause, gravity, stage, "f", NULL, NULL);
+    struct mu_finding finding = mu_finding_of(cause, gravity, phase, "f", NULL, NULL);
     finding.refuser = refuser;
     assert_worked(mu_report_add(report, &finding, &err, "it is %s", "wrong"), &err);
 }
@@ -70,16 +70,16 @@ static void what_bites_first_comes_first(void **state)
     assert_int_equal(mu_report_exit(&report), 0);
     assert_int_equal(mu_report_cause(&report), MU_CAUSE_ok);
 
-    find(&report, MU_CAUSE_server_no_san, MU_GRAVITY_SOME_PEERS, MU_STAGE_SERVER, MU_REFUSER_CLIENT);
-    find(&report, MU_CAUSE_expires_soon, MU_GRAVITY_SUSPICIOUS, MU_STAGE_LATER, MU_REFUSER_BOTH);
+    find(&report, MU_CAUSE_server_no_san, MU_GRAVITY_SOME_PEERS, MU_PHASE_SERVER, MU_REFUSER_CLIENT);
+    find(&report, MU_CAUSE_expires_soon, MU_GRAVITY_SUSPICIOUS, MU_PHASE_LATER, MU_REFUSER_BOTH);
     mu_report_finish(&report);
     assert_int_equal(mu_report_exit(&report), 3);
     assert_int_equal(mu_report_cause(&report), MU_CAUSE_server_no_san);
 
-    find(&report, MU_CAUSE_client_cert_expired, MU_GRAVITY_FAULT, MU_STAGE_CLIENT,
+    find(&report, MU_CAUSE_client_cert_expired, MU_GRAVITY_FAULT, MU_PHASE_CLIENT,
          MU_REFUSER_SERVER);
-    find(&report, MU_CAUSE_key_mismatch, MU_GRAVITY_FAULT, MU_STAGE_FILE, MU_REFUSER_BOTH);
-    find(&report, MU_CAUSE_key_mismatch, MU_GRAVITY_FAULT, MU_STAGE_FILE, MU_REFUSER_BOTH);
+    find(&report, MU_CAUSE_key_mismatch, MU_GRAVITY_FAULT, MU_PHASE_FILE, MU_REFUSER_BOTH);
+    find(&report, MU_CAUSE_key_mismatch, MU_GRAVITY_FAULT, MU_PHASE_FILE, MU_REFUSER_BOTH);
     mu_report_finish(&report);
     assert_int_equal(mu_report_exit(&report), 1);
     assert_int_equal(report.count, 4);
@@ -93,7 +93,7 @@ static void the_table_of_peers_says_who_refuses_as_what(void **state)
 {
     MU_AUTO_CLEAR(mu_report) report = {0};
     (void)state;
-    find(&report, MU_CAUSE_server_no_san, MU_GRAVITY_SOME_PEERS, MU_STAGE_SERVER, MU_REFUSER_CLIENT);
+    find(&report, MU_CAUSE_server_no_san, MU_GRAVITY_SOME_PEERS, MU_PHASE_SERVER, MU_REFUSER_CLIENT);
     mu_report_finish(&report);
     assert_int_equal(mu_report_refusal(&report, MU_STACK_GO, MU_REFUSER_CLIENT),
                      MU_CAUSE_server_no_san);

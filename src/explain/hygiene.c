@@ -1,0 +1,246 @@
+#include "explain/hygiene.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#include "base/str.h"
+#include "base/time.h"
+#include "pki/info.h"
+
+/* One certificate of the chain, and its place in it. */
+struct subject {
+    const struct mu_hygiene *what;
+    const struct mu_cert_info *info;
+    struct mu_report *report;
+    size_t depth;
+    bool leaf, server, client; /* in which role it stands here */
+    char label[MU_CERT_LABEL_LEN];
+};
+
+static bool has_problem(const struct subject *s, const char *id, const char **ret_sentence)
+{
+    for (size_t i = 0; i < s->info->problem_ids.count; i++)
+        if (mu_str_equal(s->info->problem_ids.at[i], id)) {
+            *ret_sentence = s->info->problems.at[i];
+            return true;
+        }
+    return false;
+}
+
+static struct mu_finding about(const struct subject *s, enum mu_cause_id cause,
+                               enum mu_gravity gravity)
+{
+    const char *file = s->info->self_signed && !s->leaf ? s->what->trust_file : s->what->file;
+    struct mu_finding finding =
+        mu_finding_of(cause, gravity, s->client ? MU_PHASE_CLIENT : MU_PHASE_SERVER, file, s->label,
+                      s->what->host);
+    finding.refuser = s->client   ? MU_REFUSER_SERVER
+                      : s->server ? MU_REFUSER_CLIENT
+                                  : MU_REFUSER_BOTH;
+    finding.depth = (int)s->depth;
+    if (s->leaf && mu_cause_of(cause)->whose == MU_PARTY_CLIENT)
+        finding.whose = s->server ? MU_PARTY_SERVER : MU_PARTY_CLIENT;
+    mu_str_copy(finding.subject, sizeof finding.subject, s->label);
+    return finding;
+}
+
+static int tell(const struct subject *s, enum mu_cause_id cause, enum mu_gravity gravity,
+                const char *sentence, struct mu_error *err)
+{
+    struct mu_finding finding = about(s, cause, gravity);
+    const char *file = *finding.file != '\0' ? finding.file : NULL;
+    return mu_report_add(s->report, &finding, err, "%s%s\"%s\": %s", file == NULL ? "" : file,
+                         file == NULL ? "" : ": ", s->label, sentence);
+}
+
+/* --- Time --- */
+
+static enum mu_cause_id by_role(const struct subject *s, enum mu_cause_id server,
+                                enum mu_cause_id client, enum mu_cause_id intermediate,
+                                enum mu_cause_id root)
+{
+    return s->leaf ? (s->client ? client : server) : s->info->self_signed ? root : intermediate;
+}
+
+static int check_time(const struct subject *s, struct mu_error *err)
+{
+    char date[MU_DATE_LEN], when[MU_SPAN_LEN], sentence[256];
+    const char *soon;
+    time_t at = s->what->at;
+    if (at > s->info->not_after) {
+        snprintf(sentence, sizeof sentence, "it expired on %s, %s",
+                 mu_date(s->info->not_after, date), mu_relative(s->info->not_after, at, when));
+        return tell(s,
+                    by_role(s, MU_CAUSE_server_cert_expired, MU_CAUSE_client_cert_expired,
+                            MU_CAUSE_intermediate_expired, MU_CAUSE_ca_cert_expired),
+                    MU_GRAVITY_FAULT, sentence, err);
+    }
+    if (at < s->info->not_before) {
+        snprintf(sentence, sizeof sentence, "it is valid only from %s, %s",
+                 mu_date(s->info->not_before, date), mu_relative(s->info->not_before, at, when));
+        return tell(s,
+                    by_role(s, MU_CAUSE_server_cert_not_yet_valid,
+                            MU_CAUSE_client_cert_not_yet_valid, MU_CAUSE_ca_cert_not_yet_valid,
+                            MU_CAUSE_ca_cert_not_yet_valid),
+                    MU_GRAVITY_FAULT, sentence, err);
+    }
+    if (!has_problem(s, "expires_soon", &soon))
+        return 0;
+    snprintf(sentence, sizeof sentence, "%s, on %s", soon, mu_date(s->info->not_after, date));
+    return tell(s, MU_CAUSE_expires_soon, MU_GRAVITY_SUSPICIOUS, sentence, err);
+}
+
+/* A CA and what it issued in the same minute, for the same number of days, end in the same minute. */
+enum { OUTLIVES_S = 86400 };
+
+static int check_outlives(const struct subject *s, const struct mu_cert_info *issuer,
+                          struct mu_error *err)
+{
+    char own[MU_DATE_LEN], its[MU_DATE_LEN], sentence[512];
+    bool outlives = s->info->not_after - issuer->not_after >= OUTLIVES_S;
+    if (!outlives || s->what->at > issuer->not_after)
+        return 0;
+    snprintf(sentence, sizeof sentence,
+             "it is valid until %s, but its CA \"%.100s\" only until %s: from then on it is refused",
+             mu_date(s->info->not_after, own), issuer->cn, mu_date(issuer->not_after, its));
+    return tell(s, MU_CAUSE_leaf_outlives_ca, MU_GRAVITY_SUSPICIOUS, sentence, err);
+}
+
+/* --- The leaf --- */
+
+static bool has_address(const struct mu_cert_info *info, const char *address)
+{
+    char wanted[300];
+    snprintf(wanted, sizeof wanted, "IP:%s", address);
+    for (size_t i = 0; i < info->san.count; i++)
+        if (mu_str_equal(info->san.at[i], wanted))
+            return true;
+    return false;
+}
+
+/* Some write an address both ways, for programs of old; that does no harm. */
+static bool only_as_dns(const struct mu_cert_info *info, const char *sentence)
+{
+    for (size_t i = 0; i < info->san.count; i++)
+        if (mu_str_starts_with(info->san.at[i], "DNS:") &&
+            strstr(sentence, info->san.at[i] + strlen("DNS:")) != NULL &&
+            has_address(info, info->san.at[i] + strlen("DNS:")))
+            return false;
+    return true;
+}
+
+static int check_server(const struct subject *s, struct mu_error *err)
+{
+    const char *sentence;
+    if (has_problem(s, "server_no_san", &sentence) &&
+        tell(s, MU_CAUSE_server_no_san, MU_GRAVITY_SOME_PEERS, sentence, err) != 0)
+        return -1;
+    if (has_problem(s, "server_ip_written_as_dns", &sentence) && only_as_dns(s->info, sentence) &&
+        tell(s, MU_CAUSE_server_ip_written_as_dns, MU_GRAVITY_SUSPICIOUS, sentence, err) != 0)
+        return -1;
+    if ((has_problem(s, "server_ku_no_signature", &sentence) ||
+         has_problem(s, "client_ku_no_signature", &sentence)) &&
+        tell(s, MU_CAUSE_server_ku_no_signature, MU_GRAVITY_SOME_PEERS, sentence, err) != 0)
+        return -1;
+    return has_problem(s, "validity_too_long", &sentence)
+               ? tell(s, MU_CAUSE_validity_too_long, MU_GRAVITY_SOME_PEERS, sentence, err)
+               : 0;
+}
+
+static int check_leaf(const struct subject *s, struct mu_error *err)
+{
+    const char *sentence;
+    if (s->info->version < 3) {
+        struct mu_finding finding = about(s, MU_CAUSE_cert_is_v1, MU_GRAVITY_SOME_PEERS);
+        if (s->client)
+            finding.refused_by = 1u << MU_STACK_RUSTLS | 1u << MU_STACK_BROWSER;
+        const char *who = s->client ? "OpenSSL, Go, Java and Node.js take it, rustls does not"
+                                    : "OpenSSL and Node.js take it, Go, browsers and rustls do not";
+        if (mu_report_add(
+                s->report, &finding, err,
+                "%s%s\"%s\" is an X.509 v%d certificate, without alternative names, purposes or limits: %s",
+                finding.file, *finding.file != '\0' ? ": " : "", s->label, s->info->version,
+                who) != 0)
+            return -1;
+    }
+    if (has_problem(s, "unsupported_key_type", &sentence) &&
+        tell(s, MU_CAUSE_unsupported_key_type, MU_GRAVITY_FAULT, sentence, err) != 0)
+        return -1;
+    if (has_problem(s, "subject_equals_issuer", &sentence) &&
+        tell(s, MU_CAUSE_subject_equals_issuer, MU_GRAVITY_SOME_PEERS, sentence, err) != 0)
+        return -1;
+    return s->server ? check_server(s, err) : 0;
+}
+
+/* --- CAs --- */
+
+static int check_ca(const struct subject *s, struct mu_error *err)
+{
+    const char *sentence;
+    if (s->info->version < 3) {
+        struct mu_finding finding = about(s, MU_CAUSE_issuer_is_v1, MU_GRAVITY_SOME_PEERS);
+        finding.refused_by = 1u << MU_STACK_PYTHON;
+        return mu_report_add(
+            s->report, &finding, err,
+            "%s%s\"%s\" is an X.509 v%d certificate, and does not say that it is a CA: OpenSSL, Go, "
+            "Node.js and GnuTLS take it for a root all the same, strict verifiers do not",
+            finding.file, *finding.file != '\0' ? ": " : "", s->label, s->info->version);
+    }
+    if (has_problem(s, "unsupported_key_type", &sentence) &&
+        tell(s, MU_CAUSE_unsupported_key_type, MU_GRAVITY_SOME_PEERS, sentence, err) != 0)
+        return -1;
+    return has_problem(s, "ca_not_strict_profile", &sentence)
+               ? tell(s, MU_CAUSE_ca_not_strict_profile, MU_GRAVITY_SOME_PEERS, sentence, err)
+               : 0;
+}
+
+static int check_all(const struct subject *s, struct mu_error *err)
+{
+    const char *sentence;
+    if (check_time(s, err) != 0)
+        return -1;
+    if (has_problem(s, "key_too_small", &sentence) &&
+        tell(s, MU_CAUSE_key_too_small, MU_GRAVITY_FAULT, sentence, err) != 0)
+        return -1;
+    if (has_problem(s, "signature_too_weak", &sentence) &&
+        tell(s, MU_CAUSE_signature_too_weak, MU_GRAVITY_FAULT, sentence, err) != 0)
+        return -1;
+    bool unsaid =
+        s->info->version >= 3 && !s->info->self_signed && *s->info->authority_key_id == '\0';
+    if (unsaid &&
+        tell(s, MU_CAUSE_key_identifier_missing, MU_GRAVITY_SOME_PEERS,
+             "it has no authorityKeyIdentifier: Python since 3.13 and other strict verifiers refuse it",
+             err) != 0)
+        return -1;
+    return s->leaf ? check_leaf(s, err) : check_ca(s, err);
+}
+
+int mu_hygiene_check(const struct mu_hygiene *what, struct mu_report *report, struct mu_error *err)
+{
+    MU_AUTO_CLEAR(mu_cert_info) below = {0};
+    for (size_t i = 0; i < what->chain->count; i++) {
+        MU_AUTO_CLEAR(mu_cert_info) info = {0};
+        if (mu_cert_info_read(what->chain->at[i], what->at, &info, err) != 0)
+            return -1;
+        struct subject s = {.what = what, .info = &info, .report = report, .depth = i};
+        mu_cert_label(what->chain->at[i], s.label);
+        s.leaf = i == 0 && (what->side != MU_PURPOSE_ANY || !info.is_ca);
+        s.client = what->side == MU_PURPOSE_CLIENT ||
+                   (what->side == MU_PURPOSE_ANY && info.client_auth && !info.server_auth);
+        s.server = !s.client && (what->side == MU_PURPOSE_SERVER || !info.is_ca);
+        if (check_all(&s, err) != 0)
+            return -1;
+        if (i > 0) {
+            struct subject leaf = {.what = what, .info = &below, .report = report, .depth = i - 1};
+            leaf.leaf = i == 1;
+            leaf.client = what->side == MU_PURPOSE_CLIENT;
+            mu_cert_label(what->chain->at[i - 1], leaf.label);
+            if (check_outlives(&leaf, &info, err) != 0)
+                return -1;
+        }
+        mu_cert_info_clear(&below);
+        below = info;
+        info = (struct mu_cert_info){0};
+    }
+    return 0;
+}
