@@ -188,6 +188,8 @@ const struct mu_cmd mu_cmd_check = {
         "      key: api.key               # not needed if it is in the same file; or a PKCS#11 URI\n"
         "      trust: ca.crt              # the CAs whose clients come in; like crl and to, one or a list\n"
         "      crl: ca.crl                # each CA of a client needs one that is not out of date\n"
+        "      crl_grace: closed          # or open, or how long a list that is out of date still counts\n"
+        "      session_lifetime: 1h       # clients may come back so long without showing their certificates\n"
         "      clients: required          # or optional: who has no certificate comes in, too\n"
         "      tls_min: \"1.2\"             # or \"1.3\"\n"
         "      to: http://127.0.0.1:8080  # or http://unix:PATH: requests go there\n"

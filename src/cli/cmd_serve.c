@@ -122,6 +122,11 @@ static const struct mu_opt opts[] = {
     {"key", 0, "FILE", "its key, if it is not in the same file; or a PKCS#11 URI", NULL, false},
     {"cacert", 0, "FILE", "admit clients of this CA [the home CA]", NULL, true},
     {"crl", 0, "FILE", "refuse clients that this revocation list names (PEM or DER)", NULL, true},
+    {"crl-grace", 0, "WHAT",
+     "what a list out of date means: closed, open, or for so long what it meant [closed]", NULL,
+     false},
+    {"session-lifetime", 0, "TIME", "clients may come back without showing their certificates",
+     "1h", false},
     {"files", 0, "DIR", "serve the files below DIR instead of \"Hello World\"", NULL, false},
     {"to", 0, "URL", "to http://HOST:PORT, http://unix:PATH, tcp://HOST:PORT or unix:PATH", NULL,
      true},
@@ -175,7 +180,9 @@ const struct mu_cmd mu_cmd_serve = {
         "client says of who it is (X-Forwarded-For, Forwarded, Client-Cert and the like) is replaced by what is so.\n"
         "With --to tcp: or unix:, the bytes of each client go to that backend and back, as they are, whatever\n"
         "they speak. Of several backends, the one with the least to do is next. With --crl, each CA that issued\n"
-        "a client must have a list, and one that is not out of date.\n"
+        "a client must have a list, and one that is not out of date. When a list, a CA or the time says that a client who\n"
+        "is connected would not be let in any more, its connection is closed: HTTP when the answer under way is out,\n"
+        "within half a second, all else at once.\n"
         "With --proxy-protocol every connection must begin with a PROXY protocol header, version 1 or 2, and come\n"
         "from an address of --proxy-from or by a Unix socket; the client's address is the one that it names. With\n"
         "--send-proxy v2 a tcp: or unix: backend gets one, with what is known of TLS and with the client's certificate.\n"

@@ -48,10 +48,28 @@ static int read_certificate(const struct mu_args *args, struct mu_door_config *d
     return copy(cert, &door->certificate, err) != 0 || copy(key, &door->key, err) != 0 ? -1 : 0;
 }
 
+static int read_session_lifetime(const struct mu_args *args, struct mu_door_config *door,
+                                 struct mu_error *err)
+{
+    int64_t seconds;
+    const char *text = mu_args_value(args, "session-lifetime");
+    if (text == NULL)
+        return 0;
+    if (mu_duration_parse(text, &seconds, err) != 0)
+        return -1;
+    if (seconds > 7 * MU_DAY_S)
+        return mu_usage(err, args, "--session-lifetime is at most a week");
+    door->session_age_s = (unsigned)seconds;
+    return 0;
+}
+
 static int read_trust(const struct mu_args *args, struct mu_door_config *door, struct mu_error *err)
 {
     char home_ca[MU_PATH_LEN];
-    if (read_all(args, "crl", &door->crl, err) != 0)
+    const char *grace = mu_args_value(args, "crl-grace");
+    if (grace != NULL && !mu_crl_grace_parse(grace, &door->crl_grace_s))
+        return mu_usage(err, args, "--crl-grace is closed, open or a duration, not \"%s\"", grace);
+    if (read_all(args, "crl", &door->crl, err) != 0 || read_session_lifetime(args, door, err) != 0)
         return -1;
     if (mu_args_given(args, "cacert"))
         return read_all(args, "cacert", &door->trust, err);
@@ -196,6 +214,8 @@ static int check_alone(const struct mu_args *args, struct mu_error *err)
         "key",
         "cacert",
         "crl",
+        "crl-grace",
+        "session-lifetime",
         "files",
         "to",
         "send-proxy",

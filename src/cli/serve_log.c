@@ -115,6 +115,19 @@ static void on_refused(void *arg, const struct mu_address *peer, const struct mu
     tell(arg, "refused", peer, refusal->id, refusal->sentence, refusal->hint, refusal->cause);
 }
 
+/* Who, before why: the reason may be another certificate of the chain. */
+static void on_expelled(void *arg, const struct mu_address *peer, const struct mu_cert *client,
+                        const struct mu_refusal *refusal)
+{
+    char label[MU_CERT_LABEL_LEN], serial[MU_SERIAL_TEXT_LEN], sentence[2 * MU_ERROR_WHAT_LEN];
+    if (client == NULL)
+        mu_str_copy(sentence, sizeof sentence, refusal->sentence);
+    else
+        snprintf(sentence, sizeof sentence, "\"%s\" (serial number %s) has to leave: %s",
+                 mu_cert_label(client, label), mu_cert_serial(client, serial), refusal->sentence);
+    tell(arg, "expelled", peer, refusal->id, sentence, refusal->hint, refusal->cause);
+}
+
 static void on_trouble(void *arg, const char *id, const char *sentence, const char *hint)
 {
     tell(arg, "trouble", NULL, id, sentence, hint, "");
@@ -292,6 +305,7 @@ void mu_serve_log_attach(struct mu_serve_log *log, unsigned classes, struct mu_f
     config->server_events = (struct mu_server_events){.arg = log,
                                                       .refused = refusals ? on_refused : NULL,
                                                       .admitted = refusals ? on_admitted : NULL,
+                                                      .expelled = refusals ? on_expelled : NULL,
                                                       .trouble = troubles ? on_trouble : NULL};
     config->events =
         (struct mu_front_events){.arg = log,

@@ -189,10 +189,21 @@ static enum mu_serve session_stop(void *arg)
     return result;
 }
 
+/* An answer under way may end; whoever has asked for nothing yet, or not said all of it, has come too late. */
+static enum mu_serve session_expel(void *arg)
+{
+    struct session *s = arg;
+    if (mu_h1_phase(s->h1) != MU_H1_WRITE)
+        return MU_SERVE_CLOSE;
+    mu_h1_stop(s->h1);
+    return session_serve(s);
+}
+
 const struct mu_protocol mu_answer_protocol = {
     .open = session_open,
     .serve = session_serve,
     .expire = session_expire,
     .stop = session_stop,
+    .expel = session_expel,
     .close = session_close,
 };

@@ -4,7 +4,9 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/time.h"
 #include "net/worker.h"
+#include "tls/lists.h"
 
 int mu_config_new(struct mu_config **ret, struct mu_error *err)
 {
@@ -88,6 +90,16 @@ bool mu_log_format_parse(const char *text, enum mu_log_format *ret)
     return *ret == MU_LOG_JSON || mu_str_equal(text, "text");
 }
 
+bool mu_crl_grace_parse(const char *text, int64_t *ret_s)
+{
+    struct mu_error ignored = MU_ERROR_INIT;
+    if (mu_str_equal(text, "closed") || mu_str_equal(text, "open")) {
+        *ret_s = *text == 'o' ? MU_CRL_GRACE_OPEN : MU_CRL_GRACE_CLOSED;
+        return true;
+    }
+    return mu_duration_parse(text, ret_s, &ignored) == 0;
+}
+
 struct mu_door_config *mu_config_add_door(struct mu_config *config)
 {
     struct mu_door_config *longer =
@@ -99,6 +111,7 @@ struct mu_door_config *mu_config_add_door(struct mu_config *config)
     *door = (struct mu_door_config){.health_ms = 5 * 1000,
                                     .health_fall = 3,
                                     .health_rise = 2,
+                                    .session_age_s = 3600,
                                     .deadlines = {.handshake_ms = 10 * 1000,
                                                   .header_ms = 10 * 1000,
                                                   .idle_ms = UINT_MAX,

@@ -34,7 +34,9 @@ struct mu_door_config {
     bool only_tls13;
     struct mu_strs trust; /* files of the CAs whose clients come in */
     struct mu_strs crl;
-    struct mu_strs to; /* the backends' URLs; none: it answers itself */
+    int64_t crl_grace_s; /* for which a list counts after the next was due; or MU_CRL_GRACE_OPEN */
+    unsigned session_age_s; /* for how long a client may come back without showing its certificate */
+    struct mu_strs to;      /* the backends' URLs; none: it answers itself */
     char *health_check; /* the path at which backends say whether they are well; NULL: they are not asked */
     unsigned health_ms;                /* how often they are */
     unsigned health_fall, health_rise; /* so many answers in a row change our mind */
@@ -48,7 +50,7 @@ struct mu_door_config {
 /* What there is to be logged. */
 enum mu_log_class {
     MU_LOG_REFUSALS =
-        1, /* who was turned away; certificates that come in, but would not elsewhere */
+        1, /* who was turned away, or had to leave; certificates that come in, but would not elsewhere */
     MU_LOG_TROUBLES = 2,    /* of the server itself, and connections that a backend has failed */
     MU_LOG_REQUESTS = 4,    /* each answered request */
     MU_LOG_CONNECTIONS = 8, /* each connection that was carried to a backend, at its end */
@@ -79,6 +81,9 @@ struct mu_config {
 MU_CHECK int mu_config_new(struct mu_config **ret, struct mu_error *err);
 void mu_config_free(struct mu_config *config);
 MU_AUTO_DEFINE_STRUCT(mu_config, mu_config_free)
+
+/* "closed", "open" or a duration: what a list that is out of date means. False: it is none of these. */
+bool mu_crl_grace_parse(const char *text, int64_t *ret_s);
 
 /* "refusals,requests" and so on; "all" and "none" stand alone. False: a word is none of these. */
 bool mu_log_classes_parse(const char *text, unsigned *ret);

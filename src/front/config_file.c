@@ -265,6 +265,27 @@ static int read_read(struct mu_yaml *yaml, const struct mu_yaml_node *node, void
     return read_ms(yaml, node, "read_timeout", into);
 }
 
+static int read_crl_grace(struct mu_yaml *yaml, const struct mu_yaml_node *node, void *into)
+{
+    static const char wanted[] = "closed, open or a duration such as 12h";
+    const char *text = mu_yaml_text(yaml, node, "crl_grace", wanted);
+    if (text == NULL)
+        return -1;
+    if (!mu_crl_grace_parse(text, into))
+        return mu_yaml_fail(yaml, mu_yaml_place(node), "crl_grace is %s, not \"%s\"", wanted, text);
+    return 0;
+}
+
+static int read_session_lifetime(struct mu_yaml *yaml, const struct mu_yaml_node *node, void *into)
+{
+    int64_t seconds;
+    unsigned *ret_s = into;
+    if (mu_yaml_duration(yaml, node, "session_lifetime", 7 * MU_DAY_S, "a week", &seconds) != 0)
+        return -1;
+    *ret_s = (unsigned)seconds;
+    return 0;
+}
+
 #define OF_DOOR(field) offsetof(struct mu_door_config, field)
 
 static const struct mu_yaml_key door_keys[] = {
@@ -274,6 +295,8 @@ static const struct mu_yaml_key door_keys[] = {
     {"key", read_key, OF_DOOR(key)},
     {"trust", read_trust, OF_DOOR(trust)},
     {"crl", read_crl, OF_DOOR(crl)},
+    {"crl_grace", read_crl_grace, OF_DOOR(crl_grace_s)},
+    {"session_lifetime", read_session_lifetime, OF_DOOR(session_age_s)},
     {"clients", read_clients, OF_DOOR(clients_optional)},
     {"tls_min", read_tls_min, OF_DOOR(only_tls13)},
     {"to", read_to, OF_DOOR(to)},

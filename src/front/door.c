@@ -16,7 +16,7 @@ static void clear_door(struct mu_door *door)
 {
     mu_certs_clear(&door->anchors);
     mu_certs_clear(&door->chain);
-    mu_crls_clear(&door->crls);
+    mu_door_clear_lists(door);
     mu_key_free(door->key);
     mu_files_free(door->files);
     mu_backends_clear(&door->backends);
@@ -127,14 +127,11 @@ static int load_certificate(struct mu_door *door, const struct mu_door_loader *l
 static int load_trust(struct mu_door *door, const struct mu_door_loader *loader,
                       struct mu_error *err)
 {
-    const struct mu_strs *trust = &door->config->trust, *crl = &door->config->crl;
+    const struct mu_strs *trust = &door->config->trust;
     for (size_t i = 0; i < trust->count; i++)
         if (mu_cas_load(trust->at[i], loader->passphrase, &door->anchors, err) != 0)
             return -1;
-    for (size_t i = 0; i < crl->count; i++)
-        if (mu_crls_load(crl->at[i], &door->crls, err) != 0)
-            return -1;
-    return 0;
+    return mu_door_load_lists(door, err);
 }
 
 /* Does `path` lie below `dir`, when all links are followed? */
@@ -261,28 +258,21 @@ static void warn_about_certificate(const struct mu_door *door, const struct ears
         say(ears, "the certificate \"%s\" is not for servers: clients will refuse it", label);
 }
 
-static bool has_list(const struct mu_door *door, const struct mu_cert *ca)
-{
-    for (size_t i = 0; i < door->crls.count; i++)
-        if (mu_crl_is_signed_by(door->crls.at[i], ca))
-            return true;
-    return false;
-}
-
 static void warn_about_lists(const struct mu_door *door, const struct ears *ears)
 {
-    char label[MU_CERT_LABEL_LEN];
-    for (size_t i = 0; door->crls.count > 0 && i < door->anchors.count; i++)
-        if (!has_list(door, door->anchors.at[i]))
-            say(ears, "no revocation list is from the CA \"%s\": all its clients will be refused",
-                mu_cert_label(door->anchors.at[i], label));
-    for (size_t i = 0; i < door->crls.count; i++) {
-        struct mu_crl_info info;
-        mu_crl_info(door->crls.at[i], &info);
-        if (info.next_update != 0 && info.next_update < time(NULL))
-            say(ears,
-                "the revocation list of \"%s\" is out of date: all its clients will be refused",
-                info.issuer);
+    const time_t now = time(NULL);
+    const int64_t grace_s = door->config->crl_grace_s;
+    for (size_t i = 0; i < door->without_list.count; i++)
+        say(ears, "no revocation list is from the CA \"%s\": all its clients will be %s",
+            door->without_list.at[i],
+            grace_s == MU_CRL_GRACE_OPEN ? "let in, whether or not they are revoked" : "refused");
+    for (size_t i = 0; i < door->list_count; i++) {
+        const struct mu_crl_info *info = &door->lists[i].info;
+        if (info->next_update == 0 || info->next_update >= now)
+            continue;
+        const bool counts = grace_s == MU_CRL_GRACE_OPEN || info->next_update + grace_s > now;
+        say(ears, "the revocation list of \"%s\" is out of date: %s", info->issuer,
+            counts ? "who has been revoked since is let in" : "all its clients will be refused");
     }
 }
 

@@ -17,10 +17,19 @@
 #include "pki/cidr.h"
 #include "pki/crl.h"
 #include "pki/key.h"
+#include "tls/lists.h"
 
 struct mu_front_events;
 
 enum { MU_DOOR_ADDRESSES = 32 };
+
+/* What is known of a revocation list. */
+struct mu_door_list {
+    struct mu_crl_info info;
+    const char *path; /* the configuration's */
+    /* By whom it is: the place of an anchor with its issuer's name and key, or of one that has the name alone; or nobody's. */
+    enum mu_list_by { MU_LIST_BY_ANCHOR, MU_LIST_BY_NAMESAKE, MU_LIST_BY_OTHER } by;
+};
 
 struct mu_door {
     const struct mu_door_config *config; /* as it was described; the set's */
@@ -28,10 +37,13 @@ struct mu_door {
     size_t listen_count;
     struct mu_certs chain, anchors;
     struct mu_key *key;
-    struct mu_crls crls;
-    struct mu_files *files;      /* NULL: the greeting */
-    struct mu_backends backends; /* if any, they get the bytes of the clients */
-    struct mu_cidr *proxies;     /* whose word for whom they speak is taken */
+    struct mu_door_list *lists;
+    size_t list_count;
+    struct mu_strs without_list;  /* the CAs, if any has a list, of which none is */
+    struct mu_tls_lists *revoked; /* what is in them; until the TLS contexts have it */
+    struct mu_files *files;       /* NULL: the greeting */
+    struct mu_backends backends;  /* if any, they get the bytes of the clients */
+    struct mu_cidr *proxies;      /* whose word for whom they speak is taken */
     size_t proxy_count;
     struct mu_front_deadlines deadlines;
     const struct mu_front_events *events; /* the front's, once it is in force */
@@ -67,8 +79,23 @@ struct mu_door_loader {
 MU_CHECK int mu_doors_load(struct mu_config *config, const struct mu_door_loader *loader,
                            struct mu_doors **ret, struct mu_error *err);
 
+/* What is in their lists is with the TLS contexts now, which let it go when they need it no more. */
+void mu_doors_drop_lists(struct mu_doors *doors);
+
+/*
+ * May these doors take the place of those before, as far as their lists go? Not with a list that is older than what was at its
+ * place, or that is by somebody else, or out of date, where that one was not: whoever puts it there could bring back those
+ * who have been revoked. Fails with MU_E_LIST.
+ */
+MU_CHECK int mu_doors_check_lists(const struct mu_doors *doors, const struct mu_doors *before,
+                                  struct mu_error *err);
+
 /* Fails with MU_E_USAGE when `file`, if it is not NULL, lies below `dir` with all links followed: it is a private key. */
 MU_CHECK int mu_door_check_key(const char *dir, const char *file, struct mu_error *err);
+
+/* door_lists.c: every list of a door, and what is known of them. Fails as mu_crls_load() does. */
+MU_CHECK int mu_door_load_lists(struct mu_door *door, struct mu_error *err);
+void mu_door_clear_lists(struct mu_door *door);
 
 /* What works here and fails elsewhere, and what turns every client of a CA away: each a sentence to `hear`. */
 void mu_door_warn(const struct mu_door *door, void (*hear)(void *arg, const char *sentence),

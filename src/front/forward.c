@@ -442,10 +442,16 @@ static enum mu_serve session_stop(void *arg)
     return session_serve(s);
 }
 
+static enum mu_serve session_expel(void *arg)
+{
+    return finish(arg, "expelled", true, MU_SERVE_RESET);
+}
+
 const struct mu_protocol mu_forward_protocol = {
     .open = session_open,
     .serve = session_serve,
     .expire = session_expire,
     .stop = session_stop,
+    .expel = session_expel,
     .close = session_close,
 };

@@ -12,7 +12,7 @@ struct mu_forward_event {
     const struct mu_address *peer;
     const struct mu_who *who;
     const char *backend; /* its name; "" when none could be reached */
-    /* How it ended: "closed", "idle", "lifetime", "stopped", "client-reset", "backend-reset", "backend-refused" or
+    /* How it ended: "closed", "idle", "lifetime", "stopped", "expelled", "client-reset", "backend-reset", "backend-refused" or
      * "backend-unreachable". */
     const char *id;
     const char *cause; /* the machine's words, or "" */

@@ -41,7 +41,7 @@ static void single(struct mu_buf *ret, const char *name, const char *type, const
 
 /* Some faults share an id, and of one id there may be one sample. */
 static void fault_sample(struct mu_buf *ret, const char *name, const char *label,
-                         const struct mu_counters *counters, enum mu_fault fault)
+                         const uint64_t *counted, enum mu_fault fault)
 {
     char id[64];
     uint64_t n = 0;
@@ -50,7 +50,7 @@ static void fault_sample(struct mu_buf *ret, const char *name, const char *label
             continue;
         if (i < (int)fault)
             return;
-        n += counters->faults[i];
+        n += counted[i];
     }
     snprintf(id, sizeof id, "client-cert-%s", mu_fault_id(fault));
     sample(ret, name, label, id, n);
@@ -77,7 +77,7 @@ static void refusal_samples(struct mu_buf *ret, const char *name, const char *la
             (all || !is_before_tls((enum mu_refusal_code)i)))
             sample(ret, name, label, mu_refusal_id((enum mu_refusal_code)i), counters->refused[i]);
     for (int i = MU_FAULT_NONE + 1; i < MU_FAULT_COUNT; i++)
-        fault_sample(ret, name, label, counters, (enum mu_fault)i);
+        fault_sample(ret, name, label, counters->faults, (enum mu_fault)i);
 }
 
 static void add_handshakes(struct mu_buf *ret, const struct mu_counters *counters)
@@ -89,6 +89,22 @@ static void add_handshakes(struct mu_buf *ret, const struct mu_counters *counter
     refusal_samples(ret, "refused_total", "reason", counters, true);
     single(ret, "handshakes_resumed_total", "counter",
            "Handshakes after which a client came in with a session of before.", counters->resumed);
+}
+
+/* Whoever was in had passed all else. */
+static void add_expelled(struct mu_buf *ret, const struct mu_counters *counters)
+{
+    static const enum mu_refusal_code codes[] = {MU_REFUSAL_CERT_MISSING, MU_REFUSAL_KICKED};
+    begin(ret, "expelled_total", "counter",
+          "Connections of clients that were in, and would not be let in any more, by the reason.");
+    for (size_t i = 0; i < MU_COUNT(codes); i++)
+        sample(ret, "expelled_total", "reason", mu_refusal_id(codes[i]),
+               counters->expelled[codes[i]]);
+    for (int i = MU_FAULT_NONE + 1; i < MU_FAULT_COUNT; i++)
+        fault_sample(ret, "expelled_total", "reason", counters->expelled_faults, (enum mu_fault)i);
+    single(ret, "connections_untracked", "gauge",
+           "Open connections whose door has gone: no change of trust or lists reaches them.",
+           counters->untracked);
 }
 
 static void add_handshake_seconds(struct mu_buf *ret, const struct mu_counters *counters)
@@ -246,6 +262,7 @@ void mu_metrics_write(const struct mu_metrics *metrics, struct mu_buf *ret)
     add_process(ret, metrics);
     add_connections(ret, metrics);
     add_handshakes(ret, &metrics->counters);
+    add_expelled(ret, &metrics->counters);
     add_handshake_seconds(ret, &metrics->counters);
     add_answers(ret, &metrics->counters);
     add_backends(ret, metrics);

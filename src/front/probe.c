@@ -43,7 +43,7 @@ static bool make_room(const struct mu_doors *doors, struct gathered *ret)
     size_t ends = 1, backends = 1;
     for (size_t i = 0; i < doors->count; i++) {
         const struct mu_door *door = &doors->at[i];
-        ends += door->chain.count + door->anchors.count + door->crls.count;
+        ends += door->chain.count + door->anchors.count + door->list_count;
         backends += door->backends.count;
     }
     ret->backends = calloc(backends, sizeof *ret->backends);
@@ -66,16 +66,15 @@ static void add_certs(struct gathered *ret, const struct mu_certs *certs)
     }
 }
 
-static void add_lists(struct gathered *ret, const struct mu_crls *lists)
+static void add_lists(struct gathered *ret, const struct mu_door *door)
 {
-    for (size_t i = 0; i < lists->count; i++) {
-        struct mu_crl_info info;
+    for (size_t i = 0; i < door->list_count; i++) {
+        const struct mu_crl_info *info = &door->lists[i].info;
         const size_t at = ret->end_count;
-        mu_crl_info(lists->at[i], &info);
-        if (info.next_update == 0)
+        if (info->next_update == 0)
             continue;
-        mu_str_copy(ret->names[at], sizeof ret->names[at], info.issuer);
-        ret->ends[at] = (struct mu_metrics_end){.name = ret->names[at], .at = info.next_update};
+        mu_str_copy(ret->names[at], sizeof ret->names[at], info->issuer);
+        ret->ends[at] = (struct mu_metrics_end){.name = ret->names[at], .at = info->next_update};
         ret->end_count++;
     }
 }
@@ -114,7 +113,7 @@ static void gather_ends(const struct mu_doors *doors, struct gathered *ret,
     metrics->trust = since(ret, before);
     before = ret->end_count;
     for (size_t i = 0; i < doors->count; i++)
-        add_lists(ret, &doors->at[i].crls);
+        add_lists(ret, &doors->at[i]);
     metrics->lists = since(ret, before);
 }
 

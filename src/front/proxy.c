@@ -37,7 +37,7 @@ struct session {
     struct mu_buf out;     /* for the client */
     size_t out_taken;
     bool client_ended; /* it will send no more */
-    bool stopping;
+    bool stopping, expelled;
     bool closing; /* when what is in `out` has left */
     bool broken;  /* what is in `out` is not all there was to be, and must not be taken for it */
     bool end_carrying; /* the backend has said all; the client is to be told, and may go on */
@@ -538,6 +538,16 @@ static enum mu_serve session_stop(void *arg)
     return session_serve(s);
 }
 
+/* The answer under way may end. What has been upgraded has no end that could be waited for. */
+static enum mu_serve session_expel(void *arg)
+{
+    struct session *s = arg;
+    s->stopping = s->expelled = true;
+    if (s->under_way && carries(s))
+        return MU_SERVE_RESET;
+    return s->under_way || unsent(s) > 0 ? session_serve(s) : MU_SERVE_CLOSE;
+}
+
 /* --- Life --- */
 
 static void *session_open(void *arg, struct mu_conn *conn)
@@ -559,7 +569,7 @@ static void session_close(void *arg)
 {
     struct session *s = arg;
     if (s->under_way && carries(s))
-        tell(s, s->stopping ? "stopped" : "client-reset");
+        tell(s, s->expelled ? "expelled" : s->stopping ? "stopped" : "client-reset");
     else if (s->under_way)
         tell_gone(s);
     end_request(s);
@@ -576,5 +586,6 @@ const struct mu_protocol mu_proxy_protocol = {
     .serve = session_serve,
     .expire = session_expire,
     .stop = session_stop,
+    .expel = session_expel,
     .close = session_close,
 };

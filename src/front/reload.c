@@ -24,6 +24,10 @@ static int renew(struct mu_front *front, struct mu_error *err)
     }
     if (mu_doors_load(config, &how->loader, &doors, err) != 0)
         return -1;
+    if (mu_doors_check_lists(doors, front->doors, err) != 0) {
+        mu_doors_free(doors);
+        return -1;
+    }
     return mu_front_put_in_force(front, doors, err);
 }
 

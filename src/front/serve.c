@@ -35,8 +35,8 @@ static void free_offer(void *arg)
     free(offer);
 }
 
-static void describe_to_net(struct mu_door *door, const struct mu_config *config,
-                            const struct mu_front_events *events, struct mu_server_door *ret)
+static void describe_to_net(struct mu_door *door, const struct mu_front_events *events,
+                            struct mu_server_door *ret)
 {
     const bool http = door->backends.count == 0 || door->backends.http;
     const bool answers = door->backends.count == 0;
@@ -61,11 +61,11 @@ static void describe_to_net(struct mu_door *door, const struct mu_config *config
         .tls = {.chain = &door->chain,
                 .key = door->key,
                 .anchors = &door->anchors,
-                .crls = &door->crls,
+                .lists = door->revoked,
                 .clients_optional = door->config->clients_optional,
                 .only_tls13 = door->config->only_tls13,
                 .alpn = http ? http_protocols : NULL,
-                .sessions = SESSIONS / config->workers + 1},
+                .session_age_s = door->config->session_age_s},
         .proxied = door->config->proxy_protocol,
         .proxies = door->proxies,
         .proxy_count = door->proxy_count,
@@ -93,7 +93,7 @@ static struct offer *make_offer(struct mu_doors *doors, const struct mu_front_ev
         return NULL;
     offer->doors = doors;
     for (size_t i = 0; i < doors->count; i++)
-        describe_to_net(&doors->at[i], doors->config, events, &offer->for_net[i]);
+        describe_to_net(&doors->at[i], events, &offer->for_net[i]);
     return offer;
 }
 
@@ -165,6 +165,7 @@ static int make_server(struct mu_front *front, const struct mu_config *config,
         .max_connections = config->max_connections,
         .max_from_address = config->max_from_address,
         .max_handshakes = config->max_handshakes,
+        .sessions = SESSIONS,
         .stop_ms = config->stop_ms,
         .alive_ms = front->config.alive_ms,
         .events = front->config.server_events,
@@ -190,11 +191,13 @@ int mu_front_put_in_force(struct mu_front *front, struct mu_doors *doors, struct
     const struct mu_server_doors for_net = doors_of(offer);
     const int result = front->server == NULL ? make_server(front, doors->config, &for_net, err)
                                              : mu_server_replace(front->server, &for_net, err);
-    if (result != 0)
+    if (result != 0) {
         free_offer(offer);
-    else
-        front->doors = doors;
-    return result;
+        return result;
+    }
+    mu_doors_drop_lists(doors);
+    front->doors = doors;
+    return 0;
 }
 
 int mu_front_check(struct mu_doors *doors, struct mu_error *err)

@@ -24,6 +24,8 @@ enum conn_state {
 
 /* A client that goes on sending after our goodbye is heard out only so far. */
 enum { DISCARD_LIMIT = 1024 * 1024 };
+/* For the answer under way to a client that may not stay. */
+enum { EXPEL_MS = 500 };
 
 /* So long somebody is given, before the first word and for the whole handshake, before it has to make room. Many who come at once
  * may take longer than that, but they wait in the kernel's queue. */
@@ -115,6 +117,8 @@ static void on_timer(uv_timer_t *timer);
 void mu_conn_set_deadline(struct mu_conn *c, unsigned deadline_ms)
 {
     uint64_t now_ms = uv_now(&c->worker->loop);
+    if (c->expelled && now_ms + deadline_ms > c->gone_by_ms)
+        deadline_ms = c->gone_by_ms > now_ms ? (unsigned)(c->gone_by_ms - now_ms) : 0;
     c->deadline_ms = now_ms + deadline_ms;
     if (!uv_is_active((uv_handle_t *)&c->timer) || uv_timer_get_due_in(&c->timer) > deadline_ms)
         uv_timer_start(&c->timer, on_timer, deadline_ms, 0);
@@ -122,7 +126,10 @@ void mu_conn_set_deadline(struct mu_conn *c, unsigned deadline_ms)
 
 void mu_conn_clear_deadline(struct mu_conn *c)
 {
-    uv_timer_stop(&c->timer);
+    if (c->expelled)
+        mu_conn_set_deadline(c, EXPEL_MS);
+    else
+        uv_timer_stop(&c->timer);
 }
 
 /* --- A life, in order --- */
@@ -260,6 +267,45 @@ static enum conn_state handshake(struct mu_conn *c)
     }
 }
 
+static bool is_barred(const struct mu_conn *c, struct mu_refusal *ret)
+{
+    const struct mu_server_events *events = &c->worker->config->events;
+    const struct mu_vetted *vetted = mu_tls_vetted(c->channel.tls);
+    return events->barred != NULL && vetted != NULL &&
+           events->barred(events->reload_arg, mu_vetted_cert(vetted), ret);
+}
+
+static void note_untracked(struct mu_conn *c, bool untracked)
+{
+    if (untracked != c->untracked)
+        mu_count(&c->worker->counters.untracked, untracked ? 1 : UINT64_MAX);
+    c->untracked = untracked;
+}
+
+/* Where its door has gone, nobody else's rules are for it: it is judged by that door's, as they were. */
+bool mu_conn_may_stay(struct mu_conn *c, struct mu_refusal *ret)
+{
+    struct mu_tls *tls = c->channel.tls;
+    const struct mu_hall *hall = c->worker->hall;
+    const struct mu_worker_door *door =
+        c->hall == hall ? mu_tls_door(tls) : mu_hall_door(hall, c->gate, mu_tls_asked(tls));
+    note_untracked(c, door == NULL || door->tls == NULL);
+    if (c->untracked)
+        door = mu_tls_door(tls);
+    if (is_barred(c, ret))
+        return false;
+    if (mu_tls_vetted(tls) != NULL)
+        return mu_vetted_judge(mu_tls_vetted(tls), door->tls, ret);
+    mu_refusal_set(ret, MU_REFUSAL_CERT_MISSING);
+    return door->door->tls.clients_optional;
+}
+
+/* A handshake may have begun before the doors became others. */
+static bool is_welcome(struct mu_conn *c, struct mu_refusal *ret)
+{
+    return c->hall == c->worker->hall ? !is_barred(c, ret) : mu_conn_may_stay(c, ret);
+}
+
 static enum conn_state begin(struct mu_conn *c)
 {
     c->session = c->door->protocol->open(c->door->protocol_arg, c);
@@ -270,10 +316,15 @@ static enum conn_state begin(struct mu_conn *c)
 static enum conn_state identify(struct mu_conn *c)
 {
     const struct mu_server_events *events = &c->worker->config->events;
+    struct mu_refusal refusal;
     if (c->channel.tls == NULL)
         return begin(c);
     if (!mu_tls_admit(c->channel.tls)) {
         refuse(c, mu_tls_refusal(c->channel.tls));
+        return finish(c);
+    }
+    if (!is_welcome(c, &refusal)) {
+        refuse(c, &refusal);
         return finish(c);
     }
     mu_count(&c->worker->counters.admitted, 1);
@@ -281,6 +332,7 @@ static enum conn_state identify(struct mu_conn *c)
     c->client = mu_tls_peer_cert(c->channel.tls);
     if (events->admitted != NULL && c->client != NULL)
         events->admitted(events->arg, &c->peer, c->client);
+    mu_review_join(c);
     return begin(c);
 }
 
@@ -289,11 +341,14 @@ static enum conn_state serve(struct mu_conn *c)
     const struct mu_protocol *protocol = c->door->protocol;
     if (c->expired)
         c->wants = protocol->expire(c->session);
+    else if (c->expelled && !c->told_expelled)
+        c->wants = (protocol->expel == NULL ? protocol->stop : protocol->expel)(c->session);
     else if (c->stopping && !c->told)
         c->wants = protocol->stop(c->session);
     else
         c->wants = protocol->serve(c->session);
     c->told = c->stopping;
+    c->told_expelled = c->expelled;
     if (c->wants == MU_SERVE_RESET)
         mu_channel_reset(&c->channel);
     if (c->wants == MU_SERVE_ABORT || c->wants == MU_SERVE_RESET)
@@ -358,6 +413,8 @@ static void on_handle_closed(uv_handle_t *handle)
 
 static void close_handles(struct mu_conn *c)
 {
+    note_untracked(c, false);
+    mu_review_leave(c);
     if (c->session != NULL)
         c->door->protocol->close(c->session);
     uv_close((uv_handle_t *)&c->poll, on_handle_closed);
@@ -478,6 +535,11 @@ static void on_timer(uv_timer_t *timer)
         uv_timer_start(&c->timer, on_timer, c->deadline_ms - now_ms, 0);
         return;
     }
+    if (c->expelled && now_ms >= c->gone_by_ms) {
+        mu_channel_reset(&c->channel); /* what was sent is not all there was to be */
+        mu_conn_abort(c);
+        return;
+    }
     c->expired = true;
     advance(c);
     c->expired = false;
@@ -490,7 +552,8 @@ static bool equip(struct mu_conn *c)
         return false;
     if (c->door->plain)
         return true;
-    c->channel.tls = mu_tls_new(c->gate->names, mu_channel_transport(&c->channel));
+    c->channel.tls =
+        mu_tls_new(c->gate->names, c->worker->sessions, mu_channel_transport(&c->channel));
     return c->channel.tls != NULL;
 }
 
@@ -588,6 +651,19 @@ void mu_conn_wake(struct mu_conn *c)
 void mu_conn_stop(struct mu_conn *c)
 {
     c->stopping = true;
+    if (c->state == CONN_SERVE)
+        advance(c);
+}
+
+void mu_conn_expel(struct mu_conn *c, const struct mu_refusal *refusal)
+{
+    const struct mu_server_events *events = &c->worker->config->events;
+    mu_count_expelled(&c->worker->counters, refusal);
+    if (events->expelled != NULL)
+        events->expelled(events->arg, &c->peer, c->client, refusal);
+    c->expelled = true;
+    c->gone_by_ms = uv_now(&c->worker->loop) + EXPEL_MS;
+    mu_conn_set_deadline(c, EXPEL_MS);
     if (c->state == CONN_SERVE)
         advance(c);
 }

@@ -40,6 +40,9 @@ struct mu_protocol {
     enum mu_serve (*expire)(void *session);
     /* The server is stopping: finish what is under way, start nothing new. */
     enum mu_serve (*stop)(void *session);
+    /* The client may not stay: finish what is under way, for which there is little time, and start nothing new; where there is
+     * nothing to be finished, end at once. NULL: as `stop`. */
+    enum mu_serve (*expel)(void *session);
     void (*close)(void *session);
 };
 
@@ -74,6 +77,10 @@ bool mu_conn_leads_here(const struct mu_conn *conn, const char *name, size_t len
 /* For the worker: take over a connected, non-blocking socket; speed up the end; end now. */
 void mu_conn_start(struct mu_listener *listener, int fd, const struct mu_address *peer);
 void mu_conn_stop(struct mu_conn *conn);
+/* For review.c: may the client of this connection stay, by what holds now? False: `ret` says why not. */
+bool mu_conn_may_stay(struct mu_conn *conn, struct mu_refusal *ret);
+/* End it, within a bounded time, because of its client; it is told and counted. */
+void mu_conn_expel(struct mu_conn *conn, const struct mu_refusal *refusal);
 void mu_conn_abort(struct mu_conn *conn);
 
 #endif

@@ -23,6 +23,13 @@ void mu_count_refusal(struct mu_counters *counters, const struct mu_refusal *ref
         mu_count(&counters->faults[refusal->fault], 1);
 }
 
+void mu_count_expelled(struct mu_counters *counters, const struct mu_refusal *refusal)
+{
+    mu_count(&counters->expelled[refusal->code], 1);
+    if (refusal->code == MU_REFUSAL_CERT)
+        mu_count(&counters->expelled_faults[refusal->fault], 1);
+}
+
 void mu_count_answer(struct mu_counters *counters, int status)
 {
     int class = status / 100;

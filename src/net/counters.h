@@ -28,6 +28,9 @@ struct mu_counters {        /* nothing but uint64_t */
     uint64_t handshakes[MU_HANDSHAKE_CLASSES + 1];
     uint64_t refused[MU_REFUSAL_COUNT]; /* of MU_REFUSAL_CERT, see the faults */
     uint64_t faults[MU_FAULT_COUNT];
+    uint64_t expelled[MU_REFUSAL_COUNT],
+        expelled_faults[MU_FAULT_COUNT]; /* likewise, of those who were in */
+    uint64_t untracked; /* open connections of which nobody can say whether they would still be let in */
     uint64_t received, sent; /* bytes of clients, as they are on the wire */
     uint64_t answers[MU_STATUS_CLASSES];
 };
@@ -40,6 +43,7 @@ static inline void mu_count(uint64_t *counter, uint64_t n)
 /* A handshake of this length has ended, one way or the other. */
 void mu_count_handshake(struct mu_counters *counters, uint64_t us);
 void mu_count_refusal(struct mu_counters *counters, const struct mu_refusal *refusal);
+void mu_count_expelled(struct mu_counters *counters, const struct mu_refusal *refusal);
 void mu_count_answer(struct mu_counters *counters, int status);
 
 /* Add what `from`, which its thread may be changing, has to `ret`. */

@@ -4,6 +4,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/buf.h"
+
 /* --- The house --- */
 
 static bool same_address(const struct mu_address *a, const struct mu_address *b)
@@ -111,6 +113,23 @@ int mu_house_claim(struct mu_house *house, const struct mu_house *before, struct
 
 /* --- A hall of it --- */
 
+/* What tells a door from those that are like it: where it is, and by which names. */
+static int make_context(const struct mu_server_door *door, struct mu_tls_context **ret,
+                        struct mu_error *err)
+{
+    char text[MU_ADDRESS_LEN];
+    struct mu_tls_door tls = door->tls;
+    MU_AUTO_CLEAR(mu_buf) place = MU_BUF_INIT;
+    for (size_t i = 0; i < door->listen_count; i++)
+        mu_buf_addf(&place, "%s ", mu_address_text(&door->listen[i], text));
+    for (size_t i = 0; door->names != NULL && i < door->names->count; i++)
+        mu_buf_addf(&place, "%s ", door->names->at[i]);
+    if (mu_buf_failed(&place))
+        return mu_fail_nomem(err);
+    tls.place = mu_buf_str(&place);
+    return mu_tls_context_new(&tls, ret, err);
+}
+
 static int make_doors(struct mu_hall *hall, struct mu_error *err)
 {
     const struct mu_server_doors *doors = &hall->house->doors;
@@ -122,7 +141,7 @@ static int make_doors(struct mu_hall *hall, struct mu_error *err)
         struct mu_worker_door *ret = &hall->doors[i];
         ret->door = door;
         hall->door_count++;
-        if ((!door->plain && mu_tls_context_new(&door->tls, &ret->tls, err) != 0) ||
+        if ((!door->plain && make_context(door, &ret->tls, err) != 0) ||
             (door->calls != NULL && mu_tls_caller_new(door->calls, &ret->caller, err) != 0))
             return -1;
     }
@@ -237,6 +256,41 @@ struct mu_hall *mu_hall_enter(struct mu_hall *hall)
 {
     hall->users++;
     return hall;
+}
+
+const struct mu_worker_door *mu_hall_door(const struct mu_hall *hall, const struct mu_gate *gate,
+                                          const char *name)
+{
+    for (size_t i = 0; i < hall->gate_count; i++) {
+        const struct mu_gate *now = &hall->gates[i];
+        if (!mu_entrance_same(now->entrance, gate->entrance) || now->names == NULL)
+            continue;
+        const struct mu_tls_named *named = mu_tls_names_find(now->names, name, strlen(name));
+        return named == NULL ? NULL : named->door;
+    }
+    return NULL;
+}
+
+static const struct mu_gate *gate_of(const struct mu_hall *hall, const struct mu_worker_door *door)
+{
+    for (size_t i = 0; i < hall->gate_count; i++)
+        if (mu_door_is_at(door->door, hall->gates[i].entrance))
+            return &hall->gates[i];
+    return NULL;
+}
+
+void mu_hall_retire(struct mu_hall *hall, const struct mu_hall *present)
+{
+    for (size_t i = 0; hall != NULL && i < hall->door_count; i++) {
+        const struct mu_worker_door *door = &hall->doors[i], *now = NULL;
+        const struct mu_strs *names = door->door->names;
+        const struct mu_gate *gate = gate_of(hall, door);
+        if (gate != NULL && door->tls != NULL)
+            now =
+                mu_hall_door(present, gate, names == NULL || names->count == 0 ? "" : names->at[0]);
+        if (now != NULL && now->tls != NULL)
+            mu_tls_context_follow(door->tls, now->tls);
+    }
 }
 
 void mu_hall_leave(struct mu_hall *hall)

@@ -74,6 +74,12 @@ MU_CHECK int mu_hall_new(struct mu_house *house, struct mu_hall **ret, struct mu
 void mu_hall_begin_task(struct mu_hall *hall, struct mu_worker *worker);
 void mu_hall_end_task(struct mu_hall *hall);
 struct mu_hall *mu_hall_enter(struct mu_hall *hall);
+/* To which door of `hall` would a client come now who came to `gate`, of an earlier one perhaps, and asked for this name? NULL:
+ * to none. */
+const struct mu_worker_door *mu_hall_door(const struct mu_hall *hall, const struct mu_gate *gate,
+                                          const char *name);
+/* It is in force no more: handshakes that have begun there go by the lists of those doors that are now. */
+void mu_hall_retire(struct mu_hall *hall, const struct mu_hall *present);
 void mu_hall_leave(struct mu_hall *hall);
 
 #endif

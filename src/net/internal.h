@@ -24,6 +24,16 @@ struct mu_question {
 
 struct mu_survey_part; /* one worker's answer */
 
+/* review.c: whether those who are in may still be. */
+struct mu_review {
+    uv_idle_t idle;
+    uv_timer_t clock;     /* until the first certificate ends */
+    struct mu_conn *next; /* to be looked at; NULL: all have been */
+    bool of_all;          /* not only of those whose time is up */
+    time_t first_end;     /* of a certificate, of those who are in; 0: nobody is */
+    _Atomic bool asked;   /* from another thread: see mu_server_review() */
+};
+
 struct mu_listener {
     uv_poll_t poll;
     struct mu_listener *next; /* of the worker's */
@@ -54,7 +64,9 @@ struct mu_worker {
     uv_timer_t retry;               /* accepting is paused until then */
     _Atomic(struct mu_move *) move; /* to make at the next turn; the worker's to take */
     struct mu_listener *listeners;
-    struct mu_conn *connections;           /* a list, newest first */
+    struct mu_tls_sessions *sessions;
+    struct mu_conn *connections; /* a list, newest first */
+    struct mu_review review;
     struct mu_stream *kept, *kept_longest; /* likewise, and its end: for whoever needs one */
     unsigned kept_count;
     struct mu_crowd *crowd;                          /* the server's; NULL: nobody counts */
@@ -110,6 +122,12 @@ uv_loop_t *mu_server_loop(struct mu_server *server);
 /* conn.c: is there room for one more who has not come in yet? Otherwise there may be after `ret_wait_ms`, or when one of them
  * has come in. */
 bool mu_conn_may_start(struct mu_worker *worker, unsigned *ret_wait_ms);
+/* review.c: make the handles; look at all, from the beginning; and what a connection brings about when its client is let in, and
+ * when it ends. */
+void mu_review_init(struct mu_worker *worker);
+void mu_review_begin(struct mu_worker *worker);
+void mu_review_join(struct mu_conn *conn);
+void mu_review_leave(struct mu_conn *conn);
 
 /* worker.c: a connection has begun or ended. */
 void mu_worker_add(struct mu_worker *worker, struct mu_conn *conn);
@@ -148,8 +166,11 @@ struct mu_conn {
     bool expired;  /* the deadline of this state has passed */
     bool stopping; /* the server is stopping; the protocol is told once */
     bool told;
-    uint64_t deadline_ms; /* in loop time */
-    uint64_t began_ns;    /* of uv_hrtime() */
+    bool expelled, told_expelled; /* likewise: the client may not stay */
+    bool untracked;               /* by what holds now nobody could say whether it may */
+    uint64_t gone_by_ms;          /* in loop time: if it is expelled */
+    uint64_t deadline_ms;         /* likewise */
+    uint64_t began_ns;            /* of uv_hrtime() */
     size_t discarded;
     uv_poll_t poll;
     uv_timer_t timer;

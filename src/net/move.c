@@ -118,6 +118,8 @@ void mu_worker_make(struct mu_worker *worker, struct mu_move *move)
     }
     mu_hall_end_task(left);
     worker->hall = move->hall;
+    mu_hall_retire(left, worker->hall);
+    mu_review_begin(worker);
     if (worker->is_first)
         mu_hall_begin_task(worker->hall, worker);
     for (struct mu_listener *listener = move->opened, *next; listener != NULL; listener = next) {

@@ -115,6 +115,8 @@ static void on_wake(uv_async_t *wake)
         atomic_store(&worker->move, NULL);
         mu_worker_make(worker, move);
     }
+    if (atomic_exchange(&worker->review.asked, false))
+        mu_review_begin(worker);
     if (stop != STOP_NOT && !worker->stopping) {
         worker->stopping = true;
         mu_listeners_stop(worker);
@@ -170,8 +172,10 @@ static int make_worker(struct mu_server *server, struct mu_worker *worker, struc
     uv_timer_init(&worker->loop, &worker->retry);
     mu_turn_begin(&worker->turn, &worker->loop);
     worker->wake.data = worker->patience.data = worker->retry.data = worker;
+    mu_review_init(worker);
     mu_plain_join(server->plain, worker);
-    return 0;
+    worker->sessions = mu_tls_sessions_new(config->sessions / config->workers + 1);
+    return worker->sessions == NULL ? mu_fail_nomem(err) : 0;
 }
 
 static void wake_all(struct mu_server *server)
@@ -245,6 +249,13 @@ int mu_server_replace(struct mu_server *server, const struct mu_server_doors *do
     if (atomic_load(&server->moving) > 0)
         return mu_fail(err, MU_E_BUSY, "a worker has not taken over the doors before these");
     return move_in(server, doors, err);
+}
+
+void mu_server_review(struct mu_server *server)
+{
+    for (unsigned i = 0; i < server->worker_count; i++)
+        atomic_store(&server->workers[i].review.asked, true);
+    wake_all(server);
 }
 
 /* The soft limit on open files is low for the sake of select(2), which is not used here. */
@@ -570,6 +581,7 @@ void mu_server_free(struct mu_server *server)
             free(listener);
         }
         mu_hall_leave(worker->hall);
+        mu_tls_sessions_free(worker->sessions);
     }
     mu_plain_close(server->plain);
     if (server->has_loop)

@@ -38,6 +38,10 @@ struct mu_server_events {
     void (*refused)(void *arg, const struct mu_address *peer, const struct mu_refusal *refusal);
     /* Admitted by its certificate, before the protocol hears of it. */
     void (*admitted)(void *arg, const struct mu_address *peer, const struct mu_cert *client);
+    /* The connection of a client that was admitted is ended, because it would not be let in any more. `client` NULL: it has no
+     * certificate. */
+    void (*expelled)(void *arg, const struct mu_address *peer, const struct mu_cert *client,
+                     const struct mu_refusal *refusal);
     /* Something that is not about one connection; told at most every ten seconds by each worker. */
     void (*trouble)(void *arg, const char *id, const char *sentence, const char *hint);
     /* Every worker has turned its loop since the last time; see `alive_ms`. */
@@ -51,7 +55,10 @@ struct mu_server_events {
     void (*hangup)(void *arg);
     /* Every worker has taken over the doors that mu_server_new() or mu_server_replace() was given. NULL: nobody asks. */
     void (*moved)(void *arg);
-    void *reload_arg; /* of these two */
+    /* Is this client, whose certificate is good, to be kept out all the same? `ret` says why. From worker threads. NULL: nobody
+     * is. */
+    bool (*barred)(void *arg, const struct mu_cert *client, struct mu_refusal *ret);
+    void *reload_arg; /* of these three */
 };
 
 /* Where clients come to, who of them is let in, and what they get. */
@@ -95,6 +102,7 @@ struct mu_server_config {
     unsigned max_connections;  /* in all */
     unsigned max_from_address; /* of them; 0: as many as there are in all */
     unsigned max_handshakes;   /* at once: beyond that who is silent or slow makes room; 0: any */
+    unsigned sessions;         /* for clients that come back, in all */
     unsigned stop_ms;          /* for connections that are open when the server is told to stop */
     uint64_t alive_ms;         /* how often `alive` is told; 0: never */
     struct mu_server_events events;
@@ -123,6 +131,10 @@ MU_CHECK int mu_server_replace(struct mu_server *server, const struct mu_server_
 
 /* Would mu_server_new() take them, as far as that shows without an address? */
 MU_CHECK int mu_server_check(const struct mu_server_doors *doors, struct mu_error *err);
+
+/* Look again at each client who is in, whether it may stay: what decides that has changed elsewhere. From the thread that runs
+ * the server. */
+void mu_server_review(struct mu_server *server);
 
 /* The addresses it listens on, with the ports that the kernel chose. */
 size_t mu_server_address_count(const struct mu_server *server);

@@ -55,6 +55,16 @@ int mu_crls_load(const char *path, struct mu_crls *ret, struct mu_error *err)
                : mu_objects_fail_without(path, &objects, "certificate revocation list", err);
 }
 
+static void read_scope(const X509_CRL *x, unsigned char ret[32])
+{
+    const int at = X509_CRL_get_ext_by_NID(x, NID_issuing_distribution_point, -1);
+    if (at < 0)
+        return;
+    const ASN1_OCTET_STRING *value = X509_EXTENSION_get_data(X509_CRL_get_ext(x, at));
+    (void)EVP_Digest(ASN1_STRING_get0_data(value), (size_t)ASN1_STRING_length(value), ret, NULL,
+                     EVP_sha256(), NULL);
+}
+
 void mu_crl_info(const struct mu_crl *crl, struct mu_crl_info *ret)
 {
     X509_CRL *x = mu_crl_x509(crl);
@@ -69,6 +79,7 @@ void mu_crl_info(const struct mu_crl *crl, struct mu_crl_info *ret)
         .revoked = revoked < 0 ? 0 : (size_t)revoked,
         .delta = X509_CRL_get_ext_by_NID(x, NID_delta_crl, -1) >= 0,
     };
+    read_scope(x, ret->scope);
     mu_name_text(X509_CRL_get_issuer(x), ret->issuer, sizeof ret->issuer);
     mu_integer_text(number, ret->number, sizeof ret->number);
     mu_signature_text(X509_CRL_get_signature_nid(x), algorithm, ret->signature,

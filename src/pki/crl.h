@@ -41,8 +41,13 @@ struct mu_crl_info {
     time_t this_update, next_update; /* next_update is 0 when there is none */
     size_t revoked;
     bool delta;
+    unsigned char
+        scope[32]; /* SHA-256 of what says for which certificates it is; all zero: for all of its CA [5.2.5] */
 };
 void mu_crl_info(const struct mu_crl *crl, struct mu_crl_info *ret);
+
+/* Does it name this CA as its issuer? */
+bool mu_crl_names(const struct mu_crl *crl, const struct mu_cert *ca);
 
 /* Is it by this CA: does it name it, and does its key verify it? */
 bool mu_crl_is_signed_by(const struct mu_crl *crl, const struct mu_cert *ca);

@@ -2,7 +2,6 @@
 
 #include <openssl/crypto.h>
 #include <openssl/err.h>
-#include <openssl/rand.h>
 #include <openssl/ssl.h>
 #include <string.h>
 
@@ -50,21 +49,6 @@ static int trust(SSL_CTX *ctx, const struct mu_certs *anchors, struct mu_error *
     return 0;
 }
 
-/* Each CA of a chain must have a list that is not out of date: none, or an old one, is no reason to let anybody in.
- * Unless OpenSSL is told of extended lists it takes a delta list for a complete one. [RFC 5280 6.3] */
-static int check_revocation(SSL_CTX *ctx, const struct mu_crls *crls, struct mu_error *err)
-{
-    X509_STORE *store = SSL_CTX_get_cert_store(ctx);
-    for (size_t i = 0; crls != NULL && i < crls->count; i++)
-        if (X509_STORE_add_crl(store, mu_crl_x509(crls->at[i])) != 1)
-            return mu_fail_openssl(err, MU_E_TLS, "TLS cannot use a revocation list");
-    const unsigned long flags = X509_V_FLAG_CRL_CHECK | X509_V_FLAG_CRL_CHECK_ALL |
-                                X509_V_FLAG_USE_DELTAS | X509_V_FLAG_EXTENDED_CRL_SUPPORT;
-    if (crls != NULL && crls->count > 0 && X509_STORE_set_flags(store, flags) != 1)
-        return mu_fail_openssl(err, MU_E_TLS, "TLS could not be set up");
-    return 0;
-}
-
 /* The hybrid with ML-KEM comes first where libssl has it (OpenSSL 3.5): what is recorded today should
  * not be readable by a quantum computer later. */
 static int set_groups(SSL_CTX *ctx)
@@ -103,19 +87,45 @@ bool mu_tls_set_common(SSL_CTX *ctx)
     return SSL_CTX_set_min_proto_version(ctx, TLS1_2_VERSION) == 1 && set_groups(ctx) == 1;
 }
 
+static int add_to_digest(EVP_MD_CTX *sum, const char *text)
+{
+    return text == NULL || EVP_DigestUpdate(sum, text, strlen(text) + 1) == 1;
+}
+
+/* A session is of this door alone, as long as it is this door: its place, its certificate and what it asks of clients. Whom it
+ * trusts is no part of that, since clients are judged by it whenever they come. */
+static int set_session_context(SSL_CTX *ctx, const struct mu_tls_door *door)
+{
+    unsigned char digest[SSL_MAX_SID_CTX_LENGTH], certificate[32];
+    MU_AUTO(EVP_MD_CTX) sum = EVP_MD_CTX_new();
+    const char rules[] = {(char)('0' + door->clients_optional), (char)('0' + door->only_tls13),
+                          '\0'};
+    mu_cert_sha256(door->chain->at[0], certificate);
+    return sum != NULL && EVP_DigestInit_ex(sum, EVP_sha256(), NULL) == 1 &&
+           add_to_digest(sum, rules) && add_to_digest(sum, door->alpn) &&
+           add_to_digest(sum, door->place) &&
+           EVP_DigestUpdate(sum, certificate, sizeof certificate) == 1 &&
+           EVP_DigestFinal_ex(sum, digest, NULL) == 1 &&
+           SSL_CTX_set_session_id_context(ctx, digest, sizeof digest) == 1;
+}
+
+/* libssl keeps none itself: see sessions.h. */
+static void set_sessions(SSL_CTX *ctx)
+{
+    SSL_CTX_set_options(ctx, SSL_OP_NO_TICKET);
+    SSL_CTX_set_session_cache_mode(ctx, SSL_SESS_CACHE_SERVER | SSL_SESS_CACHE_NO_INTERNAL);
+    SSL_CTX_sess_set_get_cb(ctx, mu_tls_on_session_wanted);
+    SSL_CTX_sess_set_new_cb(ctx, mu_tls_on_session_made);
+    SSL_CTX_set_timeout(ctx, SESSION_LIFETIME_S);
+}
+
 static int set_options(SSL_CTX *ctx, const struct mu_tls_door *door)
 {
-    unsigned char session_context[SSL_MAX_SID_CTX_LENGTH]; /* a session is of this context alone */
-    SSL_CTX_set_options(ctx, SSL_OP_NO_TICKET);
-    SSL_CTX_set_session_cache_mode(ctx, SSL_SESS_CACHE_SERVER);
-    SSL_CTX_sess_set_cache_size(ctx, door->sessions);
-    SSL_CTX_set_timeout(ctx, SESSION_LIFETIME_S);
+    set_sessions(ctx);
     if (door->alpn != NULL)
         SSL_CTX_set_alpn_select_cb(ctx, on_alpn, (void *)door->alpn);
     return mu_tls_set_common(ctx) && SSL_CTX_set_cipher_list(ctx, ciphers_tls12) == 1 &&
-           SSL_CTX_set_num_tickets(ctx, 1) == 1 &&
-           RAND_bytes(session_context, sizeof session_context) == 1 &&
-           SSL_CTX_set_session_id_context(ctx, session_context, sizeof session_context) == 1 &&
+           SSL_CTX_set_num_tickets(ctx, 1) == 1 && set_session_context(ctx, door) &&
            (!door->only_tls13 || SSL_CTX_set_min_proto_version(ctx, TLS1_3_VERSION) == 1);
 }
 
@@ -129,12 +139,11 @@ int mu_tls_context_new(const struct mu_tls_door *door, struct mu_tls_context **r
         SSL_CTX_free(ctx);
         return mu_fail_openssl(err, MU_E_TLS, "TLS could not be set up");
     }
-    if (use_certificate(ctx, door, err) != 0 || trust(ctx, door->anchors, err) != 0 ||
-        check_revocation(ctx, door->crls, err) != 0) {
+    if (use_certificate(ctx, door, err) != 0 || trust(ctx, door->anchors, err) != 0) {
         SSL_CTX_free(ctx);
         return -1;
     }
-    if (!mu_tls_judge_clients(ctx, door->crls)) {
+    if (!mu_tls_judge_clients(ctx, door)) {
         SSL_CTX_free(ctx);
         return mu_fail_nomem(err);
     }

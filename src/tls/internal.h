@@ -8,8 +8,12 @@
 
 #include "base/buf.h"
 #include "pki/verify.h"
+#include "tls/lists.h"
 #include "tls/names.h"
+#include "tls/remembered.h"
 #include "tls/session.h"
+#include "tls/sessions.h"
+#include "tls/vetted.h"
 
 /* One connection: the server's side, or, if there is a `caller`, the client's. */
 struct mu_tls {
@@ -26,6 +30,11 @@ struct mu_tls {
     struct mu_refusal refusal;
     const struct mu_tls_names *names; /* NULL on the client's side */
     const void *door;
+    char *asked;                      /* the name that the client has asked for; NULL: none */
+    struct mu_vetted *vetted;         /* the client, if it has shown its certificate */
+    struct mu_tls_sessions *sessions; /* NULL: none are kept */
+    struct mu_vetted *of_session;     /* the client, if it comes with a session */
+    time_t proven;                    /* likewise: when it last showed its certificate */
     struct mu_tls_caller *caller;
     size_t target; /* of the caller's */
 };
@@ -52,14 +61,46 @@ bool mu_tls_rejudge_server(struct mu_tls *tls);
 /* The handshake is over. */
 void mu_tls_called(struct mu_tls *tls);
 
-/*
- * Let the clients of this context be judged by its store, and remember whom it has found good. `crls` are those in the
- * store. False: no memory.
- */
-bool mu_tls_judge_clients(SSL_CTX *ctx, const struct mu_crls *crls);
+/* What a chain was built to, as a SHA-256 of all the anchors there were. */
+struct mu_anchored {
+    unsigned char sha256[32];
+};
 
-/* The client that has resumed a session is judged anew, by today's date. False: the refusal says why, or libssl's queue. */
-bool mu_tls_rejudge_client(SSL *ssl);
+/* In one thread. */
+struct mu_vetted {
+    unsigned users;
+    struct mu_presented presented;
+    X509 *leaf;
+    STACK_OF(X509) * sent;  /* as it was presented, leaf first */
+    STACK_OF(X509) * chain; /* as it was built, the anchor last */
+    struct mu_anchored anchored;
+    time_t from, until; /* when it was built, and when its first certificate ends */
+};
+
+/* One user; nothing but these two is known of it yet. NULL without memory. */
+struct mu_vetted *mu_vetted_new(const struct mu_presented *presented, X509 *leaf);
+
+/* Those of this issuer, each with a reference more; NULL: there are none. */
+STACK_OF(X509_CRL) * mu_tls_lists_of(const struct mu_tls_lists *lists, const X509_NAME *issuer);
+/* May this list, which libcrypto has chosen for the certificate in question, be gone by? As X509_STORE_CTX_check_crl_fn. */
+int mu_tls_lists_check(struct mu_tls_lists *lists, X509_STORE_CTX *ctx, X509_CRL *crl,
+                       X509_STORE_CTX_check_crl_fn by_libcrypto);
+/* Is it all the same, since somebody has chosen so, that a list is out of date or missing? */
+bool mu_tls_lists_forgive(const struct mu_tls_lists *lists, int error, const X509_CRL *crl,
+                          time_t now);
+/* When the first of them counts no more; 0: none ends. */
+time_t mu_tls_lists_until(const struct mu_tls_lists *lists);
+bool mu_tls_lists_any(const struct mu_tls_lists *lists);
+
+/* Let the clients of this context be judged by its store and the door's lists, and remember whom it has found good. False:
+ * no memory. */
+bool mu_tls_judge_clients(SSL_CTX *ctx, const struct mu_tls_door *door);
+
+/* sessions.c: libssl asks for one, and hands over a new one. */
+SSL_SESSION *mu_tls_on_session_wanted(SSL *ssl, const unsigned char *id, int len, int *ret_copy);
+int mu_tls_on_session_made(SSL *ssl, SSL_SESSION *session);
+/* For how long clients of this context may come back without showing their certificates again, in seconds. */
+time_t mu_tls_session_age(const SSL_CTX *ctx);
 
 /* libssl asks this before it looks at anything else that a client says: which door? */
 int mu_tls_on_client_hello(SSL *ssl, int *ret_alert, void *arg);

@@ -5,6 +5,7 @@
 #include <openssl/ssl.h>
 #include <pthread.h>
 #include <stdlib.h>
+#include <string.h>
 #include <time.h>
 
 #include "base/buf.h"
@@ -14,27 +15,54 @@
 
 struct judge {
     struct mu_remembered *remembered;
-    time_t lists_until; /* when the first list ends; 0: none does */
-    EVP_MD *sha256;     /* to look it up costs more than to compute it */
+    struct mu_tls_lists *lists;
+    struct mu_anchored anchored;
+    EVP_MD *sha256; /* to look it up costs more than to compute it */
+    time_t session_age_s;
 };
+
+/* What this process has one of, when the first context is made. */
+static struct {
+    int judge_of_context, judge_of_store, refusal; /* places among OpenSSL's objects' data */
+    X509_STORE_CTX_check_crl_fn check_list;        /* as libcrypto does */
+    X509_STORE_CTX_check_revocation_fn check_revocation;
+    bool good;
+} common;
 
 /* --- Judging --- */
 
-/* libssl asks this about each certificate of a chain; the first fault is noted for the log. */
+static struct judge *judge_of(const X509_STORE_CTX *store_ctx)
+{
+    return X509_STORE_get_ex_data(X509_STORE_CTX_get0_store(store_ctx), common.judge_of_store);
+}
+
+/* libcrypto asks this about each certificate of a chain; the first fault is noted for the log. */
 static int on_certificate(int ok, X509_STORE_CTX *store_ctx)
 {
-    if (ok)
+    const struct judge *judge = judge_of(store_ctx);
+    const time_t now = time(NULL);
+    if (ok || mu_tls_lists_forgive(judge->lists, X509_STORE_CTX_get_error(store_ctx),
+                                   X509_STORE_CTX_get0_current_crl(store_ctx), now))
         return 1;
     /* About whoever has signed a list, whose chain is verified in between: then the list cannot be used, which is asked
      * about next. */
     if (X509_STORE_CTX_get0_parent_ctx(store_ctx) != NULL)
         return 0;
-    SSL *ssl = X509_STORE_CTX_get_ex_data(store_ctx, SSL_get_ex_data_X509_STORE_CTX_idx());
-    struct mu_tls *tls = SSL_get_app_data(ssl);
     struct mu_verdict verdict;
-    mu_verdict_from_ctx(&verdict, store_ctx, time(NULL), NULL);
-    mu_refusal_from_verdict(&tls->refusal, &verdict);
+    mu_verdict_from_ctx(&verdict, store_ctx, now, NULL);
+    mu_refusal_from_verdict(X509_STORE_CTX_get_ex_data(store_ctx, common.refusal), &verdict);
     return 0;
+}
+
+/* The lists are not in the store, so that others can take their place. */
+static STACK_OF(X509_CRL) * on_lists(const X509_STORE_CTX *store_ctx, const X509_NAME *issuer)
+{
+    return mu_tls_lists_of(judge_of(store_ctx)->lists, issuer);
+}
+
+static int on_list(X509_STORE_CTX *store_ctx, X509_CRL *crl)
+{
+    return mu_tls_lists_check(judge_of(store_ctx)->lists, store_ctx, crl, common.check_list);
 }
 
 static int add_der(X509 *x, struct mu_buf *ret)
@@ -76,52 +104,79 @@ static STACK_OF(X509) * parse(const struct mu_buf *all)
     return certs;
 }
 
-/* The first moment at which something that it rests on is valid no more. */
-static time_t end_of(const struct judge *judge, STACK_OF(X509) * chain)
+/* When the first of them ends. */
+static time_t end_of(STACK_OF(X509) * chain)
 {
     time_t end = 0;
     for (int i = 0; i < sk_X509_num(chain); i++) {
         time_t until = mu_time_from_asn1(X509_get0_notAfter(sk_X509_value(chain, i)));
         end = i == 0 || until < end ? until : end;
     }
-    return judge->lists_until != 0 && judge->lists_until < end ? judge->lists_until : end;
+    return end;
 }
 
-/* As libssl has asked, but with certificates that have keys. NULL, and the reason in `asked`: it is not good. */
-static struct mu_cert *verify(struct judge *judge, X509_STORE_CTX *asked, const struct mu_buf *all,
-                              const struct mu_presented *presented, time_t now)
+static void remember(struct judge *judge, struct mu_vetted *vetted, time_t now)
 {
-    const int index = SSL_get_ex_data_X509_STORE_CTX_idx();
+    const time_t lists_until = mu_tls_lists_until(judge->lists);
+    mu_remembered_add(judge->remembered, vetted, now,
+                      lists_until != 0 && lists_until < vetted->until ? lists_until : vetted->until);
+}
+
+/* Build a chain of what was presented, and judge it. False: `refusal` says why it is not good. */
+static bool verify(X509_STORE_CTX *of, struct mu_refusal *refusal)
+{
+    X509_STORE_CTX_set_verify_cb(of, on_certificate);
+    return X509_STORE_CTX_set_ex_data(of, common.refusal, refusal) == 1 && X509_verify_cert(of) == 1;
+}
+
+static bool note_chain(struct mu_vetted *vetted, const struct judge *judge, X509_STORE_CTX *of,
+                       time_t now)
+{
+    sk_X509_pop_free(vetted->chain, X509_free);
+    vetted->chain = X509_STORE_CTX_get1_chain(of);
+    vetted->until = end_of(vetted->chain);
+    vetted->from = now;
+    vetted->anchored = judge->anchored;
+    return vetted->chain != NULL;
+}
+
+/* As libssl has asked, but with certificates that have keys. NULL, and the reason in `asked`: it is not good. Given. */
+static struct mu_vetted *vet(struct judge *judge, X509_STORE_CTX *asked, const struct mu_buf *all,
+                             const struct mu_presented *presented, struct mu_refusal *refusal)
+{
+    const time_t now = time(NULL);
     STACK_OF(X509) *certs = parse(all);
     MU_AUTO(X509_STORE_CTX) of = X509_STORE_CTX_new();
-    X509 *leaf = sk_X509_value(certs, 0), *good = NULL;
+    X509 *leaf = sk_X509_value(certs, 0);
+    MU_AUTO_STRUCT(mu_vetted) vetted = leaf == NULL ? NULL : mu_vetted_new(presented, leaf);
     X509_STORE_CTX_set_error(asked, X509_V_ERR_UNSPECIFIED);
-    if (leaf != NULL && of != NULL &&
-        X509_STORE_CTX_init(of, X509_STORE_CTX_get0_store(asked), leaf, certs) == 1 &&
-        X509_VERIFY_PARAM_set1(X509_STORE_CTX_get0_param(of), X509_STORE_CTX_get0_param(asked)) ==
-            1 &&
-        X509_STORE_CTX_set_ex_data(of, index, X509_STORE_CTX_get_ex_data(asked, index)) == 1) {
-        X509_STORE_CTX_set_verify_cb(of, on_certificate);
-        good = X509_verify_cert(of) == 1 && X509_up_ref(leaf) == 1 ? leaf : NULL;
-        X509_STORE_CTX_set_error(asked, X509_STORE_CTX_get_error(of));
+    if (vetted == NULL) {
+        sk_X509_pop_free(certs, X509_free);
+        return NULL;
     }
-    if (good != NULL)
-        mu_remembered_add(judge->remembered, presented, (struct mu_cert *)good, now,
-                          end_of(judge, X509_STORE_CTX_get0_chain(of)));
-    sk_X509_pop_free(certs, X509_free);
-    return (struct mu_cert *)good;
+    vetted->sent = certs;
+    if (of == NULL || X509_STORE_CTX_init(of, X509_STORE_CTX_get0_store(asked), leaf, certs) != 1 ||
+        X509_VERIFY_PARAM_set1(X509_STORE_CTX_get0_param(of), X509_STORE_CTX_get0_param(asked)) != 1)
+        return NULL;
+    const bool good = verify(of, refusal);
+    X509_STORE_CTX_set_error(asked, X509_STORE_CTX_get_error(of));
+    if (!good || !note_chain(vetted, judge, of, now))
+        return NULL;
+    remember(judge, vetted, now);
+    return mu_take(&vetted);
 }
 
 /* From here on it is this one that libssl takes for the client's: the same certificate, with its key. All connections of
  * a client have it together. */
-static void put_in_place(X509_STORE_CTX *asked, struct mu_cert *leaf)
+static void put_in_place(X509_STORE_CTX *asked, X509 *leaf)
 {
     X509 *own = X509_STORE_CTX_get0_cert(asked);
     STACK_OF(X509) *sent = X509_STORE_CTX_get0_untrusted(asked);
     if (sk_X509_num(sent) == 0 || sk_X509_value(sent, 0) != own)
         return;
-    sk_X509_set(sent, 0, mu_cert_x509(mu_cert_ref(leaf)));
-    X509_STORE_CTX_set_cert(asked, mu_cert_x509(leaf));
+    X509_up_ref(leaf);
+    sk_X509_set(sent, 0, leaf);
+    X509_STORE_CTX_set_cert(asked, leaf);
     X509_free(own);
 }
 
@@ -130,21 +185,77 @@ static int on_chain(X509_STORE_CTX *asked, void *arg)
 {
     struct judge *judge = arg;
     struct mu_presented presented;
-    time_t now = time(NULL);
+    SSL *ssl = X509_STORE_CTX_get_ex_data(asked, SSL_get_ex_data_X509_STORE_CTX_idx());
+    struct mu_tls *tls = SSL_get_app_data(ssl);
     MU_AUTO_CLEAR(mu_buf) all = MU_BUF_INIT;
     if (!gather(asked, &all) ||
         EVP_Digest(all.data, all.len, presented.sha256, NULL, judge->sha256, NULL) != 1) {
         X509_STORE_CTX_set_error(asked, X509_V_ERR_OUT_OF_MEM);
         return 0;
     }
-    struct mu_cert *leaf = mu_remembered_find(judge->remembered, &presented, now);
-    if (leaf == NULL)
-        leaf = verify(judge, asked, &all, &presented, now);
-    if (leaf == NULL)
+    mu_vetted_unref(tls->vetted);
+    tls->vetted = mu_vetted_ref(mu_remembered_find(judge->remembered, &presented, time(NULL)));
+    if (tls->vetted == NULL)
+        tls->vetted = vet(judge, asked, &all, &presented, &tls->refusal);
+    if (tls->vetted == NULL)
         return 0;
     X509_STORE_CTX_set_error(asked, X509_V_OK);
-    put_in_place(asked, leaf);
+    put_in_place(asked, tls->vetted->leaf);
     return 1;
+}
+
+/* --- Once more --- */
+
+/* The chain is good where all anchors are the same, until something of it ends. Then only the lists can be others. */
+static bool is_built_for(const struct mu_vetted *vetted, const struct judge *judge, time_t now)
+{
+    return memcmp(&vetted->anchored, &judge->anchored, sizeof vetted->anchored) == 0 &&
+           now >= vetted->from && now < vetted->until;
+}
+
+/* Ask for each certificate of a chain that is built already whether a list names it. */
+static bool look_up(struct mu_vetted *vetted, const struct judge *judge, X509_STORE_CTX *of,
+                    struct mu_refusal *refusal)
+{
+    if (!mu_tls_lists_any(judge->lists))
+        return true;
+    X509_STORE_CTX_set_verify_cb(of, on_certificate);
+    X509_STORE_CTX_set0_verified_chain(of, X509_chain_up_ref(vetted->chain));
+    return X509_STORE_CTX_get0_chain(of) != NULL &&
+           X509_STORE_CTX_set_ex_data(of, common.refusal, refusal) == 1 &&
+           common.check_revocation(of) == 1;
+}
+
+static bool judge_again(struct mu_vetted *vetted, SSL_CTX *ctx, struct judge *judge, time_t now,
+                        struct mu_refusal *refusal)
+{
+    MU_AUTO(X509_STORE_CTX) of = X509_STORE_CTX_new();
+    if (of == NULL ||
+        X509_STORE_CTX_init(of, SSL_CTX_get_cert_store(ctx), vetted->leaf, vetted->sent) != 1 ||
+        X509_STORE_CTX_set_default(of, "ssl_client") != 1)
+        return false;
+    if (is_built_for(vetted, judge, now))
+        return look_up(vetted, judge, of, refusal);
+    X509_VERIFY_PARAM_set_auth_level(X509_STORE_CTX_get0_param(of), SSL_CTX_get_security_level(ctx));
+    return verify(of, refusal) && note_chain(vetted, judge, of, now);
+}
+
+bool mu_vetted_judge(struct mu_vetted *vetted, struct mu_tls_context *context,
+                     struct mu_refusal *ret)
+{
+    SSL_CTX *ctx = (SSL_CTX *)context;
+    struct judge *judge = SSL_CTX_get_ex_data(ctx, common.judge_of_context);
+    const time_t now = time(NULL);
+    *ret = (struct mu_refusal){.code = MU_REFUSAL_NONE};
+    if (mu_remembered_find(judge->remembered, &vetted->presented, now) != NULL)
+        return true;
+    const bool good = judge_again(vetted, ctx, judge, now, ret);
+    if (good)
+        remember(judge, vetted, now);
+    else if (ret->code == MU_REFUSAL_NONE)
+        mu_refusal_from_openssl(ret);
+    ERR_clear_error();
+    return good;
 }
 
 /* --- Of a context --- */
@@ -154,6 +265,7 @@ static void judge_free(struct judge *judge)
     if (judge == NULL)
         return;
     mu_remembered_free(judge->remembered);
+    mu_tls_lists_unref(judge->lists);
     EVP_MD_free(judge->sha256);
     free(judge);
 }
@@ -165,57 +277,86 @@ static void on_context_free(void *parent, void *judge, CRYPTO_EX_DATA *data, int
     judge_free(judge);
 }
 
-static int judge_index = -1;
-
-static void make_judge_index(void)
+/* What libcrypto does where nobody asks for anything else is told by a context of its own. */
+static void make_common(void)
 {
-    judge_index = SSL_CTX_get_ex_new_index(0, NULL, NULL, NULL, on_context_free);
+    MU_AUTO(X509_STORE) store = X509_STORE_new();
+    MU_AUTO(X509_STORE_CTX) of = X509_STORE_CTX_new();
+    if (store == NULL || of == NULL || X509_STORE_CTX_init(of, store, NULL, NULL) != 1)
+        return;
+    common.check_list = X509_STORE_CTX_get_check_crl(of);
+    common.check_revocation = X509_STORE_CTX_get_check_revocation(of);
+    common.judge_of_context = SSL_CTX_get_ex_new_index(0, NULL, NULL, NULL, on_context_free);
+    common.judge_of_store = X509_STORE_get_ex_new_index(0, NULL, NULL, NULL, NULL);
+    common.refusal = X509_STORE_CTX_get_ex_new_index(0, NULL, NULL, NULL, NULL);
+    common.good = common.judge_of_context >= 0 && common.judge_of_store >= 0 && common.refusal >= 0;
 }
 
-static time_t first_end(const struct mu_crls *crls)
+/* Each CA of a chain must have a list that is not out of date: none, or an old one, is no reason to let anybody in.
+ * Unless OpenSSL is told of extended lists it takes a delta list for a complete one. [RFC 5280 6.3] */
+static bool go_by(SSL_CTX *ctx, struct judge *judge, struct mu_tls_lists *lists)
 {
-    time_t first = 0;
-    for (size_t i = 0; crls != NULL && i < crls->count; i++) {
-        struct mu_crl_info info;
-        mu_crl_info(crls->at[i], &info);
-        if (info.next_update != 0 && (first == 0 || info.next_update < first))
-            first = info.next_update;
+    const unsigned long flags = X509_V_FLAG_CRL_CHECK | X509_V_FLAG_CRL_CHECK_ALL |
+                                X509_V_FLAG_USE_DELTAS | X509_V_FLAG_EXTENDED_CRL_SUPPORT;
+    X509_VERIFY_PARAM *param = X509_STORE_get0_param(SSL_CTX_get_cert_store(ctx));
+    struct mu_tls_lists *before = judge->lists;
+    judge->lists = mu_tls_lists_ref(lists);
+    mu_tls_lists_unref(before);
+    return (mu_tls_lists_any(lists) ? X509_VERIFY_PARAM_set_flags(param, flags)
+                                    : X509_VERIFY_PARAM_clear_flags(param, flags)) == 1;
+}
+
+/* Of each anchor's own digest. */
+static bool note_anchors(struct judge *judge, const struct mu_certs *anchors)
+{
+    MU_AUTO(EVP_MD_CTX) sum = EVP_MD_CTX_new();
+    bool ok = sum != NULL && EVP_DigestInit_ex(sum, judge->sha256, NULL) == 1;
+    for (size_t i = 0; ok && i < anchors->count; i++) {
+        unsigned char sha256[32];
+        mu_cert_sha256(anchors->at[i], sha256);
+        ok = EVP_DigestUpdate(sum, sha256, sizeof sha256) == 1;
     }
-    return first;
+    return ok && EVP_DigestFinal_ex(sum, judge->anchored.sha256, NULL) == 1;
 }
 
-bool mu_tls_judge_clients(SSL_CTX *ctx, const struct mu_crls *crls)
+time_t mu_tls_session_age(const SSL_CTX *ctx)
+{
+    return ((const struct judge *)SSL_CTX_get_ex_data(ctx, common.judge_of_context))->session_age_s;
+}
+
+bool mu_tls_judge_clients(SSL_CTX *ctx, const struct mu_tls_door *door)
 {
     static pthread_once_t once = PTHREAD_ONCE_INIT;
-    pthread_once(&once, make_judge_index);
-    struct judge *judge = calloc(1, sizeof *judge);
+    X509_STORE *store = SSL_CTX_get_cert_store(ctx);
+    pthread_once(&once, make_common);
+    struct judge *judge = common.good ? calloc(1, sizeof *judge) : NULL;
     if (judge != NULL) {
         judge->remembered = mu_remembered_new();
         judge->sha256 = EVP_MD_fetch(NULL, "SHA256", NULL);
-        judge->lists_until = first_end(crls);
+        judge->session_age_s = door->session_age_s;
     }
-    if (judge == NULL || judge->remembered == NULL || judge->sha256 == NULL || judge_index < 0 ||
-        SSL_CTX_set_ex_data(ctx, judge_index, judge) != 1) {
+    if (judge == NULL || judge->remembered == NULL || judge->sha256 == NULL ||
+        !note_anchors(judge, door->anchors) || !go_by(ctx, judge, door->lists) ||
+        X509_STORE_set_ex_data(store, common.judge_of_store, judge) != 1 ||
+        SSL_CTX_set_ex_data(ctx, common.judge_of_context, judge) != 1) {
         judge_free(judge);
         return false;
     }
+    X509_STORE_set_lookup_crls(store, on_lists);
+    X509_STORE_set_check_crl(store, on_list);
     SSL_CTX_set_verify(ctx, SSL_VERIFY_PEER | SSL_VERIFY_FAIL_IF_NO_PEER_CERT, on_certificate);
     SSL_CTX_set_cert_verify_callback(ctx, on_chain, judge);
     return true;
 }
 
-/* --- Once more --- */
-
-bool mu_tls_rejudge_client(SSL *ssl)
+void mu_tls_context_follow(struct mu_tls_context *former, const struct mu_tls_context *present)
 {
-    SSL_CTX *ctx = SSL_get_SSL_CTX(ssl);
-    MU_AUTO(X509_STORE_CTX) of = X509_STORE_CTX_new();
-    if (of == NULL ||
-        X509_STORE_CTX_init(of, SSL_CTX_get_cert_store(ctx), SSL_get0_peer_certificate(ssl),
-                            SSL_get_peer_cert_chain(ssl)) != 1 ||
-        X509_STORE_CTX_set_default(of, "ssl_client") != 1 ||
-        X509_STORE_CTX_set_ex_data(of, SSL_get_ex_data_X509_STORE_CTX_idx(), ssl) != 1)
-        return false;
-    X509_VERIFY_PARAM_set_auth_level(X509_STORE_CTX_get0_param(of), SSL_get_security_level(ssl));
-    return on_chain(of, SSL_CTX_get_ex_data(ctx, judge_index)) == 1;
+    SSL_CTX *ctx = (SSL_CTX *)former;
+    struct judge *judge = SSL_CTX_get_ex_data(ctx, common.judge_of_context);
+    const struct judge *other =
+        SSL_CTX_get_ex_data((const SSL_CTX *)present, common.judge_of_context);
+    if (judge->lists == other->lists)
+        return;
+    mu_remembered_forget(judge->remembered);
+    (void)go_by(ctx, judge, other->lists);
 }

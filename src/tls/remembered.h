@@ -11,9 +11,9 @@
 #include <time.h>
 
 #include "base/macros.h"
-#include "pki/cert.h"
 
 struct mu_remembered;
+struct mu_vetted;
 
 /* What the client presents, as a SHA-256 of all of it. */
 struct mu_presented {
@@ -25,13 +25,16 @@ struct mu_remembered *mu_remembered_new(void);
 void mu_remembered_free(struct mu_remembered *remembered);
 MU_AUTO_DEFINE_STRUCT(mu_remembered, mu_remembered_free)
 
-/* It was verified at `now`, and holds as long as the time is before `until`; `leaf` (takes) is the client's own certificate. */
-void mu_remembered_add(struct mu_remembered *remembered, const struct mu_presented *presented,
-                       struct mu_cert *leaf, time_t now, time_t until);
+/* It was found good at `now`, and that holds as long as the time is before `until`. One more user of it. */
+void mu_remembered_add(struct mu_remembered *remembered, struct mu_vetted *vetted, time_t now,
+                       time_t until);
 
-/* The leaf, borrowed until the next is added, if it was verified and that holds at `now`; else NULL. A clock that has
- * gone back since is no ground to say yes. */
-struct mu_cert *mu_remembered_find(const struct mu_remembered *remembered,
-                                   const struct mu_presented *presented, time_t now);
+/* Borrowed until the next is added, if it was found good and that holds at `now`; else NULL. A clock that has gone back since
+ * is no ground to say yes. */
+struct mu_vetted *mu_remembered_find(const struct mu_remembered *remembered,
+                                     const struct mu_presented *presented, time_t now);
+
+/* What was found good has to be found so again. */
+void mu_remembered_forget(struct mu_remembered *remembered);
 
 #endif

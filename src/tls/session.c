@@ -134,13 +134,15 @@ fail:
     return NULL;
 }
 
-struct mu_tls *mu_tls_new(const struct mu_tls_names *names, struct mu_transport transport)
+struct mu_tls *mu_tls_new(const struct mu_tls_names *names, struct mu_tls_sessions *sessions,
+                          struct mu_transport transport)
 {
     const struct mu_tls_named *first = mu_tls_names_first(names);
     struct mu_tls *tls = mu_tls_make((SSL_CTX *)first->context, transport);
     if (tls == NULL)
         return NULL;
     tls->names = names;
+    tls->sessions = sessions;
     tls->door = first->door;
     SSL_set_accept_state(tls->ssl);
     return tls;
@@ -159,6 +161,9 @@ void mu_tls_free(struct mu_tls *tls)
     if (tls->caller != NULL && !tls->failed)
         SSL_set_shutdown(tls->ssl, SSL_SENT_SHUTDOWN);
     SSL_free(tls->ssl);
+    mu_vetted_unref(tls->vetted);
+    mu_vetted_unref(tls->of_session);
+    free(tls->asked);
     mu_buf_clear(&tls->out);
     free(tls);
 }
@@ -207,6 +212,8 @@ int mu_tls_on_client_hello(SSL *ssl, int *ret_alert, void *arg)
         return refuse_name(tls, name, name_len, SSL_AD_UNRECOGNIZED_NAME, ret_alert);
     tls->door = named->door;
     *ret_alert = SSL_AD_INTERNAL_ERROR;
+    free(tls->asked);
+    tls->asked = name_len == 0 ? NULL : strndup(name, name_len);
     return enter_context(ssl, (SSL_CTX *)named->context) ? SSL_CLIENT_HELLO_SUCCESS
                                                          : SSL_CLIENT_HELLO_ERROR;
 }
@@ -285,14 +292,16 @@ enum mu_io mu_tls_handshake(struct mu_tls *tls)
     return MU_IO_FAILED;
 }
 
-/* A session remembers a client whom we verified earlier. Today decides, not the day of that handshake. */
-static bool rejudge(struct mu_tls *tls)
+/* From here on the client is known by one of the two: its certificate, or the session that was made when it showed that. */
+static void settle_client(struct mu_tls *tls)
 {
-    bool good = mu_tls_rejudge_client(tls->ssl);
-    if (!good && tls->refusal.code == MU_REFUSAL_NONE)
-        mu_refusal_from_openssl(&tls->refusal);
-    ERR_clear_error();
-    return good;
+    if (SSL_session_reused(tls->ssl)) {
+        mu_vetted_unref(tls->vetted);
+        tls->vetted = tls->of_session;
+    } else {
+        mu_vetted_unref(tls->of_session);
+    }
+    tls->of_session = NULL;
 }
 
 bool mu_tls_admit(struct mu_tls *tls)
@@ -301,16 +310,22 @@ bool mu_tls_admit(struct mu_tls *tls)
         return !SSL_session_reused(tls->ssl) || mu_tls_rejudge_server(tls);
     const bool missing = SSL_get0_peer_certificate(tls->ssl) == NULL;
     const bool required = (SSL_get_verify_mode(tls->ssl) & SSL_VERIFY_FAIL_IF_NO_PEER_CERT) != 0;
-    if ((missing && required) || SSL_get_verify_result(tls->ssl) != X509_V_OK) {
-        mu_refusal_set(&tls->refusal, MU_REFUSAL_CERT_MISSING);
-        return false;
-    }
-    if (missing || !SSL_session_reused(tls->ssl) || rejudge(tls))
+    settle_client(tls);
+    if (!missing == (tls->vetted != NULL) && !(missing && required) &&
+        SSL_get_verify_result(tls->ssl) == X509_V_OK)
         return true;
-    /* Sessions are kept by the context with which the connection began, whichever it came to. */
-    SSL_CTX_remove_session((SSL_CTX *)mu_tls_names_first(tls->names)->context,
-                           SSL_get_session(tls->ssl));
+    mu_refusal_set(&tls->refusal, MU_REFUSAL_CERT_MISSING);
     return false;
+}
+
+struct mu_vetted *mu_tls_vetted(const struct mu_tls *tls)
+{
+    return tls->vetted;
+}
+
+const char *mu_tls_asked(const struct mu_tls *tls)
+{
+    return tls->asked == NULL ? "" : tls->asked;
 }
 
 const struct mu_refusal *mu_tls_refusal(const struct mu_tls *tls)

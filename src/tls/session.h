@@ -14,7 +14,9 @@
 #include "pki/cert.h"
 #include "tls/context.h"
 #include "tls/refusal.h"
+#include "tls/sessions.h"
 #include "tls/transport.h"
+#include "tls/vetted.h"
 
 struct mu_tls;
 struct mu_tls_names;
@@ -28,8 +30,10 @@ enum mu_io {
 };
 
 /* The client's ClientHello chooses among the doors that have these names, before anything else of it counts. `names` is
- * borrowed, with the contexts in it, and must outlive the session. NULL without memory. */
-struct mu_tls *mu_tls_new(const struct mu_tls_names *names, struct mu_transport transport);
+ * borrowed, with the contexts in it, and `sessions`, of the same thread; NULL: nobody comes back with one. All must outlive
+ * the session. NULL without memory. */
+struct mu_tls *mu_tls_new(const struct mu_tls_names *names, struct mu_tls_sessions *sessions,
+                          struct mu_transport transport);
 void mu_tls_free(struct mu_tls *tls);
 
 /*
@@ -39,10 +43,15 @@ void mu_tls_free(struct mu_tls *tls);
 enum mu_io mu_tls_handshake(struct mu_tls *tls);
 
 /*
- * The peer's certificate has been verified for this connection, today: in the handshake just done, or,
- * when a session was resumed, by judging its certificate again now. False: mu_tls_refusal() says why.
+ * The peer's certificate has been verified for this connection, today: in the handshake just done, or, when a session was
+ * resumed, by judging its certificate again before that. False: mu_tls_refusal() says why.
  */
 bool mu_tls_admit(struct mu_tls *tls);
+
+/* The client that was admitted, to be judged again; NULL: it has no certificate. Borrowed. */
+struct mu_vetted *mu_tls_vetted(const struct mu_tls *tls);
+/* The server that the client has asked for by name, as it wrote it; "": none. Borrowed. */
+const char *mu_tls_asked(const struct mu_tls *tls);
 
 /* What the door that was chosen stands for (struct mu_tls_named); before one is, the first. */
 const void *mu_tls_door(const struct mu_tls *tls);

@@ -6,14 +6,21 @@
 #include <cmocka.h>
 #include <openssl/x509.h>
 
-#include "tls/remembered.h"
+#include "tls/internal.h"
 
 enum { THEN = 1000, END = 2000 };
 
-/* They are looked at by nobody here, and may be told apart. */
-static struct mu_cert *a_cert(void)
+/* Remember somebody who presented this, whose certificate nobody looks at here; borrowed. */
+static struct mu_vetted *add(void **state, const struct mu_presented *presented, time_t from,
+                             time_t until)
 {
-    return (struct mu_cert *)X509_new();
+    X509 *leaf = X509_new();
+    struct mu_vetted *vetted = mu_vetted_new(presented, leaf);
+    assert_non_null(vetted);
+    mu_remembered_add(*state, vetted, from, until);
+    mu_vetted_unref(vetted);
+    X509_free(leaf);
+    return vetted;
 }
 
 static int set_up(void **state)
@@ -40,26 +47,27 @@ static void nothing_is_known_at_first(void **state)
 static void what_was_added_is_known_until_it_ends(void **state)
 {
     const struct mu_presented one = {{1, 2, 3}};
-    struct mu_cert *cert = a_cert(), *again = a_cert();
-    mu_remembered_add(*state, &one, cert, THEN, END);
-    assert_ptr_equal(mu_remembered_find(*state, &one, THEN), cert);
-    assert_ptr_equal(mu_remembered_find(*state, &one, END - 1), cert);
+    struct mu_vetted *vetted = add(state, &one, THEN, END);
+    assert_ptr_equal(mu_remembered_find(*state, &one, THEN), vetted);
+    assert_ptr_equal(mu_remembered_find(*state, &one, END - 1), vetted);
     assert_null(mu_remembered_find(*state, &one, END));
-    mu_remembered_add(*state, &one, again, THEN, END + 1);
-    assert_ptr_equal(mu_remembered_find(*state, &one, END), again);
+    vetted = add(state, &one, THEN, END + 1);
+    assert_ptr_equal(mu_remembered_find(*state, &one, END), vetted);
+    mu_remembered_forget(*state);
+    assert_null(mu_remembered_find(*state, &one, END));
 }
 
 static void a_clock_that_went_back_makes_it_unknown(void **state)
 {
     const struct mu_presented one = {{1, 2, 3}};
-    mu_remembered_add(*state, &one, a_cert(), THEN, END);
+    (void)add(state, &one, THEN, END);
     assert_null(mu_remembered_find(*state, &one, THEN - 1));
 }
 
 static void every_octet_counts(void **state)
 {
     const struct mu_presented one = {{1, 2, 3}};
-    mu_remembered_add(*state, &one, a_cert(), THEN, END);
+    (void)add(state, &one, THEN, END);
     for (size_t i = 0; i < sizeof one.sha256; i++) {
         struct mu_presented other = one;
         other.sha256[i] ^= 0x80;
@@ -71,11 +79,10 @@ static void many_leave_room_for_the_last(void **state)
 {
     struct mu_presented one = {{0}};
     for (unsigned i = 0; i < 5000; i++) {
-        struct mu_cert *cert = a_cert();
         one.sha256[0] = (unsigned char)(i >> 8);
         one.sha256[1] = (unsigned char)i;
-        mu_remembered_add(*state, &one, cert, THEN, END);
-        assert_ptr_equal(mu_remembered_find(*state, &one, THEN), cert);
+        const struct mu_vetted *vetted = add(state, &one, THEN, END);
+        assert_ptr_equal(mu_remembered_find(*state, &one, THEN), vetted);
     }
     one.sha256[0] = one.sha256[1] = 0; /* another has its place */
     assert_null(mu_remembered_find(*state, &one, THEN));

@@ -19,6 +19,7 @@ static struct {
 struct fixture {
     struct mu_tls_context *context;
     struct mu_tls_names *names;
+    struct mu_tls_sessions *sessions;
     struct mu_tls *tls;
     SSL_CTX *client_ctx;
     SSL *client;
@@ -88,8 +89,10 @@ static int set_up(void **state)
     struct mu_tls_door door = {.chain = &chain,
                                .key = world.server.key,
                                .anchors = &anchors,
+                               .session_age_s = 60,
                                .alpn = "\x08http/1.1"};
-    f = (struct fixture){0};
+    f = (struct fixture){.sessions = mu_tls_sessions_new(16)};
+    assert_non_null(f.sessions);
     assert_worked(mu_tls_context_new(&door, &f.context, &err), &err);
     const struct mu_tls_named named = {.context = f.context};
     assert_worked(mu_tls_names_new(&f.names, &err), &err);
@@ -118,13 +121,14 @@ static int tear_down(void **state)
     SSL_CTX_free(f->client_ctx);
     mu_tls_names_free(f->names);
     mu_tls_context_free(f->context);
+    mu_tls_sessions_free(f->sessions);
     return 0;
 }
 
 /* A connection that has not said anything yet. `as` NULL: without a certificate. */
 static void connect_as(struct fixture *f, const struct identity *as)
 {
-    f->tls = mu_tls_new(f->names,
+    f->tls = mu_tls_new(f->names, f->sessions,
                         (struct mu_transport){.read = wire_read, .write = wire_write, .arg = f});
     f->client = SSL_new(f->client_ctx);
     assert_true(f->tls != NULL && f->client != NULL);

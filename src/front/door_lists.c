@@ -1,0 +1,174 @@
+/* The revocation lists of doors: what is known of them, and which may take the place of which. */
+
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+#include "base/str.h"
+#include "base/time.h"
+#include "front/door.h"
+
+/* --- Loading --- */
+
+static enum mu_list_by find_issuer(const struct mu_crl *crl, const struct mu_certs *anchors,
+                                   bool *has_list)
+{
+    enum mu_list_by by = MU_LIST_BY_OTHER;
+    for (size_t i = 0; i < anchors->count; i++) {
+        if (!mu_crl_names(crl, anchors->at[i]))
+            continue;
+        if (mu_crl_is_signed_by(crl, anchors->at[i])) {
+            has_list[i] = true;
+            by = MU_LIST_BY_ANCHOR;
+        } else if (by == MU_LIST_BY_OTHER) {
+            by = MU_LIST_BY_NAMESAKE;
+        }
+    }
+    return by;
+}
+
+static int note_without(struct mu_door *door, const bool *has_list, struct mu_error *err)
+{
+    char label[MU_CERT_LABEL_LEN];
+    for (size_t i = 0; door->list_count > 0 && i < door->anchors.count; i++)
+        if (!has_list[i] &&
+            mu_strs_add(&door->without_list, mu_cert_label(door->anchors.at[i], label)) != 0)
+            return mu_fail_nomem(err);
+    return 0;
+}
+
+static int add_file(struct mu_door *door, const char *path, struct mu_crls *all, bool *has_list,
+                    struct mu_error *err)
+{
+    if (mu_crls_load(path, all, err) != 0)
+        return -1;
+    struct mu_door_list *longer = realloc(door->lists, all->count * sizeof *longer);
+    if (longer == NULL)
+        return mu_fail_nomem(err);
+    door->lists = longer;
+    for (; door->list_count < all->count; door->list_count++) {
+        const struct mu_crl *crl = all->at[door->list_count];
+        struct mu_door_list *list = &door->lists[door->list_count];
+        mu_crl_info(crl, &list->info);
+        list->path = path;
+        list->by = find_issuer(crl, &door->anchors, has_list);
+    }
+    return 0;
+}
+
+int mu_door_load_lists(struct mu_door *door, struct mu_error *err)
+{
+    const struct mu_strs *crl = &door->config->crl;
+    MU_AUTO_CLEAR(mu_crls) all = {0};
+    if (crl->count == 0)
+        return 0;
+    bool *has_list = calloc(door->anchors.count + 1, sizeof *has_list);
+    if (has_list == NULL)
+        return mu_fail_nomem(err);
+    int result = 0;
+    for (size_t i = 0; result == 0 && i < crl->count; i++)
+        result = add_file(door, crl->at[i], &all, has_list, err);
+    if (result == 0)
+        result = note_without(door, has_list, err);
+    free(has_list);
+    return result != 0 ? -1
+                       : mu_tls_lists_new(&all, &door->anchors, door->config->crl_grace_s,
+                                          &door->revoked, err);
+}
+
+void mu_door_clear_lists(struct mu_door *door)
+{
+    free(door->lists);
+    mu_strs_clear(&door->without_list);
+    mu_tls_lists_unref(door->revoked);
+}
+
+void mu_doors_drop_lists(struct mu_doors *doors)
+{
+    for (size_t i = 0; i < doors->count; i++) {
+        mu_tls_lists_unref(doors->at[i].revoked);
+        doors->at[i].revoked = NULL;
+    }
+}
+
+/* --- Taking the place of others --- */
+
+/* Of numbers in hexadecimal: below, equal to or above 0, as strcmp(). */
+static int compare_numbers(const char *a, const char *b)
+{
+    a += strspn(a, "0");
+    b += strspn(b, "0");
+    if (strlen(a) != strlen(b))
+        return strlen(a) < strlen(b) ? -1 : 1;
+    return strcmp(a, b);
+}
+
+static bool is_older(const struct mu_crl_info *list, const struct mu_crl_info *before)
+{
+    if (list->number[0] != '\0' && before->number[0] != '\0') {
+        const int order = compare_numbers(list->number, before->number);
+        if (order != 0)
+            return order < 0;
+    }
+    return list->this_update < before->this_update;
+}
+
+static bool is_past(const struct mu_crl_info *list, time_t now)
+{
+    return list->next_update != 0 && list->next_update <= now;
+}
+
+/* Two lists for the same certificates, from the same file. */
+static bool stand_for_each_other(const struct mu_door_list *a, const struct mu_door_list *b)
+{
+    return mu_str_equal(a->path, b->path) && mu_str_equal(a->info.issuer, b->info.issuer) &&
+           a->info.delta == b->info.delta &&
+           memcmp(a->info.scope, b->info.scope, sizeof a->info.scope) == 0;
+}
+
+static int check_list(const struct mu_door_list *list, const struct mu_door_list *before,
+                      struct mu_error *err)
+{
+    char date[MU_DATE_LEN], date_before[MU_DATE_LEN];
+    const time_t now = time(NULL);
+    if (list->by == MU_LIST_BY_NAMESAKE && before->by == MU_LIST_BY_ANCHOR)
+        return mu_fail(
+            err, MU_E_LIST,
+            "%s: the revocation list of \"%s\" is not signed by that CA, as the one before was",
+            list->path, list->info.issuer);
+    if (list->by != before->by)
+        return 0;
+    if (is_older(&list->info, &before->info))
+        return mu_fail(err, MU_E_LIST,
+                       "%s: the revocation list of \"%s\" of %s is older than the one before, of %s",
+                       list->path, list->info.issuer, mu_date(list->info.this_update, date),
+                       mu_date(before->info.this_update, date_before));
+    if (is_past(&list->info, now) && !is_past(&before->info, now))
+        return mu_fail(
+            err, MU_E_LIST,
+            "%s: the revocation list of \"%s\" is out of date since %s, and the one before is not",
+            list->path, list->info.issuer, mu_date(list->info.next_update, date));
+    return 0;
+}
+
+/* Doors may have changed their order; files are what they were. */
+static int check_against(const struct mu_door_list *list, const struct mu_doors *before,
+                         struct mu_error *err)
+{
+    for (size_t i = 0; i < before->count; i++)
+        for (size_t j = 0; j < before->at[i].list_count; j++)
+            if (stand_for_each_other(list, &before->at[i].lists[j]) &&
+                check_list(list, &before->at[i].lists[j], err) != 0)
+                return -1;
+    return 0;
+}
+
+int mu_doors_check_lists(const struct mu_doors *doors, const struct mu_doors *before,
+                         struct mu_error *err)
+{
+    for (size_t i = 0; before != NULL && i < doors->count; i++)
+        for (size_t j = 0; j < doors->at[i].list_count; j++)
+            if (check_against(&doors->at[i].lists[j], before, err) != 0)
+                return -1;
+    return 0;
+}

@@ -1,0 +1,45 @@
+#include "tls/vetted.h"
+
+#include <stdlib.h>
+
+#include "tls/internal.h"
+
+struct mu_vetted *mu_vetted_new(const struct mu_presented *presented, X509 *leaf)
+{
+    struct mu_vetted *vetted = calloc(1, sizeof *vetted);
+    if (vetted == NULL || X509_up_ref(leaf) != 1) {
+        free(vetted);
+        return NULL;
+    }
+    vetted->users = 1;
+    vetted->presented = *presented;
+    vetted->leaf = leaf;
+    return vetted;
+}
+
+struct mu_vetted *mu_vetted_ref(struct mu_vetted *vetted)
+{
+    if (vetted != NULL)
+        vetted->users++;
+    return vetted;
+}
+
+void mu_vetted_unref(struct mu_vetted *vetted)
+{
+    if (vetted == NULL || --vetted->users > 0)
+        return;
+    X509_free(vetted->leaf);
+    sk_X509_pop_free(vetted->sent, X509_free);
+    sk_X509_pop_free(vetted->chain, X509_free);
+    free(vetted);
+}
+
+const struct mu_cert *mu_vetted_cert(const struct mu_vetted *vetted)
+{
+    return (const struct mu_cert *)vetted->leaf;
+}
+
+time_t mu_vetted_until(const struct mu_vetted *vetted)
+{
+    return vetted->until;
+}

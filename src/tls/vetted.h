@@ -1,0 +1,37 @@
+#ifndef MU_TLS_VETTED_H
+#define MU_TLS_VETTED_H
+
+/*
+ * A client's chain that was found good: what it presented, and the chain that was built of that. All connections and
+ * sessions of one client have it together, in one thread, so that they can be judged again when trust, lists or the time
+ * have become others.
+ */
+
+#include <time.h>
+
+#include "base/macros.h"
+#include "pki/cert.h"
+#include "tls/context.h"
+#include "tls/refusal.h"
+
+struct mu_vetted;
+
+/* One more user, and one less; NULL is nobody. */
+struct mu_vetted *mu_vetted_ref(struct mu_vetted *vetted);
+void mu_vetted_unref(struct mu_vetted *vetted);
+MU_AUTO_DEFINE_STRUCT(mu_vetted, mu_vetted_unref)
+
+/* The client's own certificate. Borrowed. */
+const struct mu_cert *mu_vetted_cert(const struct mu_vetted *vetted);
+
+/* When the first certificate of the chain ends, the anchor's own among them. */
+time_t mu_vetted_until(const struct mu_vetted *vetted);
+
+/*
+ * Would this context let the client in today? Chains that it has built itself, and those that others have built to the same
+ * anchors, are only looked up in its lists. False: `ret` says why not.
+ */
+bool mu_vetted_judge(struct mu_vetted *vetted, struct mu_tls_context *context,
+                     struct mu_refusal *ret);
+
+#endif

@@ -1,0 +1,279 @@
+"""Revocation, expiry and other trust reach those who are in already, and those who come back; nobody else notices."""
+import contextlib
+import os
+import socket
+import ssl
+import threading
+import time
+
+import pytest
+
+from backend import Backend, echo
+from door import WAIT, ask, connect, read_all, read_answer
+from made_config import client, door_text, serve, write_config
+from metrics import metrics
+
+VERSIONS = [ssl.TLSVersion.TLSv1_2, ssl.TLSVersion.TLSv1_3]
+GET = "GET / HTTP/1.1\r\nHost: localhost\r\n\r\n"
+UPGRADE = b"GET /upgrade HTTP/1.1\r\nHost: localhost\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n"
+ABOVE = "workers: 1\nstatus: unix:status\n"
+
+
+@pytest.fixture
+def clients(ca, mutual, place):
+    """alice, who stays, and bob, who does not."""
+    for name in ("alice", "bob"):
+        mutual("issue", "client", name).ok()
+    mutual("crl").ok()
+    (place / "ca.crt").write_bytes((ca / "ca.crt").read_bytes())
+    return place
+
+
+def put(target, source):
+    """Replace it by a rename."""
+    new = target.with_suffix(".new")
+    new.write_bytes(source if isinstance(source, bytes) else source.read_bytes())
+    os.rename(new, target)
+
+
+def over(place, name, ctx, session=None):
+    raw = socket.socket(socket.AF_UNIX)
+    raw.settimeout(WAIT)
+    raw.connect(str(place / name))
+    ctx.options &= ~ssl.OP_IGNORE_UNEXPECTED_EOF  # an end is one that was said in TLS, and a socket's is an error
+    return ctx.wrap_socket(raw, server_hostname="localhost", session=session, suppress_ragged_eofs=False)
+
+
+class Halting:
+    """A backend for HTTP: /slow says half of its answer, and the rest when it may; /upgrade becomes an echo."""
+
+    def __init__(self):
+        self.may_end, self.half_said = threading.Event(), threading.Event()
+
+    def __call__(self, sock):
+        head = b""
+        while b"\r\n\r\n" not in head:
+            piece = sock.recv(65536)
+            if not piece:
+                return
+            head += piece
+        if b"/upgrade" in head:
+            sock.sendall(b"HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\r\n")
+            while data := sock.recv(65536):
+                sock.sendall(data)
+            return
+        sock.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 8\r\nConnection: close\r\n\r\nhalf")
+        self.half_said.set()
+        if b"/never" in head:
+            sock.recv(1)
+            return
+        assert self.may_end.wait(WAIT)
+        sock.sendall(b"rest")
+
+
+class Inside:
+    """All the ways in which a client can be connected."""
+
+    def __init__(self, place, ctx, halting, stack):
+        self.idle = stack.enter_context(over(place, "answer", ctx))
+        assert ask(self.idle, GET)[0] == 200
+        self.fresh = stack.enter_context(over(place, "answer", ctx))
+        self.tcp = stack.enter_context(over(place, "tcp", ctx))
+        self.tcp.sendall(b"x")
+        assert self.tcp.recv(1) == b"x"
+        self.upgraded = stack.enter_context(over(place, "http", ctx))
+        self.upgraded.sendall(UPGRADE)
+        assert self.upgraded.recv(65536).startswith(b"HTTP/1.1 101 ")
+        self.slow, self.never = (self._begin(place, ctx, path, halting, stack) for path in ("slow", "never"))
+
+    @staticmethod
+    def _begin(place, ctx, path, halting, stack):
+        sock = stack.enter_context(over(place, "http", ctx))
+        halting.half_said.clear()
+        sock.sendall(b"GET /%s HTTP/1.1\r\nHost: localhost\r\n\r\n" % path.encode())
+        assert halting.half_said.wait(WAIT)
+        return sock
+
+
+@pytest.mark.parametrize("version", VERSIONS)
+def test_a_revocation_closes_what_is_open(ca, mutual, clients, version):
+    """HTTP/1.1 at rest, with an answer under way, upgraded, and TCP; the others' go on, and their sessions, too."""
+    place, halting = clients, Halting()
+    with Backend(halting) as http, Backend(echo) as tcp, contextlib.ExitStack() as stack:
+        config = write_config(
+            place / "mutual.yaml", door_text("unix:answer", crl=str(ca / "ca.crl")),
+            door_text("unix:http", crl=str(ca / "ca.crl"), to=http.url.replace("tcp:", "http:")),
+            door_text("unix:tcp", crl=str(ca / "ca.crl"), to=tcp.url), above=ABOVE)
+        door = stack.enter_context(serve(config, ca))
+        alice, bob = (client(place, name, version) for name in ("alice", "bob"))
+        hers, his = (Inside(place, ctx, halting, stack) for ctx in (alice, bob))
+        sessions = []
+        for ctx in (alice, bob):
+            with over(place, "answer", ctx) as sock:
+                assert ask(sock, GET)[0] == 200
+                sessions.append(sock.session)
+        mutual("revoke", "bob", "--reason", "keyCompromise").ok()
+        for _ in range(6):
+            line = door.says(" expelled client-cert-revoked: ")
+            assert '"bob" (serial number ' in line and "has to leave: " in line and "hint: " in line
+        halting.may_end.set()
+        assert read_all(his.idle)[0] == b"" and read_all(his.fresh)[0] == b""
+        assert read_answer(his.slow)[2] == b"halfrest", "what was under way may end"
+        assert read_all(his.slow)[0] == b""
+        data, error = read_all(his.never)
+        assert data.endswith(b"half") and error is not None, "but not for ever"
+        for sock in (his.tcp, his.upgraded):
+            data, error = read_all(sock)
+            assert data == b"" and error is not None
+
+        assert ask(hers.idle, GET)[0] == 200 and ask(hers.fresh, GET)[0] == 200
+        assert read_answer(hers.slow)[2] == b"halfrest"
+        for sock in (hers.tcp, hers.upgraded):
+            sock.sendall(b"y")
+            assert sock.recv(1) == b"y"
+        with over(place, "answer", alice, sessions[0]) as sock:
+            assert ask(sock, GET)[0] == 200 and sock.session_reused, "a reload is no reason to forget the innocent"
+        with pytest.raises((ssl.SSLError, ConnectionError), match="(?i)revoked|reset"):
+            with over(place, "answer", bob, sessions[1]) as sock:
+                ask(sock, GET)
+        door.says(" refused client-cert-revoked: ")
+        counted = metrics(str(place / "status"))
+        assert counted['mutual_expelled_total{reason="client-cert-revoked"}'] == 6
+        assert counted["mutual_connections_untracked"] == 0
+
+
+@pytest.mark.parametrize("version", VERSIONS)
+def test_who_expires_while_connected_has_to_leave(ca, mutual, clients, version):
+    mutual("issue", "client", "brief", "--lifetime", "2s").ok()
+    with Backend(echo) as tcp:
+        config = write_config(clients / "mutual.yaml", door_text(to=tcp.url), above=ABOVE)
+        with serve(config, ca) as door, connect(door, client(clients, "alice", version)) as alice, \
+                connect(door, client(clients, "brief", version)) as brief:
+            brief.sendall(b"x")
+            assert brief.recv(1) == b"x"
+            assert '"brief" (serial' in door.says(" expelled client-cert-expired: ")
+            assert read_all(brief)[0] == b""
+            alice.sendall(b"y")
+            assert alice.recv(1) == b"y"
+
+
+def test_other_trust_and_rules_reach_who_is_in(ca, mutual, clients):
+    """An anchor that is removed, a certificate that is asked for now, and a door that has gone."""
+    place = clients
+    other = place / "other"
+    mutual("init", "Other CA", home=other).ok()
+    mutual("issue", "client", "dora", home=other).ok()
+    both = (ca / "ca.crt").read_bytes() + (other / "ca.crt").read_bytes()
+    (place / "both.crt").write_bytes(both)
+    lax = door_text("unix:lax", clients="optional", trust="both.crt")
+    gone = door_text("unix:gone", trust="both.crt")
+    config = write_config(place / "mutual.yaml", lax, gone, above=ABOVE)
+    nobody = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    nobody.load_verify_locations(place / "ca.crt")
+    with serve(config, ca) as door, over(place, "lax", nobody) as without, \
+            over(place, "lax", client(place, "dora")) as dora, over(place, "gone", client(place, "dora")) as left, \
+            over(place, "lax", client(place, "alice")) as alice:
+        for sock in (without, dora, left, alice):
+            assert ask(sock, GET)[0] == 200
+        put(config, b"".join([ABOVE.encode(), b"doors:\n", lax.encode()]))
+        door.says(" reloaded: ")
+        assert ask(left, GET)[0] == 200
+        assert metrics(str(place / "status"))["mutual_connections_untracked"] == 1
+        put(place / "both.crt", ca / "ca.crt")
+        assert '"dora"' in door.says(" expelled client-cert-untrusted: ")
+        assert read_all(dora)[0] == b""
+        assert ask(left, GET)[0] == 200, "its door is nobody's any more"
+        put(config, b"".join([ABOVE.encode(), b"doors:\n", lax.replace("optional", "required").encode()]))
+        door.says(" expelled client-cert-missing: ")
+        assert read_all(without)[0] == b""
+        assert ask(alice, GET)[0] == 200
+
+
+def test_hold_and_release(ca, mutual, clients):
+    config = write_config(clients / "mutual.yaml", door_text(crl=str(ca / "ca.crl")))
+    bob = client(clients, "bob")
+    with serve(config, ca) as door, connect(door, bob) as sock:
+        mutual("revoke", "bob", "--reason", "hold").ok()
+        both = {" expelled client-cert-revoked: ", " reloaded: "}  # from two threads
+        while both:
+            line = door.says(" ")
+            both -= {text for text in both if text in line}
+        assert read_all(sock)[0] == b""
+        mutual("revoke", "bob", "--release").ok()
+        door.says(" reloaded: ")
+        with connect(door, bob) as again:
+            assert ask(again, GET)[0] == 200
+
+
+def test_a_delta_list_closes_what_is_open(ca, mutual, clients):
+    place = clients
+    mutual("crl", "--url", "http://lists.example/", "--deltas", "on", "--out", "complete.pem").ok()
+    mutual("crl", "--delta", "--out", "delta.pem").ok()
+    config = write_config(place / "mutual.yaml", door_text(crl=["complete.pem", "delta.pem"]))
+    with serve(config, ca) as door, connect(door, client(place, "bob")) as bob, connect(door, client(place, "alice")) as alice:
+        mutual("revoke", "bob").ok()
+        mutual("crl", "--delta", "--out", "next.pem").ok()
+        put(place / "delta.pem", place / "next.pem")
+        door.says(" expelled client-cert-revoked: ")
+        assert read_all(bob)[0] == b"" and ask(alice, GET)[0] == 200
+
+
+# --- Lists that take the place of others ---
+
+
+@pytest.mark.parametrize("bad, words", [
+    ("older", "is older than the one before"),
+    ("namesake", "is not signed by that CA"),
+    ("expired", "is out of date since"),
+    ("broken", "list.pem"),
+])
+def test_a_list_that_would_bring_back_the_revoked_is_not_taken(ca, mutual, clients, bad, words):
+    place = clients
+    mutual("crl", "--out", "older.pem").ok()
+    mutual("revoke", "bob").ok()
+    mutual("crl", "--out", "list.pem").ok()
+    if bad == "expired":
+        mutual("crl", "--lifetime", "1s", "--out", "expired.pem").ok()
+        time.sleep(1.1)  # its own second, and the clock's
+    if bad == "namesake":
+        mutual("init", home=place / "other").ok()
+        mutual("crl", "--out", "namesake.pem", home=place / "other").ok()
+    (place / "broken.pem").write_bytes((place / "list.pem").read_bytes()[:200])
+    config = write_config(place / "mutual.yaml", door_text(crl="list.pem"))
+    with serve(config, ca) as door, connect(door, client(place, "alice")) as alice:
+        put(place / "list.pem", place / f"{bad}.pem")
+        line = door.says(" reload-failed: ")
+        assert words in line and "the doors before stay in force" in line
+        with pytest.raises((ssl.SSLError, ConnectionError)):
+            with connect(door, client(place, "bob")) as sock:
+                ask(sock, GET)
+        door.says(" refused client-cert-revoked: ")
+        assert ask(alice, GET)[0] == 200
+
+
+@pytest.mark.parametrize("grace, let_in, words", [
+    ("closed", False, "all its clients will be refused"),
+    ("open", True, "who has been revoked since is let in"),
+    ("1h", True, "who has been revoked since is let in"),
+    ("1s", False, "all its clients will be refused"),
+])
+def test_what_a_list_that_is_out_of_date_means_is_chosen(ca, mutual, clients, old_list, grace, let_in, words):
+    """And who is named by it stays outside."""
+    config = write_config(clients / "mutual.yaml", door_text(crl=str(old_list), crl_grace=grace))
+    with serve(config, ca) as door:
+        door.says(words)
+        for name, welcome in ("alice", let_in), ("bob", False):
+            with contextlib.suppress(ssl.SSLError, ConnectionError):
+                with connect(door, client(clients, name)) as sock:
+                    assert (ask(sock, GET)[0] == 200) == welcome
+            if not welcome:
+                door.says(" refused client-cert-revoked: " if let_in else " refused client-cert-crl-expired: ")
+
+
+@pytest.fixture
+def old_list(mutual, clients):
+    """Bob is on it, and it has ended."""
+    mutual("revoke", "bob").ok()
+    mutual("crl", "--lifetime", "1s", "--out", "old.pem").ok()
+    time.sleep(2.1)  # its own second, and what is still let in by a grace of one
+    return clients / "old.pem"
