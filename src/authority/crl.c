@@ -242,7 +242,7 @@ static int keep(struct publishing *p, struct list *list, const struct mu_crl *cr
     MU_AUTO_CLEAR(mu_buf) der = MU_BUF_INIT;
     mu_crl_to_der(crl, &der);
     if (!delta && list->scope.partition == 0)
-        mu_crl_to_pem(crl, &p->pem);
+        mu_crl_der_to_pem(&der, &p->pem);
     if (mu_buf_failed(&der) || mu_buf_failed(&p->pem))
         return mu_fail_nomem(err);
 

@@ -28,6 +28,12 @@ struct mu_front {
     size_t plain_count;
     struct mu_probe status, control;
     time_t started;
+    /* Those of the doors in force, and of those before while workers still have them: who lets them go last frees all their
+     * entries, which no client is to wait for. */
+    struct mu_lists_held {
+        struct mu_tls_lists **at;
+        size_t count;
+    } lists, former_lists;
     bool replacing; /* the workers are taking over what is not the first set */
     _Atomic unsigned long done, failed;
 };
@@ -36,6 +42,7 @@ struct mu_front {
  * mu_server_replace() do. */
 MU_CHECK int mu_front_put_in_force(struct mu_front *front, struct mu_doors *doors,
                                    struct mu_error *err);
+void mu_front_let_go(struct mu_lists_held *held);
 void mu_front_on_hangup(void *front);
 void mu_front_on_moved(void *front);
 

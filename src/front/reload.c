@@ -106,6 +106,7 @@ static void reload(struct mu_front *front, bool asked)
 void mu_front_on_moved(void *arg)
 {
     struct mu_front *front = arg;
+    mu_front_let_go(&front->former_lists);
     if (!front->replacing)
         return;
     front->replacing = false;
@@ -152,6 +153,8 @@ void mu_front_free(struct mu_front *front)
         return;
     mu_server_free(front->server);
     mu_watch_free(front->watch);
+    mu_front_let_go(&front->lists);
+    mu_front_let_go(&front->former_lists);
     mu_strs_clear(&front->changed);
     free(front);
 }

@@ -181,10 +181,30 @@ static int make_server(struct mu_front *front, const struct mu_config *config,
     return mu_server_new(&front->server_config, doors, &front->server, err);
 }
 
+void mu_front_let_go(struct mu_lists_held *held)
+{
+    for (size_t i = 0; i < held->count; i++)
+        mu_tls_lists_unref(held->at[i]);
+    free(held->at);
+    *held = (struct mu_lists_held){.count = 0};
+}
+
+static int hold_lists(const struct mu_doors *doors, struct mu_lists_held *ret, struct mu_error *err)
+{
+    ret->at = calloc(doors->count + 1, sizeof(struct mu_tls_lists *));
+    if (ret->at == NULL)
+        return mu_fail_nomem(err);
+    for (; ret->count < doors->count; ret->count++)
+        ret->at[ret->count] = mu_tls_lists_ref(doors->at[ret->count].revoked);
+    return 0;
+}
+
 int mu_front_put_in_force(struct mu_front *front, struct mu_doors *doors, struct mu_error *err)
 {
+    struct mu_lists_held lists = {.count = 0};
     struct offer *offer = make_offer(doors, &front->config.events);
-    if (offer == NULL) {
+    if (offer == NULL || hold_lists(doors, &lists, err) != 0) {
+        free(offer);
         mu_doors_free(doors);
         return mu_fail_nomem(err);
     }
@@ -192,10 +212,14 @@ int mu_front_put_in_force(struct mu_front *front, struct mu_doors *doors, struct
     const int result = front->server == NULL ? make_server(front, doors->config, &for_net, err)
                                              : mu_server_replace(front->server, &for_net, err);
     if (result != 0) {
+        mu_front_let_go(&lists);
         free_offer(offer);
         return result;
     }
     mu_doors_drop_lists(doors);
+    mu_front_let_go(&front->former_lists); /* all have moved, or there would be nothing to replace */
+    front->former_lists = front->lists;
+    front->lists = lists;
     front->doors = doors;
     return 0;
 }

@@ -261,14 +261,23 @@ void mu_crl_to_der(const struct mu_crl *crl, struct mu_buf *ret)
     OPENSSL_free(der);
 }
 
-void mu_crl_to_pem(const struct mu_crl *crl, struct mu_buf *ret)
+void mu_crl_der_to_pem(const struct mu_buf *der, struct mu_buf *ret)
 {
     char *text = NULL;
     MU_AUTO(BIO) bio = BIO_new(BIO_s_mem());
-    if (bio == NULL || PEM_write_bio_X509_CRL(bio, mu_crl_x509(crl)) != 1) {
+    if (mu_buf_failed(der) || bio == NULL ||
+        PEM_write_bio(bio, PEM_STRING_X509_CRL, "", (const unsigned char *)der->data,
+                      (long)der->len) <= 0) {
         ret->failed = true;
         return;
     }
     long len = BIO_get_mem_data(bio, &text);
     mu_buf_add(ret, text, (size_t)len);
+}
+
+void mu_crl_to_pem(const struct mu_crl *crl, struct mu_buf *ret)
+{
+    MU_AUTO_CLEAR(mu_buf) der = MU_BUF_INIT;
+    mu_crl_to_der(crl, &der);
+    mu_crl_der_to_pem(&der, ret);
 }

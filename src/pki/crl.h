@@ -89,6 +89,8 @@ MU_CHECK int mu_crl_finish(struct mu_crl_draft *draft, const struct mu_key *ca_k
 /* Append it. Failure shows in mu_buf_failed(). */
 void mu_crl_to_pem(const struct mu_crl *crl, struct mu_buf *ret);
 void mu_crl_to_der(const struct mu_crl *crl, struct mu_buf *ret);
+/* What mu_crl_to_pem() would append, of what mu_crl_to_der() has: a long list takes its time to encode. */
+void mu_crl_der_to_pem(const struct mu_buf *der, struct mu_buf *ret);
 
 /* For pki and tls: wrap (takes, even on failure) and look inside (borrowed). */
 MU_CHECK int mu_crl_wrap(X509_CRL *x, struct mu_crl **ret, struct mu_error *err);

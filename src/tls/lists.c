@@ -167,7 +167,16 @@ bool mu_tls_lists_any(const struct mu_tls_lists *lists)
 
 /* --- Life --- */
 
-/* Those of the CAs that are known already, so that no client has to wait for it. */
+/* libcrypto puts the entries of a list in order when the first one is looked up. */
+static void sort_beforehand(const struct mu_tls_lists *lists)
+{
+    X509_REVOKED *entry;
+    MU_AUTO(ASN1_INTEGER) any = ASN1_INTEGER_new();
+    for (size_t i = 0; any != NULL && i < lists->count; i++)
+        (void)X509_CRL_get0_by_serial(lists->at[i].x, &entry, any);
+}
+
+/* Those of the CAs that are known already. */
 static void check_beforehand(struct mu_tls_lists *lists, const struct mu_certs *anchors)
 {
     for (size_t i = 0; i < lists->count; i++)
@@ -204,6 +213,7 @@ int mu_tls_lists_new(const struct mu_crls *crls, const struct mu_certs *anchors,
                           .scoped =
                               X509_CRL_get_ext_by_NID(x, NID_issuing_distribution_point, -1) >= 0};
     }
+    sort_beforehand(lists); /* so that no client has to wait for it */
     check_beforehand(lists, anchors);
     *ret = lists;
     return 0;
