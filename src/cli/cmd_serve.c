@@ -19,7 +19,7 @@
 struct ready {
     const struct mu_args *args;
     struct mu_front *front;
-    const struct mu_serve_rights *rights;
+    const struct mu_rights *rights;
 };
 
 /* Two servers of one user are nothing wrong; only one of them is found without being named. */
@@ -37,7 +37,7 @@ static void on_ready(void *arg)
     const struct ready *ready = arg;
     note_control(ready->front);
     mu_serve_ready(ready->front, mu_args_json(ready->args));
-    mu_serve_rights_print(ready->rights, mu_args_json(ready->args));
+    mu_rights_print(ready->rights, mu_args_json(ready->args));
     mu_notify("READY=1");
 }
 
@@ -86,9 +86,9 @@ static int run(const struct mu_args *args, struct mu_error *err)
     MU_AUTO_STRUCT(mu_config) described = NULL; /* the log is there before the doors */
     MU_AUTO_STRUCT(mu_serve_log) log = NULL;
     MU_AUTO_STRUCT(mu_front) front = NULL;
-    struct mu_serve_rights rights;
+    struct mu_rights rights;
     if (mu_serve_describe(args, &described, err) != 0 ||
-        mu_serve_rights_read(args, described, &rights, err) != 0 ||
+        mu_rights_read(args, described->user, !described->no_sandbox, true, &rights, err) != 0 ||
         mu_serve_log_new(logs_json(args, described), &log, err) != 0)
         return -1;
     struct mu_front_config config = {

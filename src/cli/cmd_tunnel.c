@@ -6,9 +6,11 @@
 #include "cli/cmd.h"
 #include "cli/passphrase.h"
 #include "cli/print.h"
+#include "cli/rights.h"
 #include "cli/serve_log.h"
 #include "cli/tunnel.h"
 #include "net/watch.h"
+#include "pki/token.h"
 
 struct running {
     const struct mu_args *args;
@@ -17,6 +19,7 @@ struct running {
     struct mu_server *server;
     const struct mu_tunnel *tunnel; /* in force; the server's */
     struct mu_watch *watch;
+    struct mu_rights rights;
     bool replacing;                       /* the workers are taking it over */
     char last_failure[MU_ERROR_WHAT_LEN]; /* so that it is told once */
 };
@@ -67,6 +70,7 @@ static void on_ready(void *arg)
         printf("ready: %s, to %s\n", mu_address_text(mu_server_address(r->server, 0), text),
                r->tunnel->servers.at[0].name);
     fflush(stdout);
+    mu_rights_print(&r->rights, mu_args_json(r->args));
     mu_notify("READY=1");
 }
 
@@ -185,8 +189,35 @@ static int make_log(struct running *r, struct mu_error *err)
     return mu_serve_log_new(format == MU_LOG_JSON, &r->log, err);
 }
 
+/* --- Giving up what it does not need --- */
+
+static int add_sockets(struct mu_strs *list, const struct mu_server *server)
+{
+    for (size_t i = 0; i < mu_server_address_count(server); i++) {
+        const char *path = mu_address_path(mu_server_address(server, i));
+        if (path != NULL && mu_rights_add_directory(list, path) != 0)
+            return -1;
+    }
+    return 0;
+}
+
+static int give_up(struct running *r, struct mu_error *err)
+{
+    MU_AUTO_CLEAR(mu_strs) paths = {0};
+    MU_AUTO_CLEAR(mu_sandbox) sandbox = {.leave_files = mu_key_is_in_token(r->tunnel->key)};
+    if (mu_tunnel_paths(r->args, &paths, err) != 0)
+        return -1;
+    bool ok = mu_rights_add_passphrase(&sandbox.readable, r->args) == 0 &&
+              mu_rights_add_system(&sandbox.readable) == 0 &&
+              add_sockets(&sandbox.sockets, r->server) == 0;
+    for (size_t i = 0; ok && i < paths.count; i++)
+        ok = mu_rights_add_directory(&sandbox.readable, paths.at[i]) == 0;
+    return ok ? mu_rights_give_up(&r->rights, &sandbox, err) : mu_fail_nomem(err);
+}
+
 static int run(const struct mu_args *args, struct mu_error *err)
 {
+    bool sandboxed;
     MU_AUTO_CLEAR(running) r = {
         .args = args,
         .config = {.alive_ms = mu_notify_watchdog_ms() / 3, /* late once is not yet too late */
@@ -196,9 +227,14 @@ static int run(const struct mu_args *args, struct mu_error *err)
                               .moved = on_moved,
                               .reload_arg = &r}},
     };
+    if (mu_rights_read_sandbox(args, &sandboxed, err) != 0 ||
+        mu_rights_read(args, mu_args_value(args, "user"), sandboxed, false, &r.rights, err) != 0)
+        return -1;
     if (make_log(&r, err) != 0 || mu_watch_new(on_change, &r, &r.watch, err) != 0)
         return -1;
     if (renew(&r, err) != 0)
+        return -1;
+    if (give_up(&r, err) != 0)
         return -1;
     mu_watch_start(r.watch, r.server);
     return mu_server_run(r.server, on_ready, &r, err);
@@ -220,6 +256,8 @@ static const struct mu_opt opts[] = {
     {"any-name", 0, NULL, "the server needs no name but what --verify-... asks for", NULL, false},
     {"workers", 'w', "N", "worker threads [one a core]", NULL, false},
     {"max-connections", 0, "N", "open connections, in all", "10000", false},
+    {"user", 0, "NAME", "become this user (NAME:GROUP) once all is open, for good", NULL, false},
+    {"sandbox", 0, "ON|OFF", "give up what it never needs: see above", "on", false},
     {"log", 0, "WHAT", "what to log on standard error: troubles, connections, all or none",
      "troubles", false},
     {"log-format", 0, "FORMAT", "text or json [text; with --json: json]", NULL, false},
@@ -245,7 +283,8 @@ const struct mu_cmd mu_cmd_tunnel = {
         "A server that cannot be reached is tried again, and the others meanwhile, until --connect-timeout is over.\n"
         "Who was refused gets a reset, never an empty answer, and standard error a line: time, client, server, id,\n"
         "reason, hint. A certificate, key or CA that changes on disk is taken over, and on SIGHUP, too; then names are\n"
-        "looked up anew. SIGTERM or SIGINT (Ctrl-C) ends it when the connections have ended; a second one at once.",
+        "looked up anew. Once all is open it gives up what it has no use for, for good, as `mutual serve` does; a line says\n"
+        "what is in force. SIGTERM or SIGINT (Ctrl-C) ends it when the connections have ended; a second one at once.",
     .example =
         "mutual tunnel --as my-client --listen 127.0.0.1:5432 --to db.example:5433\n"
         "mutual tunnel --as my-client --listen unix:db.sock --to 10.0.0.7:5433 --server-name db.example",

@@ -9,6 +9,7 @@
 #include "base/time.h"
 #include "cli/control.h"
 #include "cli/credentials.h"
+#include "cli/rights.h"
 
 /* Every value of an option that may be given several times. */
 static int read_all(const struct mu_args *args, const char *option, struct mu_strs *ret,
@@ -178,10 +179,10 @@ static int read_log(const struct mu_args *args, struct mu_config *config, struct
 
 static int read_rights(const struct mu_args *args, struct mu_config *config, struct mu_error *err)
 {
-    const char *sandbox = mu_args_value(args, "sandbox");
-    config->no_sandbox = mu_str_equal(sandbox, "off");
-    if (!config->no_sandbox && !mu_str_equal(sandbox, "on"))
-        return mu_usage(err, args, "--sandbox is on or off, not \"%s\"", sandbox);
+    bool sandboxed;
+    if (mu_rights_read_sandbox(args, &sandboxed, err) != 0)
+        return -1;
+    config->no_sandbox = !sandboxed;
     return copy(mu_args_value(args, "user"), &config->user, err);
 }
 

@@ -1,4 +1,4 @@
-"""What `mutual serve` gives up once it has opened what it needs."""
+"""What `mutual serve` and `mutual tunnel` give up once it has opened what it needs."""
 import json
 import os
 import pathlib
@@ -9,7 +9,7 @@ import tempfile
 
 import pytest
 
-from door import Door, ask, connect, context
+from door import Door, ask, connect, context, plain
 
 GET = "GET / HTTP/1.1\r\nHost: localhost\r\n\r\n"
 NOBODY = pwd.getpwnam("nobody")
@@ -90,6 +90,29 @@ def test_roots_rights_are_given_up_for_good(ca, open_place, ctx, mutual):
         assert os.stat(open_place / "here.sock").st_uid == NOBODY.pw_uid
         assert mutual("status", "--socket", open_place / "here.sock").code == 0
         assert door.stop() == 0
+
+
+class Tunnel(Door):
+    command = "tunnel"
+
+
+@pytest.mark.parametrize("options", [(), pytest.param(("--user", "nobody"), marks=pytest.mark.skipif(
+    os.geteuid() != 0, reason="only root can become another user"))], ids=["sandbox", "user"])
+def test_a_tunnel_gives_up_as_much(ca, open_place, ctx, options):
+    os.chmod(open_place / "my-client.key", 0o600)
+    with Door(open_place, home=ca) as door, \
+            Tunnel(open_place, "--to", f"localhost:{door.port}", "--as", "my-client", *options, home=ca) as tunnel:
+        line = sandbox_line(tunnel)
+        assert "no new privileges; " in line and (options == () or f"; as user {NOBODY.pw_uid}\n" in line)
+        assert {(one["NoNewPrivs"], one["Seccomp"]) for one in status(tunnel)} == {("1", "2")}
+        if options:
+            assert {one["Uid"] for one in status(tunnel)} == {"\t".join([str(NOBODY.pw_uid)] * 4)}
+        with plain(tunnel) as sock:
+            assert ask(sock, GET)[0] == 200
+        assert tunnel.stop() == 0
+    with Door(open_place, home=ca) as door, Tunnel(open_place, "--to", f"localhost:{door.port}", "--as", "my-client", "--sandbox",
+                                                   "off", home=ca) as tunnel:
+        assert sandbox_line(tunnel) == "sandbox: off\n"
 
 
 @pytest.mark.parametrize("user, said", [
