@@ -72,8 +72,8 @@ static int load(const struct mu_args *args, struct parcel *parcel, struct mu_err
         return mu_usage(err, args, "say what to make: --p12, --pem-bundle or --der FILE");
     if (name == NULL && !mu_args_given(args, "cert"))
         return mu_usage(err, args, "say whose: mutual export NAME, or --cert FILE");
-    const struct mu_identity who = {.name = name, .name_opt = "NAME", .with_root = true};
-    if (mu_load_identity(args, &who, &parcel->given, with_key ? &parcel->key : NULL, err) != 0)
+    const struct mu_self who = {.name = name, .name_opt = "NAME", .with_root = true};
+    if (mu_load_self(args, &who, &parcel->given, with_key ? &parcel->key : NULL, err) != 0)
         return -1;
     if (parcel->key != NULL && mu_key_is_in_token(parcel->key))
         return mu_fail_in_token(err);

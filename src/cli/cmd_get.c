@@ -105,13 +105,13 @@ static int fetch(const struct mu_args *args, struct output *out, struct mu_error
     MU_AUTO_CLEAR(mu_buf) body = MU_BUF_INIT;
     MU_AUTO_CLEAR(mu_tls_client) tls = MU_TLS_CLIENT_INIT;
     const char *url = mu_args_at(args, 0), *header;
-    const struct mu_identity who = {.name = mu_args_value(args, "as"), .name_opt = "--as"};
+    const struct mu_self who = {.name = mu_args_value(args, "as"), .name_opt = "--as"};
     char host[256];
     long status = 0, timeout_s = 0;
 
     if (mu_url_host(url, host, sizeof host, err) != 0 ||
-        mu_load_identity(args, &who, &chain, &key, err) != 0 ||
-        load_trust(args, &anchors, err) != 0 || load_body(args, &body, err) != 0)
+        mu_load_self(args, &who, &chain, &key, err) != 0 || load_trust(args, &anchors, err) != 0 ||
+        load_body(args, &body, err) != 0)
         return -1;
     if (mu_args_given(args, "max-time") &&
         mu_args_number(args, "max-time", 1, 86400, &timeout_s, err) != 0)

@@ -130,6 +130,11 @@ static const struct mu_opt opts[] = {
     {"files", 0, "DIR", "serve the files below DIR instead of \"Hello World\"", NULL, false},
     {"to", 0, "URL", "to http://HOST:PORT, http://unix:PATH, tcp://HOST:PORT or unix:PATH", NULL,
      true},
+    {"allow", 0, "WHO", "let in whom this names, KIND=PATTERN; see above. Needed with --to", NULL,
+     true},
+    {"deny", 0, "WHO", "keep out whom this names, whatever else does", NULL, true},
+    {"tell", 0, "HEADER", "tell an http: backend of the client by this header; see above", NULL,
+     true},
     {"health-check", 0, "PATH",
      "ask http: backends for PATH; who does not answer 2xx or 3xx is left alone", NULL, false},
     {"health-interval", 0, "TIME", "how often", "5s", false},
@@ -146,6 +151,12 @@ static const struct mu_opt opts[] = {
      NULL, false},
     {"max-handshakes", 0, "N", "at once; beyond that who is silent or slow makes room", "1000",
      false},
+    {"rate", 0, "N/s", "requests of each client, or connections to tcp:; N/m, N/h [any number]",
+     NULL, false},
+    {"rate-per-address", 0, "N/s", "the same of each IPv4 address or IPv6 /64", NULL, false},
+    {"max-header-size", 0, "SIZE", "of a request's headers and target, such as 8KiB [32KiB]", NULL,
+     false},
+    {"max-body-size", 0, "SIZE", "of a request [1MiB; to http:, any]", NULL, false},
     {"status", 0, "HOST:PORT",
      "tell /metrics, /healthz and /readyz there, without TLS, or at unix:PATH", NULL, false},
     {"control", 0, "PATH",
@@ -183,6 +194,15 @@ const struct mu_cmd mu_cmd_serve = {
         "a client must have a list, and one that is not out of date. When a list, a CA or the time says that a client who\n"
         "is connected would not be let in any more, its connection is closed: HTTP when the answer under way is out,\n"
         "within half a second, all else at once.\n"
+        "--allow says who comes in, and may be given several times: one that fits is enough. all: every client of the\n"
+        "CA; or by what is in the certificate: dns=*.example.com, uri=spiffe://example.org/ns/**, email=*@example.com,\n"
+        "ip=10.0.0.0/8, cn=web-*, ou=ops, issuer=NAME, serial=HEX, fingerprint=SHA256, pin=sha256//BASE64 (of the\n"
+        "public key). * is any text within a label or a segment of a path, ** any text, ? one character. --deny is\n"
+        "asked first. Who is not let in gets 403 and the reason, or at tcp: a reset. A door that hands nothing on lets\n"
+        "in every client of the CA where nobody says more. By path, method and host: see mutual check --help.\n"
+        "--tell names what an http: backend hears of the certificate: Client-Cert, Client-Cert-Chain (RFC 9440),\n"
+        "X-Forwarded-Client-Cert (as Envoy writes it; with +Cert behind it, also the certificates), X-Client-Subject,\n"
+        "X-Client-Fingerprint, X-Client-URI, X-Client-Thumbprint (x5t#S256). A client's own are never passed on.\n"
         "With --proxy-protocol every connection must begin with a PROXY protocol header, version 1 or 2, and come\n"
         "from an address of --proxy-from or by a Unix socket; the client's address is the one that it names. With\n"
         "--send-proxy v2 a tcp: or unix: backend gets one, with what is known of TLS and with the client's certificate.\n"
@@ -199,8 +219,8 @@ const struct mu_cmd mu_cmd_serve = {
         "SIGTERM or SIGINT (Ctrl-C) ends it when the answers under way are out; a second one at once.",
     .example = "mutual serve\n"
                "mutual serve --listen 127.0.0.1:8443 --files /srv/www --log requests\n"
-               "mutual serve --listen '*:443' --to http://127.0.0.1:8080\n"
-               "mutual serve --listen '*:5433' --to tcp://127.0.0.1:5432",
+               "mutual serve --listen '*:443' --to http://127.0.0.1:8080 --allow all\n"
+               "mutual serve --listen '*:5433' --to tcp://127.0.0.1:5432 --allow cn=my-client",
     .opts = opts,
     .max_args = 0,
     .run = run,

@@ -18,8 +18,8 @@ int mu_load_pair(const struct mu_args *args, const struct mu_pair_files *files,
     return mu_pair_load(files, &source, ret_chain, ret_key, err);
 }
 
-int mu_load_identity(const struct mu_args *args, const struct mu_identity *who,
-                     struct mu_certs *ret_chain, struct mu_key **ret_key, struct mu_error *err)
+int mu_load_self(const struct mu_args *args, const struct mu_self *who, struct mu_certs *ret_chain,
+                 struct mu_key **ret_key, struct mu_error *err)
 {
     char cert_file[MU_PATH_LEN], key_file[MU_PATH_LEN];
     const char *name = who->name;

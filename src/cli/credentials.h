@@ -15,16 +15,15 @@ MU_CHECK int mu_load_pair(const struct mu_args *args, const struct mu_pair_files
                           struct mu_certs *ret_chain, struct mu_key **ret_key, struct mu_error *err);
 
 /* What a command is to use as itself: a name (NAME.crt and NAME.key), or --cert and --key. */
-struct mu_identity {
+struct mu_self {
     const char *name;     /* or NULL */
     const char *name_opt; /* how the command calls it: "--as", "NAME" */
     bool with_root;       /* as in struct mu_pair_files */
 };
 
 /* mu_load_pair() for it; nothing is loaded where neither a name nor --cert is given. Fails with MU_E_USAGE, too. */
-MU_CHECK int mu_load_identity(const struct mu_args *args, const struct mu_identity *who,
-                              struct mu_certs *ret_chain, struct mu_key **ret_key,
-                              struct mu_error *err);
+MU_CHECK int mu_load_self(const struct mu_args *args, const struct mu_self *who,
+                          struct mu_certs *ret_chain, struct mu_key **ret_key, struct mu_error *err);
 
 /* Every --cacert given; without one, the home's trust.crt, or ca.crt where that is a root itself. Fails with MU_E_NO_CA when there is neither,
  * and with MU_E_CA_UNFIT when a file holds no certificate that could be a CA's. */

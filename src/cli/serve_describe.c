@@ -1,5 +1,6 @@
 #include "cli/serve_describe.h"
 
+#include <limits.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -89,6 +90,87 @@ static int read_content(const struct mu_args *args, struct mu_door_config *door,
     if (door->to.count > 0 && door->files != NULL)
         return mu_usage(err, args,
                         "--to hands everything to a backend, and --files would serve it here");
+    return 0;
+}
+
+static int read_rules(const struct mu_args *args, const char *option, struct mu_access_list *ret,
+                      struct mu_error *err)
+{
+    const char *text;
+    for (int i = 0; (text = mu_args_nth(args, option, i)) != NULL; i++)
+        if (mu_access_list_add(ret, text, err) != 0)
+            return -1;
+    return 0;
+}
+
+/* A backend has its reasons to be behind a door; that all who hold a certificate of the CA may come through is one to be said. */
+static int read_access(const struct mu_args *args, struct mu_door_config *door, struct mu_error *err)
+{
+    if (read_rules(args, "allow", &door->access.allow, err) != 0 ||
+        read_rules(args, "deny", &door->access.deny, err) != 0)
+        return -1;
+    if (!mu_door_config_bars_anonymous(door))
+        return mu_usage(
+            err, args,
+            "--allow anonymous lets in who has no certificate, and here everybody needs one; a door "
+            "for both is described in a file (clients: optional)");
+    if (door->to.count == 0 || door->access.allow.count > 0)
+        return 0;
+    mu_fail(err, MU_E_USAGE,
+            "--to hands clients on to a backend, and nothing says which of them: a certificate of the CA "
+            "alone is not yet a reason");
+    return mu_hint(err,
+                   "add --allow all if every client of the CA may come in, or say who may, such as "
+                   "--allow 'dns=*.example.com' or --allow 'cn=alice'; several may be given");
+}
+
+static int read_tell(const struct mu_args *args, struct mu_door_config *door, struct mu_error *err)
+{
+    const char *text;
+    for (int i = 0; (text = mu_args_nth(args, "tell", i)) != NULL; i++) {
+        unsigned one;
+        if (!mu_told_parse(text, &one))
+            return mu_usage(err, args, "--tell takes %s, not \"%s\"", mu_told_names, text);
+        door->tell |= one;
+    }
+    return 0;
+}
+
+static int read_sizes(const struct mu_args *args, struct mu_front_limits *limits,
+                      struct mu_error *err)
+{
+    const struct {
+        const char *option;
+        unsigned low, high, *ret;
+    } all[] = {
+        {"max-header-size", MU_HEADER_SIZE_MIN, MU_HEADER_SIZE_MAX, &limits->header_size},
+        {"max-body-size", 1, UINT_MAX, &limits->body_size},
+    };
+    for (size_t i = 0; i < MU_COUNT(all); i++) {
+        const char *text = mu_args_value(args, all[i].option);
+        if (text != NULL && (!mu_size_parse(text, all[i].ret) || *all[i].ret < all[i].low ||
+                             *all[i].ret > all[i].high))
+            return mu_usage(err, args,
+                            "--%s takes a size such as 32KiB, of at least %u and at most %u bytes, not "
+                            "\"%s\"",
+                            all[i].option, all[i].low, all[i].high, text);
+    }
+    return 0;
+}
+
+static int read_rates(const struct mu_args *args, struct mu_front_limits *limits,
+                      struct mu_error *err)
+{
+    const struct {
+        const char *option;
+        struct mu_rate *ret;
+    } all[] = {{"rate", &limits->rate}, {"rate-per-address", &limits->address_rate}};
+    for (size_t i = 0; i < MU_COUNT(all); i++) {
+        const char *text = mu_args_value(args, all[i].option);
+        if (text != NULL && !mu_rate_parse(text, all[i].ret))
+            return mu_usage(err, args, "--%s takes a rate such as 100/s, 10/m or 1000/h, not \"%s\"",
+                            all[i].option, text);
+    }
     return 0;
 }
 
@@ -197,6 +279,8 @@ static int from_options(const struct mu_args *args, struct mu_config **ret, stru
     if (read_limits(args, config, door, err) != 0 || read_log(args, config, err) != 0 ||
         read_listen(args, door, err) != 0 || read_content(args, door, err) != 0 ||
         read_certificate(args, door, err) != 0 || read_proxy(args, door, err) != 0 ||
+        read_access(args, door, err) != 0 || read_tell(args, door, err) != 0 ||
+        read_sizes(args, &door->limits, err) != 0 || read_rates(args, &door->limits, err) != 0 ||
         read_trust(args, door, err) != 0 || read_deadlines(args, config, door, err) != 0 ||
         read_rights(args, config, err) != 0 ||
         copy(mu_args_value(args, "status"), &config->status, err) != 0 ||
@@ -219,6 +303,13 @@ static int check_alone(const struct mu_args *args, struct mu_error *err)
         "session-lifetime",
         "files",
         "to",
+        "allow",
+        "deny",
+        "tell",
+        "max-header-size",
+        "max-body-size",
+        "rate",
+        "rate-per-address",
         "send-proxy",
         "proxy-protocol",
         "proxy-from",

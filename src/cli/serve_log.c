@@ -298,22 +298,18 @@ static uint64_t lines_lost(void *arg)
 
 void mu_serve_log_attach(struct mu_serve_log *log, unsigned classes, struct mu_front_config *config)
 {
-    const bool refusals = (classes & MU_LOG_REFUSALS) != 0,
-               troubles = (classes & MU_LOG_TROUBLES) != 0,
-               requests = (classes & MU_LOG_REQUESTS) != 0,
-               connections = (classes & MU_LOG_CONNECTIONS) != 0;
-    config->server_events = (struct mu_server_events){.arg = log,
-                                                      .refused = refusals ? on_refused : NULL,
-                                                      .admitted = refusals ? on_admitted : NULL,
-                                                      .expelled = refusals ? on_expelled : NULL,
-                                                      .trouble = troubles ? on_trouble : NULL};
-    config->events =
-        (struct mu_front_events){.arg = log,
-                                 .requested = requests ? on_requested : NULL,
-                                 .failed = troubles ? on_requested : NULL,
-                                 .forwarded = connections || troubles ? on_forwarded : NULL,
-                                 .only_failed = !connections,
-                                 .lines_lost = lines_lost};
+    config->server_events =
+        (struct mu_server_events){.arg = log,
+                                  .refused = on_refused,
+                                  .admitted = on_admitted,
+                                  .expelled = on_expelled,
+                                  .trouble = (classes & MU_LOG_TROUBLES) != 0 ? on_trouble : NULL};
+    config->events = (struct mu_front_events){.arg = log,
+                                              .requested = on_requested,
+                                              .failed = on_requested,
+                                              .forwarded = on_forwarded,
+                                              .lines_lost = lines_lost};
+    config->log = classes;
     config->reloaded = classes != 0 ? on_reloaded : NULL;
 }
 

@@ -131,10 +131,10 @@ static int load_limits(const struct mu_args *args, struct mu_tunnel *tunnel, str
 
 static int load_tunnel(const struct mu_args *args, struct mu_tunnel *tunnel, struct mu_error *err)
 {
-    const struct mu_identity who = {.name = mu_args_value(args, "as"), .name_opt = "--as"};
+    const struct mu_self who = {.name = mu_args_value(args, "as"), .name_opt = "--as"};
     if (load_limits(args, tunnel, err) != 0 || load_listen(args, tunnel, err) != 0 ||
         load_servers(args, tunnel, err) != 0 || load_expected(args, &tunnel->expected, err) != 0 ||
-        mu_load_identity(args, &who, &tunnel->chain, &tunnel->key, err) != 0)
+        mu_load_self(args, &who, &tunnel->chain, &tunnel->key, err) != 0)
         return -1;
     if (tunnel->chain.count == 0)
         return mu_usage(err, args, "the server wants a certificate: --as NAME, or --cert and --key");

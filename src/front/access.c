@@ -137,17 +137,25 @@ static bool read_kind(const char *text, size_t len, enum mu_access_kind *ret)
     return false;
 }
 
+static bool read_word(const char *text, enum mu_access_kind *ret)
+{
+    static const char *const words[] = {"all", "anonymous", "none"};
+    for (size_t i = 0; i < MU_COUNT(words); i++)
+        if (mu_str_equal(text, words[i])) {
+            *ret = (enum mu_access_kind)(MU_ACCESS_ALL + i);
+            return true;
+        }
+    return false;
+}
+
 static int read_term(const char *text, struct mu_access_term *ret, struct mu_error *err)
 {
     const char *equals = strchr(text, '=');
-    const bool all = mu_str_equal(text, "all");
     ret->text = strdup(text);
     if (ret->text == NULL)
         return mu_fail_nomem(err);
-    if (all || mu_str_equal(text, "anonymous")) {
-        ret->kind = all ? MU_ACCESS_ALL : MU_ACCESS_ANONYMOUS;
+    if (read_word(text, &ret->kind))
         return 0;
-    }
     if (equals == NULL)
         return fail_term(err, text, "there is no KIND= in front");
     if (!read_kind(text, (size_t)(equals - text), &ret->kind))
@@ -211,6 +219,7 @@ static bool matches(const struct mu_access_term *term, const struct mu_identity 
     if (who == NULL)
         return term->kind == MU_ACCESS_ANONYMOUS;
     switch (term->kind) {
+    case MU_ACCESS_NONE:
     case MU_ACCESS_ANONYMOUS: return false;
     case MU_ACCESS_ALL: return true;
     case MU_ACCESS_CN: return any(&term->pattern, &who->cn);

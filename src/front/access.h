@@ -38,6 +38,7 @@ enum mu_access_kind {
     MU_ACCESS_SERIAL,
     MU_ACCESS_ALL,       /* whoever has a certificate that the door's CAs vouch for */
     MU_ACCESS_ANONYMOUS, /* whoever has none */
+    MU_ACCESS_NONE,      /* nobody, as where only routes let anybody in */
 };
 
 /*
@@ -49,7 +50,7 @@ enum mu_access_kind {
  *   cn=web-*  ou=ops       `*` is any text
  *   issuer=Home CA         the issuer's CN; with a "=" in it, its whole name: issuer=CN=Home CA,O=*
  *   serial=1A2B  fingerprint=AB:CD:...  pin=sha256//BASE64    pin and fingerprint also in plain hexadecimal
- *   all  anonymous
+ *   all  anonymous  none
  * All but issuer are of the client's own certificate. Patterns are those of pki/pattern.h.
  */
 struct mu_access_term {

@@ -3,18 +3,16 @@
 #include <stdlib.h>
 #include <time.h>
 
+#include "front/guard.h"
 #include "front/internal.h"
 #include "http/h1.h"
+#include "http/problem.h"
 
 /* The deadline that nobody has needed to choose yet: for a whole body, which is bounded. */
 enum { BODY_MS = 60 * 1000 };
 
 /* For the first request of a client that has come just before we stop. */
 enum { FIRST_MS = 1000 };
-
-static const struct mu_h1_limits limits = {.target = 8 * 1024,
-                                           .head = 32 * 1024,
-                                           .body = 1024 * 1024};
 
 /* After so many reads in a row, other connections get their turn. */
 enum { READS_IN_A_ROW = 16, READ_SIZE = 16 * 1024 };
@@ -27,6 +25,7 @@ struct session {
     enum mu_h1_phase phase; /* that the deadline was last set for */
     unsigned long request;  /* likewise */
     struct mu_who *who;     /* made when a request is first logged */
+    struct mu_guard guard;
 };
 
 /* --- What h1 asks --- */
@@ -37,14 +36,26 @@ static time_t now(void *arg)
     return time(NULL);
 }
 
+static void respond_no(struct session *s, const struct mu_permit *permit, struct mu_response *ret)
+{
+    ret->status = permit->status;
+    ret->content_type = mu_problem_type;
+    mu_guard_problem(&s->guard, permit, &ret->text);
+    if (permit->retry_s > 0)
+        mu_buf_addf(&ret->headers, "Retry-After: %u\r\n", permit->retry_s);
+}
+
 static void respond(void *arg, const struct mu_request *request, struct mu_response *ret)
 {
-    const struct session *s = arg;
+    struct session *s = arg;
+    struct mu_permit permit;
     const struct mu_files *files = s->door->files;
     if (!mu_request_leads_here(request, s->conn))
         mu_response_sentence(
             ret, 421,
             "the name in this request is not that of the door that the connection came to");
+    else if (!mu_guard_ask(&s->guard, request, &permit))
+        respond_no(s, &permit, ret);
     else if (files != NULL)
         mu_files_respond(files, request, ret);
     else
@@ -61,7 +72,7 @@ static const struct mu_who *who_is(struct session *s)
 static void responded(void *arg, const struct mu_request *request, int status)
 {
     struct session *s = arg;
-    const struct mu_front_events *events = s->door->events;
+    const struct mu_front_events *events = &s->door->events;
     mu_count_answer(mu_conn_counters(s->conn), status);
     if (events->requested == NULL || who_is(s) == NULL)
         return;
@@ -87,9 +98,11 @@ static void *session_open(void *arg, struct mu_conn *conn)
     s->door = arg;
     s->conn = conn;
     s->phase = MU_H1_DONE; /* no deadline has been set yet */
-    s->h1 = mu_h1_new(&handler, s, &limits);
+    s->h1 = mu_h1_new(&handler, s, &s->door->requests);
+    mu_guard_open(&s->guard, s->door, conn);
     if (s->h1 != NULL)
         return s;
+    mu_guard_close(&s->guard);
     free(s);
     return NULL;
 }
@@ -97,6 +110,7 @@ static void *session_open(void *arg, struct mu_conn *conn)
 static void session_close(void *arg)
 {
     struct session *s = arg;
+    mu_guard_close(&s->guard);
     mu_h1_free(s->h1);
     free(s->who);
     free(s);

@@ -30,6 +30,11 @@ static void clear_door(struct mu_door_config *door)
     mu_strs_clear(&door->crl);
     mu_strs_clear(&door->to);
     mu_strs_clear(&door->proxy_from);
+    mu_access_list_clear(&door->access.allow);
+    mu_access_list_clear(&door->access.deny);
+    for (size_t i = 0; i < door->route_count; i++)
+        mu_route_config_clear(&door->routes[i]);
+    free(door->routes);
     free(door->certificate);
     free(door->key);
     free(door->files);
@@ -119,6 +124,58 @@ struct mu_door_config *mu_config_add_door(struct mu_config *config)
                                                   .write_ms = 30 * 1000,
                                                   .read_ms = 60 * 1000}};
     return door;
+}
+
+struct mu_route_config *mu_config_add_route(struct mu_door_config *door)
+{
+    struct mu_route_config *longer =
+        realloc(door->routes, (door->route_count + 1) * sizeof *longer);
+    if (longer == NULL)
+        return NULL;
+    door->routes = longer;
+    longer[door->route_count] = (struct mu_route_config){.id = NULL};
+    return &longer[door->route_count++];
+}
+
+bool mu_rate_parse(const char *text, struct mu_rate *ret)
+{
+    static const struct {
+        const char *unit;
+        unsigned per_s;
+    } units[] = {{"/s", 1}, {"/m", 60}, {"/h", 3600}};
+    char *end;
+    if (*text < '1' || *text > '9')
+        return false;
+    const unsigned long count = strtoul(text, &end, 10);
+    for (size_t i = 0; i < MU_COUNT(units); i++)
+        if (mu_str_equal(end, units[i].unit)) {
+            *ret = (struct mu_rate){(unsigned)count, units[i].per_s};
+            return count <= MU_RATE_MAX;
+        }
+    return false;
+}
+
+bool mu_size_parse(const char *text, unsigned *ret)
+{
+    static const char *const units[] = {"", "KiB", "MiB", "GiB"};
+    char *end;
+    if (*text < '1' || *text > '9')
+        return false;
+    const unsigned long long count = strtoull(text, &end, 10);
+    for (size_t i = 0; i < MU_COUNT(units); i++)
+        if (mu_str_equal(end, units[i]) && count <= UINT_MAX >> (10 * i)) {
+            *ret = (unsigned)(count << (10 * i));
+            return true;
+        }
+    return false;
+}
+
+bool mu_door_config_bars_anonymous(const struct mu_door_config *door)
+{
+    bool bars = !mu_access_list_has(&door->access.allow, MU_ACCESS_ANONYMOUS);
+    for (size_t i = 0; i < door->route_count; i++)
+        bars = bars && !mu_access_list_has(&door->routes[i].access.allow, MU_ACCESS_ANONYMOUS);
+    return bars;
 }
 
 /* What comes through a pipe, or from a token, cannot be looked at again. */

@@ -11,6 +11,9 @@
 
 #include "base/error.h"
 #include "base/str.h"
+#include "front/access.h"
+#include "front/route.h"
+#include "front/told.h"
 #include "yaml/reader.h"
 
 /* How long a client may take, in milliseconds. */
@@ -22,6 +25,18 @@ struct mu_front_deadlines {
     unsigned connect_ms;  /* to reach an address of a backend */
     unsigned write_ms;    /* to take some more of an answer */
     unsigned read_ms;     /* for a backend that speaks HTTP to go on with an answer */
+};
+
+/* What a client may ask for, and how often. 0: as much as there is. */
+struct mu_rate {
+    unsigned count; /* at once, and again in each `per_s` */
+    unsigned per_s;
+};
+struct mu_front_limits {
+    unsigned header_size, body_size; /* of a request, in bytes */
+    struct mu_rate rate;             /* of requests, or of carried connections: of each client */
+    struct mu_rate address_rate;     /* likewise: of each IPv4 address or IPv6 /64 */
+    unsigned connections;            /* at this door */
 };
 
 struct mu_door_config {
@@ -45,6 +60,13 @@ struct mu_door_config {
     struct mu_strs proxy_from;         /* blocks of the addresses that it is believed from */
     bool send_proxy; /* each connection to a backend begins with one, of version 2 */
     struct mu_front_deadlines deadlines;
+    struct mu_access access; /* who may come in, and to what below no other route */
+    struct mu_route_config *routes;
+    size_t route_count;
+    unsigned tell; /* a backend of its clients, enum mu_told, together */
+    struct mu_front_limits limits;
+    bool has_log;
+    unsigned log; /* enum mu_log_class, together, in the place of the file's */
 };
 
 /* What there is to be logged. */
@@ -57,7 +79,14 @@ enum mu_log_class {
     MU_LOG_ALL = 15,
 };
 
-enum { MU_WORKERS_MAX = 256, MU_CONNECTIONS_MAX = 10000000, MU_HEALTH_COUNT_MAX = 100 };
+enum {
+    MU_WORKERS_MAX = 256,
+    MU_CONNECTIONS_MAX = 10000000,
+    MU_HEALTH_COUNT_MAX = 100,
+    MU_RATE_MAX = 1000000,
+    MU_HEADER_SIZE_MIN = 256,
+    MU_HEADER_SIZE_MAX = 40 * 1024,
+};
 
 struct mu_config {
     char *file; /* it was read from; NULL: from options */
@@ -92,6 +121,17 @@ bool mu_log_format_parse(const char *text, enum mu_log_format *ret);
 /* One more door, with the deadlines that hold by default; its idle_ms is UINT_MAX until somebody says more.
  * Borrowed, until the next one is added. NULL without memory. */
 struct mu_door_config *mu_config_add_door(struct mu_config *config);
+
+/* One more route, likewise. */
+struct mu_route_config *mu_config_add_route(struct mu_door_config *door);
+
+/* "100/s", "10/m", "1000/h". False: it is none of these, or too much. */
+bool mu_rate_parse(const char *text, struct mu_rate *ret);
+/* "8192", "32KiB", "10MiB", "1GiB". False: it is none of these, or none that fits. */
+bool mu_size_parse(const char *text, unsigned *ret);
+
+/* Does nobody without a certificate have a way in here: neither by the door's rules nor by any route's? */
+bool mu_door_config_bars_anonymous(const struct mu_door_config *door);
 
 /* Every file whose content counts, that of the configuration itself among them. Fails with MU_E_NOMEM. */
 MU_CHECK int mu_config_paths(const struct mu_config *config, struct mu_strs *ret,

@@ -7,6 +7,7 @@
 #include <time.h>
 
 #include "base/str.h"
+#include "front/rate.h"
 #include "pki/info.h"
 #include "pki/pair.h"
 
@@ -20,6 +21,13 @@ static void clear_door(struct mu_door *door)
     mu_key_free(door->key);
     mu_files_free(door->files);
     mu_backends_clear(&door->backends);
+    for (size_t i = 0; door->routes != NULL && i < door->config->route_count; i++)
+        mu_backends_clear(&door->routes[i].backends);
+    free(door->routes);
+    mu_rates_free(door->rates);
+    mu_rates_free(door->address_rates);
+    free(door->open);
+    mu_identity_free(door->identity);
     free(door->proxies);
 }
 
@@ -169,6 +177,120 @@ static int load_files(const struct mu_doors *doors, struct mu_door *door,
                                                          : mu_files_open(dir, &door->files, err);
 }
 
+/* --- Who may come in, and what they may ask --- */
+
+/* Only where requests are read, they can be told apart. */
+static int load_route(struct mu_door *door, size_t i, struct mu_error *err)
+{
+    struct mu_route_config *config = &door->config->routes[i];
+    struct mu_route *route = &door->routes[i];
+    route->config = config;
+    config->access.id = config->id;
+    config->access.above = &door->config->access;
+    door->method_counts = door->method_counts || config->methods.count > 0;
+    for (size_t j = 0; j < config->to.count; j++)
+        if (mu_backends_add(&route->backends, config->to.at[j], err) != 0)
+            return -1;
+    if (config->to.count == 0 || (route->backends.http && door->backends.http))
+        return 0;
+    mu_fail(err, MU_E_USAGE, "the route %s has backends of its own, and %s", config->id,
+            door->backends.count == 0 ? "the door has none" : "they do not all speak HTTP");
+    return mu_hint(err, "let both say to: http://HOST:PORT");
+}
+
+static int load_routes(struct mu_door *door, struct mu_error *err)
+{
+    const size_t count = door->config->route_count;
+    door->config->access.id = "door";
+    if (count == 0)
+        return 0;
+    if (door->backends.count > 0 && !door->backends.http)
+        return mu_fail(
+            err, MU_E_USAGE,
+            "routes are of requests, and this door carries bytes as they are; what a client may do "
+            "here, its identity alone decides (allow, deny)");
+    door->routes = calloc(count, sizeof *door->routes);
+    if (door->routes == NULL)
+        return mu_fail_nomem(err);
+    for (size_t i = 0; i < count; i++)
+        if (load_route(door, i, err) != 0)
+            return -1;
+    return 0;
+}
+
+static int load_rate(const struct mu_rate *rate, struct mu_rates **ret, struct mu_error *err)
+{
+    return rate->count == 0 ? 0 : mu_rates_new(rate, ret, err);
+}
+
+/* Of a carried connection nothing is read. */
+static int check_limits(const struct mu_door *door, struct mu_error *err)
+{
+    const struct mu_front_limits *limits = &door->config->limits;
+    const bool carries = door->backends.count > 0 && !door->backends.http;
+    if (carries && (limits->header_size > 0 || limits->body_size > 0))
+        return mu_fail(
+            err, MU_E_USAGE,
+            "the size of a header or a body is of requests, and this door carries bytes as they "
+            "are");
+    if (door->config->tell != 0 && !door->backends.http)
+        return mu_fail(
+            err, MU_E_USAGE,
+            "only a backend that speaks HTTP can be told of its clients by headers; others get "
+            "send_proxy (--send-proxy v2)");
+    return 0;
+}
+
+static int load_limits(struct mu_door *door, struct mu_error *err)
+{
+    enum { TARGET = 8 * 1024, HEAD = 32 * 1024, ANSWERED_BODY = 1024 * 1024 };
+    const struct mu_front_limits *limits = &door->config->limits;
+    const size_t head = limits->header_size == 0 ? HEAD : limits->header_size;
+    door->requests = (struct mu_h1_limits){
+        .target = head < TARGET ? head : TARGET,
+        .head = head,
+        .body = limits->body_size > 0       ? limits->body_size
+                : door->backends.count == 0 ? ANSWERED_BODY
+                                            : 0,
+    };
+    door->open = limits->connections == 0 ? NULL : calloc(1, sizeof *door->open);
+    if (limits->connections > 0 && door->open == NULL)
+        return mu_fail_nomem(err);
+    return check_limits(door, err) != 0 || load_rate(&limits->rate, &door->rates, err) != 0
+               ? -1
+               : load_rate(&limits->address_rate, &door->address_rates, err);
+}
+
+/* Where everybody who has been admitted may have everything, nobody needs to be asked. */
+static int load_guard(struct mu_door *door, struct mu_error *err)
+{
+    const struct mu_door_config *config = door->config;
+    const bool all =
+        config->access.allow.count == 0 || mu_access_list_has(&config->access.allow, MU_ACCESS_ALL);
+    if (load_routes(door, err) != 0 || load_limits(door, err) != 0)
+        return -1;
+    door->guarded = !all || config->access.deny.count > 0 || config->route_count > 0 ||
+                    config->clients_optional || door->rates != NULL ||
+                    door->address_rates != NULL || door->open != NULL;
+    return config->tell == 0 ? 0 : mu_identity_read(door->chain.at[0], &door->identity, err);
+}
+
+const struct mu_backends *mu_door_backends(const struct mu_door *door, size_t i)
+{
+    if (i == 0)
+        return &door->backends;
+    return i <= door->config->route_count ? &door->routes[i - 1].backends : NULL;
+}
+
+bool mu_door_admits(const struct mu_door *door, const struct mu_identity *who)
+{
+    struct mu_access_verdict verdict;
+    bool admits = mu_access_judge(&door->config->access, who, &verdict);
+    for (size_t i = 0; !admits && i < door->config->route_count; i++)
+        admits = mu_access_judge(&door->config->routes[i].access, who, &verdict);
+    return admits;
+}
+
 /* Between requests nothing is owed to a client; what it means that a carried connection is silent, only its ends know. */
 static void settle_deadlines(struct mu_door *door)
 {
@@ -184,7 +306,7 @@ static int load_door(const struct mu_doors *doors, struct mu_door *door,
     if (load_listen(door, loader, err) != 0 || load_backends(door, err) != 0 ||
         load_proxies(door, err) != 0 || check_carried(door, err) != 0 ||
         load_certificate(door, loader, err) != 0 || load_trust(door, loader, err) != 0 ||
-        load_files(doors, door, loader, err) != 0)
+        load_files(doors, door, loader, err) != 0 || load_guard(door, err) != 0)
         return -1;
     settle_deadlines(door);
     return 0;

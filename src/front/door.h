@@ -9,9 +9,11 @@
 #include "base/secret.h"
 #include "front/backend.h"
 #include "front/config.h"
+#include "front/events.h"
 #include "front/forward.h"
 #include "front/proxy.h"
 #include "front/site.h"
+#include "http/h1_reader.h"
 #include "net/address.h"
 #include "pki/cert.h"
 #include "pki/cidr.h"
@@ -19,7 +21,14 @@
 #include "pki/key.h"
 #include "tls/lists.h"
 
-struct mu_front_events;
+struct mu_rates;
+
+/* A route that has been loaded; of the same index as in the configuration. */
+struct mu_route {
+    const struct mu_route_config *config;
+    struct mu_backends backends; /* its own; none: the door's */
+    struct mu_proxy proxy;       /* once it is in force */
+};
 
 enum { MU_DOOR_ADDRESSES = 32 };
 
@@ -32,7 +41,7 @@ struct mu_door_list {
 };
 
 struct mu_door {
-    const struct mu_door_config *config; /* as it was described; the set's */
+    struct mu_door_config *config; /* as it was described; the set's */
     struct mu_address listen[MU_DOOR_ADDRESSES];
     size_t listen_count;
     struct mu_certs chain, anchors;
@@ -46,9 +55,17 @@ struct mu_door {
     struct mu_cidr *proxies;      /* whose word for whom they speak is taken */
     size_t proxy_count;
     struct mu_front_deadlines deadlines;
-    const struct mu_front_events *events; /* the front's, once it is in force */
-    struct mu_forward forward;            /* likewise, for the backends */
-    struct mu_proxy proxy;                /* likewise, for those that speak HTTP */
+    struct mu_route *routes; /* config->route_count */
+    bool method_counts;      /* for one of them */
+    bool guarded;            /* somebody, or something, may be kept out: see guard.h */
+    struct mu_rates *rates, *address_rates; /* NULL: as often as they like */
+    _Atomic unsigned *open;                 /* connections, where they are counted */
+    struct mu_identity *identity;           /* of its own certificate, for backends */
+    struct mu_h1_limits requests;           /* how long they may be */
+    struct mu_front_events
+        events; /* the front's, as far as this door's log wants them; once it is in force */
+    struct mu_forward forward; /* likewise, for the backends */
+    struct mu_proxy proxy;     /* likewise, for those that speak HTTP */
 };
 
 struct mu_doors {
@@ -58,6 +75,12 @@ struct mu_doors {
 };
 void mu_doors_free(struct mu_doors *doors);
 MU_AUTO_DEFINE_STRUCT(mu_doors, mu_doors_free)
+
+/* The i-th set of backends: the door's own is 0, then come those of its routes. NULL behind the last one. */
+const struct mu_backends *mu_door_backends(const struct mu_door *door, size_t i);
+
+/* Could this client (NULL: one without a certificate) have anything here, by the door's rules or by any route's? */
+bool mu_door_admits(const struct mu_door *door, const struct mu_identity *who);
 
 /* What loading needs to be told by those who know the CA's home and the person at the keyboard. */
 struct mu_door_loader {

@@ -12,6 +12,7 @@
 
 #include "base/buf.h"
 #include "base/str.h"
+#include "front/guard.h"
 #include "net/proxy_header.h"
 #include "net/stream.h"
 
@@ -31,6 +32,7 @@ struct flow {
 struct session {
     const struct mu_forward *how;
     struct mu_conn *conn;
+    struct mu_guard guard;
     struct mu_backend *backend; /* that is connected to or was tried last; its `open` counts us */
     uint64_t tried;             /* a bit for each backend */
     size_t address;             /* of the backend: the next to try */
@@ -57,7 +59,12 @@ static void *session_open(void *arg, struct mu_conn *conn)
     s->began_ms = mu_backend_now_ms();
     s->pause_ms = FIRST_PAUSE_MS;
     s->end = "client-reset"; /* unless anything else is said before the connection is gone */
-    return s;
+    mu_guard_open(&s->guard, s->how->door, conn);
+    if (mu_guard_ask_carried(&s->guard))
+        return s;
+    mu_guard_close(&s->guard);
+    free(s);
+    return NULL;
 }
 
 static void leave_backend(struct session *s)
@@ -95,6 +102,7 @@ static void session_close(void *arg)
 {
     struct session *s = arg;
     report(s);
+    mu_guard_close(&s->guard);
     mu_stream_free(s->stream, true);
     leave_backend(s);
     mu_buf_clear(&s->in.rest);

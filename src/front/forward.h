@@ -22,7 +22,11 @@ struct mu_forward_event {
     uint64_t ms;
 };
 
+struct mu_door;
+
 struct mu_forward {
+    const struct mu_door
+        *door; /* whose rules hold for its clients; NULL: there are none, as at a tunnel */
     const struct mu_backends *backends; /* where a door has `calls`, its hosts are these */
     bool send_proxy; /* a backend hears first who the client is: a PROXY protocol header, version 2 */
     unsigned connect_ms; /* to reach an address of a backend, and to shake hands there */

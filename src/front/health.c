@@ -131,21 +131,31 @@ static void on_due(void *arg)
     on_wake(c);
 }
 
+static size_t count_backends(const struct mu_door *door)
+{
+    const struct mu_backends *backends;
+    size_t count = 0;
+    for (size_t i = 0; (backends = mu_door_backends(door, i)) != NULL; i++)
+        count += backends->count;
+    return count;
+}
+
 static size_t count_checks(const struct mu_doors *doors)
 {
     size_t count = 0;
     for (size_t i = 0; i < doors->count; i++)
         if (doors->at[i].config->health_check != NULL)
-            count += doors->at[i].backends.count;
+            count += count_backends(&doors->at[i]);
     return count;
 }
 
-static void add_checks(struct mu_health *health, const struct mu_door *door)
+static void add_checks_of(struct mu_health *health, const struct mu_door *door,
+                          const struct mu_backends *backends)
 {
-    for (size_t i = 0; door->config->health_check != NULL && i < door->backends.count; i++) {
+    for (size_t i = 0; i < backends->count; i++) {
         struct check *c = &health->checks[health->count++];
         c->health = health;
-        c->backend = &door->backends.at[i];
+        c->backend = &backends->at[i];
         c->only = (struct mu_backends){.at = c->backend, .count = 1, .http = true};
         c->proxy = door->proxy;
         c->proxy.backends = &c->only;
@@ -154,6 +164,14 @@ static void add_checks(struct mu_health *health, const struct mu_door *door)
         c->rise = door->config->health_rise;
         c->timer = mu_timer_start(health->worker, door->config->health_ms, on_due, c);
     }
+}
+
+static void add_checks(struct mu_health *health, const struct mu_door *door)
+{
+    const struct mu_backends *backends;
+    for (size_t i = 0;
+         door->config->health_check != NULL && (backends = mu_door_backends(door, i)) != NULL; i++)
+        add_checks_of(health, door, backends);
 }
 
 struct mu_health *mu_health_begin(struct mu_worker *worker, const struct mu_doors *doors)

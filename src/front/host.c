@@ -16,12 +16,21 @@ static const char *authority_of(const char *target)
     return NULL;
 }
 
-bool mu_request_leads_here(const struct mu_request *request, const struct mu_conn *conn)
+const char *mu_request_host(const struct mu_request *request, size_t *ret_len)
 {
     const char *host = authority_of(request->target);
     if (host == NULL)
         host = mu_request_header(request, "host");
+    *ret_len = host == NULL ? 0 : strcspn(host, "/?#");
+    return host;
+}
+
+bool mu_request_leads_here(const struct mu_request *request, const struct mu_conn *conn)
+{
+    size_t len;
+    const char *host = mu_request_host(request, &len);
     if (host == NULL)
-        return true; /* HTTP/1.0 may leave it open */
-    return mu_conn_leads_here(conn, host, strcspn(host, *host == '[' ? "/?#" : ":/?#"));
+        return true;
+    const char *port = *host == '[' ? NULL : memchr(host, ':', len);
+    return mu_conn_leads_here(conn, host, port == NULL ? len : (size_t)(port - host));
 }

@@ -46,6 +46,10 @@ void mu_front_let_go(struct mu_lists_held *held);
 void mu_front_on_hangup(void *front);
 void mu_front_on_moved(void *front);
 
+/* The host that a request is for, with its port, not ended by NUL: the target's if that has one, or else Host's. NULL: HTTP/1.0 may
+ * leave it open. [RFC 9112 3.2.2] */
+const char *mu_request_host(const struct mu_request *request, size_t *ret_len);
+
 /*
  * False: a client who asks for the host of this request would have come to another door, or been refused. It has been judged
  * by the rules of this door, which are not that one's, so that it gets 421. [RFC 9110 15.5.20]

@@ -63,6 +63,12 @@ static bool is_before_tls(enum mu_refusal_code code)
            code == MU_REFUSAL_ADDRESS_FULL;
 }
 
+/* Is it about a client that has come in, and is turned away all the same? */
+static bool is_behind_tls(enum mu_refusal_code code)
+{
+    return code >= MU_REFUSAL_ACCESS_DENIED && code <= MU_REFUSAL_DOOR_FULL;
+}
+
 /* Is it about a server that we call, and not about a client? */
 static bool is_of_server(enum mu_refusal_code code)
 {
@@ -74,7 +80,8 @@ static void refusal_samples(struct mu_buf *ret, const char *name, const char *la
 {
     for (int i = MU_REFUSAL_NONE + 1; i < MU_REFUSAL_CERT; i++)
         if (!is_of_server((enum mu_refusal_code)i) &&
-            (all || !is_before_tls((enum mu_refusal_code)i)))
+            (all ||
+             (!is_before_tls((enum mu_refusal_code)i) && !is_behind_tls((enum mu_refusal_code)i))))
             sample(ret, name, label, mu_refusal_id((enum mu_refusal_code)i), counters->refused[i]);
     for (int i = MU_FAULT_NONE + 1; i < MU_FAULT_COUNT; i++)
         fault_sample(ret, name, label, counters->faults, (enum mu_fault)i);
@@ -85,7 +92,8 @@ static void add_handshakes(struct mu_buf *ret, const struct mu_counters *counter
     begin(ret, "handshakes_total", "counter", "TLS handshakes by how they ended.");
     sample(ret, "handshakes_total", "result", "admitted", counters->admitted);
     refusal_samples(ret, "handshakes_total", "result", counters, false);
-    begin(ret, "refused_total", "counter", "Connections that were turned away, by the reason.");
+    begin(ret, "refused_total", "counter",
+          "Connections and requests that were turned away, by the reason.");
     refusal_samples(ret, "refused_total", "reason", counters, true);
     single(ret, "handshakes_resumed_total", "counter",
            "Handshakes after which a client came in with a session of before.", counters->resumed);

@@ -44,7 +44,9 @@ static bool make_room(const struct mu_doors *doors, struct gathered *ret)
     for (size_t i = 0; i < doors->count; i++) {
         const struct mu_door *door = &doors->at[i];
         ends += door->chain.count + door->anchors.count + door->list_count;
-        backends += door->backends.count;
+        const struct mu_backends *set;
+        for (size_t j = 0; (set = mu_door_backends(door, j)) != NULL; j++)
+            backends += set->count;
     }
     ret->backends = calloc(backends, sizeof *ret->backends);
     ret->ends = calloc(ends, sizeof *ret->ends);
@@ -147,8 +149,11 @@ static void tell_metrics(const struct session *s, struct mu_response *ret)
         mu_response_sentence(ret, 503, "there is not enough memory");
         return;
     }
-    for (size_t i = 0; i < front->doors->count; i++)
-        add_backends(&gathered, &front->doors->at[i].backends);
+    for (size_t i = 0; i < front->doors->count; i++) {
+        const struct mu_backends *set;
+        for (size_t j = 0; (set = mu_door_backends(&front->doors->at[i], j)) != NULL; j++)
+            add_backends(&gathered, set);
+    }
     metrics.backends = gathered.backends;
     metrics.backend_count = gathered.backend_count;
     gather_ends(front->doors, &gathered, &metrics);

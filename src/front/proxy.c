@@ -12,9 +12,9 @@
 
 #include "base/str.h"
 #include "front/exchange.h"
+#include "front/guard.h"
 #include "front/internal.h"
-
-static const struct mu_h1_limits limits = {.target = 8 * 1024, .head = 32 * 1024};
+#include "http/problem.h"
 
 /* For a client to send some more of a body; nobody has needed to choose it yet. */
 enum { BODY_MS = 60 * 1000 };
@@ -31,7 +31,9 @@ struct session {
     struct mu_conn *conn;
     struct mu_h1_reader *reader;
     struct mu_exchange exchange; /* of the request under way */
+    struct mu_guard guard;
     struct mu_relay_client about;
+    struct mu_buf told; /* further lines of `about` */
 
     struct mu_buf pending; /* read behind the request under way */
     struct mu_buf out;     /* for the client */
@@ -108,25 +110,55 @@ static void end_request(struct session *s)
     s->status = 0;
 }
 
-/* An answer of our own. `id` goes into the log and is told to the client, so that the two can be found together. */
-static void answer_ourselves(struct session *s, int status, const char *id, const char *sentence)
+/* An answer of our own. */
+struct own_answer {
+    int status;
+    const char *id; /* for the log */
+    const char *type;
+    unsigned retry_s; /* 0: nothing is said of it */
+    const struct mu_buf *body;
+};
+
+static void send_own(struct session *s, const struct own_answer *answer)
 {
-    char body[512];
-    int len = snprintf(body, sizeof body, "%d %s: %s [%s]\n", status, mu_http_reason(status),
-                       sentence, id);
-    s->status = status;
+    s->status = answer->status;
     s->keep_alive = s->keep_alive && s->request_ended && !s->stopping;
     mu_buf_addf(&s->out,
-                "HTTP/1.1 %d %s\r\nDate: %s\r\nContent-Type: text/plain; charset=utf-8\r\n"
-                "Content-Length: %d\r\n%s\r\n%s",
-                status, mu_http_reason(status), mu_http_date_of(time(NULL)), len,
+                "HTTP/1.1 %d %s\r\nDate: %s\r\nContent-Type: %s\r\nContent-Length: %zu\r\n%s",
+                answer->status, mu_http_reason(answer->status), mu_http_date_of(time(NULL)),
+                answer->type, answer->body->len,
                 !s->keep_alive  ? "Connection: close\r\n"
                 : s->minor == 0 ? "Connection: keep-alive\r\n"
-                                : "",
-                s->head_only ? "" : body);
-    tell(s, id);
+                                : "");
+    if (answer->retry_s > 0)
+        mu_buf_addf(&s->out, "Retry-After: %u\r\n", answer->retry_s);
+    mu_buf_addf(&s->out, "\r\n%s", s->head_only ? "" : mu_buf_str(answer->body));
+    tell(s, answer->id);
     s->closing = !s->keep_alive;
     end_request(s);
+}
+
+/* `id` goes into the log and is told to the client, so that the two can be found together. */
+static void answer_ourselves(struct session *s, int status, const char *id, const char *sentence)
+{
+    MU_AUTO_CLEAR(mu_buf) body = MU_BUF_INIT;
+    mu_buf_addf(&body, "%d %s: %s [%s]\n", status, mu_http_reason(status), sentence, id);
+    send_own(s, &(struct own_answer){.status = status,
+                                     .id = id,
+                                     .type = "text/plain; charset=utf-8",
+                                     .body = &body});
+}
+
+/* Its body, if it has one, is not waited for. */
+static void answer_no(struct session *s, const struct mu_permit *permit)
+{
+    MU_AUTO_CLEAR(mu_buf) body = MU_BUF_INIT;
+    mu_guard_problem(&s->guard, permit, &body);
+    send_own(s, &(struct own_answer){.status = permit->status,
+                                     .id = permit->id,
+                                     .type = mu_problem_type,
+                                     .retry_s = permit->retry_s,
+                                     .body = &body});
 }
 
 /* What has begun cannot be answered otherwise any more: it is cut off, and visibly. */
@@ -256,35 +288,45 @@ static const char *client_ip(const struct mu_address *peer, char ret[INET6_ADDRS
     return NULL;
 }
 
-static bool leads_here(const struct session *s, const struct mu_head *head)
+/* Once for all requests of a connection. */
+static void describe_client(struct session *s)
 {
-    const struct mu_request request = {.method = head->method,
-                                       .target = head->target,
-                                       .headers = head->headers,
-                                       .header_count = head->header_count};
-    return mu_request_leads_here(&request, s->conn);
+    char ip[INET6_ADDRSTRLEN];
+    mu_relay_client_init(&s->about, client_ip(mu_conn_peer(s->conn), ip));
+    mu_guard_tell(&s->guard, &s->told);
+    s->about.more = s->told.data;
+    s->about.more_len = s->told.len;
+    s->about.method_counts = s->proxy->door->method_counts;
 }
 
 static void begin_request(struct session *s)
 {
     struct mu_head head;
-    char ip[INET6_ADDRSTRLEN];
+    struct mu_permit permit;
     const char *why;
     if (!mu_h1_reader_head(s->reader, &head))
         return;
+    const struct mu_request request = {.method = head.method,
+                                       .target = head.target,
+                                       .headers = head.headers,
+                                       .header_count = head.header_count};
     if (s->about.len == 0)
-        mu_relay_client_init(&s->about, client_ip(mu_conn_peer(s->conn), ip));
+        describe_client(s);
     s->under_way = true;
     s->keep_alive = head.keep_alive;
     s->minor = head.minor;
     s->head_only = strcmp(head.method, "HEAD") == 0;
     s->began_ms = mu_backend_now_ms();
-    if (!leads_here(s, &head))
+    if (!mu_request_leads_here(&request, s->conn))
         answer_ourselves(s, 421, "misdirected",
                          "the name in this request is not that of the door that the connection "
                          "came to");
-    else if (!mu_exchange_begin(&s->exchange, s->proxy, mu_conn_worker(s->conn), &client, s, &head,
-                                &s->about, &why))
+    else if (!mu_guard_ask(&s->guard, &request, &permit))
+        answer_no(s, &permit);
+    else if (mu_buf_failed(&s->told))
+        answer_ourselves(s, 500, "out-of-memory", "there is not enough memory");
+    else if (!mu_exchange_begin(&s->exchange, permit.route == NULL ? s->proxy : &permit.route->proxy,
+                                mu_conn_worker(s->conn), &client, s, &head, &s->about, &why))
         answer_ourselves(s, 400, "bad-request", why);
 }
 
@@ -558,9 +600,11 @@ static void *session_open(void *arg, struct mu_conn *conn)
     s->proxy = arg;
     s->conn = conn;
     s->phase = CARRY; /* no deadline has been set yet */
-    s->reader = mu_h1_request_reader(&limits);
+    mu_guard_open(&s->guard, s->proxy->door, conn);
+    s->reader = mu_h1_request_reader(s->proxy->requests);
     if (s->reader != NULL)
         return s;
+    mu_guard_close(&s->guard);
     free(s);
     return NULL;
 }
@@ -577,6 +621,8 @@ static void session_close(void *arg)
     mu_h1_reader_free(s->reader);
     mu_buf_clear(&s->pending);
     mu_buf_clear(&s->out);
+    mu_buf_clear(&s->told);
+    mu_guard_close(&s->guard);
     free(s->who);
     free(s);
 }

@@ -35,19 +35,55 @@ static void free_offer(void *arg)
     free(offer);
 }
 
-static void describe_to_net(struct mu_door *door, const struct mu_front_events *events,
-                            struct mu_server_door *ret)
+static unsigned log_of(const struct mu_door *door, const struct mu_front_config *front)
 {
-    const bool http = door->backends.count == 0 || door->backends.http;
-    const bool answers = door->backends.count == 0;
-    door->events = events;
+    return door->config->has_log ? door->config->log : front->log;
+}
+
+/* Of all events those that this door's log wants. */
+static void choose_events(struct mu_door *door, const struct mu_front_config *front)
+{
+    const unsigned log = log_of(door, front);
+    const bool troubles = (log & MU_LOG_TROUBLES) != 0,
+               connections = (log & MU_LOG_CONNECTIONS) != 0;
+    door->events = front->events;
+    if ((log & MU_LOG_REQUESTS) == 0)
+        door->events.requested = NULL;
+    if (!troubles)
+        door->events.failed = NULL;
+    if (!troubles && !connections)
+        door->events.forwarded = NULL;
+    door->events.only_failed = !connections;
+}
+
+static void describe_proxies(struct mu_door *door)
+{
     door->proxy = (struct mu_proxy){
         .backends = &door->backends,
         .deadlines = &door->deadlines,
         .carry_ms = door->config->deadlines.idle_ms == UINT_MAX ? 0 : door->deadlines.idle_ms,
-        .events = events,
+        .requests = &door->requests,
+        .events = &door->events,
+        .door = door,
     };
+    for (size_t i = 0; i < door->config->route_count; i++) {
+        struct mu_route *route = &door->routes[i];
+        route->proxy = door->proxy;
+        if (route->backends.count > 0)
+            route->proxy.backends = &route->backends;
+    }
+}
+
+static void describe_to_net(struct mu_door *door, const struct mu_front_config *front,
+                            struct mu_server_door *ret)
+{
+    const bool http = door->backends.count == 0 || door->backends.http;
+    const bool answers = door->backends.count == 0;
+    const struct mu_front_events *events = &door->events;
+    choose_events(door, front);
+    describe_proxies(door);
     door->forward = (struct mu_forward){
+        .door = door,
         .backends = &door->backends,
         .send_proxy = door->config->send_proxy,
         .connect_ms = door->deadlines.connect_ms,
@@ -80,20 +116,21 @@ static void describe_to_net(struct mu_door *door, const struct mu_front_events *
         .protocol_arg = answers ? (void *)door
                         : http  ? (void *)&door->proxy
                                 : (void *)&door->forward,
+        .quiet = (log_of(door, front) & MU_LOG_REFUSALS) == 0,
         .names = &door->config->names,
         .plain_http_answer = http ? plain_http_answer : NULL,
     };
 }
 
 /* `doors` go with the offer. NULL without memory. */
-static struct offer *make_offer(struct mu_doors *doors, const struct mu_front_events *events)
+static struct offer *make_offer(struct mu_doors *doors, const struct mu_front_config *front)
 {
     struct offer *offer = calloc(1, sizeof *offer + doors->count * sizeof offer->for_net[0]);
     if (offer == NULL)
         return NULL;
     offer->doors = doors;
     for (size_t i = 0; i < doors->count; i++)
-        describe_to_net(&doors->at[i], events, &offer->for_net[i]);
+        describe_to_net(&doors->at[i], front, &offer->for_net[i]);
     return offer;
 }
 
@@ -202,7 +239,7 @@ static int hold_lists(const struct mu_doors *doors, struct mu_lists_held *ret, s
 int mu_front_put_in_force(struct mu_front *front, struct mu_doors *doors, struct mu_error *err)
 {
     struct mu_lists_held lists = {.count = 0};
-    struct offer *offer = make_offer(doors, &front->config.events);
+    struct offer *offer = make_offer(doors, &front->config);
     if (offer == NULL || hold_lists(doors, &lists, err) != 0) {
         free(offer);
         mu_doors_free(doors);
@@ -226,7 +263,7 @@ int mu_front_put_in_force(struct mu_front *front, struct mu_doors *doors, struct
 
 int mu_front_check(struct mu_doors *doors, struct mu_error *err)
 {
-    const struct mu_front_events nobody = {.arg = NULL};
+    const struct mu_front_config nobody = {.configure = NULL};
     struct offer *offer = make_offer(doors, &nobody);
     if (offer == NULL)
         return mu_fail_nomem(err);

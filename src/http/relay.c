@@ -20,6 +20,7 @@ enum kind {
     HOST,
     DATE,
     CLIENT, /* who the client is: said by us, and by nobody else */
+    METHOD, /* asks for another method than the request's own */
 };
 
 static const struct {
@@ -44,12 +45,17 @@ static const struct {
     {"upgrade", sizeof "upgrade" - 1, UPGRADE},
     {"x-cluster-client-ip", sizeof "x-cluster-client-ip" - 1, CLIENT},
     {"x-forwarded", sizeof "x-forwarded" - 1, CLIENT},
+    {"x-http-method", sizeof "x-http-method" - 1, METHOD},
+    {"x-http-method-override", sizeof "x-http-method-override" - 1, METHOD},
+    {"x-method-override", sizeof "x-method-override" - 1, METHOD},
     {"x-real-ip", sizeof "x-real-ip" - 1, CLIENT},
 };
 
 /* Whatever begins like this, too. */
-static const char *const client_starts[] = {"client-cert",  "ssl-client-",  "x-client-",
-                                            "x-forwarded-", "x-ssl-client", "x-tls-client"};
+static const char *const client_starts[] = {"client-cert",      "ssl-client-", "x-amzn-mtls-",
+                                            "x-arr-clientcert", "x-client-",   "x-forwarded-",
+                                            "x-mtls-",          "x-spiffe-",   "x-ssl-",
+                                            "x-tls-client"};
 
 /*
  * Many programs behind a gateway see a header as a variable, in whose name every character but letters and digits has become
@@ -70,7 +76,7 @@ static enum kind kind_of(const char *name)
     for (size_t i = 0; i < MU_COUNT(kinds); i++)
         if (plain[0] == kinds[i].name[0] && len == kinds[i].len &&
             memcmp(plain, kinds[i].name, len) == 0)
-            return odd ? HOP : kinds[i].kind;
+            return odd && kinds[i].kind != METHOD ? HOP : kinds[i].kind;
     for (size_t i = 0; i < MU_COUNT(client_starts); i++)
         if (plain[0] == client_starts[i][0] && mu_str_starts_with(plain, client_starts[i]))
             return CLIENT;
@@ -139,6 +145,7 @@ static void look_over(const struct mu_head *head, struct survey *ret, enum kind 
         case END_TO_END:
         case HOP:
         case FRAMING:
+        case METHOD:
         case CLIENT: break;
         }
     }
@@ -173,6 +180,9 @@ void mu_relay_client_init(struct mu_relay_client *client, const char *ip)
     const bool v6 = ip != NULL && strchr(ip, ':') != NULL;
     const char *open = v6 ? "\"[" : "", *close = v6 ? "]\"" : "";
     int len = 0;
+    client->more = NULL;
+    client->more_len = 0;
+    client->method_counts = false;
     if (ip != NULL)
         len = snprintf(client->lines, sizeof client->lines, "X-Forwarded-For: %s\r\n", ip);
     len += snprintf(client->lines + len, sizeof client->lines - (size_t)len,
@@ -260,6 +270,8 @@ static void add_length(struct mu_buf *out, uint64_t length)
 static void add_client(struct mu_buf *out, const struct mu_relay_client *client, const char *host,
                        size_t host_len)
 {
+    if (client->more != NULL)
+        mu_buf_add(out, client->more, client->more_len);
     mu_buf_add(out, client->lines, client->len);
     if (host_len == 0) {
         mu_buf_adds(out, "\r\n");
@@ -270,6 +282,12 @@ static void add_client(struct mu_buf *out, const struct mu_relay_client *client,
     mu_buf_adds(out, "\"\r\nX-Forwarded-Host: ");
     mu_buf_add(out, host, host_len);
     mu_buf_adds(out, "\r\n");
+}
+
+static bool goes_on(enum kind kind, const struct mu_relay_client *client)
+{
+    return kind == END_TO_END || kind == DATE ||
+           (kind == METHOD && (client == NULL || !client->method_counts));
 }
 
 bool mu_relay_request(const struct mu_head *head, const struct mu_relay_client *client,
@@ -304,7 +322,7 @@ bool mu_relay_request(const struct mu_head *head, const struct mu_relay_client *
     mu_buf_adds(out, "\r\n");
     for (size_t i = 0; i < head->header_count; i++) {
         const struct mu_header *header = &head->headers[i];
-        if ((kinds_of[i] == END_TO_END || kinds_of[i] == DATE) &&
+        if (goes_on(kinds_of[i], client) &&
             !(survey.names_others && header_lists(head, "Connection", header->name)))
             add_line(out, header->name, header->value);
     }
@@ -333,7 +351,8 @@ bool mu_relay_request(const struct mu_head *head, const struct mu_relay_client *
 
 static bool shows(const struct mu_head *head, enum kind kind, const char *name, bool names_more)
 {
-    if (kind != END_TO_END && kind != DATE && kind != CLIENT && kind != HOST && kind != EXPECT)
+    if (kind != END_TO_END && kind != DATE && kind != CLIENT && kind != METHOD && kind != HOST &&
+        kind != EXPECT)
         return false;
     return !names_more || !header_lists(head, "Connection", name);
 }

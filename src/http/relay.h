@@ -17,6 +17,9 @@ enum { MU_RELAY_CLIENT_LEN = 256 };
 struct mu_relay_client {
     char lines[MU_RELAY_CLIENT_LEN]; /* X-Forwarded-For, X-Forwarded-Proto, and the beginning of Forwarded */
     size_t len;
+    const char *more; /* further lines, each with its CRLF; or NULL. Borrowed */
+    size_t more_len;
+    bool method_counts; /* what asks for another method (X-HTTP-Method-Override) goes no further */
 };
 /* `ip`: "192.0.2.7" or "2001:db8::7"; NULL: it has none. [RFC 7239] */
 void mu_relay_client_init(struct mu_relay_client *client, const char *ip);

@@ -100,12 +100,25 @@ const struct mu_cert *mu_conn_client(const struct mu_conn *c)
     return c->client;
 }
 
+bool mu_conn_presented(const struct mu_conn *c, struct mu_certs *ret)
+{
+    return c->channel.tls != NULL && mu_tls_presented(c->channel.tls, ret);
+}
+
 bool mu_conn_leads_here(const struct mu_conn *c, const char *name, size_t len)
 {
     if (c->gate->names == NULL)
         return true;
     const struct mu_tls_named *named = mu_tls_names_find(c->gate->names, name, len);
     return named != NULL && ((const struct mu_worker_door *)named->door)->door == c->door;
+}
+
+void mu_conn_refuse(struct mu_conn *c, const struct mu_refusal *refusal)
+{
+    const struct mu_server_events *events = &c->worker->config->events;
+    mu_count_refusal(&c->worker->counters, refusal);
+    if (events->refused != NULL && !c->door->quiet)
+        events->refused(events->arg, &c->peer, refusal);
 }
 
 static void on_timer(uv_timer_t *timer);
@@ -133,14 +146,6 @@ void mu_conn_clear_deadline(struct mu_conn *c)
 }
 
 /* --- A life, in order --- */
-
-static void refuse(struct mu_conn *c, const struct mu_refusal *refusal)
-{
-    const struct mu_server_events *events = &c->worker->config->events;
-    mu_count_refusal(&c->worker->counters, refusal);
-    if (events->refused != NULL)
-        events->refused(events->arg, &c->peer, refusal);
-}
 
 /* Whoever speaks plain HTTP is answered in plain HTTP, once, without a byte from behind the door. */
 static void answer_plainly(struct mu_conn *c)
@@ -175,7 +180,7 @@ static bool may_be_one_more(struct mu_conn *c)
         return true;
     }
     mu_refusal_set(&refusal, MU_REFUSAL_ADDRESS_FULL);
-    refuse(c, &refusal);
+    mu_conn_refuse(c, &refusal);
     return false;
 }
 
@@ -184,7 +189,7 @@ static enum conn_state refuse_proxy(struct mu_conn *c, enum mu_refusal_code code
     struct mu_refusal refusal;
     mu_refusal_set(&refusal, code);
     mu_str_copy(refusal.cause, sizeof refusal.cause, why);
-    refuse(c, &refusal);
+    mu_conn_refuse(c, &refusal);
     return CONN_CLOSED;
 }
 
@@ -246,7 +251,7 @@ static enum conn_state handshake(struct mu_conn *c)
     if (c->expired) {
         count_handshake(c);
         mu_refusal_set(&timeout, MU_REFUSAL_TIMEOUT);
-        refuse(c, &timeout);
+        mu_conn_refuse(c, &timeout);
         return CONN_CLOSED;
     }
     mu_turn_finish(&c->worker->turn); /* nobody's answer waits for somebody else's handshake */
@@ -258,7 +263,7 @@ static enum conn_state handshake(struct mu_conn *c)
     case MU_IO_DONE: count_handshake(c); return CONN_IDENTIFY;
     default:
         count_handshake(c);
-        refuse(c, mu_tls_refusal(c->channel.tls));
+        mu_conn_refuse(c, mu_tls_refusal(c->channel.tls));
         if (mu_tls_refusal(c->channel.tls)->code == MU_REFUSAL_PLAIN_HTTP) {
             answer_plainly(c); /* and libssl's alert would be noise behind it */
             mu_tls_discard_output(c->channel.tls);
@@ -310,7 +315,10 @@ static enum conn_state begin(struct mu_conn *c)
 {
     c->session = c->door->protocol->open(c->door->protocol_arg, c);
     c->wants = MU_SERVE_READ;
-    return c->session == NULL ? CONN_CLOSED : CONN_SERVE;
+    if (c->session != NULL)
+        return CONN_SERVE;
+    mu_channel_reset(&c->channel); /* whatever is missed must not look like an empty answer */
+    return CONN_CLOSED;
 }
 
 static enum conn_state identify(struct mu_conn *c)
@@ -320,17 +328,17 @@ static enum conn_state identify(struct mu_conn *c)
     if (c->channel.tls == NULL)
         return begin(c);
     if (!mu_tls_admit(c->channel.tls)) {
-        refuse(c, mu_tls_refusal(c->channel.tls));
+        mu_conn_refuse(c, mu_tls_refusal(c->channel.tls));
         return finish(c);
     }
     if (!is_welcome(c, &refusal)) {
-        refuse(c, &refusal);
+        mu_conn_refuse(c, &refusal);
         return finish(c);
     }
     mu_count(&c->worker->counters.admitted, 1);
     mu_count(&c->worker->counters.resumed, mu_tls_resumed(c->channel.tls) ? 1 : 0);
     c->client = mu_tls_peer_cert(c->channel.tls);
-    if (events->admitted != NULL && c->client != NULL)
+    if (events->admitted != NULL && c->client != NULL && !c->door->quiet)
         events->admitted(events->arg, &c->peer, c->client);
     mu_review_join(c);
     return begin(c);
@@ -605,7 +613,7 @@ static void make_room(struct mu_worker *worker)
     struct mu_conn *other = next_to_go(worker);
     mu_refusal_set(&refusal, MU_REFUSAL_CROWDED);
     count_handshake(other);
-    refuse(other, &refusal);
+    mu_conn_refuse(other, &refusal);
     mu_conn_abort(other);
 }
 
@@ -659,7 +667,7 @@ void mu_conn_expel(struct mu_conn *c, const struct mu_refusal *refusal)
 {
     const struct mu_server_events *events = &c->worker->config->events;
     mu_count_expelled(&c->worker->counters, refusal);
-    if (events->expelled != NULL)
+    if (events->expelled != NULL && !c->door->quiet)
         events->expelled(events->arg, &c->peer, c->client, refusal);
     c->expelled = true;
     c->gone_by_ms = uv_now(&c->worker->loop) + EXPEL_MS;

@@ -74,6 +74,7 @@ struct mu_server_door {
     struct mu_deadlines deadlines;
     const struct mu_protocol *protocol;
     void *protocol_arg;
+    bool quiet; /* who is let in and who is not is not told */
     const struct mu_strs *
         names; /* by which clients ask for it, where doors share an address: see mu_tls_names_add() */
     const char *

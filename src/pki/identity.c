@@ -348,3 +348,11 @@ char *mu_identity_text(const struct mu_identity *identity, char *ret, size_t cap
         mu_buf_addf(&text, "serial=%s", identity->serial);
     return mu_str_printable(mu_buf_str(&text), text.len, ret, cap);
 }
+
+char *mu_thumbprint(const unsigned char sha256[32], char ret[MU_THUMBPRINT_LEN])
+{
+    EVP_EncodeBlock((unsigned char *)ret, sha256, 32);
+    for (char *p = ret; *p != '\0'; p++)
+        *p = *p == '+' ? '-' : *p == '/' ? '_' : *p == '=' ? '\0' : *p;
+    return ret;
+}

@@ -53,6 +53,10 @@ const struct mu_identity *mu_identity_of(const struct mu_cert *cert);
  * for NULL. Printable. Returns `ret`. */
 char *mu_identity_text(const struct mu_identity *identity, char *ret, size_t cap);
 
+/* A SHA-256 in base64url without padding: of a certificate, that is x5t#S256. [RFC 8705 3.1, RFC 7515 2] Returns `ret`. */
+enum { MU_THUMBPRINT_LEN = 48 };
+char *mu_thumbprint(const unsigned char sha256[32], char ret[MU_THUMBPRINT_LEN]);
+
 /*
  * "spiffe://trust-domain/path": a lower-case scheme; a trust domain of lower-case letters, digits, dots, hyphens and
  * underscores; segments of letters, digits and these, none empty, "." or ".."; nothing else, and at most 2048 bytes.

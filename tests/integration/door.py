@@ -25,8 +25,11 @@ class Door:
             env.pop(name, None)
         if home is not None:
             env["MUTUAL_HOME"] = str(home)
+        options = list(map(str, options))
+        if self.command == "serve" and "--to" in options and "--allow" not in options:
+            options += ["--allow", "all"]  # what most scenarios are not about
         self.process = subprocess.Popen(
-            [*prefix, binary, self.command, *listen, *map(str, options)], cwd=cwd, env=env, text=True,
+            [*prefix, binary, self.command, *listen, *options], cwd=cwd, env=env, text=True,
             stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE, **popen)
         self.told = False
         self.lines = queue.Queue()

@@ -5,7 +5,9 @@ from door import Door, context
 
 
 def door_text(listen="127.0.0.1:0", **more):
-    """One door of a file, of the certificates in `place`."""
+    """One door of a file, of the certificates in `place`; one that hands on is for all, unless that is said."""
+    if "to" in more:
+        more.setdefault("allow", "all")
     keys = {"listen": listen, "certificate": "localhost.crt", "key": "localhost.key", "trust": "ca.crt", **more}
     return "  - " + "\n    ".join(f"{key}: {json.dumps(value)}" for key, value in keys.items() if value is not None) + "\n"
 

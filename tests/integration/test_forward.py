@@ -338,7 +338,7 @@ def test_localhost_is_looked_for_under_both_of_its_addresses(ca, place, ctx):
     (["--to", "tcp://127.0.0.1:80", "--files", "."], ["--to hands everything to a backend"]),
 ])
 def test_what_is_no_backend_stops_the_start(mutual, ca, place, options, words):
-    mutual("serve", "--listen", "127.0.0.1:0", *options).refused(*words, code=2)
+    mutual("serve", "--listen", "127.0.0.1:0", "--allow", "all", *options).refused(*words, code=2)
 
 
 # --- The server's life ---

@@ -112,7 +112,7 @@ def test_a_session_of_one_door_is_none_of_another(ca, place, config, version):
 def test_who_came_without_a_certificate_does_not_come_back_to_where_one_is_required(ca, place, config, version):
     ctx = context(place / "ca.crt", version=version)
     ctx.check_hostname = False
-    with serve(config(A(clients="optional"), WILD()), ca) as door:
+    with serve(config(A(clients="optional", allow=["all", "anonymous"]), WILD()), ca) as door:
         _, session = resumes(door, ctx, "a.example", None)
         assert resumes(door, ctx, "a.example", session)[0]
         _, session = resumes(door, ctx, "a.example", None)
@@ -124,7 +124,7 @@ def test_who_came_without_a_certificate_does_not_come_back_to_where_one_is_requi
 @pytest.mark.parametrize("version", VERSIONS)
 def test_clients_optional(ca, place, config, version):
     """Who has no certificate is let in; a bad one is no better than it was."""
-    with serve(config(A(clients="optional"), above="workers: 1\nlog: [refusals, requests]\n"), ca) as door:
+    with serve(config(A(clients="optional", allow=["all", "anonymous"]), above="workers: 1\nlog: [refusals, requests]\n"), ca) as door:
         shown(door, context(place / "ca.crt", version=version), "a.example")
         assert ' request "" - GET / 200' in door.says(" request ")
         shown(door, client(place, version=version), "a.example")

@@ -784,4 +784,4 @@ def test_the_log_has_a_line_a_request(ca, place, ctx):
     (["--to", "http://127.0.0.1:80", "--send-proxy", "v2"], ["one connection to it serves many clients"]),
 ])
 def test_what_is_no_backend_stops_the_start(mutual, ca, place, options, words):
-    mutual("serve", "--listen", "127.0.0.1:0", *options).refused(*words, code=2)
+    mutual("serve", "--listen", "127.0.0.1:0", "--allow", "all", *options).refused(*words, code=2)

@@ -278,7 +278,7 @@ def send_first(door, data):
     (["--send-proxy", "v1", "--to", "tcp://127.0.0.1:1"], ["--send-proxy takes v2"]),
 ])
 def test_what_cannot_be_meant_stops_the_start(mutual, ca, place, options, words):
-    mutual("serve", "--listen", "127.0.0.1:0", *options).refused(*words, code=2)
+    mutual("serve", "--listen", "127.0.0.1:0", "--allow", "all", *options).refused(*words, code=2)
 
 
 def test_what_is_no_block_of_addresses_stops_the_start(mutual, ca, place):
@@ -313,6 +313,7 @@ doors:
     key: localhost.key
     trust: {ca / "ca.crt"}
     clients: optional
+    allow: [all, anonymous]
     to: {backend.url}
     send_proxy: v2
 """)

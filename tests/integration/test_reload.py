@@ -327,7 +327,7 @@ def test_who_is_carried_to_a_backend_stays_there(ca, place, config):
 def test_names_and_clients_change(ca, place, config):
     nobody = context(place / "ca.crt")
     with serve(config(door_text(names=["localhost"])), ca) as door:
-        config(door_text(names=["localhost"], clients="optional"))
+        config(door_text(names=["localhost"], clients="optional", allow=["all", "anonymous"]))
         door.says(" reloaded: ")
         assert is_served(door, nobody)
         config(door_text(names=["a.example"]))

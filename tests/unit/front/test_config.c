@@ -50,6 +50,7 @@ static void a_file_describes_doors(void **state)
                            "    tls_min: \"1.3\"\n"
                            "    crl: ca.crl\n"
                            "    to: tcp://localhost:80\n"
+                           "    allow: [all, anonymous]\n"
                            "    idle_timeout: 5s\n"
                            "    max_lifetime: 1h\n"
                            "  - listen: localhost:1\n"
@@ -125,7 +126,8 @@ static void paths_are_relative_to_the_file(void **state)
                            "    key: \"pkcs11:token=a;object=b\"\n"
                            "    trust: [sub/a.crt, /b.crt]\n"
                            "    crl: ../ca.crl\n"
-                           "    to: unix:backend\n"),
+                           "    to: unix:backend\n"
+                           "    allow: all\n"),
                   &f->err);
     const struct mu_door_config *door = &f->config->doors[0];
     assert_string_equal(door->listen.at[0], "unix:/etc/m/door");
