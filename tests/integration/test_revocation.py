@@ -165,7 +165,8 @@ def test_other_trust_and_rules_reach_who_is_in(ca, mutual, clients):
     mutual("issue", "client", "dora", home=other).ok()
     both = (ca / "ca.crt").read_bytes() + (other / "ca.crt").read_bytes()
     (place / "both.crt").write_bytes(both)
-    lax = door_text("unix:lax", clients="optional", trust="both.crt")
+    lax = door_text("unix:lax", clients="optional", allow=["all", "anonymous"], trust="both.crt")
+    strict = door_text("unix:lax", clients="required", trust="both.crt")
     gone = door_text("unix:gone", trust="both.crt")
     config = write_config(place / "mutual.yaml", lax, gone, above=ABOVE)
     nobody = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
@@ -183,7 +184,7 @@ def test_other_trust_and_rules_reach_who_is_in(ca, mutual, clients):
         assert '"dora"' in door.says(" expelled client-cert-untrusted: ")
         assert read_all(dora)[0] == b""
         assert ask(left, GET)[0] == 200, "its door is nobody's any more"
-        put(config, b"".join([ABOVE.encode(), b"doors:\n", lax.replace("optional", "required").encode()]))
+        put(config, b"".join([ABOVE.encode(), b"doors:\n", strict.encode()]))
         door.says(" expelled client-cert-missing: ")
         assert read_all(without)[0] == b""
         assert ask(alice, GET)[0] == 200
