@@ -3,6 +3,8 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "base/buf.h"
+#include "base/file.h"
 #include "base/str.h"
 #include "base/time.h"
 #include "cli/cmd.h"
@@ -159,6 +161,21 @@ static bool any_side_given(const struct mu_args *args)
     return false;
 }
 
+/* "-": from standard input, where a message of several lines is no trouble. */
+static int explain_error(const struct mu_args *args, struct mu_error *err)
+{
+    MU_AUTO_CLEAR(mu_buf) input = MU_BUF_INIT;
+    const char *text = mu_args_value(args, "error");
+    struct mu_said said;
+    if (mu_str_equal(text, "-")) {
+        if (mu_file_read("-", MU_FILE_LIMIT, &input, err) != 0)
+            return -1;
+        text = mu_buf_str(&input);
+    }
+    mu_said_find(text, strlen(text), &said);
+    return mu_explain_print_said(text, &said, mu_args_json(args));
+}
+
 static int run(const struct mu_args *args, struct mu_error *err)
 {
     const char *word = mu_args_at(args, 0), *at_text = mu_args_value(args, "at");
@@ -170,6 +187,8 @@ static int run(const struct mu_args *args, struct mu_error *err)
         mu_explain_print_list(json);
         return 0;
     }
+    if (mu_args_given(args, "error"))
+        return explain_error(args, err);
     if (at_text != NULL && mu_date_parse(at_text, &at, err) != 0)
         return -1;
     if (word != NULL && any_side_given(args))
@@ -210,6 +229,8 @@ static const struct mu_opt opts[] = {
     {"other", 0, "FILE", "certificates that are at hand, and nobody's", NULL, true},
     {"cakey", 0, "FILE", "the CA's key: does it belong to the CA's certificate?", NULL, false},
     {"at", 0, "TIME", "judge as of then: 2031-01-01, 2031-01-01T12:00:00Z", NULL, false},
+    {"error", 0, "TEXT", "a message of any program, or - to read it: what can it mean?", NULL,
+     false},
     {"list", 0, NULL, "show every cause that there is", NULL, false},
     MU_PASSPHRASE_OPT,
     {0},
@@ -222,7 +243,9 @@ const struct mu_cmd mu_cmd_explain = {
     .details =
         "FILE...: what each file is, what is wrong with it, what does not belong together, what will fail later.\n"
         "Without FILE, both sides' files by options, as many as are known: would the two come together, and which\n"
-        "other programs would refuse? Nothing is sent anywhere. CAUSE: one of the ids that --list shows.\n"
+        "other programs would refuse? Nothing is sent anywhere. --error takes a message pasted from any program\n"
+        "(OpenSSL, curl, Node.js, Go, Java, Python, nginx, haproxy, browsers, .NET, GnuTLS, rustls) and says what\n"
+        "it can stand for. CAUSE: one of the ids that --list shows.\n"
         "\n"
         "The first line is the verdict; then come whose move it is, the commands that mend it (mutual's, and\n"
         "openssl's), the id of the cause, all else that was found, and what was checked.\n"

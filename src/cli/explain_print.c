@@ -182,6 +182,102 @@ int mu_explain_print(const struct mu_report *report, bool json)
     return mu_report_exit(report);
 }
 
+/* --- A message --- */
+
+static void fact_filled(const char *label, const char *remedy)
+{
+    char text[MU_FINDING_COMMAND_LEN];
+    if (*remedy != '\0')
+        mu_fact(label, "%s", mu_cause_fill(remedy, NULL, NULL, NULL, text, sizeof text));
+}
+
+/* What to run to know which it is: everything that the two sides have, or, where no certificate is in play, the server. */
+static const char *telling_apart(const struct mu_said *said)
+{
+    if (said->count == 0)
+        return "mutual explain --cert CERT --key KEY --cacert CA --server-cert CERT --server-cacert CA";
+    switch (said->causes[0]) {
+    case MU_CAUSE_not_tls:
+    case MU_CAUSE_starttls_needed:
+    case MU_CAUSE_tls_version_mismatch:
+    case MU_CAUSE_no_shared_cipher:
+    case MU_CAUSE_alpn_mismatch:
+    case MU_CAUSE_sni_unknown:
+    case MU_CAUSE_connection_refused:
+    case MU_CAUSE_connection_timed_out:
+    case MU_CAUSE_connection_cut_off:
+    case MU_CAUSE_host_not_found: return "mutual inspect URL";
+    case MU_CAUSE_key_mismatch:
+    case MU_CAUSE_pem_damaged:
+    case MU_CAUSE_pem_blocks_joined:
+    case MU_CAUSE_file_is_der:
+    case MU_CAUSE_file_unreadable:
+    case MU_CAUSE_cert_key_swapped:
+    case MU_CAUSE_public_key_not_private:
+    case MU_CAUSE_key_encrypted:
+    case MU_CAUSE_key_wrong_passphrase:
+    case MU_CAUSE_pkcs12_legacy:
+    case MU_CAUSE_pkcs12_wrong_password:
+    case MU_CAUSE_jks_keystore: return "mutual explain CERT KEY CA";
+    default:
+        return "mutual explain --cert CERT --key KEY --cacert CA --server-cert CERT --server-cacert CA --host NAME";
+    }
+}
+
+static void print_said_json(const char *text, const struct mu_said *said)
+{
+    json_t *causes = json_array();
+    const struct mu_cause *first = mu_cause_of(said->count > 0 ? said->causes[0] : MU_CAUSE_other);
+    for (size_t i = 0; i < said->count; i++)
+        json_array_append_new(causes, json_string(mu_cause_of(said->causes[i])->id));
+    if (said->count == 0)
+        json_array_append_new(causes, json_string(first->id));
+    mu_print_json(json_pack("{s:s, s:o, s:s, s:s, s:s, s:s, s:s, s:b, s:s, s:s}", "cause",
+                            first->id, "causes", causes, "what", first->what, "whose",
+                            mu_party_id(first->whose), "remedy", first->remedy, "openssl",
+                            first->openssl, "said_by", said->who == NULL ? "" : said->who,
+                            "at_server", said->at_server, "tell_apart", telling_apart(said), "raw",
+                            text));
+}
+
+static void print_said_text(const char *text, const struct mu_said *said)
+{
+    if (said->count == 0) {
+        mu_say(MU_WARN, "No program that mutual knows of says this.");
+        printf("\n");
+        mu_fact("look at it", "%s", telling_apart(said));
+        printf("cause: other\n\n  the error itself: %s\n", text);
+        return;
+    }
+    const struct mu_cause *first = mu_cause_of(said->causes[0]);
+    mu_say(MU_BAD, "Most likely %s.", first->what);
+    printf("\n");
+    mu_fact("said by", "%s%s", said->who,
+            said->at_server ? ", and it is the server that tells of it" : "");
+    mu_fact("whose move", "%s", mu_explain_whose(MU_VIEW_BOTH, first->whose));
+    fact_filled("do", first->remedy);
+    fact_filled("or", first->openssl);
+    printf("cause: %s\n", first->id);
+    if (said->count > 1)
+        printf("\n  it can also be, the likeliest first:\n");
+    for (size_t i = 1; i < said->count; i++)
+        printf("    %-34s %s\n", mu_cause_of(said->causes[i])->id,
+               mu_cause_of(said->causes[i])->what);
+    if (said->count > 1) {
+        printf("\n");
+        mu_fact("which is it", "%s", telling_apart(said));
+    }
+    printf("\n  the error itself: %s\n", text);
+}
+
+int mu_explain_print_said(const char *text, const struct mu_said *said, bool json)
+{
+    char shown[1024];
+    mu_str_printable(text, strlen(text), shown, sizeof shown);
+    json ? print_said_json(shown, said) : print_said_text(shown, said);
+    return 1;
+}
+
 /* --- The table --- */
 
 static json_t *cause_json(const struct mu_cause *cause)
@@ -190,9 +286,14 @@ static json_t *cause_json(const struct mu_cause *cause)
     for (unsigned i = 0; i < MU_STACK_COUNT; i++)
         if ((cause->refused_by & (1u << i)) != 0)
             json_array_append_new(refused_by, json_string(mu_stack_name(i)));
-    return json_pack("{s:s, s:s, s:s, s:s, s:s, s:o, s:s}", "id", cause->id, "what", cause->what,
-                     "whose", mu_party_id(cause->whose), "remedy", cause->remedy, "openssl",
-                     cause->openssl, "refused_by", refused_by, "written", cause->written);
+    json_t *says = json_array();
+    const char *who, *pattern;
+    for (size_t i = 0; mu_said_of_cause(mu_cause_find(cause->id), i, &who, &pattern); i++)
+        json_array_append_new(says, json_pack("{s:s, s:s}", "who", who, "what", pattern));
+    return json_pack("{s:s, s:s, s:s, s:s, s:s, s:o, s:o, s:s}", "id", cause->id, "what",
+                     cause->what, "whose", mu_party_id(cause->whose), "remedy", cause->remedy,
+                     "openssl", cause->openssl, "refused_by", refused_by, "says", says, "written",
+                     cause->written);
 }
 
 static void print_refused_by(unsigned set)
@@ -207,13 +308,6 @@ static void print_refused_by(unsigned set)
             set == (1u << MU_STACK_COUNT) - 1 ? "everybody"
             : len == 0                        ? "nobody"
                                               : text);
-}
-
-static void fact_filled(const char *label, const char *remedy)
-{
-    char text[MU_FINDING_COMMAND_LEN];
-    if (*remedy != '\0')
-        mu_fact(label, "%s", mu_cause_fill(remedy, NULL, NULL, NULL, text, sizeof text));
 }
 
 void mu_explain_print_cause(enum mu_cause_id id, bool json)
@@ -231,6 +325,9 @@ void mu_explain_print_cause(enum mu_cause_id id, bool json)
     print_refused_by(cause->refused_by);
     if (*cause->written != '\0')
         mu_fact("see", "%s", cause->written);
+    const char *who, *pattern;
+    for (size_t i = 0; mu_said_of_cause(id, i, &who, &pattern); i++)
+        mu_fact(i == 0 ? "looks like" : "", "%s (%s)", pattern, who);
 }
 
 void mu_explain_print_list(bool json)

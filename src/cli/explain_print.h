@@ -6,6 +6,7 @@
 #include <stdbool.h>
 
 #include "explain/report.h"
+#include "explain/said.h"
 
 /* The verdict, whose move it is, what mends it, the cause, all else that was found, what was checked, the peers' table
  * and the raw error. Returns the exit status: 0, 1, 3. */
@@ -14,6 +15,9 @@ int mu_explain_print(const struct mu_report *report, bool json);
 /* One cause, and all of them. */
 void mu_explain_print_cause(enum mu_cause_id cause, bool json);
 void mu_explain_print_list(bool json);
+
+/* What a pasted message can stand for. Returns the exit status: 1, for a message is a fault. */
+int mu_explain_print_said(const char *text, const struct mu_said *said, bool json);
 
 /* "your move", "the server's operator", as seen from that chair. */
 const char *mu_explain_whose(enum mu_view view, enum mu_party party);

@@ -18,3 +18,15 @@ def test_one_cause_and_all_of_them(mutual):
     assert said.startswith("client_chain_incomplete: ") and "cat FILE intermediate.crt" in said
     mutual("explain", "nonsense").refused("nonsense", code=2)
     mutual("explain").refused("needs something to explain", code=2)
+
+
+def test_a_pasted_message(mutual):
+    done = mutual("explain", "--error", "Received fatal alert: unknown_ca")
+    lines = done.stdout.splitlines()
+    assert done.code == 1 and lines[0] == "Most likely the client's certificate is from a CA that the server does not trust."
+    assert "cause: client_untrusted_ca" in lines and any(line.startswith("    client_chain_incomplete ") for line in lines)
+    assert "--server-cacert" in done.stdout and lines[-1] == "  the error itself: Received fatal alert: unknown_ca"
+    told = mutual("explain", "--json", "--error", "-", input="x\nremote error: tls: certificate required\n").json()
+    assert told["cause"] == told["causes"][0] == "client_cert_not_sent" and "client_issuer_not_in_ca_list" in told["causes"]
+    hostile = mutual("explain", "--error", "\x1b[2Jno idea")
+    assert (hostile.code, "\x1b" in hostile.stdout, "cause: other" in hostile.stdout) == (1, False, True)

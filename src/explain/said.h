@@ -1,0 +1,27 @@
+#ifndef MU_EXPLAIN_SAID_H
+#define MU_EXPLAIN_SAID_H
+
+/* A message that somebody pastes: which causes it can stand for. The table is says.def. */
+
+#include <stdbool.h>
+#include <stddef.h>
+
+#include "explain/cause.h"
+
+enum { MU_SAID_CAUSES_MAX = 24, MU_SAID_TEXT_MAX = 8192 };
+
+struct mu_said {
+    const char *who; /* prints that: "Go, as a server"; NULL: nothing is known of such a message */
+    bool at_server;  /* it is the server that tells of it */
+    enum mu_cause_id causes[MU_SAID_CAUSES_MAX]; /* the likeliest first */
+    size_t count;
+};
+
+/* Of a longer text than MU_SAID_TEXT_MAX bytes the rest is not looked at. */
+void mu_said_find(const char *text, size_t len, struct mu_said *ret);
+
+/* Who prints what for a cause, in the table's order: the i-th, or false past the end. `ret_pattern` is as said.c reads it. */
+bool mu_said_of_cause(enum mu_cause_id cause, size_t i, const char **ret_who,
+                      const char **ret_pattern);
+
+#endif
