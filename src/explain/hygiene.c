@@ -38,6 +38,8 @@ static struct mu_finding about(const struct subject *s, enum mu_cause_id cause,
                       : s->server ? MU_REFUSER_CLIENT
                                   : MU_REFUSER_BOTH;
     finding.depth = (int)s->depth;
+    if (s->what->at > s->info->not_after || s->what->at < s->info->not_before)
+        finding.depth = -finding.depth; /* with the CA's end all that it issued ends */
     if (s->leaf && mu_cause_of(cause)->whose == MU_PARTY_CLIENT)
         finding.whose = s->server ? MU_PARTY_SERVER : MU_PARTY_CLIENT;
     mu_str_copy(finding.subject, sizeof finding.subject, s->label);

@@ -1,6 +1,7 @@
 #include "explain/judge.h"
 
 #include <arpa/inet.h>
+#include <ctype.h>
 #include <stdio.h>
 #include <string.h>
 #include <strings.h>
@@ -190,14 +191,23 @@ static const struct mu_cert *stray_intermediate(const struct matter *matter)
     return NULL;
 }
 
-/* Words by which people name CAs that stand below a root. */
+/* Words by which people name CAs that stand below a root. "Root Signing CA" is a root's. */
 static bool sounds_intermediate(const char *issuer)
 {
-    static const char *const words[] = {"intermediate", "issuing", "sub ca",   "subca",  "sub-ca",
-                                        "subordinate",  "signing", "inter ca", "level 2"};
-    for (size_t i = 0; i < MU_COUNT(words); i++)
-        if (strcasestr(issuer, words[i]) != NULL)
-            return true;
+    static const char *const words[] = {"intermediate", "issuing", "sub", "subca",  "subordinate",
+                                        "inter",        "signing", "ica", "level2", "tier2"};
+    const char *at = issuer;
+    if (strcasestr(issuer, "root") != NULL)
+        return false;
+    while (*at != '\0') {
+        size_t len = 0;
+        while (isalnum((unsigned char)at[len]))
+            len++;
+        for (size_t i = 0; len > 0 && i < MU_COUNT(words); i++)
+            if (strlen(words[i]) == len && strncasecmp(at, words[i], len) == 0)
+                return true;
+        at += len > 0 ? len : 1;
+    }
     return false;
 }
 
@@ -332,6 +342,31 @@ static int tell_rekeyed(struct matter *matter, struct mu_error *err)
         matter->how->trust_file != NULL ? ", in " : "", file_or(matter->how->trust_file, ""));
 }
 
+/* Another CA of the issuer's name is at hand: then it is a matter of keys, not of damage. */
+static bool has_namesake(const struct matter *matter, const struct mu_cert *cert)
+{
+    for (size_t i = 0; i < matter->pool.count; i++)
+        if (mu_cert_names_issuer(cert, matter->pool.at[i]) &&
+            mu_cert_is_signed_by(cert, matter->pool.at[i]))
+            return true;
+    return false;
+}
+
+/* It names the key that it is checked with, and was not signed by it: something in it is not as it was. */
+static int tell_garbled(struct matter *matter, const struct mu_cert *cert, struct mu_error *err)
+{
+    if (stray_intermediate(matter) != NULL || has_namesake(matter, cert))
+        return tell_rekeyed(matter, err);
+    struct mu_finding finding =
+        about(matter,
+              matter->how->file != NULL ? MU_CAUSE_pem_damaged : MU_CAUSE_certificate_altered, cert,
+              matter->verdict.depth);
+    finding.whose = is_server(matter) ? MU_PARTY_SERVER : MU_PARTY_CLIENT;
+    return mu_report_add(matter->report, &finding, err, "%s%s%s: it is garbled, or was altered",
+                         file_or(matter->how->file, ""), matter->how->file != NULL ? ": " : "",
+                         matter->verdict.sentence);
+}
+
 /* --- Names --- */
 
 static bool is_address(const char *host)
@@ -401,12 +436,21 @@ static const struct mu_cert *cert_at_fault(const struct matter *matter)
     return depth < matter->chain.count ? matter->chain.at[depth] : matter->how->presented->at[0];
 }
 
+static bool is_about_time(enum mu_fault fault)
+{
+    return fault == MU_FAULT_EXPIRED || fault == MU_FAULT_CA_EXPIRED ||
+           fault == MU_FAULT_INTERMEDIATE_EXPIRED || fault == MU_FAULT_NOT_YET_VALID ||
+           fault == MU_FAULT_CA_NOT_YET_VALID;
+}
+
 static int tell_as_it_is(struct matter *matter, struct mu_error *err)
 {
     char id[MU_CAUSE_LEN];
     enum mu_cause_id cause =
         mu_cause_find(mu_fault_cause(matter->verdict.fault, matter->how->side, id));
     struct mu_finding finding = about(matter, cause, cert_at_fault(matter), matter->verdict.depth);
+    if (is_about_time(matter->verdict.fault)) /* with the CA\'s end all that it issued ends */
+        finding.depth = -matter->verdict.depth;
     mu_str_copy(finding.subject, sizeof finding.subject, matter->verdict.subject);
     return mu_report_add(matter->report, &finding, err, "%s%s%s", file_or(matter->how->file, ""),
                          matter->how->file != NULL ? ": " : "", matter->verdict.sentence);
@@ -447,6 +491,8 @@ static int tell_and_mend(struct matter *matter, struct mu_error *err)
     case MU_FAULT_REKEYED:
         told = tell_rekeyed(matter, err);
         return told != 0 ? -1 : assume_trust(matter, err);
+    case MU_FAULT_BAD_SIGNATURE:
+        return tell_garbled(matter, cert_at_fault(matter), err) != 0 ? -1 : 0;
     case MU_FAULT_SELF_SIGNED:
     case MU_FAULT_SAME_NAME:
         told = tell_as_it_is(matter, err);

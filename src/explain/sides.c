@@ -233,6 +233,19 @@ static int check_container(struct table *table, const struct read_side *side, st
         side->cert.name);
 }
 
+/* The same file is named for both. */
+static int check_key_is_there(struct table *table, const struct read_side *side,
+                              struct mu_error *err)
+{
+    struct mu_finding finding = about_pair(side, MU_CAUSE_cert_key_swapped);
+    if (side->cert.objects.count == 0 || side->cert.key != NULL || side->cert.locked ||
+        side->cert.is_container)
+        return 0;
+    return mu_report_add(table->report, &finding, err,
+                         "%s is named for the certificate and for the key, and holds no private key",
+                         side->cert.name);
+}
+
 static int read_side(struct table *table, struct read_side *side, struct mu_error *err)
 {
     size_t before = table->report->count;
@@ -251,6 +264,8 @@ static int read_side(struct table *table, struct read_side *side, struct mu_erro
         return -1;
     if (own_key && mu_file_judge_role(&side->key, given->cert != NULL ? &side->cert : NULL,
                                       table->report, err) != 0)
+        return -1;
+    if (given->key != NULL && !own_key && check_key_is_there(table, side, err) != 0)
         return -1;
     if (side->cert.certs.count > 0 && check_pair(table, side, err) != 0)
         return -1;
@@ -286,21 +301,32 @@ static int read_others(struct table *table, struct mu_error *err)
 
 /* --- The CA's key --- */
 
-static const struct mu_cert *some_ca(const struct table *table)
+/* The CAs that somebody uses here, and among them one that has this key. */
+static const struct mu_cert *find_ca(const struct table *table, const struct mu_key *key,
+                                     bool *ret_fits)
 {
-    const struct mu_certs *lists[] = {&table->client.trusted, &table->server.trusted, &table->known};
-    for (size_t l = 0; l < MU_COUNT(lists); l++)
-        for (size_t i = 0; i < lists[l]->count; i++)
-            if (mu_cert_is_ca(lists[l]->at[i]))
-                return lists[l]->at[i];
-    return NULL;
+    const struct mu_certs *lists[] = {&table->client.trusted, &table->server.trusted,
+                                      &table->client.cert.certs, &table->server.cert.certs,
+                                      &table->known};
+    const struct mu_cert *first = NULL;
+    *ret_fits = false;
+    for (size_t l = 0; l < MU_COUNT(lists) && !(l + 1 == MU_COUNT(lists) && first != NULL); l++)
+        for (size_t i = 0; i < lists[l]->count; i++) {
+            struct mu_error ignored = MU_ERROR_INIT;
+            if (!mu_cert_is_ca(lists[l]->at[i]))
+                continue;
+            first = first == NULL ? lists[l]->at[i] : first;
+            *ret_fits = *ret_fits || (key != NULL && mu_cert_match_key(lists[l]->at[i], key, "", "",
+                                                                       &ignored) == 0);
+        }
+    return first;
 }
 
 static int check_ca_key(struct table *table, struct mu_error *err)
 {
     MU_AUTO_CLEAR(mu_file) file = {0};
     const char *path = table->sides->ca_key;
-    const struct mu_cert *ca = some_ca(table);
+    bool fits = false;
     size_t before = table->report->count;
     const struct mu_reading how = {.role = MU_ROLE_KEY,
                                    .whose = MU_PARTY_CA,
@@ -311,8 +337,8 @@ static int check_ca_key(struct table *table, struct mu_error *err)
         mu_file_judge_role(&file, NULL, table->report, err) != 0)
         return -1;
     char label[MU_CERT_LABEL_LEN], what[WHAT_LEN];
-    if (file.key != NULL && ca != NULL &&
-        place_of_key(&table->known, file.key) == table->known.count) {
+    const struct mu_cert *ca = find_ca(table, file.key, &fits);
+    if (file.key != NULL && ca != NULL && !fits) {
         struct mu_finding finding = mu_finding_of(MU_CAUSE_ca_key_mismatch, MU_GRAVITY_FAULT,
                                                   MU_PHASE_FILE, file.name, NULL, NULL);
         if (mu_report_add(

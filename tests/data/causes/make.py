@@ -169,6 +169,8 @@ def time(m):
     m.join("t_below_chain.crt", "t_below.crt", "t_inter.crt")
     m.sides("intermediate_expired", "intermediate_expired", server_cert="t_below_chain.crt")
     m.cert("t_root", "/CN=Example Root", CA, key="root", start=CA_START, end="20260520000000Z")
+    m.cert("t_end_leaf", "/CN=localhost", SERVER, by=("t_root", "root"), end="20260521000000Z")
+    m.sides("root_and_leaf_expired", "ca_cert_expired", cacert="t_root.crt", server_cacert="t_root.crt", server_cert="t_end_leaf.crt")
     m.sides("root_expired", "ca_cert_expired", cacert="t_root.crt", server_cacert="t_root.crt")
     m.join("t_old_and_new.crt", "t_root.crt", "root.crt")
     m.sides("old_root_beside_new", "ok", cacert="t_old_and_new.crt", server_cacert="t_old_and_new.crt")
@@ -240,6 +242,14 @@ def chains(m):
     m.sides("same_subject", "subject_equals_issuer", server_cert="c_same.crt")
     m.cert("c_same_aki", "/CN=Example Root", SERVER, by=("root", "root"))
     m.sides("same_subject_with_key_id", "subject_equals_issuer", server_cert="c_same_aki.crt", exit=3)
+    m.cert("c_no_ca_root", "/CN=Example Root", changed(CA, basicConstraints=None, keyUsage=None), key="root", start=CA_START, end=CA_END)
+    m.sides("root_is_no_ca", "issuer_not_ca", cacert="c_no_ca_root.crt")
+    m.cert("c_inter_twin", "/CN=Issuing CA", CA, by=("root", "root"), key="other")
+    m.join("c_twin_chain.crt", "below.crt", "c_inter_twin.crt")
+    m.sides("wrong_intermediate_of_same_name", "server_chain_wrong_intermediate", server_cert="c_twin_chain.crt")
+    m.cert("c_no_id", "/CN=localhost", changed(SERVER, authorityKeyIdentifier="none"), by=("inter", "inter"))
+    m.join("c_no_id_chain.crt", "c_no_id.crt", "c_inter_twin.crt")
+    m.sides("wrong_intermediate_without_key_id", "server_chain_wrong_intermediate", server_cert="c_no_id_chain.crt")
     for name, cause, extensions in [("not_ca", "issuer_not_ca", changed(CA, basicConstraints="critical,CA:FALSE", keyUsage="critical,digitalSignature")),
                                     ("no_certsign", "ca_no_keycertsign", changed(CA, keyUsage="critical,digitalSignature,cRLSign")),
                                     ("ca_eku", "ca_eku_forbids", CA + "\nextendedKeyUsage=clientAuth"),
@@ -361,6 +371,7 @@ def mutual_half(m):
 
 def files(m):
     key, cert = m.read("leaf.key"), m.read("alice.crt")
+    m.join("f_one.pem", "alice.crt", "leaf.key")
     m.sides("key_mismatch", "key_mismatch", key="other.key")
     m.sides("server_key_mismatch", "key_mismatch", server_key="other.key")
     m.case("key_mismatch_files", "key_mismatch", "alice.crt", "other.key")
@@ -368,6 +379,10 @@ def files(m):
     m.case("pair_and_root", "ok", "alice.crt", "leaf.key", "root.crt", "localhost.crt")
     m.sides("ca_key_mismatch", "ca_key_mismatch", "--cakey", "other.key")
     m.sides("ca_key", "ok", "--cakey", "root.key")
+    m.sides("ca_key_of_old_ca", "ca_key_mismatch", "--cakey", "other.key", "--other", "c_rekeyed.crt")
+    m.sides("ca_key_of_issuing_ca", "ok", "--cakey", "inter.key", cert="below_client_chain.crt")
+    m.sides("cert_for_both", "cert_key_swapped", cert="alice.crt", key="alice.crt")
+    m.sides("one_file_for_both", "ok", cert="f_one.pem", key="f_one.pem")
     m.openssl("pkey", "-in", "leaf.key", "-aes256", "-passout", "pass:secret", "-out", "f_locked.key")
     m.write("pass.txt", "secret\n")
     m.write("wrong.txt", "wrong\n")
@@ -427,12 +442,14 @@ def files(m):
     m.sides("empty", "pem_damaged", cert="f_empty.crt")
     m.write("f_garbled.crt", cert[:200] + b"!!!!" + cert[204:])
     m.sides("garbled", "pem_damaged", cert="f_garbled.crt")
+    middle = cert.index(b"\n", len(cert) // 2) + 9
+    m.write("f_altered.crt", cert[:middle] + (b"A" if cert[middle:middle + 1] != b"A" else b"B") + cert[middle + 1:])
+    m.sides("altered", "pem_damaged", cert="f_altered.crt", key=None)
     m.write("f_json.crt", cert.replace(b"\n", b"\\n"))
     m.sides("written_out", "pem_damaged", cert="f_json.crt")
     m.write("f_page.crt", b"<!DOCTYPE html><html><body>404</body></html>\n")
     m.sides("html", "wrong_file", cert="f_page.crt")
     m.sides("absent", "file_unreadable", cert="f_absent.crt")
-    m.join("f_one.pem", "alice.crt", "leaf.key")
     m.sides("one_file", "ok", cert="f_one.pem", key=None)
     m.case("one_file_alone", "ok", "f_one.pem")
 
