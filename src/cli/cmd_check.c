@@ -2,6 +2,7 @@
 
 #include "base/str.h"
 #include "base/time.h"
+#include "cli/check_who.h"
 #include "cli/cmd.h"
 #include "cli/passphrase.h"
 #include "cli/print.h"
@@ -57,6 +58,32 @@ static void print_clients(const struct mu_door *door)
     print_words("crl", &door->config->crl);
 }
 
+static void print_terms(const char *label, const struct mu_access_list *list)
+{
+    char text[1024];
+    if (list->count > 0)
+        mu_fact(label, "%s", mu_access_list_text(list, text, sizeof text));
+}
+
+static void print_route(const struct mu_route_config *route)
+{
+    mu_fact("route", "%s%s%s", route->id, route->path == NULL ? "" : ": ",
+            route->path == NULL ? "" : route->path);
+    print_words("  method", &route->methods);
+    print_words("  host", &route->hosts);
+    print_terms("  allow", &route->access.allow);
+    print_terms("  deny", &route->access.deny);
+    print_words("  to", &route->to);
+}
+
+static void print_access(const struct mu_door *door)
+{
+    print_terms("allow", &door->config->access.allow);
+    print_terms("deny", &door->config->access.deny);
+    for (size_t i = 0; i < door->config->route_count; i++)
+        print_route(&door->config->routes[i]);
+}
+
 static void print_content(const struct mu_door *door)
 {
     if (door->backends.count > 0)
@@ -86,6 +113,7 @@ static void print_text(const struct mu_doors *doors)
         print_words("names", &door->config->names);
         print_certificate(door);
         print_clients(door);
+        print_access(door);
         print_content(door);
     }
     for (size_t i = 0; i < doors->count; i++)
@@ -111,6 +139,30 @@ static json_t *addresses_json(const struct mu_door *door)
     return list;
 }
 
+static json_t *terms_json(const struct mu_access_list *list)
+{
+    json_t *array = json_array();
+    for (size_t i = 0; i < list->count; i++)
+        json_array_append_new(array, json_string(list->at[i].text));
+    return array;
+}
+
+static json_t *routes_json(const struct mu_door_config *config)
+{
+    json_t *array = json_array();
+    for (size_t i = 0; i < config->route_count; i++) {
+        const struct mu_route_config *route = &config->routes[i];
+        json_array_append_new(array, json_pack("{s:i, s:s, s:s?, s:o, s:o, s:o, s:o, s:o}", "line",
+                                               route->at.line, "id", route->id, "path", route->path,
+                                               "method", words_json(&route->methods), "host",
+                                               words_json(&route->hosts), "allow",
+                                               terms_json(&route->access.allow), "deny",
+                                               terms_json(&route->access.deny), "to",
+                                               words_json(&route->to)));
+    }
+    return array;
+}
+
 static void add_warning(void *arg, const char *sentence)
 {
     json_array_append_new(arg, json_string(sentence));
@@ -121,16 +173,18 @@ static json_t *door_json(const struct mu_door *door)
     char label[MU_CERT_LABEL_LEN], until[MU_DATE_LEN];
     json_t *warnings = json_array();
     mu_door_warn(door, add_warning, warnings);
-    return json_pack("{s:i, s:o, s:o, s:o, s:s, s:s, s:s, s:s, s:s, s:o, s:o, s:o, s:s?, s:o}",
-                     "line", door->config->at.line, "listen", words_json(&door->config->listen),
-                     "addresses", addresses_json(door), "names", words_json(&door->config->names),
-                     "clients", door->config->clients_optional ? "optional" : "required", "tls_min",
-                     door->config->only_tls13 ? "1.3" : "1.2", "certificate",
-                     door->config->certificate, "subject", mu_cert_label(door->chain.at[0], label),
-                     "not_after", mu_date_rfc3339(mu_cert_not_after(door->chain.at[0]), until),
-                     "trust", words_json(&door->config->trust), "crl",
-                     words_json(&door->config->crl), "to", words_json(&door->config->to), "files",
-                     door->config->files, "warnings", warnings);
+    return json_pack(
+        "{s:i, s:o, s:o, s:o, s:s, s:s, s:s, s:s, s:s, s:o, s:o, s:o, s:s?, s:o, s:o, s:o, s:o}",
+        "line", door->config->at.line, "listen", words_json(&door->config->listen), "addresses",
+        addresses_json(door), "names", words_json(&door->config->names), "clients",
+        door->config->clients_optional ? "optional" : "required", "tls_min",
+        door->config->only_tls13 ? "1.3" : "1.2", "certificate", door->config->certificate,
+        "subject", mu_cert_label(door->chain.at[0], label), "not_after",
+        mu_date_rfc3339(mu_cert_not_after(door->chain.at[0]), until), "trust",
+        words_json(&door->config->trust), "crl", words_json(&door->config->crl), "to",
+        words_json(&door->config->to), "files", door->config->files, "warnings", warnings, "allow",
+        terms_json(&door->config->access.allow), "deny", terms_json(&door->config->access.deny),
+        "routes", routes_json(door->config));
 }
 
 static void print_json(const struct mu_doors *doors)
@@ -144,33 +198,70 @@ static void print_json(const struct mu_doors *doors)
                             (json_int_t)config->max_connections, "doors", list));
 }
 
+/* Options that describe a door are in the place of the file, and all of them are about somebody. */
+static int check_options(const struct mu_args *args, bool who, struct mu_error *err)
+{
+    static const char *const of_door[] = {"cacert", "crl", "allow", "deny"};
+    static const char *const of_who[] = {"path", "method", "host"};
+    const bool file = mu_args_count(args) > 0;
+    if (!file && !who)
+        return mu_usage(err, args,
+                        "name the file that describes the doors, or a certificate with --who");
+    for (size_t i = 0; i < MU_COUNT(of_door); i++)
+        if (file && mu_args_given(args, of_door[i]))
+            return mu_usage(err, args, "--%s describes a door, and so does the file", of_door[i]);
+    for (size_t i = 0; i < MU_COUNT(of_who); i++)
+        if (!who && mu_args_given(args, of_who[i]))
+            return mu_usage(err, args, "--%s is of a request, and nobody makes one without --who",
+                            of_who[i]);
+    return 0;
+}
+
 static int run(const struct mu_args *args, struct mu_error *err)
 {
     MU_AUTO_CLEAR(mu_serve_home) home = {0};
     struct mu_door_loader loader = mu_serve_loader(args, &home);
     struct mu_config *config = NULL;
     MU_AUTO_STRUCT(mu_doors) doors = NULL;
+    const bool who = mu_args_given(args, "who");
+    if (check_options(args, who, err) != 0)
+        return -1;
+    if (mu_args_count(args) == 0)
+        return mu_check_who_flags(args, err);
     loader.only_look = true;
     if (mu_config_load(mu_args_at(args, 0), &config, err) != 0 ||
         mu_doors_load(config, &loader, &doors, err) != 0 || mu_front_check(doors, err) != 0)
         return -1;
+    if (who)
+        return mu_check_who(args, doors, err);
     mu_args_json(args) ? print_json(doors) : print_text(doors);
     return 0;
 }
 
 static const struct mu_opt opts[] = {
+    {"who", 0, "CERT", "would this certificate be let in, and by which rule? or: anonymous", NULL,
+     false},
+    {"path", 0, "PATH", "to what: a path as it is sent [/]", NULL, false},
+    {"method", 0, "M", "and by which method [GET]", NULL, false},
+    {"host", 0, "H", "asking for this host, which also chooses among doors [any]", NULL, false},
+    {"allow", 0, "WHO", "instead of FILE: a door that lets in whom this names", NULL, true},
+    {"deny", 0, "WHO", "and that keeps out whom this names", NULL, true},
+    {"cacert", 0, "FILE", "of clients of this CA [the home CA]", NULL, true},
+    {"crl", 0, "FILE", "and whom this revocation list does not name", NULL, true},
     MU_PASSPHRASE_OPT,
     {0},
 };
 
 const struct mu_cmd mu_cmd_check = {
     .name = "check",
-    .args = "FILE",
+    .args = "[FILE]",
     .summary = "say what mutual serve --config FILE would do, without doing it",
     .details =
         "Reads the file and every file that it names, looks every address up, and sets TLS up, as a server that\n"
         "starts or reloads does. Nothing is opened to clients: whether an address is free shows at the start.\n"
         "Exit status 1: it would not start, and why, with line and column.\n"
+        "With --who it says who that certificate is known as, and of each door whether it would come in and by which\n"
+        "rule; exit status 1: nowhere. The door of options needs no file: --allow, --deny, --cacert, --crl.\n"
         "\n"
         "  workers: 4                     # threads [one a core]\n"
         "  max_connections: 10000         # in all; also max_connections_per_address, max_handshakes\n"
@@ -222,9 +313,10 @@ const struct mu_cmd mu_cmd_check = {
         "      max_lifetime: 12h          # of a connection that is carried to a backend\n"
         "      handshake_timeout: 10s     # also header_timeout, idle_timeout, write_timeout, connect_timeout,\n"
         "                                 # read_timeout",
-    .example = "mutual check mutual.yaml",
+    .example = "mutual check mutual.yaml\n"
+               "mutual check --who my-client.crt --path /admin mutual.yaml\n"
+               "mutual check --who my-client.crt --allow 'cn=my-*'",
     .opts = opts,
-    .min_args = 1,
     .max_args = 1,
     .run = run,
 };

@@ -93,8 +93,8 @@ static int read_content(const struct mu_args *args, struct mu_door_config *door,
     return 0;
 }
 
-static int read_rules(const struct mu_args *args, const char *option, struct mu_access_list *ret,
-                      struct mu_error *err)
+int mu_serve_read_rules(const struct mu_args *args, const char *option, struct mu_access_list *ret,
+                        struct mu_error *err)
 {
     const char *text;
     for (int i = 0; (text = mu_args_nth(args, option, i)) != NULL; i++)
@@ -106,8 +106,8 @@ static int read_rules(const struct mu_args *args, const char *option, struct mu_
 /* A backend has its reasons to be behind a door; that all who hold a certificate of the CA may come through is one to be said. */
 static int read_access(const struct mu_args *args, struct mu_door_config *door, struct mu_error *err)
 {
-    if (read_rules(args, "allow", &door->access.allow, err) != 0 ||
-        read_rules(args, "deny", &door->access.deny, err) != 0)
+    if (mu_serve_read_rules(args, "allow", &door->access.allow, err) != 0 ||
+        mu_serve_read_rules(args, "deny", &door->access.deny, err) != 0)
         return -1;
     if (!mu_door_config_bars_anonymous(door))
         return mu_usage(

@@ -12,4 +12,8 @@
 MU_CHECK int mu_serve_describe(const struct mu_args *args, struct mu_config **ret,
                                struct mu_error *err);
 
+/* The terms of every --allow, or of every --deny. Fails with MU_E_USAGE. */
+MU_CHECK int mu_serve_read_rules(const struct mu_args *args, const char *option,
+                                 struct mu_access_list *ret, struct mu_error *err);
+
 #endif

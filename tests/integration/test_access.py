@@ -242,6 +242,47 @@ def test_what_could_not_be_meant_is_refused(mutual, made, door, words):
     mutual("check", write_config(made / "wrong.yaml", door_text(**door))).refused("wrong.yaml:", words)
 
 
+# --- mutual check --who ---
+
+
+def test_check_says_what_the_door_would_say(mutual, routed, model):
+    """For each client and target of above that is not refused before: the same rule, by the same functions."""
+    door, directory = routed
+    config = directory / "routes.yaml"
+    for who, target, method, rule in (("alice", "/admin/x", "GET", "admin.allow.1"), ("bob", "/admin/x", "GET", "admin.allow"),
+                                      ("bob", "/", "GET", "door.allow.2"), ("bob", "/x", "DELETE", "route-5.allow"),
+                                      ("alice", "/public/drafts", "GET", "route-4.deny.1"), ("anonymous", "/public", "GET", "route-3.allow.2")):
+        cert = who if who == "anonymous" else directory / f"{who}.crt"
+        result = mutual("check", "--who", cert, "--path", target, "--method", method, "--json", config, home=model / "more")
+        found = result.json()
+        assert found["doors"][0]["rule"] == rule and found["let_in"] == found["doors"][0]["let_in"] == (result.code == 0)
+        assert found["let_in"] == (rule[-1].isdigit() and ".allow." in rule)
+    shown = mutual("check", "--who", directory / "bob.crt", "--path", "/admin", config, home=model / "more")
+    assert shown.code == 1
+    assert "known as     dns=bob, cn=bob" in shown.stdout
+    assert "route admin: not let in, access-not-allowed: the client is known as dns=bob" in shown.stdout
+    shown = mutual("check", "--who", directory / "bob.crt", "--path", "/x/../admin", config, home=model / "more")
+    assert shown.code == 1 and "ambiguous-request" in shown.stdout
+    shown = mutual("check", "--who", directory / "alice.crt", "--host", "internal.example", config, home=model / "more")
+    assert "route route-6: let in by route-6.allow.1 (cn=alice)" in shown.ok().stdout
+    listed = mutual("check", config, "--json", home=model / "more").ok().json()["doors"][0]
+    assert listed["deny"] == ["cn=mallory"] and [route["id"] for route in listed["routes"]][:2] == ["admin", "route-2"]
+
+
+def test_check_judges_a_certificate_as_tls_does(mutual, made, model):
+    own = made / "ca.crt"
+    assert "let in by door.allow.1 (cn=bob)" in mutual("check", "--who", made / "bob.crt", "--cacert", own, "--allow", "cn=bob").ok().stdout
+    shown = mutual("check", "--who", made / "localhost.crt", "--cacert", own)
+    assert shown.code == 1 and "not let in, client-cert-purpose: " in shown.stdout
+    mutual("init", "Other").ok()
+    shown = mutual("check", "--who", made / "bob.crt")
+    assert shown.code == 1 and "not let in, client-cert-untrusted: " in shown.stdout
+    mutual("check").refused("name the file", code=2)
+    mutual("check", "--who", made / "bob.crt", "--allow", "all", made / "routes.yaml").refused("so does the file", code=2)
+    mutual("check", "--path", "/", made / "routes.yaml").refused("without --who", code=2)
+    mutual("check", "--who", made / "bob.crt", "--path", "admin", "--cacert", own).refused("--path takes a path", code=2)
+
+
 # --- Limits and logs ---
 
 
