@@ -6,7 +6,6 @@
 #include "front/guard.h"
 #include "front/internal.h"
 #include "http/h1.h"
-#include "http/problem.h"
 
 /* The deadline that nobody has needed to choose yet: for a whole body, which is bounded. */
 enum { BODY_MS = 60 * 1000 };
@@ -36,15 +35,6 @@ static time_t now(void *arg)
     return time(NULL);
 }
 
-static void respond_no(struct session *s, const struct mu_permit *permit, struct mu_response *ret)
-{
-    ret->status = permit->status;
-    ret->content_type = mu_problem_type;
-    mu_guard_problem(&s->guard, permit, &ret->text);
-    if (permit->retry_s > 0)
-        mu_buf_addf(&ret->headers, "Retry-After: %u\r\n", permit->retry_s);
-}
-
 static void respond(void *arg, const struct mu_request *request, struct mu_response *ret)
 {
     struct session *s = arg;
@@ -55,7 +45,7 @@ static void respond(void *arg, const struct mu_request *request, struct mu_respo
             ret, 421,
             "the name in this request is not that of the door that the connection came to");
     else if (!mu_guard_ask(&s->guard, request, &permit))
-        respond_no(s, &permit, ret);
+        mu_guard_respond(&s->guard, &permit, ret);
     else if (files != NULL)
         mu_files_respond(files, request, ret);
     else

@@ -169,7 +169,8 @@ bool mu_guard_ask_carried(struct mu_guard *guard)
            judge(guard, &guard->door->config->access, 0, &permit);
 }
 
-void mu_guard_problem(struct mu_guard *guard, const struct mu_permit *permit, struct mu_buf *ret)
+void mu_guard_respond(struct mu_guard *guard, const struct mu_permit *permit,
+                      struct mu_response *ret)
 {
     char known[256], detail[768];
     const struct mu_problem problem = {
@@ -182,7 +183,11 @@ void mu_guard_problem(struct mu_guard *guard, const struct mu_permit *permit, st
     mu_identity_text(who_is(guard), known, sizeof known);
     snprintf(detail, sizeof detail,
              "you are known here as %s, and that is not let in by the rule %s", known, permit->rule);
-    mu_problem_write(&problem, ret);
+    ret->status = permit->status;
+    ret->content_type = mu_problem_type;
+    mu_problem_write(&problem, &ret->text);
+    if (permit->retry_s > 0)
+        mu_buf_addf(&ret->headers, "Retry-After: %u\r\n", permit->retry_s);
 }
 
 /* --- For the backend --- */

@@ -45,8 +45,9 @@ bool mu_guard_ask(struct mu_guard *guard, const struct mu_request *request, stru
 /* May the connection be carried? Likewise. */
 bool mu_guard_ask_carried(struct mu_guard *guard);
 
-/* The body of the answer to what may not be had, as mu_problem_type has it. */
-void mu_guard_problem(struct mu_guard *guard, const struct mu_permit *permit, struct mu_buf *ret);
+/* The answer to what may not be had, whole: application/problem+json. */
+void mu_guard_respond(struct mu_guard *guard, const struct mu_permit *permit,
+                      struct mu_response *ret);
 
 /* Add what the backend is to be told of the client's certificate: lines of a head. */
 void mu_guard_tell(struct mu_guard *guard, struct mu_buf *ret);

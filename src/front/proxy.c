@@ -14,7 +14,6 @@
 #include "front/exchange.h"
 #include "front/guard.h"
 #include "front/internal.h"
-#include "http/problem.h"
 
 /* For a client to send some more of a body; nobody has needed to choose it yet. */
 enum { BODY_MS = 60 * 1000 };
@@ -111,29 +110,19 @@ static void end_request(struct session *s)
 }
 
 /* An answer of our own. */
-struct own_answer {
-    int status;
-    const char *id; /* for the log */
-    const char *type;
-    unsigned retry_s; /* 0: nothing is said of it */
-    const struct mu_buf *body;
-};
-
-static void send_own(struct session *s, const struct own_answer *answer)
+static void send_own(struct session *s, const struct mu_response *response, const char *id)
 {
-    s->status = answer->status;
+    s->status = response->status;
     s->keep_alive = s->keep_alive && s->request_ended && !s->stopping;
     mu_buf_addf(&s->out,
-                "HTTP/1.1 %d %s\r\nDate: %s\r\nContent-Type: %s\r\nContent-Length: %zu\r\n%s",
-                answer->status, mu_http_reason(answer->status), mu_http_date_of(time(NULL)),
-                answer->type, answer->body->len,
+                "HTTP/1.1 %d %s\r\nDate: %s\r\nContent-Type: %s\r\nContent-Length: %zu\r\n%s%s\r\n%s",
+                response->status, mu_http_reason(response->status), mu_http_date_of(time(NULL)),
+                response->content_type, response->text.len, mu_buf_str(&response->headers),
                 !s->keep_alive  ? "Connection: close\r\n"
                 : s->minor == 0 ? "Connection: keep-alive\r\n"
-                                : "");
-    if (answer->retry_s > 0)
-        mu_buf_addf(&s->out, "Retry-After: %u\r\n", answer->retry_s);
-    mu_buf_addf(&s->out, "\r\n%s", s->head_only ? "" : mu_buf_str(answer->body));
-    tell(s, answer->id);
+                                : "",
+                s->head_only ? "" : mu_buf_str(&response->text));
+    tell(s, id);
     s->closing = !s->keep_alive;
     end_request(s);
 }
@@ -141,24 +130,25 @@ static void send_own(struct session *s, const struct own_answer *answer)
 /* `id` goes into the log and is told to the client, so that the two can be found together. */
 static void answer_ourselves(struct session *s, int status, const char *id, const char *sentence)
 {
-    MU_AUTO_CLEAR(mu_buf) body = MU_BUF_INIT;
-    mu_buf_addf(&body, "%d %s: %s [%s]\n", status, mu_http_reason(status), sentence, id);
-    send_own(s, &(struct own_answer){.status = status,
-                                     .id = id,
-                                     .type = "text/plain; charset=utf-8",
-                                     .body = &body});
+    struct mu_response response = MU_RESPONSE_INIT;
+    response.status = status;
+    response.content_type = "text/plain; charset=utf-8";
+    mu_buf_addf(&response.text, "%d %s: %s [%s]\n", status, mu_http_reason(status), sentence, id);
+    send_own(s, &response, id);
+    mu_response_clear(&response);
 }
 
-/* Its body, if it has one, is not waited for. */
-static void answer_no(struct session *s, const struct mu_permit *permit)
+/* Where no body follows, the connection is good for another request; a body is not waited for. */
+static void answer_no(struct session *s, const struct mu_permit *permit, enum mu_framing framing)
 {
-    MU_AUTO_CLEAR(mu_buf) body = MU_BUF_INIT;
-    mu_guard_problem(&s->guard, permit, &body);
-    send_own(s, &(struct own_answer){.status = permit->status,
-                                     .id = permit->id,
-                                     .type = mu_problem_type,
-                                     .retry_s = permit->retry_s,
-                                     .body = &body});
+    struct mu_response response = MU_RESPONSE_INIT;
+    const char *piece;
+    size_t taken, len;
+    s->request_ended = framing == MU_BODY_NONE &&
+                       mu_h1_read(s->reader, "", 0, &taken, &piece, &len) == MU_READ_END;
+    mu_guard_respond(&s->guard, permit, &response);
+    send_own(s, &response, permit->id);
+    mu_response_clear(&response);
 }
 
 /* What has begun cannot be answered otherwise any more: it is cut off, and visibly. */
@@ -322,7 +312,7 @@ static void begin_request(struct session *s)
                          "the name in this request is not that of the door that the connection "
                          "came to");
     else if (!mu_guard_ask(&s->guard, &request, &permit))
-        answer_no(s, &permit);
+        answer_no(s, &permit, head.framing);
     else if (mu_buf_failed(&s->told))
         answer_ourselves(s, 500, "out-of-memory", "there is not enough memory");
     else if (!mu_exchange_begin(&s->exchange, permit.route == NULL ? s->proxy : &permit.route->proxy,

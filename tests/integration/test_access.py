@@ -5,7 +5,9 @@ import functools
 import hashlib
 import json
 import re
+import shutil
 import ssl
+import subprocess
 import urllib.parse
 
 import pytest
@@ -111,6 +113,23 @@ def test_who_is_not_let_in_gets_the_reason_and_so_does_the_log(world, model):
             for _ in range(2):
                 assert problem(ask(sock, GET.format("/")))["rule"] == "door.deny.2"
         assert get(door, client(world, "alice"))[0] == 200
+
+
+def test_a_refused_request_does_not_end_the_connection(routed):
+    """Unless there is a body behind it, which nobody waits for; and what was sent ahead is answered."""
+    door, directory = routed
+    with connect(door, client(directory, "bob")) as sock:
+        assert ask(sock, GET.format("/admin/x"))[0] == 403
+        assert ask(sock, GET.format("/x"))[0] == 200
+        sock.sendall(GET.format("/admin/x").encode() + GET.format("//admin").encode() + b"HEAD /admin/x HTTP/1.1\r\nHost: localhost\r\n\r\n"
+                     + b"GET /last HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n")
+        data, _ = read_all(sock)
+        assert re.findall(rb"HTTP/1.1 (\d+)", data) == [b"403", b"400", b"403", b"200"] and b"GET /last " in data
+    for more in "Content-Length: 5\r\n", "Transfer-Encoding: chunked\r\n", "Connection: upgrade\r\nUpgrade: websocket\r\n":
+        with connect(door, client(directory, "bob")) as sock:
+            sock.sendall(f"GET /admin/x HTTP/1.1\r\nHost: localhost\r\n{more}\r\n".encode() + GET.format("/x").encode())
+            data, _ = read_all(sock) if "Upgrade" not in more else (sock.recv(65536), None)
+            assert data.startswith(b"HTTP/1.1 403") and ("Upgrade" in more or data.count(b"HTTP/1.1") == 1)
 
 
 @pytest.mark.parametrize("version", [ssl.TLSVersion.TLSv1_2, ssl.TLSVersion.TLSv1_3])
@@ -353,6 +372,30 @@ def test_no_spelling_of_who_the_client_is_comes_through(world, model, tells):
                 assert (b"Client-Cert: :MII" in body) == tells
                 assert (b"X-Client-URI: spiffe://example.org/ns/web" in body) == tells
                 assert to is backend or b"X-Good: 1" in body
+
+
+@pytest.mark.skipif(shutil.which("curl") is None, reason="curl is not installed")
+def test_no_version_of_http_is_a_way_around(world, model, routed):
+    """Whichever is agreed on: the same rules, and the same headers that go no further."""
+    def curl(door, who, path, *options):
+        done = subprocess.run(["curl", "-s", "--http2", "--path-as-is", "--cacert", "ca.crt", "--cert", f"{who}.crt", "--key", f"{who}.key",
+                               "-w", "\n%{http_code}", *options, f"https://localhost:{door.port}{path}"],
+                              cwd=world, capture_output=True, text=True, timeout=60, check=True)
+        body, status = done.stdout.rsplit("\n", 1)
+        return int(status), body
+
+    door, _ = routed
+    smuggled = sum((["-H", line] for line in SMUGGLED), [])
+    assert curl(door, "alice", "/admin/x")[0] == 200
+    status, body = curl(door, "bob", "/admin/x")
+    assert status == 403 and json.loads(body)["rule"] == "admin.allow"
+    assert curl(door, "bob", "/x/../admin/x")[0] == 400
+    assert curl(door, "bob", "/", "-X", "DELETE")[0] == 403
+    status, body = curl(door, "bob", "/", *smuggled, "-H", "X-HTTP-Method-Override: DELETE")
+    assert status == 200 and "evil" not in body and "DELETE" not in body
+    with Door(world, "--cert", "localhost.crt", "--key", "localhost.key", "--cacert", "ca.crt", "--allow", "cn=alice", "--rate", "2/h",
+              home=model / "more") as answering:
+        assert [curl(answering, who, "/")[0] for who in ("alice", "bob", "alice", "alice")] == [200, 403, 200, 429]
 
 
 def echo_trailers(sock):
