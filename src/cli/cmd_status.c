@@ -6,46 +6,6 @@
 #include "cli/cmd.h"
 #include "cli/control.h"
 #include "cli/print.h"
-#include "http/client.h"
-
-enum { TIMEOUT_S = 15, ANSWER_MAX = 1 << 30 };
-
-/* --- Asking --- */
-
-static bool on_body(void *arg, const void *data, size_t len)
-{
-    struct mu_buf *answer = arg;
-    mu_buf_add(answer, data, len);
-    return !mu_buf_failed(answer) && answer->len <= ANSWER_MAX;
-}
-
-static int ask(const char *path, json_t **ret, struct mu_error *err)
-{
-    long status = 0;
-    json_error_t why;
-    MU_AUTO_CLEAR(mu_tls_client) tls = MU_TLS_CLIENT_INIT;
-    MU_AUTO_CLEAR(mu_buf) answer = MU_BUF_INIT;
-    const struct mu_http_call call = {.url = "http://localhost/status",
-                                      .unix_socket = path,
-                                      .timeout_s = TIMEOUT_S,
-                                      .tls = &tls,
-                                      .arg = &answer,
-                                      .on_body = on_body};
-    struct mu_error cause = MU_ERROR_INIT;
-    if (mu_http_call(&call, &status, &cause) != 0) {
-        mu_fail(err, cause.code, "the server at %s does not answer", path);
-        mu_cause(err, "%s", cause.cause);
-        return cause.code != MU_E_CONNECT
-                   ? -1
-                   : mu_hint(err, "check that it runs, and that this is its user: the control "
-                                  "socket is for nobody else");
-    }
-    *ret = status == 200 ? json_loadb(mu_buf_str(&answer), answer.len, 0, &why) : NULL;
-    if (*ret != NULL)
-        return 0;
-    mu_fail(err, MU_E_HTTP, "what answers at %s is not a server's control socket", path);
-    return mu_hint(err, "name the one that it was given: mutual serve --control PATH");
-}
 
 /* --- Showing --- */
 
@@ -132,12 +92,11 @@ static void show(const json_t *answer)
 
 static int run(const struct mu_args *args, struct mu_error *err)
 {
-    char found[MU_PATH_LEN];
     json_t *answer = NULL;
-    const char *path = mu_args_value(args, "socket");
-    if (path == NULL && mu_control_find(found, err) != 0)
-        return -1;
-    if (ask(path == NULL ? found : path, &answer, err) != 0)
+    const struct mu_control_call call = {.socket = mu_args_value(args, "socket"),
+                                         .method = "GET",
+                                         .path = "/status"};
+    if (mu_control_ask(&call, &answer, err) != 0)
         return -1;
     if (mu_args_json(args)) {
         mu_print_json(answer);

@@ -30,12 +30,12 @@ static json_t *connection_json(const struct mu_connection_view *view)
     struct mu_who who = {.subject = ""};
     if (view->client != NULL)
         mu_who_read(view->client, &who);
-    return json_pack("{s:s, s:i, s:b, s:b, s:s, s:s, s:s, s:b, s:I, s:I, s:I}", "peer",
+    return json_pack("{s:s, s:i, s:b, s:b, s:b, s:s, s:s, s:s, s:b, s:I, s:I, s:I}", "peer",
                      mu_address_text(&view->peer, peer), "door", (int)view->door, "former",
-                     view->former, "admitted", view->admitted, "subject", who.subject, "san",
-                     who.san, "tls", view->tls, "resumed", view->resumed, "age_milliseconds",
-                     (json_int_t)view->age_ms, "received", (json_int_t)view->received, "sent",
-                     (json_int_t)view->sent);
+                     view->former, "admitted", view->admitted, "expelled", view->expelled,
+                     "subject", who.subject, "san", who.san, "tls", view->tls, "resumed",
+                     view->resumed, "age_milliseconds", (json_int_t)view->age_ms, "received",
+                     (json_int_t)view->received, "sent", (json_int_t)view->sent);
 }
 
 static uint64_t sum(const uint64_t *counters, size_t count)
@@ -56,23 +56,29 @@ static json_t *totals_json(const struct mu_counters *counters)
                      (json_int_t)counters->received, "sent", (json_int_t)counters->sent);
 }
 
+static void add_kicked(void *arg, const char *who, time_t until)
+{
+    json_array_append_new(arg, json_pack("{s:s, s:I}", "client", who, "until", (json_int_t)until));
+}
+
 void mu_serve_status(const struct mu_front *front, const struct mu_survey *survey,
                      struct mu_buf *ret)
 {
     struct mu_counters counters;
     const struct mu_doors *in_force = mu_front_doors(front);
-    json_t *doors = json_array(), *connections = json_array();
+    json_t *doors = json_array(), *connections = json_array(), *kicked = json_array();
     mu_server_count(mu_front_server(front), &counters);
     for (size_t i = 0; i < in_force->count; i++)
         json_array_append_new(doors, door_json(front, i));
     for (size_t i = 0; i < survey->connection_count; i++)
         json_array_append_new(connections, connection_json(&survey->connections[i]));
+    mu_kicks_each(mu_front_kicks(front), time(NULL), add_kicked, kicked);
     json_t *all =
-        json_pack("{s:s, s:i, s:i, s:i, s:b, s:I, s:o, s:o, s:o}", "version", MU_VERSION, "process",
-                  (int)getpid(), "workers", (int)survey->workers, "workers_alive",
+        json_pack("{s:s, s:i, s:i, s:i, s:b, s:I, s:o, s:o, s:o, s:o}", "version", MU_VERSION,
+                  "process", (int)getpid(), "workers", (int)survey->workers, "workers_alive",
                   (int)survey->alive, "stopping", survey->stopping, "age_seconds",
                   (json_int_t)(time(NULL) - mu_front_started(front)), "doors", doors, "totals",
-                  totals_json(&counters), "connections", connections);
+                  totals_json(&counters), "kicked", kicked, "connections", connections);
     char *text = all == NULL ? NULL : json_dumps(all, JSON_COMPACT);
     if (text != NULL)
         mu_buf_adds(ret, text);

@@ -6,6 +6,7 @@
 #include <time.h>
 
 #include "front/forward.h"
+#include "front/kick.h"
 #include "front/probe.h"
 #include "front/serve.h"
 #include "net/watch.h"
@@ -22,6 +23,7 @@ struct mu_front {
     struct mu_server_config server_config;
     struct mu_server *server;
     struct mu_watch *watch;
+    struct mu_kicks *kicks;
     struct mu_strs changed;               /* files, since doors were last put in force */
     char last_failure[MU_ERROR_WHAT_LEN]; /* that was told */
     struct mu_plain_config plain[MU_PLAIN_MAX];
@@ -44,6 +46,8 @@ MU_CHECK int mu_front_put_in_force(struct mu_front *front, struct mu_doors *door
                                    struct mu_error *err);
 void mu_front_let_go(struct mu_lists_held *held);
 void mu_front_on_hangup(void *front);
+/* From workers: see struct mu_server_events. */
+bool mu_front_barred(void *front, const struct mu_cert *client, struct mu_refusal *ret);
 void mu_front_on_moved(void *front);
 
 /* The host that a request is for, with its port, not ended by NUL: the target's if that has one, or else Host's. NULL: HTTP/1.0 may

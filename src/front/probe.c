@@ -191,6 +191,74 @@ static void tell_status(const struct session *s, struct mu_response *ret)
     front->config.describe(front, s->survey, &ret->text);
 }
 
+/* --- Kicking out --- */
+
+enum { FOR_MAX_S = 366 * 24 * 3600 };
+
+static size_t count_hits(const struct session *s, struct mu_kicks *kicks, time_t now)
+{
+    size_t count = 0;
+    for (size_t i = 0; i < s->survey->connection_count; i++) {
+        struct mu_error ignored = MU_ERROR_INIT;
+        MU_AUTO_STRUCT(mu_identity) who = NULL;
+        const struct mu_connection_view *view = &s->survey->connections[i];
+        if (view->client != NULL && view->admitted && !view->expelled &&
+            mu_identity_read(view->client, &who, &ignored) == 0)
+            count += mu_kicks_hit(kicks, who, now, NULL) ? 1 : 0;
+    }
+    return count;
+}
+
+static void kick(const struct session *s, const char *who, const char *for_s,
+                 struct mu_response *ret)
+{
+    struct mu_error err = MU_ERROR_INIT;
+    struct mu_kicks *kicks = s->probe->front->kicks;
+    const time_t now = time(NULL);
+    char *end = NULL;
+    const long seconds = for_s == NULL ? 0 : strtol(for_s, &end, 10);
+    if (end == NULL || *end != '\0' || seconds < 1 || seconds > FOR_MAX_S) {
+        mu_response_sentence(ret, 400, "Mutual-For is how many seconds, a year of them at most");
+        return;
+    }
+    if (mu_kicks_add(kicks, who, now + seconds, &err) != 0) {
+        mu_response_sentence(ret, 400, err.what);
+        return;
+    }
+    ret->status = 200;
+    ret->content_type = "application/json";
+    mu_buf_addf(&ret->text, "{\"connections\": %zu}\n", count_hits(s, kicks, now));
+    mu_server_review(s->probe->front->server);
+}
+
+static void undo_kick(const struct session *s, const char *who, struct mu_response *ret)
+{
+    if (!mu_kicks_undo(s->probe->front->kicks, who)) {
+        mu_response_sentence(ret, 404, "nobody is kicked out under this name");
+        return;
+    }
+    ret->status = 200;
+    ret->content_type = "application/json";
+    mu_buf_adds(&ret->text, "{}\n");
+}
+
+/* POST and DELETE of /kick; whom and for how long is in header lines of their own. False: it is something else. */
+static bool changes_kicks(const struct session *s, const struct mu_request *request,
+                          struct mu_response *ret)
+{
+    const char *who = mu_request_header(request, "Mutual-Client");
+    if (!s->probe->control || !mu_str_equal(mu_target_origin(request->target), "/kick") ||
+        who == NULL)
+        return false;
+    if (mu_request_is(request, "POST"))
+        kick(s, who, mu_request_header(request, "Mutual-For"), ret);
+    else if (mu_request_is(request, "DELETE"))
+        undo_kick(s, who, ret);
+    else
+        return false;
+    return true;
+}
+
 static const struct {
     const char *path;
     bool only_control;
@@ -223,6 +291,8 @@ static void respond(void *arg, const struct mu_request *request, struct mu_respo
         find_page(s, mu_target_origin(request->target), ret);
         return;
     }
+    if (changes_kicks(s, request, ret))
+        return;
     mu_response_sentence(ret, 405, "only GET and HEAD are answered here");
     mu_buf_adds(&ret->headers, "Allow: GET, HEAD\r\n");
 }

@@ -194,6 +194,13 @@ static int add_control(struct mu_front *front, const struct mu_config *config, s
     return 0;
 }
 
+bool mu_front_barred(void *arg, const struct mu_cert *client, struct mu_refusal *ret)
+{
+    const struct mu_front *front = arg;
+    const struct mu_identity *who = mu_kicks_any(front->kicks) ? mu_identity_of(client) : NULL;
+    return who != NULL && mu_kicks_hit(front->kicks, who, time(NULL), ret);
+}
+
 static int make_server(struct mu_front *front, const struct mu_config *config,
                        const struct mu_server_doors *doors, struct mu_error *err)
 {
@@ -214,6 +221,7 @@ static int make_server(struct mu_front *front, const struct mu_config *config,
     front->server_config.plain_count = front->plain_count;
     front->server_config.events.hangup = mu_front_on_hangup;
     front->server_config.events.moved = mu_front_on_moved;
+    front->server_config.events.barred = mu_front_barred;
     front->server_config.events.reload_arg = front;
     return mu_server_new(&front->server_config, doors, &front->server, err);
 }
@@ -290,6 +298,11 @@ const char *mu_front_control(const struct mu_front *front, int *ret_missing)
     const bool is = last != NULL && last->arg == &front->control;
     *ret_missing = is ? last->missing : 0;
     return is && last->missing == 0 ? mu_address_path(&last->address) : NULL;
+}
+
+struct mu_kicks *mu_front_kicks(const struct mu_front *front)
+{
+    return front->kicks;
 }
 
 time_t mu_front_started(const struct mu_front *front)

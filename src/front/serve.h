@@ -9,6 +9,7 @@
 #include "base/error.h"
 #include "front/door.h"
 #include "front/events.h"
+#include "front/kick.h"
 #include "front/who.h"
 #include "net/worker.h"
 
@@ -65,6 +66,8 @@ const struct mu_doors *mu_front_doors(const struct mu_front *front);
 const struct mu_address *mu_front_status_address(const struct mu_front *front);
 /* Where the control socket is; NULL: there is none, and `ret_missing` is why (errno; 0: none was asked for). Borrowed. */
 const char *mu_front_control(const struct mu_front *front, int *ret_missing);
+/* Who has been kicked out. Borrowed. */
+struct mu_kicks *mu_front_kicks(const struct mu_front *front);
 time_t mu_front_started(const struct mu_front *front);
 
 /* The server within, for its addresses and for mu_server_run(). Borrowed. */

@@ -73,6 +73,7 @@ static void view(const struct mu_worker *worker, const struct mu_conn *conn,
         .received = conn->channel.received,
         .sent = conn->channel.sent,
         .admitted = conn->session != NULL,
+        .expelled = conn->expelled,
     };
     if (conn->client == NULL || conn->channel.tls == NULL)
         return;

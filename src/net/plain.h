@@ -24,6 +24,7 @@ struct mu_connection_view {
     size_t door; /* its place in the set that was in force when it came */
     bool former; /* which is in force no more */
     bool admitted;
+    bool expelled;          /* its client has to leave, or has been told so */
     struct mu_cert *client; /* a reference of its own; or NULL */
     char tls[16];           /* "TLSv1.3", or "" */
     bool resumed;

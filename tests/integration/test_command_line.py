@@ -14,11 +14,11 @@ from door import Door
 from terminal import answer
 
 COMMANDS = ["init", "issue", "key", "request", "sign", "inspect", "verify", "list", "show", "export", "policy", "renew",
-            "revoke", "crl", "audit", "ca", "ocsp", "trust", "health", "backup", "restore", "serve", "check", "status", "tunnel", "get", "explain", "demo"]
+            "revoke", "crl", "audit", "ca", "ocsp", "trust", "health", "backup", "restore", "serve", "check", "status", "kick", "tunnel", "get", "explain", "demo"]
 GROUPS = {"ca": ["ca request", "ca install", "ca rollover", "ca passwd"], "ocsp": ["ocsp answer", "ocsp request", "ocsp read"],
           "trust": ["trust install", "trust uninstall", "trust status"]}
 SINGLE = [one for name in COMMANDS for one in GROUPS.get(name, [name])]  # what can be run
-STAYS = ["serve", "status", "tunnel", "get"]  # their examples need a door, on ports that others may hold
+STAYS = ["serve", "status", "kick", "tunnel", "get"]  # their examples need a door, on ports that others may hold
 ELSEWHERE = ["trust install", "trust uninstall", "trust status"]  # run by interop/test_trust.py: they need a list of CAs to change
 
 

@@ -1,6 +1,8 @@
 """Revocation, expiry and other trust reach those who are in already, and those who come back; nobody else notices."""
 import contextlib
+import functools
 import os
+import signal
 import socket
 import ssl
 import threading
@@ -217,6 +219,49 @@ def test_a_delta_list_closes_what_is_open(ca, mutual, clients):
         put(place / "delta.pem", place / "next.pem")
         door.says(" expelled client-cert-revoked: ")
         assert read_all(bob)[0] == b"" and ask(alice, GET)[0] == 200
+
+
+# --- Without a list ---
+
+
+@pytest.mark.parametrize("version", VERSIONS)
+def test_who_is_kicked_out_leaves_and_stays_outside(ca, mutual, clients, version):
+    """By name or pattern, for a time, over a reload, with a session or without; and comes in again when that is undone."""
+    place = clients
+    above = f"workers: 2\ncontrol: {place}/control\nstatus: unix:status\n"
+    config = write_config(place / "mutual.yaml", door_text(), above=above)
+    alice, bob = (client(place, name, version) for name in ("alice", "bob"))
+    kick = functools.partial(mutual, "kick", "--socket", "control")
+    with serve(config, ca) as door, connect(door, alice) as hers, connect(door, bob) as his:
+        session = his.session if ask(his, GET)[0] == 200 else None
+        assert kick("bob", "--for", "10m").ok().stdout == \
+            "kicked out cn=bob for 10 minutes; open connections: 1, which are closed\n"
+        line = door.says(" expelled client-kicked: ")
+        assert '"bob" (serial' in line and "as cn=bob, until 20" in line
+        assert read_all(his)[0] == b"" and ask(hers, GET)[0] == 200
+        door.signal(signal.SIGHUP)
+        door.says(" reloaded: ")
+        with connect(door, bob, session=session) as sock, contextlib.suppress(ConnectionError, ssl.SSLError):
+            assert read_all(sock)[0] == b""
+        door.says(" refused client-kicked: ")
+        assert kick("--list").ok().stdout.startswith("cn=bob, until 20")
+        assert kick("--undo", "bob").ok().stdout == "cn=bob may come in again\n"
+        kick("--undo", "bob").refused("nobody is kicked out under this name")
+        with connect(door, bob) as sock:
+            assert ask(sock, GET)[0] == 200
+            answer = kick("cn=b*", "--json").ok().json()
+            assert answer == {"client": "cn=b*", "kicked": True, "seconds": 3600, "connections": 1}
+            assert read_all(sock)[0] == b""
+        assert metrics(str(place / "status"))['mutual_expelled_total{reason="client-kicked"}'] == 2
+        assert [one["client"] for one in kick("--list", "--json").ok().json()] == ["cn=b*"]
+        assert ask(hers, GET)[0] == 200
+
+
+@pytest.mark.parametrize("words, said", [
+    (["color=red"], "color"), (["bob", "--for", "9999d"], "at most a year"),
+    ([], "say who"), (["bob", "--list"], "stands alone")])
+def test_kicks_that_cannot_be(mutual, words, said):
+    mutual("kick", "--socket", "none", *words).refused(said, code=2)
 
 
 # --- Lists that take the place of others ---
