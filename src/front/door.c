@@ -291,6 +291,57 @@ bool mu_door_admits(const struct mu_door *door, const struct mu_identity *who)
     return admits;
 }
 
+static bool same_words(const struct mu_strs *a, const struct mu_strs *b)
+{
+    bool same = a->count == b->count;
+    for (size_t i = 0; same && i < a->count; i++)
+        same = mu_str_equal(a->at[i], b->at[i]);
+    return same;
+}
+
+static bool same_text(const char *a, const char *b)
+{
+    return a == NULL || b == NULL ? a == b : mu_str_equal(a, b);
+}
+
+/* By which rules such a route is had at this door: where there is none, by the door's own. */
+static const struct mu_access *access_of(const struct mu_door *door,
+                                         const struct mu_route_config *route)
+{
+    for (size_t i = 0; i < door->config->route_count; i++) {
+        const struct mu_route_config *same = &door->config->routes[i];
+        if (same_text(same->path, route->path) && same_words(&same->methods, &route->methods) &&
+            same_words(&same->hosts, &route->hosts))
+            return &same->access;
+    }
+    return &door->config->access;
+}
+
+static bool is_tightened(const struct mu_access *now, const struct mu_access *before,
+                         const struct mu_identity *who, struct mu_refusal *ret)
+{
+    struct mu_access_verdict verdict, verdict_before;
+    if (mu_access_judge(now, who, &verdict) || !mu_access_judge(before, who, &verdict_before))
+        return false;
+    mu_access_refusal(&verdict, who, ret);
+    return true;
+}
+
+bool mu_door_still_admits(const struct mu_door *now, const struct mu_door *former,
+                          const struct mu_identity *who, struct mu_refusal *ret)
+{
+    bool tightened = is_tightened(&now->config->access, &former->config->access, who, ret);
+    for (size_t i = 0; !tightened && i < now->config->route_count; i++) {
+        const struct mu_route_config *route = &now->config->routes[i];
+        tightened = is_tightened(&route->access, access_of(former, route), who, ret);
+    }
+    for (size_t i = 0; !tightened && i < former->config->route_count; i++) {
+        const struct mu_route_config *route = &former->config->routes[i];
+        tightened = is_tightened(access_of(now, route), &route->access, who, ret);
+    }
+    return !tightened;
+}
+
 /* Between requests nothing is owed to a client; what it means that a carried connection is silent, only its ends know. */
 static void settle_deadlines(struct mu_door *door)
 {

@@ -82,6 +82,13 @@ const struct mu_backends *mu_door_backends(const struct mu_door *door, size_t i)
 /* Could this client (NULL: one without a certificate) have anything here, by the door's rules or by any route's? */
 bool mu_door_admits(const struct mu_door *door, const struct mu_identity *who);
 
+/*
+ * Is there nothing that the rules of `former` let this client (NULL: one without a certificate) have, and those of `now` do not?
+ * Routes of one path, host and method stand for each other. False: `ret` says what it may not have any more.
+ */
+bool mu_door_still_admits(const struct mu_door *now, const struct mu_door *former,
+                          const struct mu_identity *who, struct mu_refusal *ret);
+
 /* What loading needs to be told by those who know the CA's home and the person at the keyboard. */
 struct mu_door_loader {
     const struct mu_passphrase_source *passphrase; /* or NULL */

@@ -102,7 +102,11 @@ static void add_handshakes(struct mu_buf *ret, const struct mu_counters *counter
 /* Whoever was in had passed all else. */
 static void add_expelled(struct mu_buf *ret, const struct mu_counters *counters)
 {
-    static const enum mu_refusal_code codes[] = {MU_REFUSAL_CERT_MISSING, MU_REFUSAL_KICKED};
+    static const enum mu_refusal_code codes[] = {
+        MU_REFUSAL_CERT_MISSING,          MU_REFUSAL_KICKED,
+        MU_REFUSAL_ACCESS_DENIED,         MU_REFUSAL_ACCESS_NOT_ALLOWED,
+        MU_REFUSAL_ACCESS_NO_CERTIFICATE, MU_REFUSAL_ACCESS_UNCLEAR,
+    };
     begin(ret, "expelled_total", "counter",
           "Connections of clients that were in, and would not be let in any more, by the reason.");
     for (size_t i = 0; i < MU_COUNT(codes); i++)

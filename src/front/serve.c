@@ -74,6 +74,12 @@ static void describe_proxies(struct mu_door *door)
     }
 }
 
+static bool admits(const void *rules, const void *former, const struct mu_cert *client,
+                   struct mu_refusal *ret)
+{
+    return mu_door_still_admits(rules, former, mu_identity_of(client), ret);
+}
+
 static void describe_to_net(struct mu_door *door, const struct mu_front_config *front,
                             struct mu_server_door *ret)
 {
@@ -117,6 +123,8 @@ static void describe_to_net(struct mu_door *door, const struct mu_front_config *
                         : http  ? (void *)&door->proxy
                                 : (void *)&door->forward,
         .quiet = (log_of(door, front) & MU_LOG_REFUSALS) == 0,
+        .admits = admits,
+        .rules = door,
         .names = &door->config->names,
         .plain_http_answer = http ? plain_http_answer : NULL,
     };

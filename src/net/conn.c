@@ -287,6 +287,16 @@ static void note_untracked(struct mu_conn *c, bool untracked)
     c->untracked = untracked;
 }
 
+/* By rules that took the place of those by which it came in. */
+static bool is_admitted(const struct mu_conn *c, const struct mu_server_door *now,
+                        struct mu_refusal *ret)
+{
+    const struct mu_vetted *vetted = mu_tls_vetted(c->channel.tls);
+    return now == c->door || now->admits == NULL || c->door->admits == NULL ||
+           now->admits(now->rules, c->door->rules, vetted == NULL ? NULL : mu_vetted_cert(vetted),
+                       ret);
+}
+
 /* Where its door has gone, nobody else's rules are for it: it is judged by that door's, as they were. */
 bool mu_conn_may_stay(struct mu_conn *c, struct mu_refusal *ret)
 {
@@ -299,10 +309,11 @@ bool mu_conn_may_stay(struct mu_conn *c, struct mu_refusal *ret)
         door = mu_tls_door(tls);
     if (is_barred(c, ret))
         return false;
-    if (mu_tls_vetted(tls) != NULL)
-        return mu_vetted_judge(mu_tls_vetted(tls), door->tls, ret);
     mu_refusal_set(ret, MU_REFUSAL_CERT_MISSING);
-    return door->door->tls.clients_optional;
+    const bool is_good = mu_tls_vetted(tls) == NULL
+                             ? door->door->tls.clients_optional
+                             : mu_vetted_judge(mu_tls_vetted(tls), door->tls, ret);
+    return is_good && is_admitted(c, door->door, ret);
 }
 
 /* A handshake may have begun before the doors became others. */

@@ -74,6 +74,11 @@ struct mu_server_door {
     struct mu_deadlines deadlines;
     const struct mu_protocol *protocol;
     void *protocol_arg;
+    /* Would this door let in a client (NULL: it has no certificate) to all that `former`, whose connection it is, let it in to?
+     * False: `ret` says why not. Both are `rules` of doors. NULL: there is nothing but certificates to be judged. */
+    bool (*admits)(const void *rules, const void *former, const struct mu_cert *client,
+                   struct mu_refusal *ret);
+    const void *rules;
     bool quiet; /* who is let in and who is not is not told */
     const struct mu_strs *
         names; /* by which clients ask for it, where doors share an address: see mu_tls_names_add() */

@@ -192,6 +192,26 @@ def test_other_trust_and_rules_reach_who_is_in(ca, mutual, clients):
         assert ask(alice, GET)[0] == 200
 
 
+@pytest.mark.parametrize("before, after, words", [
+    ({"allow": ["cn=alice", "cn=bob"]}, {"allow": "cn=alice"}, "access-not-allowed"),
+    ({"allow": "all"}, {"allow": "all", "deny": "cn=b*"}, "access-denied"),
+    ({"routes": [{"path": "/a", "allow": "all"}]}, {"routes": [{"path": "/a", "deny": "cn=bob"}]}, "access-denied"),
+    ({"allow": "cn=alice", "routes": [{"path": "/a", "allow": "all"}]}, {"allow": "cn=alice"}, "access-not-allowed"),
+])
+def test_a_rule_that_is_tightened_reaches_who_is_in(ca, clients, before, after, words):
+    """And nobody else: not alice, whom the new rules let in to all that the old ones did."""
+    config = write_config(clients / "mutual.yaml", door_text(**before), above=ABOVE)
+    with serve(config, ca) as door, connect(door, client(clients, "alice")) as alice, \
+            connect(door, client(clients, "bob")) as bob:
+        for sock in (alice, bob):
+            assert ask(sock, GET.replace("/ ", "/a "))[0] != 403
+        write_config(clients / "other.yaml", door_text(**after), above=ABOVE)
+        put(config, clients / "other.yaml")
+        assert '"bob"' in door.says(f" expelled {words}: ")
+        assert read_all(bob)[0] == b"" and ask(alice, GET)[0] == 200
+        assert metrics(str(clients / "status"))[f'mutual_expelled_total{{reason="{words}"}}'] == 1
+
+
 def test_hold_and_release(ca, mutual, clients):
     config = write_config(clients / "mutual.yaml", door_text(crl=str(ca / "ca.crl")))
     bob = client(clients, "bob")
