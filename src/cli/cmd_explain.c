@@ -9,6 +9,7 @@
 #include "base/time.h"
 #include "cli/cmd.h"
 #include "cli/explain_print.h"
+#include "cli/explain_probe.h"
 #include "cli/passphrase.h"
 #include "explain/set.h"
 #include "explain/sides.h"
@@ -107,7 +108,8 @@ static int read_versions(const struct mu_args *args, bool *ret, struct mu_error 
                : mu_usage(err, args, "--tls-max is 1.2 or 1.3, not \"%s\"", newest);
 }
 
-static int explain_sides(const struct mu_args *args, time_t at,
+/* From the files, or, by URL, from the running server too. */
+static int explain_sides(const struct mu_args *args, bool by_url, time_t at,
                          const struct mu_passphrase_source *source, struct mu_error *err)
 {
     MU_AUTO_CLEAR(mu_report) report = {0};
@@ -137,7 +139,8 @@ static int explain_sides(const struct mu_args *args, time_t at,
         (sides.limit_depth && mu_args_number(args, "server-depth", 0, 1000, &depth, err) != 0))
         return -1;
     sides.depth = (int)depth;
-    if (mu_explain_sides(&sides, &report, err) != 0)
+    if ((by_url ? mu_explain_probe(args, &sides, &report, err)
+                : mu_explain_sides(&sides, &report, err)) != 0)
         return -1;
     return mu_explain_print(&report, mu_args_json(args));
 }
@@ -191,12 +194,14 @@ static int run(const struct mu_args *args, struct mu_error *err)
         return explain_error(args, err);
     if (at_text != NULL && mu_date_parse(at_text, &at, err) != 0)
         return -1;
+    if (word != NULL && mu_explain_is_url(word) && mu_args_count(args) == 1)
+        return explain_sides(args, true, at, source, err);
     if (word != NULL && any_side_given(args))
         return mu_usage(err, args,
                         "\"%s\" is one thing too many: name files, or both sides' with options",
                         word);
     if (word == NULL && any_side_given(args))
-        return explain_sides(args, at, source, err);
+        return explain_sides(args, false, at, source, err);
     if (word == NULL)
         return mu_usage(err, args, "mutual explain needs something to explain");
     enum mu_cause_id cause = mu_cause_find(word);
@@ -210,6 +215,7 @@ static int run(const struct mu_args *args, struct mu_error *err)
 }
 
 static const struct mu_opt opts[] = {
+    {"as", 0, "NAME", "with URL: be NAME: short for --cert NAME.crt --key NAME.key", NULL, false},
     {"cert", 0, "FILE", "the client's certificate", NULL, false},
     {"key", 0, "FILE", "the client's key", NULL, false},
     {"cacert", 0, "FILE", "CAs that the client trusts", NULL, true},
@@ -225,6 +231,10 @@ static const struct mu_opt opts[] = {
     {"server-depth", 0, "N", "it allows so many CAs between a client and the root", NULL, false},
     {"server-ciphers", 0, "LIST", "its cipher suites, as openssl and nginx have them", NULL, false},
     {"tls-max", 0, "VERSION", "1.2: one side speaks nothing newer", NULL, false},
+    {"alpn", 0, "LIST", "with URL: offer these protocols (h2,http/1.1)", NULL, false},
+    {"servername", 0, "NAME", "with URL: ask for this host, and not for the URL's", NULL, false},
+    {"connect", 0, "HOST:PORT", "with URL: go there, and not where the URL's host is", NULL, false},
+    {"max-time", 0, "SECONDS", "with URL: give up after so long", "10", false},
     {"host", 0, "NAME", "the name or address that the client connects to", NULL, false},
     {"other", 0, "FILE", "certificates that are at hand, and nobody's", NULL, true},
     {"cakey", 0, "FILE", "the CA's key: does it belong to the CA's certificate?", NULL, false},
@@ -238,9 +248,13 @@ static const struct mu_opt opts[] = {
 
 const struct mu_cmd mu_cmd_explain = {
     .name = "explain",
-    .args = "[FILE...|CAUSE]",
+    .args = "[URL|FILE...|CAUSE]",
     .summary = "why it does not work, whose move it is, and what mends it",
     .details =
+        "URL: calls the server as the client would, with --cert, --key and --cacert (or --as), makes one request, and\n"
+        "tells what is wrong; where the reason can lie only at the server, what its operator should run. What is known\n"
+        "of the server's side (--server-cert ...) helps. Your certificate is shown to whoever answers, your key to nobody.\n"
+        "\n"
         "FILE...: what each file is, what is wrong with it, what does not belong together, what will fail later.\n"
         "Without FILE, both sides' files by options, as many as are known: would the two come together, and which\n"
         "other programs would refuse? Nothing is sent anywhere. --error takes a message pasted from any program\n"
@@ -252,6 +266,7 @@ const struct mu_cmd mu_cmd_explain = {
         "Exit status: 0 nothing is wrong, 1 a fault was found, 2 used wrongly, 3 it works, but something is\n"
         "suspicious or would be refused by other programs.",
     .example =
+        "mutual explain --as my-client https://localhost:3000\n"
         "mutual explain my-client.crt my-client.key ca.crt\n"
         "mutual explain --cert my-client.crt --server-cert localhost.crt --server-cacert ca.crt\n"
         "mutual explain --list\n"

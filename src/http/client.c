@@ -85,29 +85,54 @@ char *mu_url_shown(const char *url, char ret[MU_URL_SHOWN_LEN])
     return ret;
 }
 
-int mu_url_host(const char *url, char *ret, size_t cap, struct mu_error *err)
+/* Copy one part; an absent one is "". False: it does not fit. */
+static bool copy_part(CURLU *parsed, CURLUPart part, unsigned flags, const char *before, char *ret,
+                      size_t cap)
 {
+    char *text = NULL;
+    bool there = libcurl.url_get(parsed, part, &text, flags) == CURLUE_OK;
+    bool fits = snprintf(ret, cap, "%s%s", there ? before : "", there ? text : "") < (int)cap;
+    libcurl.free(text);
+    return fits;
+}
+
+static bool is_of_http(CURLU *parsed)
+{
+    char scheme[16];
+    return copy_part(parsed, CURLUPART_SCHEME, 0, "", scheme, sizeof scheme) &&
+           (strcmp(scheme, "https") == 0 || strcmp(scheme, "http") == 0);
+}
+
+int mu_url_read(const char *url, struct mu_url *ret, struct mu_error *err)
+{
+    char shown[MU_URL_SHOWN_LEN], host[sizeof ret->host + 2], port[8];
     if (mu_library_need(&library, err) != 0)
         return -1;
     MU_AUTO(CURLU) parsed = libcurl.url();
-    char *scheme = NULL, *host = NULL;
-    bool good = parsed != NULL && libcurl.url_set(parsed, CURLUPART_URL, url, 0) == CURLUE_OK &&
-                libcurl.url_get(parsed, CURLUPART_SCHEME, &scheme, 0) == CURLUE_OK &&
-                (strcmp(scheme, "https") == 0 || strcmp(scheme, "http") == 0) &&
-                libcurl.url_get(parsed, CURLUPART_HOST, &host, 0) == CURLUE_OK;
-    if (good) {
-        size_t len = strlen(host);
-        bool bracketed = len >= 2 && host[0] == '[';
-        host[len - (bracketed ? 1 : 0)] = '\0';
-        good = mu_str_copy(ret, cap, host + (bracketed ? 1 : 0));
+    if (parsed == NULL || libcurl.url_set(parsed, CURLUPART_URL, url, 0) != CURLUE_OK ||
+        !is_of_http(parsed) || !copy_part(parsed, CURLUPART_HOST, 0, "", host, sizeof host) ||
+        !copy_part(parsed, CURLUPART_PORT, CURLU_DEFAULT_PORT, "", port, sizeof port) ||
+        !copy_part(parsed, CURLUPART_PATH, 0, "", ret->path, sizeof ret->path) ||
+        !copy_part(parsed, CURLUPART_QUERY, 0, "?", ret->path + strlen(ret->path),
+                   sizeof ret->path - strlen(ret->path)) ||
+        !mu_str_copy(ret->host, sizeof ret->host, host + (host[0] == '[' ? 1 : 0))) {
+        mu_fail(err, MU_E_USAGE, "\"%s\" is not a URL that can be fetched",
+                mu_url_shown(url, shown));
+        return mu_hint(err, "write it as https://HOST:PORT/PATH");
     }
-    libcurl.free(scheme);
-    libcurl.free(host);
-    if (good)
-        return 0;
-    char shown[MU_URL_SHOWN_LEN];
-    mu_fail(err, MU_E_USAGE, "\"%s\" is not a URL that can be fetched", mu_url_shown(url, shown));
-    return mu_hint(err, "write it as https://HOST:PORT/PATH");
+    if (host[0] == '[')
+        ret->host[strlen(ret->host) - 1] = '\0';
+    ret->port = (unsigned)strtoul(port, NULL, 10);
+    return 0;
+}
+
+int mu_url_host(const char *url, char *ret, size_t cap, struct mu_error *err)
+{
+    struct mu_url parts;
+    if (mu_url_read(url, &parts, err) != 0)
+        return -1;
+    mu_str_copy(ret, cap, parts.host);
+    return 0;
 }
 
 /* --- What libcurl asks --- */

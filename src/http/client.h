@@ -35,6 +35,15 @@ MU_CHECK int mu_http_call(const struct mu_http_call *call, long *ret_status, str
 /* The host of an https:// or http:// URL, without brackets. Fails with MU_E_USAGE. */
 MU_CHECK int mu_url_host(const char *url, char *ret, size_t cap, struct mu_error *err);
 
+/* The parts of one by which a server is found and asked. */
+struct mu_url {
+    char host[256]; /* without brackets */
+    unsigned port;
+    char path[1024]; /* with the query, as it goes into a request */
+};
+/* Fails as above, and when it is longer than that. */
+MU_CHECK int mu_url_read(const char *url, struct mu_url *ret, struct mu_error *err);
+
 /* A URL as it may be shown and logged: the name and the password of a user that it may have are left out. */
 enum { MU_URL_SHOWN_LEN = 256 };
 char *mu_url_shown(const char *url, char ret[MU_URL_SHOWN_LEN]);

@@ -1,0 +1,100 @@
+/* All is well in TLS, and then HTTP says no. */
+
+#include <string.h>
+#include <strings.h>
+
+#include "base/str.h"
+#include "explain/probe_judge.h"
+
+static int tell_not_authorized(const struct mu_probe_case *of, struct mu_report *report,
+                               struct mu_error *err)
+{
+    const struct mu_probe_http *http = mu_probe_http_of(of);
+    char label[MU_CERT_LABEL_LEN];
+    struct mu_finding finding =
+        mu_probe_finding(of, MU_CAUSE_not_authorized, MU_GRAVITY_FAULT, MU_PHASE_HTTP);
+    mu_cert_label(of->probe->chain->at[0], label);
+    mu_cause_fill(mu_cause_of(MU_CAUSE_not_authorized)->remedy, of->cert_file, label, NULL,
+                  finding.remedy, sizeof finding.remedy);
+    mu_cause_fill(mu_cause_of(MU_CAUSE_not_authorized)->openssl, of->cert_file, label, NULL,
+                  finding.openssl, sizeof finding.openssl);
+    return mu_report_add(
+        report, &finding, err,
+        "TLS is well, and the server knows the client as \"%.200s\"; it answers %d %s to it for %.100s: "
+        "its rules do not let this holder in, or nobody to this path",
+        label, http->status, http->reason, of->probe->path);
+}
+
+static int tell_wanting(const struct mu_probe_case *of, struct mu_report *report,
+                        struct mu_error *err)
+{
+    const struct mu_probe_http *http = mu_probe_http_of(of);
+    char place[MU_PROBE_PLACE_LEN];
+    struct mu_finding finding =
+        mu_probe_finding(of, MU_CAUSE_client_cert_not_sent, MU_GRAVITY_FAULT, MU_PHASE_ASK);
+    return mu_report_add(
+        report, &finding, err,
+        "the server at %s asks for a client certificate, none was given to send, and it answers %d %s",
+        mu_probe_place(of->probe, place), http->status, http->reason);
+}
+
+static int tell_misdirected(const struct mu_probe_case *of, struct mu_report *report,
+                            struct mu_error *err)
+{
+    char place[MU_PROBE_PLACE_LEN];
+    struct mu_finding finding =
+        mu_probe_finding(of, MU_CAUSE_sni_unknown, MU_GRAVITY_FAULT, MU_PHASE_HTTP);
+    return mu_report_add(
+        report, &finding, err,
+        "the server at %s answers 421: the host name of the request, \"%s\", is not served on a "
+        "connection that was opened for \"%s\"",
+        mu_probe_place(of->probe, place), of->probe->host, of->probe->name);
+}
+
+/* An answer that TLS has nothing to do with. */
+static int tell_proxied(const struct mu_probe_case *of, struct mu_report *report,
+                        struct mu_error *err)
+{
+    const struct mu_probe_http *http = mu_probe_http_of(of);
+    char place[MU_PROBE_PLACE_LEN];
+    struct mu_finding finding =
+        mu_probe_finding(of, MU_CAUSE_tls_terminating_proxy, MU_GRAVITY_FAULT, MU_PHASE_HTTP);
+    return mu_report_add(
+        report, &finding, err,
+        "what answers at %s takes the client's certificate and says that there is none (%d %s): it "
+        "speaks for a server behind it, and the certificate goes no further",
+        mu_probe_place(of->probe, place), http->status, http->reason);
+}
+
+int mu_probe_judge_http(const struct mu_probe_case *of, struct mu_report *report,
+                        struct mu_error *err)
+{
+    const struct mu_tls_seen *seen = &of->facts->ours.seen;
+    const struct mu_probe_http *http = mu_probe_http_of(of);
+    if (!seen->finished || seen->alert >= 0)
+        return 0;
+    if (http->too_much)
+        return mu_report_check(report, MU_MARK_ODD, err, "HTTP: headers that do not end");
+    if (http->status == 0)
+        return !http->asked ? 0
+                            : mu_report_check(report, MU_MARK_UNKNOWN, err, "HTTP: %s",
+                                              http->answered ? "the answer is not HTTP"
+                                              : seen->timed_out
+                                                  ? "no answer in time; perhaps it is no web server"
+                                                  : "closed without an answer");
+    if (mu_report_check(report, http->status < 400 ? MU_MARK_GOOD : MU_MARK_ODD, err,
+                        "HTTP: %d %s%s%s%s", http->status, http->reason,
+                        *http->server != '\0' ? " (" : "", http->server,
+                        *http->server != '\0' ? ")" : "") != 0)
+        return -1;
+    if (http->status == 421)
+        return tell_misdirected(of, report, err);
+    bool none =
+        strcasestr(http->body, "No required SSL certificate") != NULL || http->status == 496;
+    if (none && seen->sent && !mu_probe_blames_client(report))
+        return tell_proxied(of, report, err);
+    if ((http->status != 401 && http->status != 403) || !seen->asked)
+        return 0;
+    return mu_probe_has_own(of) ? tell_not_authorized(of, report, err)
+                                : tell_wanting(of, report, err);
+}

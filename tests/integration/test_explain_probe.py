@@ -1,0 +1,258 @@
+"""mutual explain URL: a server looked at from where its client stands."""
+import socket
+import ssl
+import time
+
+import pytest
+
+import live
+from live import Listener, answer, tls
+
+NONE, ASK, REQUIRE = ssl.CERT_NONE, ssl.CERT_OPTIONAL, ssl.CERT_REQUIRED
+
+
+@pytest.fixture(scope="module")
+def world(tmp_path_factory):
+    return live.make_world(tmp_path_factory.mktemp("live"))
+
+
+def own(world, name="client"):
+    return ["--cert", world.path(f"{name}.crt"), "--key", world.path("leaf.key")]
+
+
+def explain(mutual, world, port, *words, host="localhost", path=""):
+    trust = [] if "--cacert" in words else ["--cacert", world.path("root.crt")]
+    return mutual("explain", f"https://{host}:{port}{path}", *trust, *words, "--json")
+
+
+def check(said, cause, code, *words):
+    report = said.json()
+    assert (report["cause"], said.code) == (cause, code), said
+    for word in words:
+        assert word in report["what"] + report["raw"], report
+    assert report["remedy"] or cause == "ok", report
+    return report
+
+
+DATE = time.strftime("%a, %d %b %Y %H:%M:%S GMT", time.gmtime(time.time() - 3))
+LATE = time.strftime("%a, %d %b %Y %H:%M:%S GMT", time.gmtime(time.time() + 40 * 24 * 3600))
+
+# name, how the server is, who the client is, cause, exit, words
+CASES = [
+    ("all is well", {}, "client", "ok", 0, ["TLSv1.3", "alice", "200"]),
+    ("TLS 1.2 is well", {"highest": ssl.TLSVersion.TLSv1_2}, "client", "ok", 0, ["TLSv1.2"]),
+    ("no certificate, and none is asked for", {"clients": NONE}, None, "ok", 0, ["asks for no"]),
+    ("no certificate, and none is needed", {"clients": ASK}, None, "ok", 0, []),
+    ("not found is not our matter", {"says": answer("404 Not Found")}, "client", "ok", 0, ["404"]),
+    ("a clock that agrees", {"says": answer("200 OK", "", f"Date: {DATE}")}, "client", "ok", 0, []),
+    ("a chain that is whole", {"cert": "server-chain"}, "client-chain", "ok", 0, []),
+    ("no HTTP at all", {"says": b"\0\1\2 hello"}, "client", "ok", 0, []),
+    ("a clock that does not", {"says": answer("200 OK", "", f"Date: {LATE}")}, "client", "server_clock_wrong", 3, []),
+    ("no certificate", {}, None, "client_cert_not_sent", 1, ["certificate required"]),
+    ("no certificate, TLS 1.2", {"highest": ssl.TLSVersion.TLSv1_2}, None, "client_cert_not_sent", 1, ["handshake failure"]),
+    ("another CA's", {}, "client-other", "client_untrusted_ca", 1, ["mallory", "Other Root", "Example Root", "unknown ca"]),
+    ("the CA made again", {}, "client-again", "ca_rekeyed_same_name", 1, ["Example Root"]),
+    ("expired", {}, "client-over", "client_cert_expired", 1, ["2021-01-01", "certificate expired"]),
+    ("for servers", {}, "client-purpose", "client_cert_no_clientauth", 1, []),
+    ("incomplete", {}, "client-inter", "client_chain_incomplete", 1, ["Issuing CA"]),
+    ("revoked", {"crl": "revoked"}, "client", "client_cert_revoked", 1, ["certificate revoked"]),
+    ("a stale list", {"crl": "stale"}, "client", "crl_expired", 1, ["certificate expired"]),
+    ("a fresh list", {"crl": "fresh"}, "client", "ok", 0, []),
+    ("not let in", {"says": answer("403 Forbidden")}, "client", "not_authorized", 1, ["alice", "403"]),
+    ("never asked", {"clients": NONE}, "client", "server_does_not_ask", 3, ["alice"]),
+    ("never asked, and missed", {"clients": NONE, "says": answer("403 Forbidden")}, "client", "server_does_not_ask", 1, []),
+    ("a proxy in front", {"clients": NONE, "says": answer("400 Bad Request", "No required SSL certificate was sent",
+                                                          "Server: nginx")}, "client", "tls_terminating_proxy", 1, []),
+    ("a CDN in front", {"clients": NONE, "says": answer("401 Unauthorized", "", "Via: 1.1 edge", "Server: cloudflare")},
+     "client", "tls_terminating_proxy", 1, ["cloudflare"]),
+    ("nginx without one", {"clients": ASK, "says": answer("400 Bad Request", "No required SSL certificate was sent")}, None,
+     "client_cert_not_sent", 1, ["400"]),
+    ("the server's is over", {"cert": "server-over"}, "client", "server_cert_expired", 1, ["2021-01-01"]),
+    ("the server's is another's", {"cert": "server-other"}, "client", "server_untrusted_ca", 1, ["Other Root"]),
+    ("the server's has another name", {"cert": "server-else"}, "client", "server_name_mismatch", 1, ["elsewhere.example"]),
+    ("the server sends no intermediate", {"cert": "server-inter"}, "client", "server_chain_incomplete", 1, ["Issuing"]),
+    ("somebody in between", {"cert": "server-inspected", "clients": NONE}, "client", "tls_intercepted", 1, ["Inspection"]),
+    ("old TLS only", {"lowest": ssl.TLSVersion.TLSv1, "highest": ssl.TLSVersion.TLSv1_1, "ciphers": "ALL:@SECLEVEL=0"},
+     "client", "tls_version_mismatch", 1, ["TLSv1.1"]),
+    ("no cipher in common", {"highest": ssl.TLSVersion.TLSv1_2, "ciphers": "ECDHE-ECDSA-NULL-SHA:@SECLEVEL=0"}, "client",
+     "no_shared_cipher", 1, []),
+    ("a name that is not served", {"names": {"other.example": "server-else"}}, "client", "sni_unknown", 1, ["localhost"]),
+    ("a name that is served", {"names": {"localhost": "server"}, "cert": "server-else"}, "client", "ok", 0, []),
+]
+
+
+@pytest.mark.parametrize("how,who,cause,code,words", [case[1:] for case in CASES], ids=[case[0] for case in CASES])
+def test_what_a_client_runs_into(mutual, world, how, who, cause, code, words):
+    with tls(world, **how) as server:
+        check(explain(mutual, world, server.port, *(own(world, who) if who else [])), cause, code, *words)
+
+
+def test_what_is_known_of_the_server_helps(mutual, world):
+    known = [*own(world), "--server-cert", world.path("renewed.crt")]
+    with tls(world) as server:
+        check(explain(mutual, world, server.port, *known), "server_serves_stale_cert", 3, "renewed.crt")
+    with tls(world, cert="server-over") as server:
+        check(explain(mutual, world, server.port, *known), "server_serves_stale_cert", 1, "2021-01-01")
+    with tls(world, cert="server-other", clients=NONE) as server:
+        check(explain(mutual, world, server.port, *known), "tls_intercepted", 1, "Other Root")
+    with tls(world, cert="renewed") as server:
+        check(explain(mutual, world, server.port, *known, "--server-cacert", world.path("root.crt")), "ok", 0)
+    with tls(world, cert="server-else", names={"localhost": "renewed"}) as server:
+        check(explain(mutual, world, server.port, *known, host="127.0.0.1"), "sni_missing", 1, "elsewhere.example")
+
+
+def test_options_say_how_the_client_is(mutual, world):
+    with tls(world, lowest=ssl.TLSVersion.TLSv1_3) as server:
+        check(explain(mutual, world, server.port, *own(world), "--tls-max", "1.2"), "tls_version_mismatch", 1, "TLSv1.3")
+        check(explain(mutual, world, 1, *own(world), "--connect", f"127.0.0.1:{server.port}"), "ok", 0)
+        check(explain(mutual, world, server.port, *own(world), "--servername", "localhost", host="127.0.0.1"), "ok", 0)
+        check(explain(mutual, world, server.port, *own(world), "--alpn", "h2"), "alpn_mismatch", 1, "h2")
+        check(explain(mutual, world, server.port, "--cert", world.path("client.crt"), "--key", world.path("other.key")),
+              "key_mismatch", 1, "other.key")
+    said = mutual("explain", "https://localhost:1", "--connect", "nonsense").refused("--connect", code=2)
+    assert "HOST:PORT" in said.stderr
+    mutual("explain", "ftp://localhost").refused("ftp://localhost", code=2)
+    mutual("explain", "https://localhost", "--alpn", "a,,b").refused("--alpn", code=2)
+    mutual("explain", "https://localhost", "--as", "x", "--cert", "y").refused("--as", code=2)
+
+
+def test_it_reads_as_a_person_reads(mutual, world):
+    with tls(world) as server:
+        said = mutual("explain", f"https://localhost:{server.port}", "--cacert", world.path("root.crt"),
+                      *own(world, "client-other"))
+    assert said.code == 1 and said.stdout.startswith("the server refused the client certificate ")
+    lines = said.stdout.splitlines()
+    for word in ("cause: client_untrusted_ca", "    wrong: the client's certificate: refused"):
+        assert word in lines, said
+    assert 'TLS alert 48 "unknown ca" from the server, after the handshake' in lines[-1]
+    assert "\x1b" not in said.stdout and "PRIVATE" not in said.stdout
+
+
+# --- What does not speak TLS, and what does worse ---
+
+def says(first, then=b""):
+    """A server that speaks first, and answers whatever comes."""
+    def talk(taken):
+        taken.sendall(first)
+        while taken.recv(4096):
+            taken.sendall(then)
+    return talk
+
+
+def answers(*lines):
+    def talk(taken):
+        if taken.recv(4096):
+            taken.sendall(b"".join(lines))
+    return talk
+
+
+def postgres(taken):
+    if taken.recv(8) == bytes([0, 0, 0, 8, 4, 210, 22, 47]):
+        taken.sendall(b"S")
+        taken.recv(1)
+
+
+def ldap(taken):
+    if taken.recv(1) == b"\x30":
+        taken.sendall(bytes.fromhex("300c02010178070a010004000400"))
+
+
+def proxy_header_wanted(taken):
+    taken.recv(1)
+
+
+PLAIN = [
+    ("HTTP", answers(b"HTTP/1.1 400 Bad Request\r\nServer: nginx\r\n\r\n"), "not_tls", "plain HTTP"),
+    ("a proxy", answers(b"HTTP/1.1 400 Bad Request\r\nServer: squid/5.7\r\n\r\n"), "not_tls", "proxy"),
+    ("SSH", says(b"SSH-2.0-OpenSSH_9.2\r\n"), "not_tls", "SSH"),
+    ("SMTP", says(b"220 mail.example ESMTP Postfix\r\n", b"502 what\r\n"), "starttls_needed", "SMTP"),
+    ("FTP", says(b"220 ProFTPD ready, FTP\r\n"), "starttls_needed", "FTP"),
+    ("IMAP", says(b"* OK [CAPABILITY IMAP4rev1 STARTTLS] ready\r\n"), "starttls_needed", "IMAP"),
+    ("POP3", says(b"+OK ready\r\n"), "starttls_needed", "POP3"),
+    ("MySQL", says(b"\x4a\0\0\0\x0a8.0.35\0"), "starttls_needed", "MySQL"),
+    ("PostgreSQL", postgres, "starttls_needed", "PostgreSQL"),
+    ("LDAP", ldap, "starttls_needed", "LDAP"),
+    ("XMPP", answers(b"<?xml version='1.0'?><stream:stream>"), "starttls_needed", "XMPP"),
+    ("something", answers(b"what do you want?\r\n"), "not_tls", "what do you want?"),
+    ("nothing", proxy_header_wanted, "connection_cut_off", "without a word"),
+]
+
+
+@pytest.mark.parametrize("talk,cause,word", [case[1:] for case in PLAIN], ids=[case[0] for case in PLAIN])
+def test_what_is_no_tls(mutual, world, talk, cause, word):
+    with Listener(talk) as server:
+        check(explain(mutual, world, server.port, *own(world)), cause, 1, word)
+
+
+def test_what_is_not_there(mutual, world):
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        check(explain(mutual, world, free.getsockname()[1]), "connection_refused", 1, "127.0.0.1")
+    check(explain(mutual, world, 443, host="nowhere.invalid"), "host_not_found", 1, "nowhere.invalid")
+
+
+def record(kind, data, version=b"\3\3"):
+    return bytes([kind]) + version + len(data).to_bytes(2, "big") + data
+
+
+def endless(piece):
+    def talk(taken):
+        taken.recv(4096)
+        while True:
+            taken.sendall(piece)
+    return talk
+
+
+def slow(taken):
+    """A byte at a time, for as long as anybody listens."""
+    taken.recv(4096)
+    for byte in record(22, bytes([2, 0, 0, 70]) + bytes(66)):
+        taken.sendall(bytes([byte]))
+        if not wait(taken, 0.3):
+            return
+
+
+def wait(taken, seconds):
+    taken.settimeout(seconds)
+    try:
+        return taken.recv(1) != b""
+    except TimeoutError:
+        return True
+
+
+def hold(taken):
+    taken.recv(4096)
+    wait(taken, 30)
+
+
+def reset(taken):
+    taken.recv(4096)
+    taken.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, bytes([1, 0, 0, 0, 0, 0, 0, 0]))
+
+
+HOSTILE = [
+    ("garbage in a record", answers(record(22, bytes(range(200))))),
+    ("half a ServerHello", answers(record(22, bytes([2, 0, 0, 70, 3, 3]) + bytes(20)))),
+    ("an alert that nobody knows", answers(record(21, bytes([2, 199])))),
+    ("warnings without end", endless(record(21, bytes([1, 0])))),
+    ("a message without end", endless(record(22, bytes([11, 255, 255, 255]) + bytes(16000)))),
+    ("zeros", endless(bytes(4096))),
+    ("one byte at a time", slow),
+    ("never a word", hold),
+    ("a reset", reset),
+]
+
+
+@pytest.mark.parametrize("talk", [case[1] for case in HOSTILE], ids=[case[0] for case in HOSTILE])
+def test_a_hostile_server_gets_a_sentence(mutual, world, talk):
+    with Listener(talk) as server:
+        said = explain(mutual, world, server.port, *own(world), "--max-time", "1")
+    assert said.code == 1 and said.json()["what"] and not said.stderr, said
+
+
+@pytest.mark.parametrize("says", [b"HTTP/1.1 200 OK\r\n" + b"X: " + b"y" * 60000 + b"\r\n" * 2, b"HTTP/1.1 200 OK\r\nA: b\r\n" * 9000,
+                                  b"HTTP/1.1 \x1b[2J OK\r\nServer: \x1b]0;x\7\r\n\r\n", b""], ids=["huge", "many", "escapes", "none"])
+def test_a_hostile_answer_gets_a_sentence(mutual, world, says):
+    with tls(world, says=says) as server:
+        said = explain(mutual, world, server.port, *own(world), "--max-time", "2")
+    assert said.code in (0, 1, 3) and said.json()["checked"] and "\x1b" not in said.stdout, said
