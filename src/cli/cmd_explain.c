@@ -194,6 +194,10 @@ static int run(const struct mu_args *args, struct mu_error *err)
         return explain_error(args, err);
     if (at_text != NULL && mu_date_parse(at_text, &at, err) != 0)
         return -1;
+    if (mu_args_given(args, "listen") && word != NULL)
+        return mu_usage(err, args, "--listen waits for clients; \"%s\" is one thing too many", word);
+    if (mu_args_given(args, "listen"))
+        return mu_explain_listen(args, err);
     if (word != NULL && mu_explain_is_url(word) && mu_args_count(args) == 1)
         return explain_sides(args, true, at, source, err);
     if (word != NULL && any_side_given(args))
@@ -234,7 +238,12 @@ static const struct mu_opt opts[] = {
     {"alpn", 0, "LIST", "with URL: offer these protocols (h2,http/1.1)", NULL, false},
     {"servername", 0, "NAME", "with URL: ask for this host, and not for the URL's", NULL, false},
     {"connect", 0, "HOST:PORT", "with URL: go there, and not where the URL's host is", NULL, false},
-    {"max-time", 0, "SECONDS", "with URL: give up after so long", "10", false},
+    {"listen", 0, "HOST:PORT", "stand in the place of a server and look at each client that comes",
+     NULL, false},
+    {"count", 0, "N", "with --listen: leave after so many clients", NULL, false},
+    {"once", 0, NULL, "with --listen: leave after the first one", NULL, false},
+    {"max-time", 0, "SECONDS", "with URL: give up after so long; with --listen: on one client",
+     "10", false},
     {"host", 0, "NAME", "the name or address that the client connects to", NULL, false},
     {"other", 0, "FILE", "certificates that are at hand, and nobody's", NULL, true},
     {"cakey", 0, "FILE", "the CA's key: does it belong to the CA's certificate?", NULL, false},
@@ -254,6 +263,10 @@ const struct mu_cmd mu_cmd_explain = {
         "URL: calls the server as the client would, with --cert, --key and --cacert (or --as), makes one request, and\n"
         "tells what is wrong; where the reason can lie only at the server, what its operator should run. What is known\n"
         "of the server's side (--server-cert ...) helps. Your certificate is shown to whoever answers, your key to nobody.\n"
+        "\n"
+        "--listen HOST:PORT: waits for clients, in any language, with the server's --cert and --key and the CAs of --cacert,\n"
+        "and tells of each what it offers and presents, whether and why a door would refuse it, and what its owner\n"
+        "should do. The client gets the verdict as its answer. An interrupt ends it with a summary; --json has a line a client.\n"
         "\n"
         "FILE...: what each file is, what is wrong with it, what does not belong together, what will fail later.\n"
         "Without FILE, both sides' files by options, as many as are known: would the two come together, and which\n"

@@ -157,7 +157,7 @@ static json_t *peers_json(const struct mu_report *report)
     return list;
 }
 
-static void print_json(const struct mu_report *report)
+json_t *mu_explain_json(const struct mu_report *report)
 {
     json_t *causes = json_array(), *findings = json_array();
     const struct mu_finding *first = report->count > 0 ? &report->findings[0] : NULL;
@@ -165,20 +165,20 @@ static void print_json(const struct mu_report *report)
         json_array_append_new(causes, json_string(mu_cause_of(report->findings[i].cause)->id));
         json_array_append_new(findings, finding_json(&report->findings[i]));
     }
-    mu_print_json(
-        json_pack("{s:s, s:o, s:s, s:s, s:s, s:s, s:s, s:i, s:o, s:o, s:o, s:s}", "cause",
-                  mu_cause_of(mu_report_cause(report))->id, "causes", causes, "what",
-                  first == NULL ? report->good : first->sentence, "whose",
-                  first == NULL ? "" : mu_party_id(first->whose), "remedy",
-                  first == NULL ? "" : first->remedy, "openssl", first == NULL ? "" : first->openssl,
-                  "file", first == NULL ? "" : first->file, "exit", mu_report_exit(report),
-                  "findings", findings, "checked", checks_json(report), "peers", peers_json(report),
-                  "raw", first != NULL && *first->raw != '\0' ? first->raw : report->raw));
+    return json_pack("{s:s, s:o, s:s, s:s, s:s, s:s, s:s, s:i, s:o, s:o, s:o, s:s}", "cause",
+                     mu_cause_of(mu_report_cause(report))->id, "causes", causes, "what",
+                     first == NULL ? report->good : first->sentence, "whose",
+                     first == NULL ? "" : mu_party_id(first->whose), "remedy",
+                     first == NULL ? "" : first->remedy, "openssl",
+                     first == NULL ? "" : first->openssl, "file", first == NULL ? "" : first->file,
+                     "exit", mu_report_exit(report), "findings", findings, "checked",
+                     checks_json(report), "peers", peers_json(report), "raw",
+                     first != NULL && *first->raw != '\0' ? first->raw : report->raw);
 }
 
 int mu_explain_print(const struct mu_report *report, bool json)
 {
-    json ? print_json(report) : print_text(report);
+    json ? mu_print_json(mu_explain_json(report)) : print_text(report);
     return mu_report_exit(report);
 }
 

@@ -3,6 +3,7 @@
 
 /* What `mutual explain` has to say, in words and as JSON. */
 
+#include <jansson.h>
 #include <stdbool.h>
 
 #include "explain/report.h"
@@ -11,6 +12,9 @@
 /* The verdict, whose move it is, what mends it, the cause, all else that was found, what was checked, the peers' table
  * and the raw error. Returns the exit status: 0, 1, 3. */
 int mu_explain_print(const struct mu_report *report, bool json);
+
+/* The same as an object. Given. */
+json_t *mu_explain_json(const struct mu_report *report);
 
 /* One cause, and all of them. */
 void mu_explain_print_cause(enum mu_cause_id cause, bool json);

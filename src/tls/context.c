@@ -15,7 +15,7 @@
  */
 enum { SESSION_LIFETIME_S = 300, OPENSSL_3_2 = 0x30200000 };
 
-static const char ciphers_tls12[] =
+const char mu_tls_door_ciphers[] =
     "ECDHE-ECDSA-AES128-GCM-SHA256:ECDHE-RSA-AES128-GCM-SHA256:ECDHE-ECDSA-AES256-GCM-SHA384:"
     "ECDHE-RSA-AES256-GCM-SHA384:ECDHE-ECDSA-CHACHA20-POLY1305:ECDHE-RSA-CHACHA20-POLY1305";
 
@@ -124,7 +124,7 @@ static int set_options(SSL_CTX *ctx, const struct mu_tls_door *door)
     set_sessions(ctx);
     if (door->alpn != NULL)
         SSL_CTX_set_alpn_select_cb(ctx, on_alpn, (void *)door->alpn);
-    return mu_tls_set_common(ctx) && SSL_CTX_set_cipher_list(ctx, ciphers_tls12) == 1 &&
+    return mu_tls_set_common(ctx) && SSL_CTX_set_cipher_list(ctx, mu_tls_door_ciphers) == 1 &&
            SSL_CTX_set_num_tickets(ctx, 1) == 1 && set_session_context(ctx, door) &&
            (!door->only_tls13 || SSL_CTX_set_min_proto_version(ctx, TLS1_3_VERSION) == 1);
 }

@@ -42,6 +42,9 @@ struct mu_tls {
 /* NULL without memory. `ctx` is borrowed. */
 struct mu_tls *mu_tls_make(SSL_CTX *ctx, struct mu_transport transport);
 
+/* The cipher suites of TLS 1.2 that a door takes. */
+extern const char mu_tls_door_ciphers[];
+
 /* What both sides have in common. False: libssl's queue tells. */
 bool mu_tls_set_common(SSL_CTX *ctx);
 
