@@ -140,9 +140,9 @@ static int make_up(struct side *side, struct mu_error *err)
 
 static int load(const struct mu_args *args, struct side *side, struct mu_error *err)
 {
-    const struct mu_identity who = {.name = mu_args_value(args, "as"), .name_opt = "--as"};
+    const struct mu_self who = {.name = mu_args_value(args, "as"), .name_opt = "--as"};
     const char *path;
-    if (mu_load_identity(args, &who, &side->chain, &side->key, err) != 0 ||
+    if (mu_load_self(args, &who, &side->chain, &side->key, err) != 0 ||
         mu_load_anchors(args, &side->trusted, err) != 0)
         return -1;
     for (int i = 0; (path = mu_args_nth(args, "crl", i)) != NULL; i++)
