@@ -25,7 +25,9 @@ GET = "GET {} HTTP/1.1\r\nHost: localhost\r\n\r\n"
 def made(tmp_path_factory, model):
     """Certificates of alice, who is in ops and has a SPIFFE ID, and of bob."""
     directory = tmp_path_factory.mktemp("access")
-    mutual = Mutual(model / "more", directory)
+    home = tmp_path_factory.mktemp("home") / "mutual"
+    shutil.copytree(model / "more", home)
+    mutual = Mutual(home, directory)
     mutual("issue", "server", "localhost").ok()
     mutual("issue", "client", "alice", "--san", "alice.example.com", "--san", "spiffe://example.org/ns/web").ok()
     mutual("issue", "client", "bob").ok()

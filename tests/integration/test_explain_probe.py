@@ -187,7 +187,7 @@ def test_what_is_no_tls(mutual, world, talk, cause, word):
 def test_what_is_not_there(mutual, world):
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
-        check(explain(mutual, world, free.getsockname()[1]), "connection_refused", 1, "127.0.0.1")
+        check(explain(mutual, world, free.getsockname()[1]), "connection_refused", 1, f":{free.getsockname()[1]}")
     check(explain(mutual, world, 443, host="nowhere.invalid"), "host_not_found", 1, "nowhere.invalid")
 
 
