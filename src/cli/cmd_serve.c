@@ -187,6 +187,7 @@ const struct mu_cmd mu_cmd_serve = {
     .details =
         "Without --cert, localhost.crt and localhost.key of the current directory are used; without those,\n"
         "the home CA issues a certificate for localhost that lives in memory only.\n"
+        "Clients speak HTTP/1.1 or, if they ask for it in TLS (ALPN), HTTP/2.\n"
         "With --to http:, each request goes to that backend over HTTP/1.1, and its answer comes back; what a\n"
         "client says of who it is (X-Forwarded-For, Forwarded, Client-Cert and the like) is replaced by what is so.\n"
         "With --to tcp: or unix:, the bytes of each client go to that backend and back, as they are, whatever\n"

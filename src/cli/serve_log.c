@@ -182,9 +182,9 @@ static json_t *request_object(const struct mu_request_event *event, const char *
 {
     const char *method = event->method == NULL ? "-" : event->method;
     json_t *object =
-        json_pack("{s:s, s:s, s:s, s:s, s:s, s:s, s:s, s:i}", "time", when, "event", "request",
+        json_pack("{s:s, s:s, s:s, s:s, s:s, s:s, s:s, s:s, s:i}", "time", when, "event", "request",
                   "peer", from, "subject", event->who->subject, "san", event->who->san, "method",
-                  method, "path", target, "status", event->status);
+                  method, "path", target, "protocol", event->protocol, "status", event->status);
     if (object != NULL && event->backend != NULL)
         json_object_update_new(object,
                                json_pack("{s:s, s:s, s:s, s:I, s:I, s:I}", "backend",
@@ -210,8 +210,8 @@ static void on_requested(void *arg, const struct mu_request_event *event)
     MU_AUTO_CLEAR(mu_buf) line = MU_BUF_INIT;
     mu_buf_addf(&line, "%s %s request \"%s\" ", when, from, event->who->subject);
     add_word(&line, event->who->san[0] == '\0' ? "-" : event->who->san);
-    mu_buf_addf(&line, " %s %s %d", event->method == NULL ? "-" : event->method, target,
-                event->status);
+    mu_buf_addf(&line, " %s %s %d %s", event->method == NULL ? "-" : event->method, target,
+                event->status, event->protocol);
     if (event->backend != NULL)
         mu_buf_addf(&line, " %s%s%s%s%s%s, received %" PRIu64 ", sent %" PRIu64 ", %" PRIu64 " ms",
                     event->backend[0] == '\0' ? "-" : event->backend,

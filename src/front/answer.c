@@ -71,6 +71,7 @@ static void responded(void *arg, const struct mu_request *request, int status)
         .who = s->who,
         .method = request == NULL ? NULL : request->method,
         .target = request == NULL ? NULL : request->target,
+        .protocol = mu_h1_minor(s->h1) == 0 ? "HTTP/1.0" : "HTTP/1.1",
         .status = status,
     };
     events->requested(events->arg, &event);

@@ -12,8 +12,9 @@
 struct mu_request_event {
     const struct mu_address *peer;
     const struct mu_who *who;
-    const char *method; /* NULL when the request could not be read */
-    const char *target; /* as it was sent: foreign text */
+    const char *method;   /* NULL when the request could not be read */
+    const char *target;   /* as it was sent: foreign text */
+    const char *protocol; /* "HTTP/2" */
     int status;
     /* If it was handed on: to whom ("": nobody could be reached), what went wrong ("": nothing) and the machine's words for it, bytes
      * of the bodies, and how long it took. NULL: it was answered here. */

@@ -6,9 +6,11 @@
 #include <time.h>
 
 #include "front/forward.h"
+#include "front/guard.h"
 #include "front/kick.h"
 #include "front/probe.h"
 #include "front/serve.h"
+#include "http/relay.h"
 #include "net/watch.h"
 
 /* The most addresses that plain listeners have: those that "localhost" stands for, and the control socket. */
@@ -49,6 +51,10 @@ void mu_front_on_hangup(void *front);
 /* From workers: see struct mu_server_events. */
 bool mu_front_barred(void *front, const struct mu_cert *client, struct mu_refusal *ret);
 void mu_front_on_moved(void *front);
+
+/* What every backend is told of a connection's client, once for all its requests; `told` holds what `ret` points to. */
+void mu_proxy_describe_client(struct mu_guard *guard, struct mu_buf *told,
+                              struct mu_relay_client *ret);
 
 /* The host that a request is for, with its port, not ended by NUL: the target's if that has one, or else Host's. NULL: HTTP/1.0 may
  * leave it open. [RFC 9112 3.2.2] */

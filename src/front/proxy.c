@@ -72,7 +72,9 @@ static void tell(struct session *s, const char *id)
     const bool failed = mu_str_starts_with(id, "backend-");
     struct mu_head head = {.method = NULL};
     mu_count_answer(mu_conn_counters(s->conn), s->status);
-    if ((events->requested == NULL && !failed) || who_is(s) == NULL)
+    void (*hear)(void *, const struct mu_request_event *) =
+        events->requested != NULL || !failed ? events->requested : events->failed;
+    if (hear == NULL || who_is(s) == NULL)
         return;
     mu_h1_reader_head(s->reader, &head);
     struct mu_request_event event = {
@@ -80,6 +82,7 @@ static void tell(struct session *s, const char *id)
         .who = s->who,
         .method = head.method,
         .target = head.target,
+        .protocol = s->minor == 0 ? "HTTP/1.0" : "HTTP/1.1",
         .status = s->status,
         .backend = e->backend == NULL ? "" : e->backend->name,
         .id = id,
@@ -88,7 +91,7 @@ static void tell(struct session *s, const char *id)
         .sent = e->sent,
         .ms = (uint64_t)(mu_backend_now_ms() - s->began_ms),
     };
-    (events->requested != NULL ? events->requested : events->failed)(events->arg, &event);
+    hear(events->arg, &event);
 }
 
 /* The client is, before it was answered whole. */
@@ -278,15 +281,15 @@ static const char *client_ip(const struct mu_address *peer, char ret[INET6_ADDRS
     return NULL;
 }
 
-/* Once for all requests of a connection. */
-static void describe_client(struct session *s)
+void mu_proxy_describe_client(struct mu_guard *guard, struct mu_buf *told,
+                              struct mu_relay_client *ret)
 {
     char ip[INET6_ADDRSTRLEN];
-    mu_relay_client_init(&s->about, client_ip(mu_conn_peer(s->conn), ip));
-    mu_guard_tell(&s->guard, &s->told);
-    s->about.more = s->told.data;
-    s->about.more_len = s->told.len;
-    s->about.method_counts = s->proxy->door->method_counts;
+    mu_relay_client_init(ret, client_ip(mu_conn_peer(guard->conn), ip));
+    mu_guard_tell(guard, told);
+    ret->more = told->data;
+    ret->more_len = told->len;
+    ret->method_counts = guard->door->method_counts;
 }
 
 static void begin_request(struct session *s)
@@ -301,7 +304,7 @@ static void begin_request(struct session *s)
                                        .headers = head.headers,
                                        .header_count = head.header_count};
     if (s->about.len == 0)
-        describe_client(s);
+        mu_proxy_describe_client(&s->guard, &s->told, &s->about);
     s->under_way = true;
     s->keep_alive = head.keep_alive;
     s->minor = head.minor;
@@ -591,6 +594,7 @@ static void *session_open(void *arg, struct mu_conn *conn)
     s->conn = conn;
     s->phase = CARRY; /* no deadline has been set yet */
     mu_guard_open(&s->guard, s->proxy->door, conn);
+    s->minor = 1;
     s->reader = mu_h1_request_reader(s->proxy->requests);
     if (s->reader != NULL)
         return s;

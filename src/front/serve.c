@@ -4,6 +4,7 @@
 
 #include "front/health.h"
 #include "front/internal.h"
+#include "front/multiplex.h"
 
 /* For a client to close when all is said; nobody has needed to choose it yet. */
 enum { LINGER_MS = 3 * 1000 };
@@ -20,7 +21,7 @@ static const char plain_http_answer[] =
     "400 Bad Request: this port speaks HTTPS; use https:// and a client certificate.\r\n";
 
 /* HTTP/1.0 has a name of its own, and curl --http1.0 offers no other. */
-static const char http_protocols[] = "\x08http/1.1\x08http/1.0";
+static const char http_protocols[] = "\x02h2\x08http/1.1\x08http/1.0";
 
 /* A set of doors, and what net has to know of each. */
 struct offer {
@@ -122,6 +123,8 @@ static void describe_to_net(struct mu_door *door, const struct mu_front_config *
         .protocol_arg = answers ? (void *)door
                         : http  ? (void *)&door->proxy
                                 : (void *)&door->forward,
+        .h2 = http ? &mu_multiplex_protocol : NULL,
+        .h2_arg = door,
         .quiet = (log_of(door, front) & MU_LOG_REFUSALS) == 0,
         .admits = admits,
         .rules = door,

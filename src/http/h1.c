@@ -270,6 +270,11 @@ enum mu_h1_phase mu_h1_phase(const struct mu_h1 *h1)
     return h1->phase;
 }
 
+int mu_h1_minor(const struct mu_h1 *h1)
+{
+    return h1->minor;
+}
+
 unsigned long mu_h1_request_count(const struct mu_h1 *h1)
 {
     return mu_h1_reader_count(h1->reader);
@@ -303,6 +308,7 @@ struct mu_h1 *mu_h1_new(const struct mu_h1_handler *handler, void *arg,
     h1->handler = handler;
     h1->arg = arg;
     h1->response = (struct mu_response)MU_RESPONSE_INIT;
+    h1->minor = 1;
     h1->reader = mu_h1_request_reader(limits);
     if (h1->reader != NULL)
         return h1;

@@ -41,6 +41,9 @@ MU_AUTO_DEFINE_STRUCT(mu_h1, mu_h1_free)
 
 enum mu_h1_phase mu_h1_phase(const struct mu_h1 *h1);
 
+/* That the last request whose head has been read came over HTTP/1.0: 0; or HTTP/1.1: 1. */
+int mu_h1_minor(const struct mu_h1 *h1);
+
 /* How many requests it has begun to read: tells one MU_H1_HEAD from the next. */
 unsigned long mu_h1_request_count(const struct mu_h1 *h1);
 

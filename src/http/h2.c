@@ -42,6 +42,7 @@ struct mu_h2 {
     nghttp2_session *session;
     struct mu_h2_stream *streams;
     size_t stream_count;
+    size_t head_max, target_max;
     bool is_server;
     bool greeted; /* the peer's first frame has come */
     bool in_head;
@@ -69,6 +70,8 @@ static struct mu_h2_stream *add_stream(struct mu_h2 *h2, int32_t id)
         return NULL;
     stream->h2 = h2;
     stream->id = id;
+    stream->fields.size_max = h2->head_max;
+    stream->fields.target_max = h2->target_max;
     stream->next = h2->streams;
     if (stream->next != NULL)
         stream->next->previous = stream;
@@ -150,6 +153,8 @@ static bool is_empty_data(const nghttp2_frame *frame)
 
 /* --- What comes --- */
 
+static const nghttp2_extpri in_turns = {.urgency = NGHTTP2_EXTPRI_DEFAULT_URGENCY, .inc = 1};
+
 static int on_begin_headers(nghttp2_session *session, const nghttp2_frame *frame, void *arg)
 {
     struct mu_h2 *h2 = arg;
@@ -159,7 +164,9 @@ static int on_begin_headers(nghttp2_session *session, const nghttp2_frame *frame
     if (stream == NULL)
         return NGHTTP2_ERR_TEMPORAL_CALLBACK_FAILURE;
     nghttp2_session_set_stream_user_data(session, stream->id, stream);
-    return 0;
+    /* Answers take turns, unless the client asks for something else: one that never ends must not keep the others waiting.
+     * [RFC 9218 10] */
+    return nghttp2_session_change_extpri_stream_priority(session, stream->id, &in_turns, 0);
 }
 
 static int on_header(nghttp2_session *session, const nghttp2_frame *frame, const uint8_t *name,
@@ -337,10 +344,6 @@ bool mu_h2_input(struct mu_h2 *h2, const void *data, size_t len)
     const ssize_t n = nghttp2_session_mem_recv(h2->session, data, len);
     if (n < 0)
         note_fatal(h2, (int)n);
-    else if (nghttp2_session_want_read(h2->session) == 0 && h2->fault == NULL && !h2->leaving)
-        /* It has found something that it cannot go on after, and has said so in a GOAWAY. */
-        break_off(h2, "h2-broken", "what comes is not well-formed HTTP/2, or too much",
-                  NGHTTP2_PROTOCOL_ERROR);
     return !h2->broken;
 }
 
@@ -492,6 +495,10 @@ size_t mu_h2_output(struct mu_h2 *h2, const char **ret)
         const int result = nghttp2_session_send(h2->session);
         if (result != 0)
             note_fatal(h2, result);
+        else if (nghttp2_session_want_read(h2->session) == 0 && !h2->leaving)
+            /* It has found something that it cannot go on after, and has said so in a GOAWAY. */
+            break_off(h2, "h2-broken", "what comes is not well-formed HTTP/2, or too much",
+                      NGHTTP2_PROTOCOL_ERROR);
         tell_room(h2);
     }
     if (h2->out.len == 0) /* a connection at rest holds no memory */
@@ -716,7 +723,7 @@ static int greet(struct mu_h2 *h2)
     const nghttp2_settings_entry of_server[] = {
         {NGHTTP2_SETTINGS_MAX_CONCURRENT_STREAMS, MU_H2_STREAMS},
         {NGHTTP2_SETTINGS_INITIAL_WINDOW_SIZE, STREAM_WINDOW},
-        {NGHTTP2_SETTINGS_MAX_HEADER_LIST_SIZE, MU_H2_FIELDS_MAX},
+        {NGHTTP2_SETTINGS_MAX_HEADER_LIST_SIZE, (uint32_t)h2->head_max},
         {NGHTTP2_SETTINGS_NO_RFC7540_PRIORITIES, 1},
     };
     const nghttp2_settings_entry of_client[] = {
@@ -734,7 +741,8 @@ static int greet(struct mu_h2 *h2)
                : nghttp2_session_set_local_window_size(h2->session, NGHTTP2_FLAG_NONE, 0, WINDOW);
 }
 
-static struct mu_h2 *make(const struct mu_h2_handler *handler, void *arg, bool is_server)
+static struct mu_h2 *make(const struct mu_h2_handler *handler, void *arg, bool is_server,
+                          const struct mu_h1_limits *limits)
 {
     MU_AUTO_STRUCT(mu_h2) h2 = calloc(1, sizeof *h2);
     if (h2 == NULL)
@@ -742,19 +750,23 @@ static struct mu_h2 *make(const struct mu_h2_handler *handler, void *arg, bool i
     h2->handler = handler;
     h2->arg = arg;
     h2->is_server = is_server;
+    h2->head_max = limits->head < MU_H2_FIELDS_MAX ? limits->head : MU_H2_FIELDS_MAX;
+    h2->target_max = limits->target;
     h2->idle_frames = IDLE_FRAMES_AT_ONCE;
     h2->idle_since_ms = handler->now_ms(arg);
     return make_session(h2) == 0 && greet(h2) == 0 ? mu_take(&h2) : NULL;
 }
 
-struct mu_h2 *mu_h2_server(const struct mu_h2_handler *handler, void *arg)
+struct mu_h2 *mu_h2_server(const struct mu_h2_handler *handler, void *arg,
+                           const struct mu_h1_limits *limits)
 {
-    return make(handler, arg, true);
+    return make(handler, arg, true, limits);
 }
 
 struct mu_h2 *mu_h2_client(const struct mu_h2_handler *handler, void *arg)
 {
-    return make(handler, arg, false);
+    static const struct mu_h1_limits limits = {.head = MU_H2_FIELDS_MAX};
+    return make(handler, arg, false, &limits);
 }
 
 void mu_h2_free(struct mu_h2 *h2)

@@ -13,6 +13,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "http/h1_reader.h"
 #include "http/message.h"
 
 struct mu_h2;
@@ -47,15 +48,17 @@ struct mu_h2_handler {
 /* Streams that a client may have at once; fields that a head of ours may have, for what a gateway adds. */
 enum { MU_H2_STREAMS = 100, MU_H2_HEADERS_MAX = MU_HEADERS_MAX + 16 };
 
-/* All are borrowed for the machine's life. NULL without memory. */
-struct mu_h2 *mu_h2_server(const struct mu_h2_handler *handler, void *arg);
+/* All are borrowed for the machine's life; of the limits, the head's and the target's count, up to MU_H2_FIELDS_MAX. NULL without
+ * memory. */
+struct mu_h2 *mu_h2_server(const struct mu_h2_handler *handler, void *arg,
+                           const struct mu_h1_limits *limits);
 struct mu_h2 *mu_h2_client(const struct mu_h2_handler *handler, void *arg);
 void mu_h2_free(struct mu_h2 *h2);
 MU_AUTO_DEFINE_STRUCT(mu_h2, mu_h2_free)
 
 /* Bytes from the peer; all of them are taken. False: there is no going on, see mu_h2_fault(). What is in the output by then
  * tells the peer so. */
-MU_CHECK bool mu_h2_input(struct mu_h2 *h2, const void *data, size_t len);
+bool mu_h2_input(struct mu_h2 *h2, const void *data, size_t len);
 /* Bytes for the peer, as in http/h1.h. */
 size_t mu_h2_output(struct mu_h2 *h2, const char **ret);
 void mu_h2_taken(struct mu_h2 *h2, size_t len);

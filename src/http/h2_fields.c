@@ -40,7 +40,7 @@ void mu_h2_fields_add(struct mu_h2_fields *f, const char *name, size_t name_len,
                       size_t value_len)
 {
     f->size += name_len + value_len + FIELD_OVERHEAD;
-    f->too_large = f->too_large || f->size > MU_H2_FIELDS_MAX || f->count == MU_HEADERS_MAX - 1;
+    f->too_large = f->too_large || f->size > f->size_max || f->count == MU_HEADERS_MAX - 1;
     if (f->too_large)
         return;
     if (f->text.len == 0)
@@ -62,7 +62,9 @@ void mu_h2_fields_add(struct mu_h2_fields *f, const char *name, size_t name_len,
 void mu_h2_fields_clear(struct mu_h2_fields *f)
 {
     mu_buf_clear(&f->text);
-    *f = (struct mu_h2_fields){.text = MU_BUF_INIT};
+    *f = (struct mu_h2_fields){.text = MU_BUF_INIT,
+                               .size_max = f->size_max,
+                               .target_max = f->target_max};
 }
 
 /* --- What they say --- */
@@ -230,7 +232,7 @@ static int check_request(struct mu_h2_fields *f, const char **ret_why)
     if (!is_known_method(method))
         return 501;
     *ret_why = "the request's target is too long";
-    if (strlen(target) > MU_H2_TARGET_MAX)
+    if (strlen(target) > f->target_max)
         return 414;
     *ret_why = "the request's target is not one that can be asked for here";
     if (!is_path(method, target))

@@ -20,13 +20,14 @@ struct mu_h2_fields {
     } spans[MU_HEADERS_MAX];
     size_t count, header_count; /* those behind header_count are trailers */
     size_t size;                /* as SETTINGS_MAX_HEADER_LIST_SIZE counts it [RFC 9113 6.5.2] */
-    bool too_large;             /* what came after it was too much is not here */
+    size_t size_max, target_max;
+    bool too_large; /* what came after it was too much is not here */
     uint16_t method, target, scheme, authority, status,
         protocol; /* in `text`; 0: it was not said */
 };
 
 /* In octets, of a head and its trailers together. */
-enum { MU_H2_FIELDS_MAX = 32 * 1024, MU_H2_TARGET_MAX = 8 * 1024 };
+enum { MU_H2_FIELDS_MAX = 32 * 1024 };
 
 /* A field of the block under way, as nghttp2 has let it through. */
 void mu_h2_fields_add(struct mu_h2_fields *fields, const char *name, size_t name_len,

@@ -1,6 +1,7 @@
 #include "http/relay.h"
 
 #include <ctype.h>
+#include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
 #include <strings.h>
@@ -340,7 +341,9 @@ bool mu_relay_request(const struct mu_head *head, const struct mu_relay_client *
     }
     if (client != NULL) {
         add_client(out, client, host, host_len);
-        mu_buf_adds(out, head->minor == 0 ? "Via: 1.0 mutual\r\n" : "Via: 1.1 mutual\r\n");
+        mu_buf_adds(out, head->h2           ? "Via: 2 mutual\r\n"
+                         : head->minor == 0 ? "Via: 1.0 mutual\r\n"
+                                            : "Via: 1.1 mutual\r\n");
     }
     mu_buf_adds(out, "\r\n");
     *ret_why = "there is not enough memory";
@@ -362,6 +365,14 @@ bool mu_relay_shows(const struct mu_head *head, const struct mu_header *header)
     return shows(head, kind_of(header->name), header->name, find(head, "Connection") != NULL);
 }
 
+/* Also of an answer to HEAD, and of 304, though none follows. */
+static bool tells_length(const struct mu_head *head, const struct mu_relay_response *how)
+{
+    return how->framing == MU_BODY_LENGTH ||
+           (how->framing == MU_BODY_NONE && head->status >= 200 && head->status != 204 &&
+            find(head, "Content-Length") != NULL);
+}
+
 void mu_relay_response(const struct mu_head *head, const struct mu_relay_response *how,
                        struct mu_buf *out)
 {
@@ -380,14 +391,10 @@ void mu_relay_response(const struct mu_head *head, const struct mu_relay_respons
     if (head->status >= 200 && !survey.has_date && how->date != NULL)
         add_line(out, "Date", how->date);
 
-    const char *length = find(head, "Content-Length");
-    if (how->framing == MU_BODY_LENGTH)
+    if (tells_length(head, how))
         add_length(out, head->length);
     else if (how->framing == MU_BODY_CHUNKED)
         mu_buf_adds(out, "Transfer-Encoding: chunked\r\n");
-    else if (how->framing == MU_BODY_NONE && length != NULL && head->status >= 200 &&
-             head->status != 204)
-        add_length(out, head->length);
     if (how->upgrade != NULL) {
         mu_buf_adds(out, "Connection: upgrade\r\n");
         add_line(out, "Upgrade", how->upgrade);
@@ -398,6 +405,25 @@ void mu_relay_response(const struct mu_head *head, const struct mu_relay_respons
             mu_buf_adds(out, "Connection: keep-alive\r\n");
     }
     mu_buf_adds(out, "\r\n");
+}
+
+size_t mu_relay_response_fields(const struct mu_head *head, const struct mu_relay_response *how,
+                                char number[MU_RELAY_NUMBER_LEN], struct mu_header *ret)
+{
+    enum kind kinds_of[MU_HEADERS_MAX];
+    struct survey survey;
+    size_t count = 0;
+    look_over(head, &survey, kinds_of);
+    for (size_t i = 0; i < head->header_count; i++)
+        if (shows(head, kinds_of[i], head->headers[i].name, survey.names_others))
+            ret[count++] = head->headers[i];
+    if (head->status >= 200 && !survey.has_date && how->date != NULL)
+        ret[count++] = (struct mu_header){"date", how->date};
+    if (tells_length(head, how)) {
+        snprintf(number, MU_RELAY_NUMBER_LEN, "%" PRIu64, head->length);
+        ret[count++] = (struct mu_header){"content-length", number};
+    }
+    return count;
 }
 
 /* --- Bodies --- */

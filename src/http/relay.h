@@ -51,6 +51,12 @@ struct mu_relay_response {
 void mu_relay_response(const struct mu_head *head, const struct mu_relay_response *how,
                        struct mu_buf *out);
 
+/* The same as the fields of a client that speaks HTTP/2, at most MU_HEADERS_MAX + 2: of `how`, the framing and the date count.
+ * Returns how many; they are borrowed from `head`, `how` and `number`. */
+enum { MU_RELAY_NUMBER_LEN = 24 };
+size_t mu_relay_response_fields(const struct mu_head *head, const struct mu_relay_response *how,
+                                char number[MU_RELAY_NUMBER_LEN], struct mu_header *ret);
+
 /* Is this header (or trailer) of a response for the client to see? */
 bool mu_relay_shows(const struct mu_head *head, const struct mu_header *header);
 /* Is it one that may come behind a body at all? [RFC 9110 6.5.1] */

@@ -324,7 +324,11 @@ static bool is_welcome(struct mu_conn *c, struct mu_refusal *ret)
 
 static enum conn_state begin(struct mu_conn *c)
 {
-    c->session = c->door->protocol->open(c->door->protocol_arg, c);
+    const struct mu_server_door *door = c->door;
+    const bool h2 =
+        door->h2 != NULL && c->channel.tls != NULL && mu_tls_speaks(c->channel.tls, "h2");
+    c->protocol = h2 ? door->h2 : door->protocol;
+    c->session = c->protocol->open(h2 ? door->h2_arg : door->protocol_arg, c);
     c->wants = MU_SERVE_READ;
     if (c->session != NULL)
         return CONN_SERVE;
@@ -357,7 +361,7 @@ static enum conn_state identify(struct mu_conn *c)
 
 static enum conn_state serve(struct mu_conn *c)
 {
-    const struct mu_protocol *protocol = c->door->protocol;
+    const struct mu_protocol *protocol = c->protocol;
     if (c->expired)
         c->wants = protocol->expire(c->session);
     else if (c->expelled && !c->told_expelled)
@@ -435,7 +439,7 @@ static void close_handles(struct mu_conn *c)
     note_untracked(c, false);
     mu_review_leave(c);
     if (c->session != NULL)
-        c->door->protocol->close(c->session);
+        c->protocol->close(c->session);
     uv_close((uv_handle_t *)&c->poll, on_handle_closed);
     uv_close((uv_handle_t *)&c->timer, on_handle_closed);
     mu_count(&c->worker->counters.closed, 1);

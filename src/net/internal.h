@@ -176,7 +176,8 @@ struct mu_conn {
     uv_timer_t timer;
     struct mu_tls_caller *caller; /* the door's */
     struct mu_cert *client;
-    void *session; /* the protocol's */
+    const struct mu_protocol *protocol; /* once it is known */
+    void *session;                      /* the protocol's */
     struct mu_address peer;
     struct mu_preface *preface; /* of a proxy; NULL: there is none */
 };

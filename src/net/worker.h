@@ -74,6 +74,9 @@ struct mu_server_door {
     struct mu_deadlines deadlines;
     const struct mu_protocol *protocol;
     void *protocol_arg;
+    const struct mu_protocol
+        *h2; /* for clients that agree on it in TLS [RFC 9113 3.2]; NULL: like the others */
+    void *h2_arg;
     /* Would this door let in a client (NULL: it has no certificate) to all that `former`, whose connection it is, let it in to?
      * False: `ret` says why not. Both are `rules` of doors. NULL: there is nothing but certificates to be judged. */
     bool (*admits)(const void *rules, const void *former, const struct mu_cert *client,

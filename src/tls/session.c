@@ -462,6 +462,14 @@ bool mu_tls_presented(const struct mu_tls *tls, struct mu_certs *ret)
     return ok;
 }
 
+bool mu_tls_speaks(const struct mu_tls *tls, const char *protocol)
+{
+    const unsigned char *agreed;
+    unsigned len;
+    SSL_get0_alpn_selected(tls->ssl, &agreed, &len);
+    return len == strlen(protocol) && memcmp(agreed, protocol, len) == 0;
+}
+
 bool mu_tls_resumed(const struct mu_tls *tls)
 {
     return SSL_session_reused(tls->ssl) == 1;

@@ -101,6 +101,8 @@ struct mu_tls_facts {
 };
 void mu_tls_facts_read(const struct mu_tls *tls, struct mu_tls_facts *ret);
 bool mu_tls_resumed(const struct mu_tls *tls);
+/* Both ends have agreed on this protocol: "h2". [RFC 7301] */
+bool mu_tls_speaks(const struct mu_tls *tls, const char *protocol);
 const char *mu_tls_version(const struct mu_tls *tls); /* "TLSv1.3" */
 
 #endif

@@ -98,8 +98,10 @@ static void feed(const uint8_t *data, size_t size, size_t piece, bool client)
     static const struct mu_h2_handler handler = {fixed_now, on_head, on_body,
                                                  on_end,    on_room, on_closed};
     static const char preface[] = "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\0\0\0\4\0\0\0\0";
+    static const struct mu_h1_limits limits = {.target = 256, .head = 2048};
     struct heard heard = {.client = client};
-    struct mu_h2 *h2 = client ? mu_h2_client(&handler, &heard) : mu_h2_server(&handler, &heard);
+    struct mu_h2 *h2 =
+        client ? mu_h2_client(&handler, &heard) : mu_h2_server(&handler, &heard, &limits);
     if (h2 == NULL)
         abort();
     if (client)

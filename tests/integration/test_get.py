@@ -107,7 +107,7 @@ def test_a_client_of_the_ca_is_let_in(mutual, place, door):
 
 def test_include_shows_the_headers(mutual, place, door):
     head, body = mutual("get", "-i", "--as", "my-client", door.url).ok().stdout.split("\r\n\r\n")
-    assert head.startswith("HTTP/1.1 200") and "Content-Type: text/plain" in head and body == "Hello World"
+    assert head.startswith("HTTP/2 200") and "content-type: text/plain" in head and body == "Hello World"
 
 
 def test_what_is_asked_is_what_is_sent(get, place):

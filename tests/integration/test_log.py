@@ -106,7 +106,7 @@ def test_what_nobody_takes_is_lost_counted_and_told_later(ca, place, ctx):
     text = b"".join(heard)
     assert re.search(rb" - trouble log-lost: \d+ lines? of this log could not be written; hint: ", text)
     lost = sum(int(n) for n in re.findall(rb"log-lost: (\d+) ", text))
-    assert text.count(b" request ") + lost == sent and all(line.endswith(b" 404") or b"log-lost" in line
+    assert text.count(b" request ") + lost == sent and all(line.endswith(b" 404 HTTP/1.1") or b"log-lost" in line
                                                            for line in text.splitlines())
 
 

@@ -480,7 +480,7 @@ def test_a_backend_that_is_not_there_is_503_and_a_line(ca, place, ctx):
     with proxying(ca, place, f"127.0.0.1:{port}") as door, connect(door, ctx) as sock:
         status, headers, body = ask(sock, GET)
         assert status == 503 and body.endswith(b"cannot be reached [backend-unreachable]\n")
-        assert " GET / 503 - backend-unreachable (Connection refused), received 0" in door.says(" request ")
+        assert " GET / 503 HTTP/1.1 - backend-unreachable (Connection refused), received 0" in door.says(" request ")
         with socket.socket() as listener:  # and when it is there, it is there; the client is still connected
             listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             listener.bind(("127.0.0.1", port))
@@ -759,7 +759,7 @@ def test_the_log_has_a_line_a_request(ca, place, ctx):
         with connect(door, ctx) as sock:
             ask(sock, request)
         line = door.says(" request ")
-        assert f' request "CN=my-client" DNS:my-client POST /a?b 200 {http(backend)}, received 3, sent 5, ' in line
+        assert f' request "CN=my-client" DNS:my-client POST /a?b 200 HTTP/1.1 {http(backend)}, received 3, sent 5, ' in line
         assert line.endswith(" ms\n")
     with Recorder() as backend, proxying(ca, place, backend, options=("--log", "requests", "--json")) as door:
         with connect(door, ctx) as sock:
@@ -767,8 +767,8 @@ def test_the_log_has_a_line_a_request(ca, place, ctx):
         event = json.loads(door.says('"request"'))
         assert {**event, "time": 0, "peer": 0, "milliseconds": 0} == {
             "time": 0, "event": "request", "peer": 0, "subject": "CN=my-client", "san": "DNS:my-client", "method": "POST",
-            "path": "/a?b", "status": 200, "backend": http(backend), "id": "", "cause": "", "received": 3, "sent": 5,
-            "milliseconds": 0}
+            "path": "/a?b", "protocol": "HTTP/1.1", "status": 200, "backend": http(backend), "id": "", "cause": "",
+            "received": 3, "sent": 5, "milliseconds": 0}
 
 
 @pytest.mark.parametrize("options, words", [

@@ -165,13 +165,16 @@ def test_a_client_that_distrusts_the_server_is_noted(place, door):
     assert "unknown ca" in door.says(" client-refused-server: ")
 
 
-def test_alpn_without_http_1_1_is_refused(ca, place, door):
+def test_alpn_without_http_is_refused(ca, place, door):
     ctx = client(ca, place)
-    ctx.set_alpn_protocols(["h2"])
+    ctx.set_alpn_protocols(["acme-tls/1"])
     refused(door, ctx, "tls-alpn")
-    ctx.set_alpn_protocols(["h2", "http/1.1"])
+    ctx.set_alpn_protocols(["acme-tls/1", "http/1.1"])
     with connect(door, ctx) as sock:
         assert sock.selected_alpn_protocol() == "http/1.1"
+    ctx.set_alpn_protocols(["http/1.1", "h2"])
+    with connect(door, ctx) as sock:
+        assert sock.selected_alpn_protocol() == "h2"
 
 
 def test_alpn_of_a_client_of_http_1_0_alone_is_spoken(ca, place, door):
@@ -364,7 +367,7 @@ def test_a_name_in_a_certificate_forges_no_line_of_the_log(ca, place):
         with connect(door, context(ca / "ca.crt", place / "f.crt", place / "my-client.key")) as sock:
             ask(sock, GET)
         line = door.says(" request ")
-    assert line.rstrip().endswith(r' request "CN=a\" - GET /admin 200" URI:a\x20GET\x20/admin\x20200 GET / 200'), line
+    assert line.rstrip().endswith(r' request "CN=a\" - GET /admin 200" URI:a\x20GET\x20/admin\x20200 GET / 200 HTTP/1.1'), line
 
 
 def test_json_lines(ca, place):

@@ -120,6 +120,7 @@ public class Peer {
         HttpRequest request = HttpRequest.newBuilder(URI.create("https://localhost:" + port + "/")).build();
         for (int i = 0; i < count; i++) {
             HttpClient client = HttpClient.newBuilder().sslContext(context)
+                .version("1.1".equals(System.getenv("PEER_HTTP")) ? HttpClient.Version.HTTP_1_1 : HttpClient.Version.HTTP_2)
                 .sslParameters(parameters(context, version)).build();
             try {
                 HttpResponse<String> response = client.send(request, HttpResponse.BodyHandlers.ofString());

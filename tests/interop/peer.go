@@ -47,7 +47,7 @@ func pair(cert, key string) tls.Certificate {
 
 func get(url string, config *tls.Config) (string, error) {
 	client := http.Client{Transport: &http.Transport{
-		TLSClientConfig: config, DisableKeepAlives: true, ForceAttemptHTTP2: true}}
+		TLSClientConfig: config, DisableKeepAlives: true, ForceAttemptHTTP2: os.Getenv("PEER_HTTP") != "1.1"}}
 	response, err := client.Get(url)
 	if err != nil {
 		return "", err

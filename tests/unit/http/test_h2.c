@@ -109,11 +109,13 @@ static void on_closed(void *arg, struct mu_h2_stream *stream, enum mu_h2_code co
 
 static const struct mu_h2_handler handler = {now_ms, on_head, on_body, on_end, on_room, on_closed};
 
+static const struct mu_h1_limits limits = {.target = 8000, .head = 32 * 1024};
+
 static int set_up(void **state)
 {
     static struct fixture f;
     f = (struct fixture){.server = {.takes_in = true}, .client = {.takes_in = true}};
-    f.server.h2 = mu_h2_server(&handler, &f.server);
+    f.server.h2 = mu_h2_server(&handler, &f.server, &limits);
     f.client.h2 = mu_h2_client(&handler, &f.client);
     *state = &f;
     return f.server.h2 == NULL || f.client.h2 == NULL;
