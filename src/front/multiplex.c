@@ -760,6 +760,16 @@ static enum mu_serve session_stop(void *arg)
     return session_serve(s);
 }
 
+/* What has begun may end; what is on its way is not heard any more, whoever sent it. */
+static enum mu_serve session_expel(void *arg)
+{
+    struct session *s = arg;
+    s->stopping = true;
+    mu_h2_stop(s->h2);
+    mu_h2_stop(s->h2);
+    return session_serve(s);
+}
+
 /* --- Life --- */
 
 static void session_close(void *arg)
@@ -793,5 +803,6 @@ const struct mu_protocol mu_multiplex_protocol = {
     .serve = session_serve,
     .expire = session_expire,
     .stop = session_stop,
+    .expel = session_expel,
     .close = session_close,
 };
