@@ -10,6 +10,7 @@ import time
 
 import pytest
 
+import h2
 from backend import Backend, echo
 from door import WAIT, ask, connect, read_all, read_answer
 from made_config import client, door_text, serve, write_config
@@ -86,6 +87,11 @@ class Inside:
         self.upgraded = stack.enter_context(over(place, "http", ctx))
         self.upgraded.sendall(UPGRADE)
         assert self.upgraded.recv(65536).startswith(b"HTTP/1.1 101 ")
+        ctx.set_alpn_protocols(["h2"])
+        self.h2 = h2.Client(stack.enter_context(over(place, "http", ctx)), None)
+        self.h2_slow = self.h2.ask(path="/slow")
+        assert self.h2.until(h2.DATA, self.h2_slow)[3] == b"half"
+        ctx.set_alpn_protocols(["http/1.1"])
         self.slow, self.never = (self._begin(place, ctx, path, halting, stack) for path in ("slow", "never"))
 
     @staticmethod
@@ -99,7 +105,7 @@ class Inside:
 
 @pytest.mark.parametrize("version", VERSIONS)
 def test_a_revocation_closes_what_is_open(ca, mutual, clients, version):
-    """HTTP/1.1 at rest, with an answer under way, upgraded, and TCP; the others' go on, and their sessions, too."""
+    """HTTP/1.1 at rest, with an answer under way, upgraded; HTTP/2; and TCP; the others' go on, and their sessions, too."""
     place, halting = clients, Halting()
     with Backend(halting) as http, Backend(echo) as tcp, contextlib.ExitStack() as stack:
         config = write_config(
@@ -115,10 +121,13 @@ def test_a_revocation_closes_what_is_open(ca, mutual, clients, version):
                 assert ask(sock, GET)[0] == 200
                 sessions.append(sock.session)
         mutual("revoke", "bob", "--reason", "keyCompromise").ok()
-        for _ in range(6):
+        for _ in range(7):
             line = door.says(" expelled client-cert-revoked: ")
             assert '"bob" (serial number ' in line and "has to leave: " in line and "hint: " in line
+        his.h2.until(h2.GOAWAY)  # it begins with one that names no stream
+        assert his.h2.until(h2.GOAWAY)[3] == his.h2_slow.to_bytes(4, "big") + bytes(4)
         halting.may_end.set()
+        assert his.h2.answer(his.h2_slow)[1] == b"rest" and his.h2.farewell() == []
         assert read_all(his.idle)[0] == b"" and read_all(his.fresh)[0] == b""
         assert read_answer(his.slow)[2] == b"halfrest", "what was under way may end"
         assert read_all(his.slow)[0] == b""
@@ -129,7 +138,8 @@ def test_a_revocation_closes_what_is_open(ca, mutual, clients, version):
             assert data == b"" and error is not None
 
         assert ask(hers.idle, GET)[0] == 200 and ask(hers.fresh, GET)[0] == 200
-        assert read_answer(hers.slow)[2] == b"halfrest"
+        assert read_answer(hers.slow)[2] == b"halfrest" and hers.h2.answer(hers.h2_slow)[1] == b"rest"
+        assert hers.h2.answer(hers.h2.ask(path="/slow"))[:2] == (200, b"halfrest")
         for sock in (hers.tcp, hers.upgraded):
             sock.sendall(b"y")
             assert sock.recv(1) == b"y"
@@ -140,7 +150,7 @@ def test_a_revocation_closes_what_is_open(ca, mutual, clients, version):
                 ask(sock, GET)
         door.says(" refused client-cert-revoked: ")
         counted = metrics(str(place / "status"))
-        assert counted['mutual_expelled_total{reason="client-cert-revoked"}'] == 6
+        assert counted['mutual_expelled_total{reason="client-cert-revoked"}'] == 7
         assert counted["mutual_connections_untracked"] == 0
 
 
