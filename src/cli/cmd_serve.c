@@ -128,8 +128,7 @@ static const struct mu_opt opts[] = {
     {"session-lifetime", 0, "TIME", "clients may come back without showing their certificates",
      "1h", false},
     {"files", 0, "DIR", "serve the files below DIR instead of \"Hello World\"", NULL, false},
-    {"to", 0, "URL", "to http://HOST:PORT, http://unix:PATH, tcp://HOST:PORT or unix:PATH", NULL,
-     true},
+    {"to", 0, "URL", "to http://HOST:PORT (or unix:PATH), h2c://, tcp:// or unix:PATH", NULL, true},
     {"allow", 0, "WHO", "let in whom this names, KIND=PATTERN; see above. Needed with --to", NULL,
      true},
     {"deny", 0, "WHO", "keep out whom this names, whatever else does", NULL, true},
@@ -188,7 +187,8 @@ const struct mu_cmd mu_cmd_serve = {
         "Without --cert, localhost.crt and localhost.key of the current directory are used; without those,\n"
         "the home CA issues a certificate for localhost that lives in memory only.\n"
         "Clients speak HTTP/1.1 or, if they ask for it in TLS (ALPN), HTTP/2.\n"
-        "With --to http:, each request goes to that backend over HTTP/1.1, and its answer comes back; what a\n"
+        "With --to http:, each request goes to that backend over HTTP/1.1, and its answer comes back; with\n"
+        "--to h2c:, over HTTP/2 without TLS, many at once on a connection, as gRPC demands it. What a\n"
         "client says of who it is (X-Forwarded-For, Forwarded, Client-Cert and the like) is replaced by what is so.\n"
         "With --to tcp: or unix:, the bytes of each client go to that backend and back, as they are, whatever\n"
         "they speak. Of several backends, the one with the least to do is next. With --crl, each CA that issued\n"

@@ -47,16 +47,17 @@ static int add(struct mu_backends *list, const char *name, const char *address, 
     return 0;
 }
 
-/* "http://host" and "http://host:80/" are the same place; a path would have to mean something, and does not. */
+/* "//host" and "//host:80/" behind the scheme are the same place; a path would have to mean something, and does not. */
 static int http_address(const char *url, char ret[MU_ADDRESS_LEN], struct mu_error *err)
 {
-    const char *rest = url + strlen("http://");
+    const char *rest = strstr(url, "://") + strlen("://");
     const bool path = mu_str_starts_with(rest, "unix:");
     size_t len = path ? strlen(rest) : strcspn(rest, "/?#@");
     const char *port = memrchr(rest, ':', len), *bracket = memrchr(rest, ']', len);
     if (!path && rest[len] != '\0' && !mu_str_equal(rest + len, "/")) {
         mu_fail(err, MU_E_ADDRESS, "\"%s\" is more than the address of a backend", url);
-        return mu_hint(err, "write it as http://HOST:PORT, without a path: requests keep theirs");
+        return mu_hint(err, "write it as %.*s://HOST:PORT, without a path: requests keep theirs",
+                       (int)strcspn(url, ":"), url);
     }
     const bool has_port = path || (port != NULL && (bracket == NULL || port > bracket));
     if (snprintf(ret, MU_ADDRESS_LEN, "%.*s%s", (int)len, rest, has_port ? "" : ":80") >=
@@ -67,19 +68,25 @@ static int http_address(const char *url, char ret[MU_ADDRESS_LEN], struct mu_err
 
 int mu_backends_add(struct mu_backends *list, const char *url, struct mu_error *err)
 {
-    const bool tcp = mu_str_starts_with(url, "tcp://"), http = mu_str_starts_with(url, "http://");
+    const bool tcp = mu_str_starts_with(url, "tcp://"), h2 = mu_str_starts_with(url, "h2c://"),
+               http = h2 || mu_str_starts_with(url, "http://");
     char address[MU_ADDRESS_LEN];
     if (!tcp && !http && !mu_str_starts_with(url, "unix:")) {
         mu_fail(err, MU_E_ADDRESS, "\"%s\" is not the address of a backend", url);
-        return mu_hint(err, "write it as http://HOST:PORT, http://unix:PATH, tcp://HOST:PORT or "
-                            "unix:PATH");
+        return mu_hint(err, "write it as http://HOST:PORT or h2c://HOST:PORT (or with unix:PATH), "
+                            "tcp://HOST:PORT or unix:PATH");
     }
     if (list->count > 0 && list->http != http)
         return mu_fail(err, MU_E_USAGE,
                        "of the backends some are http: and some are not, and each may get any client");
+    if (list->count > 0 && list->h2 != h2)
+        return mu_fail(
+            err, MU_E_USAGE,
+            "of the backends some are h2c: and some are http:, and each may get any client");
     if (http && http_address(url, address, err) != 0)
         return -1;
     list->http = http;
+    list->h2 = h2;
     return add(list, url, http ? address : tcp ? url + strlen("tcp://") : url, err);
 }
 

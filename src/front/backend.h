@@ -28,10 +28,11 @@ struct mu_backends {
     struct mu_backend *at;
     size_t count;
     bool http; /* they all speak it; or else bytes are carried to them */
+    bool h2;   /* and that is HTTP/2, from the first byte on */
 };
 
-/* Add http://HOST[:PORT], http://unix:PATH, tcp://HOST:PORT or unix:PATH; a name is looked up now. Fails with MU_E_ADDRESS (it is
- * not written as one, or the host is not known), MU_E_USAGE (some speak HTTP, and some do not). */
+/* Add http://HOST[:PORT], h2c://HOST[:PORT], either with unix:PATH, tcp://HOST:PORT or unix:PATH; a name is looked up now. Fails with MU_E_ADDRESS (it is
+ * not written as one, or the host is not known), MU_E_USAGE (some speak HTTP, or another version of it, and some do not). */
 MU_CHECK int mu_backends_add(struct mu_backends *list, const char *url, struct mu_error *err);
 /* The same for a server as people write it: HOST:PORT, [IPV6]:PORT or unix:PATH. */
 MU_CHECK int mu_backends_add_server(struct mu_backends *list, const char *text,

@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "base/str.h"
+#include "front/exchange_h2.h"
 
 /* After so many reads in a row, others get their turn. */
 enum { READS_IN_A_ROW = 4, READ_SIZE = 16 * 1024 };
@@ -16,16 +17,21 @@ static const struct mu_exchange_fault
     unreachable = {503, "backend-unreachable", "the service behind this door cannot be reached"},
     late_connection = {504, "backend-connect-timeout",
                        "the service behind this door cannot be reached in time"},
-    closed = {502, "backend-closed",
-              "the service behind this door closed the connection "
-              "before it had answered"},
-    bad_answer = {502, "backend-bad-answer",
-                  "the service behind this door gave an answer that "
-                  "is not well-formed HTTP/1.1"},
     late_answer = {504, "backend-timeout",
                    "the service behind this door did not answer in "
                    "time"},
     no_memory = {500, "out-of-memory", "there is not enough memory"};
+
+const struct mu_exchange_fault
+    mu_exchange_closed = {502, "backend-closed",
+                          "the service behind this door closed the connection "
+                          "before it had answered"},
+    mu_exchange_bad_answer = {502, "backend-bad-answer",
+                              "the service behind this door gave an answer that "
+                              "is not well-formed HTTP"},
+    mu_exchange_refused = {503, "backend-refused",
+                           "the service behind this door takes no more "
+                           "requests for now"};
 
 /* --- Beginning and end --- */
 
@@ -44,9 +50,13 @@ bool mu_exchange_begin(struct mu_exchange *e, const struct mu_proxy *proxy,
                               .out = out,
                               .reader = reader,
                               .chunked = head->framing == MU_BODY_CHUNKED};
-    if (e->reader == NULL)
+    if (e->reader == NULL && !proxy->backends->h2)
         e->reader = mu_h1_response_reader(&limits);
     if (mu_relay_request(head, about, &e->out, &e->request, ret_why)) {
+        if (proxy->backends->h2) {
+            mu_exchange_h2_begin(e, head);
+            return true;
+        }
         if (e->reader == NULL) {
             e->state = MU_EXCHANGE_FAILED;
             e->fault = &no_memory;
@@ -62,6 +72,7 @@ bool mu_exchange_begin(struct mu_exchange *e, const struct mu_proxy *proxy,
 /* `whole`: it can serve another exchange. */
 static void leave_stream(struct mu_exchange *e, bool whole)
 {
+    mu_link_leave(&e->user);
     if (e->stream == NULL)
         return;
     if (whole)
@@ -78,7 +89,7 @@ static void leave_backend(struct mu_exchange *e)
     e->backend = NULL;
 }
 
-static void fail(struct mu_exchange *e, const struct mu_exchange_fault *fault)
+void mu_exchange_fail(struct mu_exchange *e, const struct mu_exchange_fault *fault)
 {
     leave_stream(e, false);
     e->state = MU_EXCHANGE_FAILED;
@@ -90,6 +101,8 @@ void mu_exchange_end(struct mu_exchange *e)
     leave_stream(e, false);
     leave_backend(e);
     mu_buf_clear(&e->out);
+    mu_buf_clear(&e->head);
+    mu_buf_clear(&e->trailers);
     e->out_taken = 0;
     if (e->reader != NULL && e->state == MU_EXCHANGE_DONE && mu_h1_reader_keeps_alive(e->reader)) {
         mu_h1_reader_rest(e->reader);
@@ -122,6 +135,8 @@ bool mu_exchange_takes(const struct mu_exchange *e)
 /* If this connection, which was kept for too long, turns out to be dead, the same can be said on another one. */
 static bool may_be_said_again(const struct mu_exchange *e)
 {
+    if (e->h2)
+        return !e->heard && !e->cut && e->out.len <= KEPT;
     return e->reused && !e->heard && e->request.idempotent && e->out.len <= KEPT;
 }
 
@@ -136,6 +151,7 @@ static void forget_what_is_taken(struct mu_exchange *e)
     else
         return;
     e->out_taken = 0;
+    e->cut = true;
 }
 
 void mu_exchange_send(struct mu_exchange *e, const char *data, size_t len)
@@ -150,10 +166,19 @@ void mu_exchange_send(struct mu_exchange *e, const char *data, size_t len)
         mu_buf_add(&e->out, data, len);
 }
 
+static void keep_trailers(struct mu_exchange *e, const struct mu_header *trailers, size_t count)
+{
+    for (size_t i = 0; i < count; i++)
+        if (mu_relay_is_trailer(trailers[i].name))
+            mu_headers_keep(&e->trailers, &trailers[i], 1);
+}
+
 void mu_exchange_send_end(struct mu_exchange *e, const struct mu_header *trailers, size_t count)
 {
     e->request_ended = true;
-    if (e->chunked && e->state != MU_EXCHANGE_CARRY)
+    if (e->h2)
+        keep_trailers(e, trailers, count);
+    else if (e->chunked && e->state != MU_EXCHANGE_CARRY)
         mu_relay_last_chunk(&e->out, trailers, count);
 }
 
@@ -198,7 +223,7 @@ static void on_stream(void *arg)
 
 static struct mu_stream *kept_stream(struct mu_exchange *e)
 {
-    for (size_t i = 0; i < e->backend->address_count && !e->fresh; i++) {
+    for (size_t i = 0; i < e->backend->address_count && !e->fresh && !e->h2; i++) {
         struct mu_stream *stream =
             mu_stream_kept(e->worker, &e->backend->addresses[i], on_stream, e);
         if (stream != NULL)
@@ -222,12 +247,25 @@ static bool choose_backend(struct mu_exchange *e)
     return true;
 }
 
+static bool has_connection(const struct mu_exchange *e)
+{
+    return e->stream != NULL || e->user.link != NULL;
+}
+
+static bool connect_to(struct mu_exchange *e, const struct mu_address *address)
+{
+    if (e->h2)
+        return mu_exchange_h2_join(e, address);
+    e->stream = mu_stream_connect(e->worker, address, NULL, 0, on_stream, e);
+    return e->stream != NULL;
+}
+
 /* Begin with the next address, of this backend or of another. False: there is none left. */
 static bool try_next(struct mu_exchange *e)
 {
     leave_stream(e, false);
     e->reused = false;
-    while (e->stream == NULL) {
+    while (!has_connection(e)) {
         const bool used_up = e->backend != NULL && e->address == e->backend->address_count;
         if (used_up)
             mu_backend_avoid(e->backend, mu_backend_now_ms());
@@ -235,9 +273,7 @@ static bool try_next(struct mu_exchange *e)
             return false;
         if (e->stream != NULL)
             break;
-        e->stream = mu_stream_connect(e->worker, &e->backend->addresses[e->address++], NULL, 0,
-                                      on_stream, e);
-        if (e->stream == NULL)
+        if (!connect_to(e, &e->backend->addresses[e->address++]))
             e->why = errno;
     }
     e->moved++; /* the next one has all the time there is */
@@ -246,22 +282,25 @@ static bool try_next(struct mu_exchange *e)
 
 static void connect_on(struct mu_exchange *e)
 {
-    bool going_on = e->stream != NULL || try_next(e);
+    bool going_on = has_connection(e) || try_next(e);
     while (going_on) {
-        enum mu_io io = mu_stream_connected(e->stream);
+        enum mu_io io = e->h2 ? mu_exchange_h2_ask(e) : mu_stream_connected(e->stream);
         if (io == MU_IO_DONE) {
             e->state = MU_EXCHANGE_ANSWER;
             e->moved++;
             return;
         }
-        if (io != MU_IO_FAILED) {
-            mu_stream_watch(e->stream, false, true);
+        if (io != MU_IO_FAILED && io != MU_IO_END) {
+            if (!e->h2)
+                mu_stream_watch(e->stream, false, true);
             return;
         }
+        if (io == MU_IO_END) /* there may be another connection to that address */
+            e->address--;
         e->why = errno;
         going_on = try_next(e);
     }
-    fail(e, e->why == ETIMEDOUT ? &late_connection : &unreachable);
+    mu_exchange_fail(e, e->why == ETIMEDOUT ? &late_connection : &unreachable);
 }
 
 /* --- The answer --- */
@@ -272,7 +311,7 @@ static void on_head(struct mu_exchange *e)
     if (!mu_h1_reader_head(e->reader, &head))
         return;
     if (head.status == 101 && e->request.upgrade[0] == '\0') { /* nobody has asked for it */
-        fail(e, &bad_answer);
+        mu_exchange_fail(e, &mu_exchange_bad_answer);
         return;
     }
     if (head.status < 200 && head.status != 101) {
@@ -324,11 +363,21 @@ static void take_answer(struct mu_exchange *e, const char *data, size_t len)
         case MU_READ_HEAD: on_head(e); break;
         case MU_READ_BODY: give_body(e, piece, piece_len); break;
         case MU_READ_END: on_end(e, len); break;
-        case MU_READ_BROKEN: fail(e, &bad_answer); break;
+        case MU_READ_BROKEN: mu_exchange_fail(e, &mu_exchange_bad_answer); break;
         }
     }
     if (e->state == MU_EXCHANGE_CARRY)
         give_body(e, data, len);
+}
+
+void mu_exchange_begin_again(struct mu_exchange *e)
+{
+    leave_stream(e, false);
+    leave_backend(e);
+    e->tried = 0; /* it may well be there */
+    e->out_taken = 0;
+    e->said = e->deaf = e->end_said = false;
+    e->state = MU_EXCHANGE_CONNECT;
 }
 
 /* The connection was kept, and its other end has closed it when nothing was said yet. */
@@ -336,13 +385,8 @@ static bool say_it_again(struct mu_exchange *e)
 {
     if (!e->reused || e->heard || (e->said && !may_be_said_again(e)))
         return false;
-    leave_stream(e, false);
     e->fresh = true;
-    e->tried = 0; /* it may well be there */
-    leave_backend(e);
-    e->out_taken = 0;
-    e->said = e->deaf = false;
-    e->state = MU_EXCHANGE_CONNECT;
+    mu_exchange_begin_again(e);
     return true;
 }
 
@@ -359,7 +403,7 @@ static void on_eof(struct mu_exchange *e, bool failed)
         return;
     }
     if (!say_it_again(e))
-        fail(e, &closed);
+        mu_exchange_fail(e, &mu_exchange_closed);
 }
 
 static void read_answer(struct mu_exchange *e)
@@ -393,19 +437,31 @@ static bool talks(const struct mu_exchange *e)
     return e->state == MU_EXCHANGE_ANSWER || e->state == MU_EXCHANGE_CARRY;
 }
 
+static void run_h2(struct mu_exchange *e)
+{
+    mu_exchange_h2_run(e);
+    if (talks(e))
+        forget_what_is_taken(e);
+}
+
+static void run_h1(struct mu_exchange *e)
+{
+    write_out(e);
+    if (talks(e))
+        read_answer(e);
+}
+
 void mu_exchange_run(struct mu_exchange *e)
 {
     do {
         if (e->state == MU_EXCHANGE_CONNECT)
             connect_on(e);
         if (talks(e))
-            write_out(e);
-        if (talks(e))
-            read_answer(e);
-    } while (e->state == MU_EXCHANGE_CONNECT && e->stream == NULL); /* once more, on another one */
-    if (talks(e) && mu_buf_failed(&e->out))
-        fail(e, &no_memory);
-    if (talks(e))
+            (e->h2 ? run_h2 : run_h1)(e);
+    } while (e->state == MU_EXCHANGE_CONNECT && !has_connection(e)); /* once more, on another one */
+    if (talks(e) && (mu_buf_failed(&e->out) || mu_buf_failed(&e->trailers)))
+        mu_exchange_fail(e, &no_memory);
+    if (talks(e) && !e->h2)
         mu_stream_watch(e->stream, e->client->has_room(e->arg) && !e->answer_ended,
                         waiting(e) > 0 && !e->deaf);
 }
@@ -413,12 +469,12 @@ void mu_exchange_run(struct mu_exchange *e)
 void mu_exchange_expire(struct mu_exchange *e)
 {
     if (talks(e)) {
-        fail(e, &late_answer);
+        mu_exchange_fail(e, &late_answer);
         return;
     }
     e->why = ETIMEDOUT;
     if (!try_next(e))
-        fail(e, &late_connection);
+        mu_exchange_fail(e, &late_connection);
     else
         mu_exchange_run(e);
 }

@@ -2,7 +2,7 @@
 #define MU_FRONT_EXCHANGE_H
 
 /*
- * One request, handed on to a backend over HTTP/1.1, and its answer; whichever version of HTTP the client speaks. Both may
+ * One request, handed on to a backend over HTTP/1.1 or HTTP/2, and its answer; whichever version of HTTP the client speaks. Both may
  * be under way at once, and neither is held whole: whoever hands on a body asks first whether there is room for more.
  */
 
@@ -10,6 +10,7 @@
 #include <stdint.h>
 
 #include "base/buf.h"
+#include "front/link.h"
 #include "front/proxy.h"
 #include "http/h1_reader.h"
 #include "http/relay.h"
@@ -64,6 +65,17 @@ struct mu_exchange {
     bool chunked;       /* the request's body */
     bool request_ended; /* all of it is in `out`, or gone */
     bool deaf;          /* the backend takes no more; it may have answered */
+
+    /* Where backends speak HTTP/2: */
+    bool h2;
+    struct mu_link_user user;
+    struct mu_buf head, trailers; /* of the request, and `out` is its body */
+    bool bodiless, end_said;
+    bool cut;          /* some of `out` is gone, so it cannot be said again */
+    size_t held;       /* of the answer's body, until the client has room for more */
+    uint64_t promised; /* bytes of the answer's body; UINT64_MAX: nobody has said */
+    unsigned refusals;
+    bool again; /* it has failed in a way in which it can be said again */
 
     struct mu_h1_reader *reader;
     bool said, heard;            /* a byte, over this connection */

@@ -156,7 +156,8 @@ static void add_checks_of(struct mu_health *health, const struct mu_door *door,
         struct check *c = &health->checks[health->count++];
         c->health = health;
         c->backend = &backends->at[i];
-        c->only = (struct mu_backends){.at = c->backend, .count = 1, .http = true};
+        c->only =
+            (struct mu_backends){.at = c->backend, .count = 1, .http = true, .h2 = backends->h2};
         c->proxy = door->proxy;
         c->proxy.backends = &c->only;
         c->path = door->config->health_check;

@@ -400,18 +400,6 @@ static int on_send_data(nghttp2_session *session, nghttp2_frame *frame, const ui
     return mu_buf_failed(&h2->out) ? NGHTTP2_ERR_CALLBACK_FAILURE : 0;
 }
 
-static size_t list_trailers(const struct mu_buf *text, struct mu_header *ret)
-{
-    size_t count = 0;
-    for (const char *p = text->data; p != NULL && p < text->data + text->len;) {
-        ret[count].name = p;
-        ret[count].value = p + strlen(p) + 1;
-        p = ret[count].value + strlen(ret[count].value) + 1;
-        count++;
-    }
-    return count;
-}
-
 static size_t make_fields(const struct mu_header *headers, size_t count, nghttp2_nv *ret)
 {
     for (size_t i = 0; i < count; i++)
@@ -426,7 +414,7 @@ static int submit_trailers(const struct mu_h2_stream *stream)
 {
     struct mu_header headers[MU_HEADERS_MAX];
     nghttp2_nv fields[MU_HEADERS_MAX];
-    const size_t count = make_fields(headers, list_trailers(&stream->trailers, headers), fields);
+    const size_t count = make_fields(headers, mu_headers_list(&stream->trailers, headers), fields);
     return nghttp2_submit_trailer(stream->h2->session, stream->id, fields, count);
 }
 
@@ -587,10 +575,8 @@ void mu_h2_send(struct mu_h2_stream *stream, const void *data, size_t len)
 
 void mu_h2_send_end(struct mu_h2_stream *stream, const struct mu_header *trailers, size_t count)
 {
-    for (size_t i = 0; i < count && !stream->ended; i++) {
-        mu_buf_add(&stream->trailers, trailers[i].name, strlen(trailers[i].name) + 1);
-        mu_buf_add(&stream->trailers, trailers[i].value, strlen(trailers[i].value) + 1);
-    }
+    if (!stream->ended)
+        mu_headers_keep(&stream->trailers, trailers, count);
     stream->ended = true;
     resume(stream);
 }

@@ -11,6 +11,25 @@ bool mu_host_is_plausible(const char *host)
                              "-._~!$&'()*+,;=%:[]")] == '\0';
 }
 
+void mu_headers_keep(struct mu_buf *out, const struct mu_header *headers, size_t count)
+{
+    for (size_t i = 0; i < count && i < MU_HEADERS_MAX; i++) {
+        mu_buf_add(out, headers[i].name, strlen(headers[i].name) + 1);
+        mu_buf_add(out, headers[i].value, strlen(headers[i].value) + 1);
+    }
+}
+
+size_t mu_headers_list(const struct mu_buf *kept, struct mu_header ret[MU_HEADERS_MAX])
+{
+    size_t count = 0;
+    for (const char *p = kept->data; p != NULL && p < kept->data + kept->len; count++) {
+        ret[count].name = p;
+        ret[count].value = p + strlen(p) + 1;
+        p = ret[count].value + strlen(ret[count].value) + 1;
+    }
+    return count;
+}
+
 const char *mu_request_header(const struct mu_request *request, const char *name)
 {
     for (size_t i = 0; i < request->header_count; i++)

@@ -18,6 +18,10 @@ struct mu_header {
 /* No message has more of them. */
 enum { MU_HEADERS_MAX = 128 };
 
+/* Headers to be kept: name and value of each, ended by NUL, are added to `out`. And as a list again, borrowed from it. */
+void mu_headers_keep(struct mu_buf *out, const struct mu_header *headers, size_t count);
+size_t mu_headers_list(const struct mu_buf *kept, struct mu_header ret[MU_HEADERS_MAX]);
+
 /* Where a message's body ends. [RFC 9112 6.3] */
 enum mu_framing {
     MU_BODY_NONE,

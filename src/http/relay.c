@@ -350,6 +350,45 @@ bool mu_relay_request(const struct mu_head *head, const struct mu_relay_client *
     return !mu_buf_failed(out);
 }
 
+/* The text up to `end`, which is cut off; `*rest` begins behind it. */
+static char *cut(char **rest, const char *end)
+{
+    char *start = *rest, *found = strstr(start, end);
+    if (found == NULL)
+        return NULL;
+    *found = '\0';
+    *rest = found + strlen(end);
+    return start;
+}
+
+static bool is_of_http2(const char *name)
+{
+    static const char *const never[] = {"Connection", "Transfer-Encoding", "Upgrade", "Host"};
+    for (size_t i = 0; i < MU_COUNT(never); i++)
+        if (strcmp(name, never[i]) == 0)
+            return false;
+    return true;
+}
+
+size_t mu_relay_request_fields(struct mu_buf *text, struct mu_header *ret, size_t max)
+{
+    size_t count = 0;
+    char *rest = text->data, *name;
+    const char *method = cut(&rest, " "), *target = cut(&rest, " ");
+    (void)cut(&rest, "\r\nHost: ");
+    const char *host = cut(&rest, "\r\n");
+    ret[count++] = (struct mu_header){":method", method};
+    ret[count++] = (struct mu_header){":scheme", "http"};
+    ret[count++] = (struct mu_header){":path", target};
+    ret[count++] = (struct mu_header){":authority", *host != '\0' ? host : "localhost"};
+    while (count < max && *rest != '\r' && (name = cut(&rest, ": ")) != NULL) {
+        const char *value = cut(&rest, "\r\n");
+        if (is_of_http2(name))
+            ret[count++] = (struct mu_header){name, value};
+    }
+    return count;
+}
+
 /* --- Responses --- */
 
 static bool shows(const struct mu_head *head, enum kind kind, const char *name, bool names_more)

@@ -39,6 +39,12 @@ MU_CHECK bool mu_relay_request(const struct mu_head *head, const struct mu_relay
                                struct mu_buf *out, struct mu_relay_request *ret,
                                const char **ret_why);
 
+/*
+ * The same head as the fields of HTTP/2: `text` is what mu_relay_request() has added, which is cut into pieces for it. What belongs to one
+ * connection of HTTP/1.1 is left out. Returns how many there are, at most `max`; they are borrowed from `text`.
+ */
+size_t mu_relay_request_fields(struct mu_buf *text, struct mu_header *ret, size_t max);
+
 /* Add a response's head for a client that speaks HTTP/1.`minor`. `framing` and `length` are those of what follows;
  * MU_BODY_NONE: what the response says of its length stays, as for HEAD and 304. */
 struct mu_relay_response {

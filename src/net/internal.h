@@ -69,6 +69,7 @@ struct mu_worker {
     struct mu_review review;
     struct mu_stream *kept, *kept_longest; /* likewise, and its end: for whoever needs one */
     unsigned kept_count;
+    void *common;                                    /* of protocols */
     struct mu_crowd *crowd;                          /* the server's; NULL: nobody counts */
     struct mu_conn *shaking_oldest, *shaking_newest; /* who has not come in yet */
     unsigned shaking_count, shaking_limit;           /* 0: no limit */

@@ -29,6 +29,7 @@ struct mu_stream {
     bool given_up;  /* libuv watches it no more */
     bool freed;
     void (*wake)(void *arg);
+    void (*dropped)(void *arg); /* while it rests */
     void *arg;
 };
 
@@ -173,10 +174,26 @@ static void take_out(struct mu_stream *stream)
     stream->next = stream->previous = NULL;
 }
 
+static void put_in(struct mu_stream *stream)
+{
+    struct mu_worker *worker = stream->worker;
+    stream->kept_since_ms = uv_now(&worker->loop);
+    stream->next = worker->kept;
+    if (stream->next != NULL)
+        stream->next->previous = stream;
+    else
+        worker->kept_longest = stream;
+    worker->kept = stream;
+    worker->kept_count++;
+}
+
 static void drop(struct mu_stream *stream)
 {
     take_out(stream);
-    mu_stream_free(stream, false);
+    if (stream->dropped != NULL)
+        stream->dropped(stream->arg);
+    else
+        mu_stream_free(stream, false);
 }
 
 /* Its other end has closed it, or says what nobody has asked for. */
@@ -203,16 +220,26 @@ void mu_stream_keep(struct mu_stream *stream)
     }
     stream->wake = on_kept_event;
     stream->arg = stream;
-    stream->kept_since_ms = uv_now(&worker->loop);
-    stream->next = worker->kept;
-    if (stream->next != NULL)
-        stream->next->previous = stream;
-    else
-        worker->kept_longest = stream;
-    worker->kept = stream;
-    worker->kept_count++;
+    put_in(stream);
     mu_stream_watch(stream, true, false);
     drop_stale(worker);
+}
+
+void mu_stream_rest(struct mu_stream *stream, void (*dropped)(void *arg))
+{
+    struct mu_worker *worker = stream->worker;
+    stream->dropped = dropped;
+    put_in(stream);
+    if (worker->stopping)
+        drop(stream);
+    else
+        drop_stale(worker);
+}
+
+void mu_stream_need(struct mu_stream *stream)
+{
+    take_out(stream);
+    stream->dropped = NULL;
 }
 
 /* The loop may not have told us yet. */
@@ -228,7 +255,7 @@ struct mu_stream *mu_stream_kept(struct mu_worker *worker, const struct mu_addre
 {
     for (struct mu_stream *stream = worker->kept, *next; stream != NULL; stream = next) {
         next = stream->next;
-        if (stream->address.len != address->len ||
+        if (stream->dropped != NULL || stream->address.len != address->len ||
             memcmp(&stream->address.sa, &address->sa, address->len) != 0)
             continue;
         if (!is_silent(stream)) {
@@ -247,6 +274,11 @@ void mu_streams_drop(struct mu_worker *worker)
 {
     while (worker->kept != NULL)
         drop(worker->kept);
+}
+
+void **mu_worker_common(struct mu_worker *worker)
+{
+    return &worker->common;
 }
 
 /* --- Data --- */

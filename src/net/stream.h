@@ -37,6 +37,14 @@ void mu_stream_keep(struct mu_stream *stream);
 struct mu_stream *mu_stream_kept(struct mu_worker *worker, const struct mu_address *address,
                                  void (*wake)(void *arg), void *arg);
 
+/*
+ * Nobody needs it at present. It goes on as it is, but may be dropped: when it has rested for long, when there are too many, or
+ * when the worker ends, perhaps before this returns. `dropped`, with the stream's `arg`, has to free it.
+ */
+void mu_stream_rest(struct mu_stream *stream, void (*dropped)(void *arg));
+/* Somebody needs it again. */
+void mu_stream_need(struct mu_stream *stream);
+
 /* MU_IO_WANT_READ, MU_IO_WANT_WRITE: not yet. MU_IO_FAILED, here and below: mu_stream_refusal() says why, or else errno. */
 enum mu_io mu_stream_connected(struct mu_stream *stream);
 

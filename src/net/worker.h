@@ -102,6 +102,10 @@ struct mu_server_doors {
     void *arg;
 };
 
+/* A place for what protocols have in common on this worker; NULL at first. What is there must be gone when the last of its streams
+ * has been dropped. */
+void **mu_worker_common(struct mu_worker *worker);
+
 /* Tell mu_server_events.trouble; from the worker's thread. */
 void mu_worker_tell(struct mu_worker *worker, const char *id, const char *sentence,
                     const char *hint);

@@ -136,3 +136,51 @@ class Client:
 
     def __exit__(self, *_):
         self.sock.close()
+
+
+class Server:
+    """A backend's side of a connection: `asked(server, stream)` for each request that has been heard whole."""
+
+    def __init__(self, sock, asked, settings=b""):
+        self.sock, self.data, self.over = sock, b"", False
+        self._count(len(PREFACE))
+        self.send(frame(SETTINGS, 0, 0, settings))
+        while not self.over:
+            head = self._count(9)
+            if head is None:
+                return
+            kind, flags, stream = head[3], head[4], int.from_bytes(head[5:9], "big")
+            payload = self._count(int.from_bytes(head[:3], "big"))
+            if kind == SETTINGS and not flags & ACK:
+                self.send(frame(SETTINGS, ACK))
+            elif kind == PING and not flags & ACK:
+                self.send(frame(PING, ACK, 0, payload))
+            elif kind in (HEADERS, DATA) and flags & END_STREAM:
+                asked(self, stream)
+
+    def _count(self, wanted):
+        while len(self.data) < wanted:
+            try:
+                piece = self.sock.recv(65536)
+            except ConnectionError:
+                piece = b""
+            if not piece:
+                return None
+            self.data += piece
+        taken, self.data = self.data[:wanted], self.data[wanted:]
+        return taken
+
+    def send(self, data):
+        self.sock.sendall(data)
+
+    def answer(self, stream, body=b"hello", trailers=b""):
+        self.send(frame(HEADERS, END_HEADERS, stream, b"\x88"))
+        self.send(frame(DATA, 0 if trailers else END_STREAM, stream, body))
+        if trailers:
+            self.send(frame(HEADERS, END_HEADERS | END_STREAM, stream, trailers))
+
+    def refuse(self, stream, code=REFUSED_STREAM):
+        self.send(frame(RST_STREAM, 0, stream, struct.pack(">I", code)))
+
+    def go_away(self, last):
+        self.send(frame(GOAWAY, 0, 0, struct.pack(">II", last, NO_ERROR)))

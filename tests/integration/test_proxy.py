@@ -774,6 +774,8 @@ def test_the_log_has_a_line_a_request(ca, place, ctx):
 @pytest.mark.parametrize("options, words", [
     (["--to", "http://127.0.0.1:80/path"], ["more than the address of a backend", "without a path"]),
     (["--to", "http://127.0.0.1:0"], ["no port between 1 and 65535"]),
+    (["--to", "h2c://127.0.0.1:80/path"], ["more than the address of a backend", "h2c://HOST:PORT, without a path"]),
+    (["--to", "h2c://127.0.0.1:1", "--to", "http://127.0.0.1:2"], ["some are h2c: and some are http:"]),
     (["--to", "http://user@host"], ["more than the address of a backend"]),
     (["--to", "http://unix:"], ["has no path"]),
     (["--to", "http://127.0.0.1:80", "--to", "tcp://127.0.0.1:81"], ["some are http: and some are not"]),

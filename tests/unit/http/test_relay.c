@@ -209,6 +209,57 @@ static const char *response(const char *text, const struct mu_relay_response *ho
     return mu_buf_str(&out);
 }
 
+/* "name: value|" of each. */
+static const char *shown(const struct mu_header *fields, size_t count)
+{
+    static struct mu_buf text;
+    mu_buf_reset(&text);
+    for (size_t i = 0; i < count; i++)
+        mu_buf_addf(&text, "%s: %s|", fields[i].name, fields[i].value);
+    return mu_buf_str(&text);
+}
+
+static void a_request_is_the_same_in_http_2(void **state)
+{
+    struct mu_relay_request how;
+    struct mu_header fields[64];
+    MU_AUTO_CLEAR(mu_buf) text = MU_BUF_INIT;
+    (void)state;
+    mu_buf_adds(&text,
+                request("POST /a?b HTTP/1.1\r\nHost: h:1\r\nX-A: b: c\r\nEmpty:\r\nTE: trailers\r\n"
+                        "Connection: te, x-hop\r\nX-Hop: 1\r\nTransfer-Encoding: chunked\r\n\r\n",
+                        &how));
+    assert_string_equal(
+        shown(fields, mu_relay_request_fields(&text, fields, 64)),
+        ":method: POST|:scheme: http|:path: /a?b|:authority: h:1|X-A: b: c|Empty: |TE: trailers|"
+        "X-Forwarded-For: 192.0.2.1|X-Forwarded-Proto: https|"
+        "Forwarded: for=192.0.2.1;proto=https;host=\"h:1\"|X-Forwarded-Host: h:1|Via: 1.1 mutual|");
+    mu_buf_clear(&text);
+    mu_buf_adds(&text, request("GET / HTTP/1.0\r\n\r\n", &how));
+    assert_int_equal(mu_relay_request_fields(&text, fields, 5), 5);
+    assert_string_equal(fields[3].value, "localhost");
+}
+
+static void a_response_is_the_same_in_http_2(void **state)
+{
+    const struct mu_relay_response how = {.framing = MU_BODY_LENGTH, .date = "today"};
+    const struct mu_relay_response chunked = {.framing = MU_BODY_CHUNKED, .date = "today"};
+    struct mu_header fields[MU_HEADERS_MAX + 2];
+    char number[MU_RELAY_NUMBER_LEN];
+    struct mu_head head;
+    (void)state;
+    struct mu_h1_reader *reader =
+        read_head(true,
+                  "HTTP/1.1 200 OK\r\nX-A: b\r\nConnection: x-hop\r\nX-Hop: 1\r\n"
+                  "Keep-Alive: 1\r\nUpgrade: a\r\nContent-Length: 3\r\n\r\n",
+                  &head);
+    assert_string_equal(shown(fields, mu_relay_response_fields(&head, &how, number, fields)),
+                        "X-A: b|date: today|content-length: 3|");
+    assert_string_equal(shown(fields, mu_relay_response_fields(&head, &chunked, number, fields)),
+                        "X-A: b|date: today|");
+    mu_h1_reader_free(reader);
+}
+
 static void a_response_is_written_anew(void **state)
 {
     (void)state;
@@ -273,6 +324,8 @@ int main(void)
         cmocka_unit_test(a_target_says_one_thing),
         cmocka_unit_test(an_upgrade_is_asked_for_unless_it_would_hide_what_follows),
         cmocka_unit_test(an_ipv6_client_is_quoted),
+        cmocka_unit_test(a_request_is_the_same_in_http_2),
+        cmocka_unit_test(a_response_is_the_same_in_http_2),
         cmocka_unit_test(a_response_is_written_anew),
         cmocka_unit_test(a_trailer_is_nothing_that_had_to_be_said_before),
     };
