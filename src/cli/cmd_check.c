@@ -306,6 +306,7 @@ const struct mu_cmd mu_cmd_check = {
         "        max_header_size: 16KiB\n"
         "        max_body_size: 10MiB\n"
         "        max_connections: 1000    # at this door\n"
+        "      explain_refusals: http     # tell who has no good certificate why, in HTTP: only to look for a mistake [off]\n"
         "      log: [refusals, requests]  # of this door, in the place of the file's\n"
         "      files: /srv/www            # instead of to: files are served; without both, \"Hello World\"\n"
         "      send_proxy: v2             # tell the backend who the client is by a PROXY protocol header\n"

@@ -134,6 +134,8 @@ static const struct mu_opt opts[] = {
     {"deny", 0, "WHO", "keep out whom this names, whatever else does", NULL, true},
     {"tell", 0, "HEADER", "tell an http: backend of the client by this header; see above", NULL,
      true},
+    {"explain-refusals", 0, "HTTP|OFF", "tell who has no good certificate why, to find a mistake",
+     "off", false},
     {"health-check", 0, "PATH",
      "ask http: backends for PATH; who does not answer 2xx or 3xx is left alone", NULL, false},
     {"health-interval", 0, "TIME", "how often", "5s", false},

@@ -136,6 +136,16 @@ static int read_tell(const struct mu_args *args, struct mu_door_config *door, st
     return 0;
 }
 
+static int read_explain(const struct mu_args *args, struct mu_door_config *door,
+                        struct mu_error *err)
+{
+    const char *text = mu_args_value(args, "explain-refusals");
+    door->explains = mu_str_equal(text, "http");
+    return door->explains || mu_str_equal(text, "off")
+               ? 0
+               : mu_usage(err, args, "--explain-refusals is http or off, not \"%s\"", text);
+}
+
 static int read_sizes(const struct mu_args *args, struct mu_front_limits *limits,
                       struct mu_error *err)
 {
@@ -280,9 +290,9 @@ static int from_options(const struct mu_args *args, struct mu_config **ret, stru
         read_listen(args, door, err) != 0 || read_content(args, door, err) != 0 ||
         read_certificate(args, door, err) != 0 || read_proxy(args, door, err) != 0 ||
         read_access(args, door, err) != 0 || read_tell(args, door, err) != 0 ||
-        read_sizes(args, &door->limits, err) != 0 || read_rates(args, &door->limits, err) != 0 ||
-        read_trust(args, door, err) != 0 || read_deadlines(args, config, door, err) != 0 ||
-        read_rights(args, config, err) != 0 ||
+        read_explain(args, door, err) != 0 || read_sizes(args, &door->limits, err) != 0 ||
+        read_rates(args, &door->limits, err) != 0 || read_trust(args, door, err) != 0 ||
+        read_deadlines(args, config, door, err) != 0 || read_rights(args, config, err) != 0 ||
         copy(mu_args_value(args, "status"), &config->status, err) != 0 ||
         copy(mu_args_value(args, "control"), &config->control, err) != 0)
         return -1;
@@ -306,6 +316,7 @@ static int check_alone(const struct mu_args *args, struct mu_error *err)
         "allow",
         "deny",
         "tell",
+        "explain-refusals",
         "max-header-size",
         "max-body-size",
         "rate",

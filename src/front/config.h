@@ -65,6 +65,7 @@ struct mu_door_config {
     size_t route_count;
     unsigned tell; /* a backend of its clients, enum mu_told, together */
     struct mu_front_limits limits;
+    bool explains; /* who has no good certificate is told why in HTTP, before the end */
     bool has_log;
     unsigned log; /* enum mu_log_class, together, in the place of the file's */
 };

@@ -554,6 +554,17 @@ static int read_limits(struct mu_yaml *yaml, const struct mu_yaml_node *node, vo
     return mu_yaml_mapping(yaml, node, "limits", limit_keys, MU_COUNT(limit_keys), into);
 }
 
+static int read_explain(struct mu_yaml *yaml, const struct mu_yaml_node *node, void *into)
+{
+    static const char *const words[] = {"off", "http", NULL};
+    bool *explains = into;
+    size_t word;
+    if (mu_yaml_word(yaml, node, "explain_refusals", words, &word) != 0)
+        return -1;
+    *explains = word == 1;
+    return 0;
+}
+
 static int read_door_log(struct mu_yaml *yaml, const struct mu_yaml_node *node, void *into)
 {
     struct mu_door_config *door = into;
@@ -586,6 +597,7 @@ static const struct mu_yaml_key door_keys[] = {
     {"tell", read_tell, OF_DOOR(tell)},
     {"limits", read_limits, OF_DOOR(limits)},
     {"log", read_door_log, 0},
+    {"explain_refusals", read_explain, OF_DOOR(explains)},
     {"proxy_protocol", read_proxy_protocol, OF_DOOR(proxy_protocol)},
     {"proxy_from", read_proxy_from, OF_DOOR(proxy_from)},
     {"send_proxy", read_send_proxy, OF_DOOR(send_proxy)},

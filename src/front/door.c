@@ -233,6 +233,11 @@ static int check_limits(const struct mu_door *door, struct mu_error *err)
             err, MU_E_USAGE,
             "the size of a header or a body is of requests, and this door carries bytes as they "
             "are");
+    if (carries && door->config->explains)
+        return mu_fail(
+            err, MU_E_USAGE,
+            "refusals are explained in HTTP (explain_refusals), and this door carries bytes as they "
+            "are");
     if (door->config->tell != 0 && !door->backends.http)
         return mu_fail(
             err, MU_E_USAGE,
@@ -449,10 +454,19 @@ static void warn_about_lists(const struct mu_door *door, const struct ears *ears
     }
 }
 
+static void warn_about_explaining(const struct mu_door *door, const struct ears *ears)
+{
+    if (door->config->explains)
+        say(ears,
+            "whoever has no good certificate is told why, in HTTP (explain_refusals): leave that on only "
+            "while somebody looks for a mistake");
+}
+
 void mu_door_warn(const struct mu_door *door, void (*hear)(void *arg, const char *sentence),
                   void *arg)
 {
     const struct ears ears = {hear, arg};
     warn_about_certificate(door, &ears);
     warn_about_lists(door, &ears);
+    warn_about_explaining(door, &ears);
 }

@@ -5,6 +5,7 @@
 #include "front/health.h"
 #include "front/internal.h"
 #include "front/multiplex.h"
+#include "http/problem.h"
 
 /* For a client to close when all is said; nobody has needed to choose it yet. */
 enum { LINGER_MS = 3 * 1000 };
@@ -22,6 +23,24 @@ static const char plain_http_answer[] =
 
 /* HTTP/1.0 has a name of its own, and curl --http1.0 offers no other. */
 static const char http_protocols[] = "\x02h2\x08http/1.1\x08http/1.0";
+/* In which a refusal can be explained. */
+static const char http1_protocols[] = "\x08http/1.1\x08http/1.0";
+
+/* Why a certificate is not good enough, to the one who came with it. */
+static void explain_refusal(const struct mu_refusal *refusal, struct mu_buf *ret)
+{
+    MU_AUTO_CLEAR(mu_buf) detail = MU_BUF_INIT;
+    MU_AUTO_CLEAR(mu_buf) body = MU_BUF_INIT;
+    mu_buf_addf(&detail, "%s; hint: %s", refusal->sentence, refusal->hint);
+    const struct mu_problem problem = {.status = 403,
+                                       .id = refusal->id,
+                                       .detail = mu_buf_str(&detail)};
+    mu_problem_write(&problem, &body);
+    mu_buf_addf(ret,
+                "HTTP/1.1 403 Forbidden\r\nContent-Type: %s\r\nContent-Length: %zu\r\n"
+                "Connection: close\r\n\r\n%s",
+                mu_problem_type, body.len, mu_buf_str(&body));
+}
 
 /* A set of doors, and what net has to know of each. */
 struct offer {
@@ -106,8 +125,11 @@ static void describe_to_net(struct mu_door *door, const struct mu_front_config *
                 .anchors = &door->anchors,
                 .lists = door->revoked,
                 .clients_optional = door->config->clients_optional,
+                .explains = door->config->explains,
                 .only_tls13 = door->config->only_tls13,
-                .alpn = http ? http_protocols : NULL,
+                .alpn = !http                    ? NULL
+                        : door->config->explains ? http1_protocols
+                                                 : http_protocols,
                 .session_age_s = door->config->session_age_s},
         .proxied = door->config->proxy_protocol,
         .proxies = door->proxies,
@@ -125,6 +147,7 @@ static void describe_to_net(struct mu_door *door, const struct mu_front_config *
                                 : (void *)&door->forward,
         .h2 = http ? &mu_multiplex_protocol : NULL,
         .h2_arg = door,
+        .explain = door->config->explains ? explain_refusal : NULL,
         .quiet = (log_of(door, front) & MU_LOG_REFUSALS) == 0,
         .admits = admits,
         .rules = door,

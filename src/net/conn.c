@@ -16,6 +16,7 @@ enum conn_state {
     CONN_PROXY,     /* whom does the proxy speak for?                                          */
     CONN_HANDSHAKE, /* TLS and the client's certificate                       [RFC 8446 4.4.2] */
     CONN_IDENTIFY,  /* may this client come in?                                                */
+    CONN_EXPLAIN,   /* it may not, and has something to ask before it is told why              */
     CONN_SERVE,     /* the protocol has the word, until it is done                             */
     CONN_DRAIN,     /* our last bytes: an answer, an alert, close_notify      [RFC 8446 6.1]   */
     CONN_LINGER,    /* the client's last bytes, so that ours are not lost to a reset           */
@@ -344,7 +345,7 @@ static enum conn_state identify(struct mu_conn *c)
         return begin(c);
     if (!mu_tls_admit(c->channel.tls)) {
         mu_conn_refuse(c, mu_tls_refusal(c->channel.tls));
-        return finish(c);
+        return c->door->explain == NULL ? finish(c) : CONN_EXPLAIN;
     }
     if (!is_welcome(c, &refusal)) {
         mu_conn_refuse(c, &refusal);
@@ -357,6 +358,23 @@ static enum conn_state identify(struct mu_conn *c)
         events->admitted(events->arg, &c->peer, c->client);
     mu_review_join(c);
     return begin(c);
+}
+
+/* Whatever it asks, the answer is why it is not let in. Nothing behind the door hears of it. */
+static enum conn_state explain(struct mu_conn *c)
+{
+    char scrap[4096];
+    size_t len;
+    MU_AUTO_CLEAR(mu_buf) answer = MU_BUF_INIT;
+    const enum mu_io io =
+        c->expired ? MU_IO_END : mu_channel_read(&c->channel, scrap, sizeof scrap, &len);
+    if (io == MU_IO_WANT_READ)
+        return CONN_EXPLAIN;
+    if (io == MU_IO_DONE) {
+        c->door->explain(mu_tls_refusal(c->channel.tls), &answer);
+        (void)mu_channel_write(&c->channel, answer.data, answer.len, &len);
+    }
+    return finish(c);
 }
 
 static enum conn_state serve(struct mu_conn *c)
@@ -419,6 +437,7 @@ static enum conn_state step(struct mu_conn *c)
     case CONN_PROXY: return proxy(c);
     case CONN_HANDSHAKE: return handshake(c);
     case CONN_IDENTIFY: return identify(c);
+    case CONN_EXPLAIN: return explain(c);
     case CONN_SERVE: return serve(c);
     case CONN_DRAIN: return drain(c);
     case CONN_LINGER: return linger(c);
@@ -460,7 +479,8 @@ static void on_poll(uv_poll_t *poll, int status, int events);
 /* Watch for what this state waits for, and for nothing else: libuv's polls fire for as long as it holds. */
 static void watch(struct mu_conn *c)
 {
-    bool reads = c->state == CONN_PROXY || c->state == CONN_HANDSHAKE || c->state == CONN_LINGER ||
+    bool reads = c->state == CONN_PROXY || c->state == CONN_HANDSHAKE || c->state == CONN_EXPLAIN ||
+                 c->state == CONN_LINGER ||
                  (c->state == CONN_SERVE && (c->wants & MU_SERVE_READ) != 0);
     bool writes = c->state == CONN_DRAIN || mu_channel_has_output(&c->channel) ||
                   (c->state == CONN_SERVE && (c->wants & MU_SERVE_WRITE) != 0);
@@ -496,12 +516,13 @@ static void note_shaking(struct mu_conn *c, bool shaking)
 
 static void enter(struct mu_conn *c, enum conn_state state)
 {
-    note_shaking(c, state == CONN_PROXY || state == CONN_HANDSHAKE);
+    note_shaking(c, state == CONN_PROXY || state == CONN_HANDSHAKE || state == CONN_EXPLAIN);
     const struct mu_deadlines *deadlines = &c->door->deadlines;
     c->state = state;
     c->expired = false;
     /* A proxy's header and the handshake behind it have one deadline. */
-    if (state == CONN_PROXY || (state == CONN_HANDSHAKE && c->preface == NULL))
+    if (state == CONN_PROXY || state == CONN_EXPLAIN ||
+        (state == CONN_HANDSHAKE && c->preface == NULL))
         mu_conn_set_deadline(c, c->gate->entrance->handshake_ms);
     else if (state == CONN_LINGER)
         mu_conn_set_deadline(c, deadlines->linger_ms);
@@ -510,7 +531,7 @@ static void enter(struct mu_conn *c, enum conn_state state)
 /* What is to leave has left, or waits for room. */
 static void rest(struct mu_conn *c)
 {
-    if (c->state == CONN_SERVE || c->state == CONN_HANDSHAKE)
+    if (c->state == CONN_SERVE || c->state == CONN_HANDSHAKE || c->state == CONN_EXPLAIN)
         if (mu_channel_flush(&c->channel) == MU_IO_FAILED)
             enter(c, CONN_CLOSED);
     if (c->state == CONN_CLOSED)

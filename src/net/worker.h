@@ -82,6 +82,8 @@ struct mu_server_door {
     bool (*admits)(const void *rules, const void *former, const struct mu_cert *client,
                    struct mu_refusal *ret);
     const void *rules;
+    /* What a client that has no good certificate hears within TLS, before the end; see struct mu_tls_door. NULL: nothing. */
+    void (*explain)(const struct mu_refusal *refusal, struct mu_buf *ret);
     bool quiet; /* who is let in and who is not is not told */
     const struct mu_strs *
         names; /* by which clients ask for it, where doors share an address: see mu_tls_names_add() */

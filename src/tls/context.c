@@ -147,7 +147,7 @@ int mu_tls_context_new(const struct mu_tls_door *door, struct mu_tls_context **r
         SSL_CTX_free(ctx);
         return mu_fail_nomem(err);
     }
-    if (door->clients_optional)
+    if (door->clients_optional || door->explains)
         SSL_CTX_set_verify(ctx, SSL_VERIFY_PEER, SSL_CTX_get_verify_callback(ctx));
     SSL_CTX_set_client_hello_cb(ctx, mu_tls_on_client_hello, NULL);
     *ret = (struct mu_tls_context *)ctx; /* an SSL_CTX by another name: see pki/cert.c */

@@ -23,6 +23,9 @@ struct mu_tls_door {
      * others is turned away. NULL: what clients offer does not matter. [RFC 7301] */
     const char *alpn;
     bool clients_optional; /* who has no certificate is let in; who has a bad one is not */
+    /* Who would be turned away shakes hands to the end, to be told why in what is spoken within TLS: mu_tls_admit() says no
+     * all the same. For people who look for a mistake. */
+    bool explains;
     bool only_tls13;
     /* For how long a client may come back with a session since it last showed its certificate, in seconds; 0: never. */
     unsigned session_age_s;

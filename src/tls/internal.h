@@ -105,6 +105,10 @@ int mu_tls_on_session_made(SSL *ssl, SSL_SESSION *session);
 /* For how long clients of this context may come back without showing their certificates again, in seconds. */
 time_t mu_tls_session_age(const SSL_CTX *ctx);
 
+/* Must each client of this context have a certificate? And is one that is turned away to hear why? */
+bool mu_tls_requires_clients(const SSL_CTX *ctx);
+bool mu_tls_explains(const SSL_CTX *ctx);
+
 /* libssl asks this before it looks at anything else that a client says: which door? */
 int mu_tls_on_client_hello(SSL *ssl, int *ret_alert, void *arg);
 

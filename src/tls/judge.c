@@ -19,6 +19,7 @@ struct judge {
     struct mu_anchored anchored;
     EVP_MD *sha256; /* to look it up costs more than to compute it */
     time_t session_age_s;
+    bool required, explains; /* clients; to them */
 };
 
 /* What this process has one of, when the first context is made. */
@@ -180,6 +181,18 @@ static void put_in_place(X509_STORE_CTX *asked, X509 *leaf)
     X509_free(own);
 }
 
+/* The handshake goes on, though the verdict stands: nobody has been vetted, so mu_tls_admit() says no. The client's key is
+ * needed to prove even that it is whom we are talking to. */
+static int let_it_hear(X509_STORE_CTX *asked, const struct mu_buf *all)
+{
+    STACK_OF(X509) *certs = parse(all);
+    X509 *leaf = sk_X509_value(certs, 0);
+    if (leaf != NULL)
+        put_in_place(asked, leaf);
+    sk_X509_pop_free(certs, X509_free);
+    return leaf != NULL;
+}
+
 /* libssl asks this about a client's chain. */
 static int on_chain(X509_STORE_CTX *asked, void *arg)
 {
@@ -198,7 +211,7 @@ static int on_chain(X509_STORE_CTX *asked, void *arg)
     if (tls->vetted == NULL)
         tls->vetted = vet(judge, asked, &all, &presented, &tls->refusal);
     if (tls->vetted == NULL)
-        return 0;
+        return judge->explains ? let_it_hear(asked, &all) : 0;
     X509_STORE_CTX_set_error(asked, X509_V_OK);
     put_in_place(asked, tls->vetted->leaf);
     return 1;
@@ -324,6 +337,16 @@ time_t mu_tls_session_age(const SSL_CTX *ctx)
     return ((const struct judge *)SSL_CTX_get_ex_data(ctx, common.judge_of_context))->session_age_s;
 }
 
+bool mu_tls_requires_clients(const SSL_CTX *ctx)
+{
+    return ((const struct judge *)SSL_CTX_get_ex_data(ctx, common.judge_of_context))->required;
+}
+
+bool mu_tls_explains(const SSL_CTX *ctx)
+{
+    return ((const struct judge *)SSL_CTX_get_ex_data(ctx, common.judge_of_context))->explains;
+}
+
 bool mu_tls_judge_clients(SSL_CTX *ctx, const struct mu_tls_door *door)
 {
     static pthread_once_t once = PTHREAD_ONCE_INIT;
@@ -334,6 +357,8 @@ bool mu_tls_judge_clients(SSL_CTX *ctx, const struct mu_tls_door *door)
         judge->remembered = mu_remembered_new();
         judge->sha256 = EVP_MD_fetch(NULL, "SHA256", NULL);
         judge->session_age_s = door->session_age_s;
+        judge->required = !door->clients_optional;
+        judge->explains = door->explains;
     }
     if (judge == NULL || judge->remembered == NULL || judge->sha256 == NULL ||
         !note_anchors(judge, door->anchors) || !go_by(ctx, judge, door->lists) ||

@@ -309,12 +309,13 @@ bool mu_tls_admit(struct mu_tls *tls)
     if (tls->caller != NULL)
         return !SSL_session_reused(tls->ssl) || mu_tls_rejudge_server(tls);
     const bool missing = SSL_get0_peer_certificate(tls->ssl) == NULL;
-    const bool required = (SSL_get_verify_mode(tls->ssl) & SSL_VERIFY_FAIL_IF_NO_PEER_CERT) != 0;
+    const bool required = mu_tls_requires_clients(SSL_get_SSL_CTX(tls->ssl));
     settle_client(tls);
     if (!missing == (tls->vetted != NULL) && !(missing && required) &&
         SSL_get_verify_result(tls->ssl) == X509_V_OK)
         return true;
-    mu_refusal_set(&tls->refusal, MU_REFUSAL_CERT_MISSING);
+    if (missing || tls->refusal.code == MU_REFUSAL_NONE)
+        mu_refusal_set(&tls->refusal, MU_REFUSAL_CERT_MISSING);
     return false;
 }
 

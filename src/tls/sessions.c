@@ -110,9 +110,11 @@ int mu_tls_on_session_made(SSL *ssl, SSL_SESSION *session)
     const unsigned char *id = SSL_SESSION_get_id(session, &len);
     if (tls->sessions == NULL || len == 0 || mu_tls_session_age(SSL_get_SSL_CTX(ssl)) == 0)
         return 0;
+    const bool again = SSL_session_reused(ssl) == 1;
+    if (!again && tls->vetted == NULL && mu_tls_explains(SSL_get_SSL_CTX(ssl)))
+        return 0; /* it is here to be told why it may not come in */
     struct kept *kept = oldest_of(set_of(tls->sessions, id, len));
     drop(kept);
-    const bool again = SSL_session_reused(ssl) == 1;
     *kept = (struct kept){.session = session,
                           .vetted = mu_vetted_ref(again ? tls->of_session : tls->vetted),
                           .proven = again ? tls->proven : time(NULL),

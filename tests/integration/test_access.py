@@ -14,7 +14,7 @@ import pytest
 
 from backend import Backend, echo
 from conftest import Mutual
-from door import Door, Wire, ask, connect, context, read_all
+from door import Door, Wire, ask, connect, context, read_all, refused
 from made_config import client, door_text, serve, write_config
 from metrics import metrics, status_of
 
@@ -302,6 +302,51 @@ def test_check_judges_a_certificate_as_tls_does(mutual, made, model):
     mutual("check", "--who", made / "bob.crt", "--allow", "all", made / "routes.yaml").refused("so does the file", code=2)
     mutual("check", "--path", "/", made / "routes.yaml").refused("without --who", code=2)
     mutual("check", "--who", made / "bob.crt", "--path", "admin", "--cacert", own).refused("--path takes a path", code=2)
+
+
+# --- explain_refusals: http ---
+
+
+@pytest.mark.parametrize("version", [ssl.TLSVersion.TLSv1_2, ssl.TLSVersion.TLSv1_3])
+def test_a_refusal_can_be_explained_and_lets_nobody_in(world, model, mutual, version):
+    """The handshake is finished for it; nothing behind the door hears of it, and no session of it is good for anything."""
+    mutual("init", "Elsewhere").ok()
+    mutual("issue", "client", "stranger", cwd=world).ok()
+    with Backend(tell_all) as backend, Door(
+            world, "--cert", "localhost.crt", "--key", "localhost.key", "--cacert", "ca.crt", "--to", http(backend), "--explain-refusals",
+            "http", "--status", "127.0.0.1:0", "--workers", 1, home=model / "more") as door:
+        assert "only while somebody looks for a mistake" in door.says("warning: whoever has no good certificate")
+        for ctx, reason in ((context(world / "ca.crt", version=version), "client-cert-missing"),
+                            (client(world, "stranger", version), "client-cert-untrusted"),
+                            (context(world / "ca.crt", world / "localhost.crt", world / "localhost.key", version), "client-cert-purpose")):
+            session = None
+            for _ in range(2):
+                with connect(door, ctx, session=session) as sock:
+                    sock.sendall(GET.format("/").encode() + GET.format("/again").encode())
+                    data, _ = read_all(sock)
+                    assert not sock.session_reused
+                    session = sock.session
+                assert data.count(b"HTTP/1.1 ") == 1 and data.startswith(b"HTTP/1.1 403 Forbidden\r\n")
+                found = json.loads(data.split(b"\r\n\r\n", 1)[1])
+                assert found["id"] == reason and "; hint: " in found["detail"]
+                door.says(f" refused {reason}: ")
+        assert backend.accepted == 0
+        with connect(door, client(world, "stranger", version)):  # who says nothing hears nothing
+            pass
+        assert get(door, client(world, "alice", version))[0] == 200
+        assert backend.accepted == 1
+        assert metrics(status_of(door))["mutual_handshakes_total{result=\"admitted\"}"] == 1
+
+
+def test_refusals_are_explained_to_nobody_unasked(mutual, made, world, model):
+    with Door(world, "--cert", "localhost.crt", "--key", "localhost.key", "--cacert", "ca.crt", home=model / "more") as door:
+        refused(door, context(world / "ca.crt"), "client-cert-missing")
+    mutual("check", write_config(made / "wrong.yaml", door_text(to="tcp://127.0.0.1:1", explain_refusals="http"))) \
+        .refused("carries bytes as they are")
+    path = write_config(world / "mutual.yaml", door_text(clients="optional", allow=["all", "anonymous"], explain_refusals="http"))
+    with serve(path, model / "more") as door:
+        assert get(door, context(world / "ca.crt"))[0] == 200
+        assert get(door, client(world, "alice"))[0] == 200
 
 
 # --- Limits and logs ---

@@ -75,8 +75,8 @@ static void what_a_term_matches(void **state)
         "serial=1A:2B",
         "serial=00001A2B",
         "fingerprint=000102030405060708090a0b0c0d0e0f101112131415161718191A1B1C1D1E1F",
-        "fingerprint=00:01:02:03:04:05:06:07:08:09:0a:0b:0c:0d:0e:0f:10:11:12:13:14:15:16:17:18:19:"
-        "1A:1B:1C:1D:1E:1F",
+        ("fingerprint=00:01:02:03:04:05:06:07:08:09:0a:0b:0c:0d:0e:0f:10:11:12:13:14:15:16:17:18:19:"
+         "1A:1B:1C:1D:1E:1F"),
         "pin=sha256//gIGCg4SFhoeIiYqLjI2Oj5CRkpOUlZaXmJmam5ydnp8=",
         "pin=808182838485868788898A8B8C8D8E8F909192939495969798999A9B9C9D9E9F",
     };

@@ -80,7 +80,7 @@ static ssize_t wire_write(void *arg, const void *data, size_t len)
     return BIO_write(f->to_client, data, (int)(f->piece > 0 && len > f->piece ? f->piece : len));
 }
 
-static int set_up(void **state)
+static int set_up_door(void **state, bool explains)
 {
     static struct fixture f;
     struct mu_error err = MU_ERROR_INIT;
@@ -90,6 +90,7 @@ static int set_up(void **state)
                                .key = world.server.key,
                                .anchors = &anchors,
                                .session_age_s = 60,
+                               .explains = explains,
                                .alpn = "\x08http/1.1"};
     f = (struct fixture){.sessions = mu_tls_sessions_new(16)};
     assert_non_null(f.sessions);
@@ -103,6 +104,16 @@ static int set_up(void **state)
     SSL_CTX_set_options(f.client_ctx, SSL_OP_IGNORE_UNEXPECTED_EOF);
     *state = &f;
     return 0;
+}
+
+static int set_up(void **state)
+{
+    return set_up_door(state, false);
+}
+
+static int set_up_explaining(void **state)
+{
+    return set_up_door(state, true);
 }
 
 static void hang_up(struct fixture *f)
@@ -324,6 +335,57 @@ static void an_expired_client_is_turned_away(void **state)
 static void a_server_certificate_is_no_client_certificate(void **state)
 {
     assert_turned_away(*state, &world.server, "client-cert-purpose", SSL_AD_UNSUPPORTED_CERTIFICATE);
+}
+
+/* Twice with each version: the second time with what the first one left it. */
+static void assert_told_and_not_admitted(struct fixture *f, const struct identity *as,
+                                         const char *id)
+{
+    static const int versions[] = {TLS1_2_VERSION, TLS1_3_VERSION};
+    for (size_t i = 0; i < MU_COUNT(versions); i++) {
+        SSL_SESSION *session = NULL;
+        SSL_CTX_set_min_proto_version(f->client_ctx, versions[i]);
+        SSL_CTX_set_max_proto_version(f->client_ctx, versions[i]);
+        for (int time = 0; time < 2; time++) {
+            char data[10];
+            connect_as(f, as);
+            if (session != NULL)
+                SSL_set_session(f->client, session);
+            assert_int_equal(shake_hands(f), MU_IO_DONE);
+            assert_false(mu_tls_admit(f->tls));
+            assert_string_equal(mu_tls_refusal(f->tls)->id, id);
+            assert_int_equal(SSL_do_handshake(f->client), 1);
+            (void)SSL_read(f->client, data, sizeof data); /* a ticket, perhaps */
+            assert_int_equal(SSL_session_reused(f->client), 0);
+            SSL_SESSION_free(session);
+            session = SSL_get1_session(f->client);
+            hang_up(f);
+        }
+        SSL_SESSION_free(session);
+    }
+}
+
+static void who_is_told_why_has_not_come_in(void **state)
+{
+    struct fixture *f = *state;
+    assert_told_and_not_admitted(f, NULL, "client-cert-missing");
+    assert_told_and_not_admitted(f, &world.of_other, "client-cert-untrusted");
+    assert_told_and_not_admitted(f, &world.of_rekeyed, "client-cert-ca-rekeyed");
+    assert_told_and_not_admitted(f, &world.late, "client-cert-expired");
+    assert_told_and_not_admitted(f, &world.server, "client-cert-purpose");
+    meet(f);
+}
+
+/* A certificate is no secret: to be told of somebody else's, one would need the key. */
+static void who_cannot_prove_the_key_is_told_nothing(void **state)
+{
+    struct fixture *f = *state;
+    EVP_PKEY *forged = forged_key(&world.of_other, &world.client);
+    connect_as(f, NULL);
+    assert_int_equal(SSL_use_certificate(f->client, mu_cert_x509(world.of_other.cert)), 1);
+    assert_int_equal(SSL_use_PrivateKey(f->client, forged), 1);
+    assert_int_equal(shake_hands(f), MU_IO_FAILED);
+    EVP_PKEY_free(forged);
 }
 
 static void a_client_with_old_tls_only_is_turned_away(void **state)
@@ -576,6 +638,7 @@ static void a_goodbye_follows_however_much_was_gathered(void **state)
 }
 
 #define CONNECTED(test) cmocka_unit_test_setup_teardown(test, set_up, tear_down)
+#define EXPLAINED(test) cmocka_unit_test_setup_teardown(test, set_up_explaining, tear_down)
 
 int main(void)
 {
@@ -587,6 +650,8 @@ int main(void)
         CONNECTED(a_client_of_a_ca_that_was_made_anew_is_turned_away_as_such),
         CONNECTED(an_expired_client_is_turned_away),
         CONNECTED(a_server_certificate_is_no_client_certificate),
+        EXPLAINED(who_is_told_why_has_not_come_in),
+        EXPLAINED(who_cannot_prove_the_key_is_told_nothing),
         CONNECTED(a_client_with_old_tls_only_is_turned_away),
         CONNECTED(a_client_that_speaks_no_http_1_1_is_turned_away),
         CONNECTED(what_is_not_tls_is_told_for_what_it_is),
