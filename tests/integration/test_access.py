@@ -320,8 +320,10 @@ def test_a_refusal_can_be_explained_and_lets_nobody_in(world, model, mutual, ver
                             (client(world, "stranger", version), "client-cert-untrusted"),
                             (context(world / "ca.crt", world / "localhost.crt", world / "localhost.key", version), "client-cert-purpose")):
             session = None
+            ctx.set_alpn_protocols(["h2", "http/1.1"])
             for _ in range(2):
                 with connect(door, ctx, session=session) as sock:
+                    assert sock.selected_alpn_protocol() == "http/1.1"
                     sock.sendall(GET.format("/").encode() + GET.format("/again").encode())
                     data, _ = read_all(sock)
                     assert not sock.session_reused
