@@ -84,6 +84,33 @@ static void print_access(const struct mu_door *door)
         print_route(&door->config->routes[i]);
 }
 
+static const char *unit_of(const struct mu_rate *rate)
+{
+    return rate->per_s == 1 ? "s" : rate->per_s == 60 ? "m" : "h";
+}
+
+static void print_limits(const struct mu_front_limits *limits)
+{
+    if (limits->rate.count > 0)
+        mu_fact("rate", "%u/%s of each client", limits->rate.count, unit_of(&limits->rate));
+    if (limits->address_rate.count > 0)
+        mu_fact("rate", "%u/%s of each address", limits->address_rate.count,
+                unit_of(&limits->address_rate));
+    if (limits->header_size > 0)
+        mu_fact("headers", "%u bytes at most", limits->header_size);
+    if (limits->body_size > 0)
+        mu_fact("bodies", "%u bytes at most", limits->body_size);
+    if (limits->connections > 0)
+        mu_fact("connections", "%u at most", limits->connections);
+}
+
+static void print_told(const struct mu_door *door)
+{
+    MU_AUTO_CLEAR(mu_strs) told = {0};
+    if (mu_told_list(door->config->tell, &told))
+        print_words("tell", &told);
+}
+
 static void print_content(const struct mu_door *door)
 {
     if (door->backends.count > 0)
@@ -115,6 +142,8 @@ static void print_text(const struct mu_doors *doors)
         print_clients(door);
         print_access(door);
         print_content(door);
+        print_told(door);
+        print_limits(&door->config->limits);
     }
     for (size_t i = 0; i < doors->count; i++)
         mu_door_warn(&doors->at[i], print_warning, NULL);
@@ -163,6 +192,26 @@ static json_t *routes_json(const struct mu_door_config *config)
     return array;
 }
 
+static json_t *told_json(const struct mu_door_config *config)
+{
+    MU_AUTO_CLEAR(mu_strs) told = {0};
+    (void)mu_told_list(config->tell, &told);
+    return words_json(&told);
+}
+
+static json_t *limits_json(const struct mu_front_limits *limits)
+{
+    char rate[32], address_rate[32];
+    snprintf(rate, sizeof rate, "%u/%s", limits->rate.count, unit_of(&limits->rate));
+    snprintf(address_rate, sizeof address_rate, "%u/%s", limits->address_rate.count,
+             unit_of(&limits->address_rate));
+    return json_pack("{s:s?, s:s?, s:I, s:I, s:I}", "rate", limits->rate.count > 0 ? rate : NULL,
+                     "rate_per_address", limits->address_rate.count > 0 ? address_rate : NULL,
+                     "max_header_size", (json_int_t)limits->header_size, "max_body_size",
+                     (json_int_t)limits->body_size, "max_connections",
+                     (json_int_t)limits->connections);
+}
+
 static void add_warning(void *arg, const char *sentence)
 {
     json_array_append_new(arg, json_string(sentence));
@@ -174,7 +223,7 @@ static json_t *door_json(const struct mu_door *door)
     json_t *warnings = json_array();
     mu_door_warn(door, add_warning, warnings);
     return json_pack(
-        "{s:i, s:o, s:o, s:o, s:s, s:s, s:s, s:s, s:s, s:o, s:o, s:o, s:s?, s:o, s:o, s:o, s:o}",
+        "{s:i, s:o, s:o, s:o, s:s, s:s, s:s, s:s, s:s, s:o, s:o, s:o, s:s?, s:o, s:o, s:o, s:o, s:o, s:o}",
         "line", door->config->at.line, "listen", words_json(&door->config->listen), "addresses",
         addresses_json(door), "names", words_json(&door->config->names), "clients",
         door->config->clients_optional ? "optional" : "required", "tls_min",
@@ -184,7 +233,8 @@ static json_t *door_json(const struct mu_door *door)
         words_json(&door->config->trust), "crl", words_json(&door->config->crl), "to",
         words_json(&door->config->to), "files", door->config->files, "warnings", warnings, "allow",
         terms_json(&door->config->access.allow), "deny", terms_json(&door->config->access.deny),
-        "routes", routes_json(door->config));
+        "routes", routes_json(door->config), "tell", told_json(door->config), "limits",
+        limits_json(&door->config->limits));
 }
 
 static void print_json(const struct mu_doors *doors)

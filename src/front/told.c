@@ -33,6 +33,18 @@ bool mu_told_parse(const char *text, unsigned *ret)
     return false;
 }
 
+bool mu_told_list(unsigned told, struct mu_strs *ret)
+{
+    if ((told & MU_TOLD_XFCC_CERT) != 0) /* it is one header, with or without */
+        told &= ~(unsigned)MU_TOLD_XFCC;
+    for (size_t i = 0; i < MU_COUNT(names); i++) {
+        const unsigned own = names[i].told & MU_TOLD_XFCC_CERT ? MU_TOLD_XFCC_CERT : names[i].told;
+        if ((told & own) != 0 && mu_strs_add(ret, names[i].name) != 0)
+            return false;
+    }
+    return ret->count > 0;
+}
+
 /* --- Encodings --- */
 
 /* PEM is base64 in lines, with one before and one behind them. */

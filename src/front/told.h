@@ -9,6 +9,7 @@
 #include <stdbool.h>
 
 #include "base/buf.h"
+#include "base/str.h"
 #include "pki/identity.h"
 
 enum mu_told {
@@ -28,6 +29,8 @@ enum mu_told {
 bool mu_told_parse(const char *text, unsigned *ret);
 /* Those names, ", " between them. */
 extern const char mu_told_names[];
+/* Those of `told`; false: there are none. */
+bool mu_told_list(unsigned told, struct mu_strs *ret);
 
 struct mu_told_about {
     const struct mu_identity *who; /* NULL: it has no certificate, and nothing is told */

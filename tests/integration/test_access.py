@@ -287,6 +287,7 @@ def test_check_says_what_the_door_would_say(mutual, routed, model):
     shown = mutual("check", "--who", directory / "alice.crt", "--host", "internal.example", config, home=model / "more")
     assert "route route-6: let in by route-6.allow.1 (cn=alice)" in shown.ok().stdout
     listed = mutual("check", config, "--json", home=model / "more").ok().json()["doors"][0]
+    assert listed["tell"] == [] and listed["limits"]["rate"] is None
     assert listed["deny"] == ["cn=mallory"] and [route["id"] for route in listed["routes"]][:2] == ["admin", "route-2"]
 
 
@@ -354,9 +355,12 @@ def test_refusals_are_explained_to_nobody_unasked(mutual, made, world, model):
 # --- Limits and logs ---
 
 
-def test_limits_of_a_door(world, model):
+def test_limits_of_a_door(world, model, mutual):
     path = write_config(world / "mutual.yaml", door_text(allow="all", log="requests", limits={
         "max_header_size": 512, "max_body_size": 10, "rate": "5/h", "max_connections": 2}))
+    shown = mutual("check", path).ok().stdout
+    for words in "rate         5/h of each client", "bodies       10 bytes at most", "connections  2 at most":
+        assert words in shown, shown
     with serve(path, model / "more") as door:
         alice, bob = client(world, "alice"), client(world, "bob")
         assert get(door, alice, "/" + "a" * 600)[0] == 414
