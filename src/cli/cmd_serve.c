@@ -94,6 +94,8 @@ static int run(const struct mu_args *args, struct mu_error *err)
     struct mu_front_config config = {
         .version = MU_VERSION,
         .describe = mu_serve_status,
+        .describe_seen = mu_serve_seen,
+        .expiry_warning_s = described->expiry_warning_s,
         .configure = configure,
         .configure_arg = (void *)args,
         .loader = mu_serve_loader(args, &home),
@@ -101,6 +103,7 @@ static int run(const struct mu_args *args, struct mu_error *err)
         .alive_ms = mu_notify_watchdog_ms() / 3, /* late once is not yet too late */
     };
     mu_serve_log_attach(log, described->log, &config);
+    mu_serve_log_warn_before(log, described->expiry_warning_s);
     config.server_events.stopping = on_stopping;
     config.server_events.alive = on_alive;
     config.server_events.succeeded = on_succeeded;
@@ -127,6 +130,8 @@ static const struct mu_opt opts[] = {
      false},
     {"session-lifetime", 0, "TIME", "clients may come back without showing their certificates",
      "1h", false},
+    {"expiry-warning", 0, "TIME", "speak of a client's certificate so long before its end", "14d",
+     false},
     {"files", 0, "DIR", "serve the files below DIR instead of \"Hello World\"", NULL, false},
     {"to", 0, "URL", "to http://HOST:PORT (or unix:PATH), h2c://, tcp:// or unix:PATH", NULL, true},
     {"allow", 0, "WHO", "let in whom this names, KIND=PATTERN; see above. Needed with --to", NULL,

@@ -256,6 +256,13 @@ static int read_limits(const struct mu_args *args, struct mu_config *config,
     return 0;
 }
 
+static int read_expiry_warning(const struct mu_args *args, struct mu_config *config,
+                               struct mu_error *err)
+{
+    const char *text = mu_args_value(args, "expiry-warning");
+    return text == NULL ? 0 : mu_duration_parse(text, &config->expiry_warning_s, err);
+}
+
 static int read_log(const struct mu_args *args, struct mu_config *config, struct mu_error *err)
 {
     const char *what = mu_args_value(args, "log"), *format = mu_args_value(args, "log-format");
@@ -287,12 +294,13 @@ static int from_options(const struct mu_args *args, struct mu_config **ret, stru
     if (door == NULL)
         return mu_fail_nomem(err);
     if (read_limits(args, config, door, err) != 0 || read_log(args, config, err) != 0 ||
-        read_listen(args, door, err) != 0 || read_content(args, door, err) != 0 ||
-        read_certificate(args, door, err) != 0 || read_proxy(args, door, err) != 0 ||
-        read_access(args, door, err) != 0 || read_tell(args, door, err) != 0 ||
-        read_explain(args, door, err) != 0 || read_sizes(args, &door->limits, err) != 0 ||
-        read_rates(args, &door->limits, err) != 0 || read_trust(args, door, err) != 0 ||
-        read_deadlines(args, config, door, err) != 0 || read_rights(args, config, err) != 0 ||
+        read_expiry_warning(args, config, err) != 0 || read_listen(args, door, err) != 0 ||
+        read_content(args, door, err) != 0 || read_certificate(args, door, err) != 0 ||
+        read_proxy(args, door, err) != 0 || read_access(args, door, err) != 0 ||
+        read_tell(args, door, err) != 0 || read_explain(args, door, err) != 0 ||
+        read_sizes(args, &door->limits, err) != 0 || read_rates(args, &door->limits, err) != 0 ||
+        read_trust(args, door, err) != 0 || read_deadlines(args, config, door, err) != 0 ||
+        read_rights(args, config, err) != 0 ||
         copy(mu_args_value(args, "status"), &config->status, err) != 0 ||
         copy(mu_args_value(args, "control"), &config->control, err) != 0)
         return -1;
@@ -311,6 +319,7 @@ static int check_alone(const struct mu_args *args, struct mu_error *err)
         "crl",
         "crl-grace",
         "session-lifetime",
+        "expiry-warning",
         "files",
         "to",
         "allow",

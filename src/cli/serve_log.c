@@ -19,6 +19,7 @@ enum { SEEN_SLOTS = 4096 };
 struct mu_serve_log {
     bool json;
     struct mu_log_sink *sink;
+    int64_t warning_s;    /* before the end of a client's certificate */
     pthread_mutex_t lock; /* on `seen` */
     unsigned char seen[SEEN_SLOTS][32];
 };
@@ -148,6 +149,29 @@ static bool seen_before(struct mu_serve_log *log, const struct mu_cert *client)
     return seen;
 }
 
+void mu_serve_log_warn_before(struct mu_serve_log *log, int64_t warning_s)
+{
+    log->warning_s = warning_s;
+}
+
+/* In the last quarter of its time, as far as that is near. */
+static void warn_of_end(struct mu_serve_log *log, const struct mu_address *peer,
+                        const struct mu_cert *client)
+{
+    char label[MU_CERT_LABEL_LEN], serial[MU_SERIAL_TEXT_LEN], span[MU_SPAN_LEN];
+    char sentence[MU_ERROR_WHAT_LEN];
+    const struct mu_seen_client ends = {.from = mu_cert_not_before(client),
+                                        .until = mu_cert_not_after(client)};
+    const time_t now = time(NULL);
+    if (!mu_seen_ends_soon(&ends, now, log->warning_s))
+        return;
+    snprintf(sentence, sizeof sentence,
+             "the client certificate \"%s\" (serial number %s) is let in, but it expires in %s",
+             mu_cert_label(client, label), mu_cert_serial(client, serial),
+             mu_span(ends.until - now, span));
+    tell(log, "warning", peer, "expires_soon", sentence, "renew it: mutual renew NAME", "");
+}
+
 /* Certificates that work here and would not elsewhere (no SAN, X.509 v1, about to expire): said once for
  * each, when it is first seen. */
 static void on_admitted(void *arg, const struct mu_address *peer, const struct mu_cert *client)
@@ -158,11 +182,13 @@ static void on_admitted(void *arg, const struct mu_address *peer, const struct m
     if (seen_before(log, client))
         return;
     MU_AUTO_CLEAR(mu_cert_info) info = {0};
+    warn_of_end(log, peer, client);
     if (mu_cert_info_read(client, time(NULL), &info, &err) != 0)
         return;
     for (size_t i = 0; i < info.problems.count; i++) {
-        if (mu_str_starts_with(info.problem_ids.at[i], "server_"))
-            continue; /* what it would lack as a server's is no matter here */
+        if (mu_str_starts_with(info.problem_ids.at[i], "server_") ||
+            mu_str_equal(info.problem_ids.at[i], "expires_soon"))
+            continue; /* what it would lack as a server's is no matter here; and what is soon, somebody has chosen */
         snprintf(sentence, sizeof sentence, "the client certificate \"%s\" is let in, but %s",
                  mu_cert_label(client, label), info.problems.at[i]);
         tell(log, "warning", peer, info.problem_ids.at[i], sentence,

@@ -32,4 +32,7 @@ void mu_serve_log_succeeded(struct mu_serve_log *log, pid_t successor);
 /* Hang the log into a front's configuration, for these classes of enum mu_log_class. */
 void mu_serve_log_attach(struct mu_serve_log *log, unsigned classes, struct mu_front_config *config);
 
+/* How long before its end a client's certificate is spoken of, when its client comes in. */
+void mu_serve_log_warn_before(struct mu_serve_log *log, int64_t warning_s);
+
 #endif

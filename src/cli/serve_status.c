@@ -2,10 +2,12 @@
 
 #include <jansson.h>
 #include <stdlib.h>
+#include <string.h>
 #include <time.h>
 #include <unistd.h>
 
 #include "cli/commands.h" /* made by meson.build: MU_VERSION */
+#include "cli/seen.h"
 
 static json_t *door_json(const struct mu_front *front, size_t i)
 {
@@ -84,5 +86,65 @@ void mu_serve_status(const struct mu_front *front, const struct mu_survey *surve
         mu_buf_adds(ret, text);
     mu_buf_adds(ret, "\n");
     free(text);
+    json_decref(all);
+}
+
+/* --- Who has come in lately --- */
+
+struct telling {
+    const struct mu_survey *survey;
+    unsigned char (
+        *connected)[32]; /* of each connection that has a client, its certificate's SHA-256; sorted */
+    size_t connected_count;
+    json_t *clients;
+};
+
+static int compare(const void *a, const void *b)
+{
+    return memcmp(a, b, 32);
+}
+
+static void note_connected(struct telling *telling)
+{
+    const struct mu_survey *survey = telling->survey;
+    telling->connected = calloc(survey->connection_count + 1, sizeof *telling->connected);
+    for (size_t i = 0; telling->connected != NULL && i < survey->connection_count; i++)
+        if (survey->connections[i].client != NULL)
+            mu_cert_sha256(survey->connections[i].client,
+                           telling->connected[telling->connected_count++]);
+    if (telling->connected_count > 0)
+        qsort(telling->connected, telling->connected_count, sizeof *telling->connected, compare);
+}
+
+static void add_client(void *arg, const struct mu_seen_client *client)
+{
+    char listen[MU_PATH_LEN];
+    struct telling *telling = arg;
+    const bool connected = telling->connected_count > 0 &&
+                           bsearch(client->sha256, telling->connected, telling->connected_count,
+                                   sizeof *telling->connected, compare) != NULL;
+    json_array_append_new(telling->clients,
+                          json_pack("{s:s, s:s, s:I, s:b, s:s}", "listen",
+                                    mu_listen_whole(client->listen, listen), "name", client->asked,
+                                    "last_seen", (json_int_t)client->last, "connected", connected,
+                                    "chain", client->chain));
+}
+
+void mu_serve_seen(const struct mu_front *front, const struct mu_survey *survey, struct mu_buf *ret)
+{
+    const struct mu_doors *doors = mu_front_doors(front);
+    struct telling telling = {.survey = survey, .clients = json_array()};
+    MU_AUTO_CLEAR(mu_buf) trust = MU_BUF_INIT;
+    for (size_t i = 0; i < doors->count; i++)
+        mu_certs_to_pem(&doors->at[i].anchors, &trust);
+    note_connected(&telling);
+    mu_seen_each(mu_front_seen(front), 0, add_client, &telling);
+    json_t *all = json_pack("{s:s, s:o}", "trust", mu_buf_str(&trust), "clients", telling.clients);
+    char *text = all == NULL ? NULL : json_dumps(all, JSON_COMPACT);
+    if (text != NULL)
+        mu_buf_adds(ret, text);
+    mu_buf_adds(ret, "\n");
+    free(text);
+    free(telling.connected);
     json_decref(all);
 }

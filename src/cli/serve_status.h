@@ -9,4 +9,7 @@
 void mu_serve_status(const struct mu_front *front, const struct mu_survey *survey,
                      struct mu_buf *ret);
 
+/* Who has come in lately: clients and their chains, and the CAs that are trusted, as JSON. */
+void mu_serve_seen(const struct mu_front *front, const struct mu_survey *survey, struct mu_buf *ret);
+
 #endif

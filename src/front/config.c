@@ -17,6 +17,7 @@ int mu_config_new(struct mu_config **ret, struct mu_error *err)
     config->max_connections = 10000;
     config->max_handshakes = 1000;
     config->stop_ms = 10 * 1000;
+    config->expiry_warning_s = 14 * MU_DAY_S;
     config->log = MU_LOG_REFUSALS | MU_LOG_TROUBLES;
     *ret = config;
     return 0;

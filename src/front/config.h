@@ -98,9 +98,10 @@ struct mu_config {
     unsigned max_from_address; /* connections; 0: as many as in all */
     unsigned max_handshakes;   /* at once */
     char *status; /* where metrics and health are told, as mu_address_parse() takes it; NULL: nowhere */
-    char *control;           /* the path of a socket that also tells who is there; NULL: none */
-    bool control_by_default; /* nobody has asked for it, so it may be missing */
-    unsigned stop_ms;        /* for what is under way when the server is told to stop */
+    char *control;            /* the path of a socket that also tells who is there; NULL: none */
+    bool control_by_default;  /* nobody has asked for it, so it may be missing */
+    int64_t expiry_warning_s; /* before the end of a client's certificate */
+    unsigned stop_ms;         /* for what is under way when the server is told to stop */
     char *user; /* whose rights it has once all is open: NAME or NAME:GROUP; NULL: nothing changes */
     bool no_sandbox; /* it keeps what it does not need */
     unsigned log;    /* enum mu_log_class, together */

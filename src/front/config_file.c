@@ -701,6 +701,11 @@ static int read_stop_timeout(struct mu_yaml *yaml, const struct mu_yaml_node *no
     return read_ms(yaml, node, "stop_timeout", &config->stop_ms);
 }
 
+static int read_expiry_warning(struct mu_yaml *yaml, const struct mu_yaml_node *node, void *into)
+{
+    return mu_yaml_duration(yaml, node, "expiry_warning", 366 * MU_DAY_S, "a year", into);
+}
+
 static int read_status(struct mu_yaml *yaml, const struct mu_yaml_node *node, void *into)
 {
     char **address = into;
@@ -757,6 +762,7 @@ static const struct mu_yaml_key file_keys[] = {
      offsetof(struct mu_config, max_from_address)},
     {"max_handshakes", read_max_handshakes, offsetof(struct mu_config, max_handshakes)},
     {"stop_timeout", read_stop_timeout, 0},
+    {"expiry_warning", read_expiry_warning, offsetof(struct mu_config, expiry_warning_s)},
     {"status", read_status, offsetof(struct mu_config, status)},
     {"control", read_control, offsetof(struct mu_config, control)},
     {"user", read_user, offsetof(struct mu_config, user)},

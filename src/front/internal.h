@@ -9,6 +9,7 @@
 #include "front/guard.h"
 #include "front/kick.h"
 #include "front/probe.h"
+#include "front/seen.h"
 #include "front/serve.h"
 #include "http/relay.h"
 #include "net/watch.h"
@@ -26,6 +27,7 @@ struct mu_front {
     struct mu_server *server;
     struct mu_watch *watch;
     struct mu_kicks *kicks;
+    struct mu_seen *seen;
     struct mu_strs changed;               /* files, since doors were last put in force */
     char last_failure[MU_ERROR_WHAT_LEN]; /* that was told */
     struct mu_plain_config plain[MU_PLAIN_MAX];

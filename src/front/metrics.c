@@ -243,6 +243,28 @@ static void add_ends(struct mu_buf *ret, const char *name, const char *label, co
     }
 }
 
+/* The age of a list is the time since then. */
+static void add_updates(struct mu_buf *ret, const struct mu_metrics_ends *lists)
+{
+    if (lists->count == 0)
+        return;
+    begin(ret, "crl_updated_timestamp_seconds", "gauge",
+          "When the revocation list of a CA was made, since 1970; of several the oldest.");
+    for (size_t i = 0; i < lists->count; i++) {
+        time_t oldest = lists->at[i].since;
+        bool told = false;
+        for (size_t j = 0; j < lists->count; j++) {
+            if (!same_end(&lists->at[j], &lists->at[i]))
+                continue;
+            told = told || j < i;
+            oldest = lists->at[j].since < oldest ? lists->at[j].since : oldest;
+        }
+        if (!told)
+            sample(ret, "crl_updated_timestamp_seconds", "issuer", lists->at[i].name,
+                   (uint64_t)oldest);
+    }
+}
+
 /* --- The whole --- */
 
 static void add_process(struct mu_buf *ret, const struct mu_metrics *metrics)
@@ -288,4 +310,9 @@ void mu_metrics_write(const struct mu_metrics *metrics, struct mu_buf *ret)
              "When the next revocation list of a CA is due, since 1970: after that its clients are "
              "refused.",
              &metrics->lists);
+    add_updates(ret, &metrics->lists);
+    single(ret, "clients_seen", "gauge", "Clients with a certificate that came in within a day.",
+           metrics->clients_seen);
+    single(ret, "clients_expiring", "gauge", "Of these, whose certificates are about to end.",
+           metrics->clients_expiring);
 }

@@ -21,7 +21,7 @@ struct mu_metrics_backend {
 /* Something that will not do after `at`. Those with the same texts are told once, with the earliest date. */
 struct mu_metrics_end {
     const char *name, *serial; /* of a list there is no serial */
-    time_t at;
+    time_t at, since;          /* since: of a list, when it was made */
 };
 
 struct mu_metrics_ends {
@@ -31,8 +31,10 @@ struct mu_metrics_ends {
 
 struct mu_metrics {
     const char *version, *openssl;
-    time_t started;
-    double cpu_s; /* of all threads, so far */
+    time_t started, now;
+    int64_t expiry_warning_s;
+    uint64_t clients_seen, clients_expiring; /* those who came in within a day */
+    double cpu_s;                            /* of all threads, so far */
     uint64_t log_lines_lost;
     uint64_t reloads_done, reloads_failed;
     unsigned workers, workers_alive, max_connections;

@@ -76,7 +76,9 @@ static void add_lists(struct gathered *ret, const struct mu_door *door)
         if (info->next_update == 0)
             continue;
         mu_str_copy(ret->names[at], sizeof ret->names[at], info->issuer);
-        ret->ends[at] = (struct mu_metrics_end){.name = ret->names[at], .at = info->next_update};
+        ret->ends[at] = (struct mu_metrics_end){.name = ret->names[at],
+                                                .at = info->next_update,
+                                                .since = info->this_update};
         ret->end_count++;
     }
 }
@@ -128,6 +130,15 @@ static double cpu_seconds(void)
            (double)(usage.ru_utime.tv_usec + usage.ru_stime.tv_usec) / 1e6;
 }
 
+/* Who has come in within a day. */
+static void count_client(void *arg, const struct mu_seen_client *client)
+{
+    struct mu_metrics *metrics = arg;
+    metrics->clients_seen++;
+    if (mu_seen_ends_soon(client, metrics->now, metrics->expiry_warning_s))
+        metrics->clients_expiring++;
+}
+
 static void tell_metrics(const struct session *s, struct mu_response *ret)
 {
     const struct mu_front *front = s->probe->front;
@@ -137,6 +148,8 @@ static void tell_metrics(const struct session *s, struct mu_response *ret)
         .version = front->config.version,
         .openssl = mu_tls_library_version(),
         .started = front->started,
+        .now = time(NULL),
+        .expiry_warning_s = front->config.expiry_warning_s,
         .cpu_s = cpu_seconds(),
         .log_lines_lost = events->lines_lost == NULL ? 0 : events->lines_lost(events->arg),
         .reloads_done = mu_front_reloads(front).done,
@@ -154,6 +167,7 @@ static void tell_metrics(const struct session *s, struct mu_response *ret)
         for (size_t j = 0; (set = mu_door_backends(&front->doors->at[i], j)) != NULL; j++)
             add_backends(&gathered, set);
     }
+    mu_seen_each(front->seen, metrics.now - 24 * 3600, count_client, &metrics);
     metrics.backends = gathered.backends;
     metrics.backend_count = gathered.backend_count;
     gather_ends(front->doors, &gathered, &metrics);
@@ -259,15 +273,22 @@ static bool changes_kicks(const struct session *s, const struct mu_request *requ
     return true;
 }
 
+static void tell_seen(const struct session *s, struct mu_response *ret)
+{
+    const struct mu_front *front = s->probe->front;
+    ret->status = 200;
+    ret->content_type = "application/json";
+    front->config.describe_seen(front, s->survey, &ret->text);
+}
+
 static const struct {
     const char *path;
     bool only_control;
     void (*tell)(const struct session *s, struct mu_response *ret);
 } pages[] = {
-    {"/metrics", false, tell_metrics},
-    {"/healthz", false, tell_health},
-    {"/readyz", false, tell_readiness},
-    {"/status", true, tell_status},
+    {"/metrics", false, tell_metrics},  {"/healthz", false, tell_health},
+    {"/readyz", false, tell_readiness}, {"/status", true, tell_status},
+    {"/seen", true, tell_seen},
 };
 
 static void find_page(const struct session *s, const char *path, struct mu_response *ret)

@@ -139,7 +139,8 @@ int mu_front_new(const struct mu_front_config *config, struct mu_front **ret, st
         return mu_fail_nomem(err);
     front->config = *config;
     front->kicks = mu_kicks_new();
-    if (front->kicks == NULL)
+    front->seen = mu_seen_new();
+    if (front->kicks == NULL || front->seen == NULL)
         return mu_fail_nomem(err);
     if (mu_watch_new(on_change, front, &front->watch, err) != 0 || renew(front, err) != 0)
         return -1;
@@ -157,6 +158,7 @@ void mu_front_free(struct mu_front *front)
     mu_server_free(front->server);
     mu_watch_free(front->watch);
     mu_kicks_free(front->kicks);
+    mu_seen_free(front->seen);
     mu_front_let_go(&front->lists);
     mu_front_let_go(&front->former_lists);
     mu_strs_clear(&front->changed);

@@ -5,6 +5,7 @@
 #include "front/health.h"
 #include "front/internal.h"
 #include "front/multiplex.h"
+#include "front/upkeep.h"
 #include "http/problem.h"
 
 /* For a client to close when all is said; nobody has needed to choose it yet. */
@@ -168,23 +169,37 @@ static struct offer *make_offer(struct mu_doors *doors, const struct mu_front_co
     return offer;
 }
 
-static void *begin_health(void *arg, struct mu_worker *worker)
+/* What is done for a set of doors from time to time. */
+struct task {
+    struct mu_health *health;
+    struct mu_upkeep *upkeep;
+};
+
+static void *begin_task(void *arg, struct mu_worker *worker)
 {
     const struct offer *offer = arg;
-    return mu_health_begin(worker, offer->doors);
+    struct task *task = calloc(1, sizeof *task);
+    if (task == NULL)
+        return NULL;
+    task->health = mu_health_begin(worker, offer->doors);
+    task->upkeep = mu_upkeep_begin(worker, offer->doors);
+    return task;
 }
 
-static void end_health(void *task)
+static void end_task(void *arg)
 {
-    mu_health_end(task);
+    struct task *task = arg;
+    mu_health_end(task->health);
+    mu_upkeep_end(task->upkeep);
+    free(task);
 }
 
 static struct mu_server_doors doors_of(struct offer *offer)
 {
     return (struct mu_server_doors){.at = offer->for_net,
                                     .count = offer->doors->count,
-                                    .begun = begin_health,
-                                    .ended = end_health,
+                                    .begun = begin_task,
+                                    .ended = end_task,
                                     .released = free_offer,
                                     .arg = offer};
 }
@@ -235,6 +250,13 @@ bool mu_front_barred(void *arg, const struct mu_cert *client, struct mu_refusal 
     return who != NULL && mu_kicks_hit(front->kicks, who, time(NULL), ret);
 }
 
+static void on_met(void *arg, const struct mu_vetted *client, const void *rules, const char *name)
+{
+    const struct mu_front *front = arg;
+    const struct mu_door *door = rules;
+    mu_seen_note(front->seen, client, door->config->listen.at[0], name, time(NULL));
+}
+
 static int make_server(struct mu_front *front, const struct mu_config *config,
                        const struct mu_server_doors *doors, struct mu_error *err)
 {
@@ -256,6 +278,7 @@ static int make_server(struct mu_front *front, const struct mu_config *config,
     front->server_config.events.hangup = mu_front_on_hangup;
     front->server_config.events.moved = mu_front_on_moved;
     front->server_config.events.barred = mu_front_barred;
+    front->server_config.events.met = on_met;
     front->server_config.events.reload_arg = front;
     return mu_server_new(&front->server_config, doors, &front->server, err);
 }
@@ -332,6 +355,11 @@ const char *mu_front_control(const struct mu_front *front, int *ret_missing)
     const bool is = last != NULL && last->arg == &front->control;
     *ret_missing = is ? last->missing : 0;
     return is && last->missing == 0 ? mu_address_path(&last->address) : NULL;
+}
+
+struct mu_seen *mu_front_seen(const struct mu_front *front)
+{
+    return front->seen;
 }
 
 struct mu_kicks *mu_front_kicks(const struct mu_front *front)

@@ -10,6 +10,7 @@
 #include "front/door.h"
 #include "front/events.h"
 #include "front/kick.h"
+#include "front/seen.h"
 #include "front/who.h"
 #include "net/worker.h"
 
@@ -33,6 +34,10 @@ struct mu_front_config {
     /* All that a person wants to know, as JSON; called from the thread that runs the server. */
     void (*describe)(const struct mu_front *front, const struct mu_survey *survey,
                      struct mu_buf *ret);
+    /* Likewise of those who have come in lately; and how long before its end a certificate is spoken of. */
+    void (*describe_seen)(const struct mu_front *front, const struct mu_survey *survey,
+                          struct mu_buf *ret);
+    int64_t expiry_warning_s;
     uint64_t alive_ms; /* see struct mu_server_config */
     struct mu_server_events server_events;
     struct mu_front_events events; /* all that there are; of which each door's log wants some */
@@ -66,6 +71,8 @@ const struct mu_doors *mu_front_doors(const struct mu_front *front);
 const struct mu_address *mu_front_status_address(const struct mu_front *front);
 /* Where the control socket is; NULL: there is none, and `ret_missing` is why (errno; 0: none was asked for). Borrowed. */
 const char *mu_front_control(const struct mu_front *front, int *ret_missing);
+/* Who has come in lately. Borrowed. */
+struct mu_seen *mu_front_seen(const struct mu_front *front);
 /* Who has been kicked out. Borrowed. */
 struct mu_kicks *mu_front_kicks(const struct mu_front *front);
 time_t mu_front_started(const struct mu_front *front);

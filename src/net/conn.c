@@ -356,6 +356,9 @@ static enum conn_state identify(struct mu_conn *c)
     c->client = mu_tls_peer_cert(c->channel.tls);
     if (events->admitted != NULL && c->client != NULL && !c->door->quiet)
         events->admitted(events->arg, &c->peer, c->client);
+    if (events->met != NULL && mu_tls_vetted(c->channel.tls) != NULL)
+        events->met(events->reload_arg, mu_tls_vetted(c->channel.tls), c->door->rules,
+                    mu_tls_asked(c->channel.tls));
     mu_review_join(c);
     return begin(c);
 }

@@ -58,7 +58,10 @@ struct mu_server_events {
     /* Is this client, whose certificate is good, to be kept out all the same? `ret` says why. From worker threads. NULL: nobody
      * is. */
     bool (*barred)(void *arg, const struct mu_cert *client, struct mu_refusal *ret);
-    void *reload_arg; /* of these three */
+    /* A client with a certificate has come in, to the door of these `rules`, and has asked for that name (""). From worker
+     * threads. NULL: nobody asks. */
+    void (*met)(void *arg, const struct mu_vetted *client, const void *rules, const char *name);
+    void *reload_arg; /* of these four */
 };
 
 /* Where clients come to, who of them is let in, and what they get. */

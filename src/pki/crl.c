@@ -87,6 +87,13 @@ void mu_crl_info(const struct mu_crl *crl, struct mu_crl_info *ret)
     ERR_clear_error();
 }
 
+bool mu_crl_has(const struct mu_crl *crl, const struct mu_cert *cert)
+{
+    X509_REVOKED *entry;
+    return X509_CRL_get0_by_cert(mu_crl_x509(crl), &entry, mu_cert_x509(cert)) ==
+           1; /* 2: taken off */
+}
+
 bool mu_crl_names(const struct mu_crl *crl, const struct mu_cert *ca)
 {
     return X509_NAME_cmp(X509_CRL_get_issuer(mu_crl_x509(crl)),

@@ -46,6 +46,9 @@ struct mu_crl_info {
 };
 void mu_crl_info(const struct mu_crl *crl, struct mu_crl_info *ret);
 
+/* Is this certificate of its issuer on it? The signature is not looked at. */
+bool mu_crl_has(const struct mu_crl *crl, const struct mu_cert *cert);
+
 /* Does it name this CA as its issuer? */
 bool mu_crl_names(const struct mu_crl *crl, const struct mu_cert *ca);
 

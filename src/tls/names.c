@@ -182,3 +182,14 @@ bool mu_tls_server_name(const unsigned char *data, size_t len, const char **ret,
     }
     return false;
 }
+
+bool mu_tls_name_leads(const struct mu_strs *names, const char *name)
+{
+    struct mu_error ignored = MU_ERROR_INIT;
+    MU_AUTO_STRUCT(mu_tls_names) all = NULL;
+    const struct mu_tls_named any = {.door = names};
+    bool ok = mu_tls_names_new(&all, &ignored) == 0;
+    for (size_t i = 0; ok && i < names->count; i++)
+        ok = mu_tls_names_add(all, names->at[i], &any, &ignored) == 0;
+    return ok && mu_tls_names_find(all, name, strlen(name)) != NULL;
+}

@@ -7,6 +7,7 @@
 #include <stddef.h>
 
 #include "base/error.h"
+#include "base/str.h"
 #include "tls/context.h"
 
 struct mu_tls_names;
@@ -32,6 +33,9 @@ MU_CHECK int mu_tls_names_add(struct mu_tls_names *names, const char *name,
  * end and the case of its letters do not matter; without one `len` is 0. */
 const struct mu_tls_named *mu_tls_names_find(const struct mu_tls_names *names, const char *name,
                                              size_t len);
+
+/* Would a client who asks for `name` come to a door that has these names? */
+bool mu_tls_name_leads(const struct mu_strs *names, const char *name);
 
 /* Where a connection begins before it has asked for any name: the door for everybody else, or the first one. */
 const struct mu_tls_named *mu_tls_names_first(const struct mu_tls_names *names);

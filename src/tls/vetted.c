@@ -43,3 +43,14 @@ time_t mu_vetted_until(const struct mu_vetted *vetted)
 {
     return vetted->until;
 }
+
+const unsigned char *mu_vetted_presented(const struct mu_vetted *vetted)
+{
+    return vetted->presented.sha256;
+}
+
+void mu_vetted_sent(const struct mu_vetted *vetted, struct mu_buf *ret)
+{
+    for (int i = 0; i < sk_X509_num(vetted->sent); i++)
+        mu_cert_to_pem((const struct mu_cert *)sk_X509_value(vetted->sent, i), ret);
+}

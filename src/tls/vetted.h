@@ -9,6 +9,7 @@
 
 #include <time.h>
 
+#include "base/buf.h"
 #include "base/macros.h"
 #include "pki/cert.h"
 #include "tls/context.h"
@@ -23,6 +24,11 @@ MU_AUTO_DEFINE_STRUCT(mu_vetted, mu_vetted_unref)
 
 /* The client's own certificate. Borrowed. */
 const struct mu_cert *mu_vetted_cert(const struct mu_vetted *vetted);
+
+/* A SHA-256 of all that the client presented, and that itself: PEM, its own certificate first, appended. Failure shows in
+ * mu_buf_failed(). */
+const unsigned char *mu_vetted_presented(const struct mu_vetted *vetted);
+void mu_vetted_sent(const struct mu_vetted *vetted, struct mu_buf *ret);
 
 /* When the first certificate of the chain ends, the anchor's own among them. */
 time_t mu_vetted_until(const struct mu_vetted *vetted);

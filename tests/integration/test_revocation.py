@@ -5,6 +5,7 @@ import os
 import signal
 import socket
 import ssl
+import subprocess
 import threading
 import time
 
@@ -24,8 +25,8 @@ ABOVE = "workers: 1\nstatus: unix:status\n"
 
 @pytest.fixture
 def clients(ca, mutual, place):
-    """alice, who stays, and bob, who does not."""
-    for name in ("alice", "bob"):
+    """amy, who stays, and ben, who does not."""
+    for name in ("amy", "ben"):
         mutual("issue", "client", name).ok()
     mutual("crl").ok()
     (place / "ca.crt").write_bytes((ca / "ca.crt").read_bytes())
@@ -113,17 +114,17 @@ def test_a_revocation_closes_what_is_open(ca, mutual, clients, version):
             door_text("unix:http", crl=str(ca / "ca.crl"), to=http.url.replace("tcp:", "http:")),
             door_text("unix:tcp", crl=str(ca / "ca.crl"), to=tcp.url), above=ABOVE)
         door = stack.enter_context(serve(config, ca))
-        alice, bob = (client(place, name, version) for name in ("alice", "bob"))
-        hers, his = (Inside(place, ctx, halting, stack) for ctx in (alice, bob))
+        amy, ben = (client(place, name, version) for name in ("amy", "ben"))
+        hers, his = (Inside(place, ctx, halting, stack) for ctx in (amy, ben))
         sessions = []
-        for ctx in (alice, bob):
+        for ctx in (amy, ben):
             with over(place, "answer", ctx) as sock:
                 assert ask(sock, GET)[0] == 200
                 sessions.append(sock.session)
-        mutual("revoke", "bob", "--reason", "keyCompromise").ok()
+        mutual("revoke", "ben", "--reason", "keyCompromise").ok()
         for _ in range(7):
             line = door.says(" expelled client-cert-revoked: ")
-            assert '"bob" (serial number ' in line and "has to leave: " in line and "hint: " in line
+            assert '"ben" (serial number ' in line and "has to leave: " in line and "hint: " in line
         his.h2.until(h2.GOAWAY)  # it begins with one that names no stream
         assert his.h2.until(h2.GOAWAY)[3] == his.h2_slow.to_bytes(4, "big") + bytes(4)
         halting.may_end.set()
@@ -143,10 +144,10 @@ def test_a_revocation_closes_what_is_open(ca, mutual, clients, version):
         for sock in (hers.tcp, hers.upgraded):
             sock.sendall(b"y")
             assert sock.recv(1) == b"y"
-        with over(place, "answer", alice, sessions[0]) as sock:
+        with over(place, "answer", amy, sessions[0]) as sock:
             assert ask(sock, GET)[0] == 200 and sock.session_reused, "a reload is no reason to forget the innocent"
         with pytest.raises((ssl.SSLError, ConnectionError), match="(?i)revoked|reset"):
-            with over(place, "answer", bob, sessions[1]) as sock:
+            with over(place, "answer", ben, sessions[1]) as sock:
                 ask(sock, GET)
         door.says(" refused client-cert-revoked: ")
         counted = metrics(str(place / "status"))
@@ -159,14 +160,14 @@ def test_who_expires_while_connected_has_to_leave(ca, mutual, clients, version):
     mutual("issue", "client", "brief", "--lifetime", "2s").ok()
     with Backend(echo) as tcp:
         config = write_config(clients / "mutual.yaml", door_text(to=tcp.url), above=ABOVE)
-        with serve(config, ca) as door, connect(door, client(clients, "alice", version)) as alice, \
+        with serve(config, ca) as door, connect(door, client(clients, "amy", version)) as amy, \
                 connect(door, client(clients, "brief", version)) as brief:
             brief.sendall(b"x")
             assert brief.recv(1) == b"x"
             assert '"brief" (serial' in door.says(" expelled client-cert-expired: ")
             assert read_all(brief)[0] == b""
-            alice.sendall(b"y")
-            assert alice.recv(1) == b"y"
+            amy.sendall(b"y")
+            assert amy.recv(1) == b"y"
 
 
 def test_other_trust_and_rules_reach_who_is_in(ca, mutual, clients):
@@ -185,8 +186,8 @@ def test_other_trust_and_rules_reach_who_is_in(ca, mutual, clients):
     nobody.load_verify_locations(place / "ca.crt")
     with serve(config, ca) as door, over(place, "lax", nobody) as without, \
             over(place, "lax", client(place, "dora")) as dora, over(place, "gone", client(place, "dora")) as left, \
-            over(place, "lax", client(place, "alice")) as alice:
-        for sock in (without, dora, left, alice):
+            over(place, "lax", client(place, "amy")) as amy:
+        for sock in (without, dora, left, amy):
             assert ask(sock, GET)[0] == 200
         put(config, b"".join([ABOVE.encode(), b"doors:\n", lax.encode()]))
         door.says(" reloaded: ")
@@ -199,42 +200,42 @@ def test_other_trust_and_rules_reach_who_is_in(ca, mutual, clients):
         put(config, b"".join([ABOVE.encode(), b"doors:\n", strict.encode()]))
         door.says(" expelled client-cert-missing: ")
         assert read_all(without)[0] == b""
-        assert ask(alice, GET)[0] == 200
+        assert ask(amy, GET)[0] == 200
 
 
 @pytest.mark.parametrize("before, after, words", [
-    ({"allow": ["cn=alice", "cn=bob"]}, {"allow": "cn=alice"}, "access-not-allowed"),
+    ({"allow": ["cn=amy", "cn=ben"]}, {"allow": "cn=amy"}, "access-not-allowed"),
     ({"allow": "all"}, {"allow": "all", "deny": "cn=b*"}, "access-denied"),
-    ({"routes": [{"path": "/a", "allow": "all"}]}, {"routes": [{"path": "/a", "deny": "cn=bob"}]}, "access-denied"),
-    ({"allow": "cn=alice", "routes": [{"path": "/a", "allow": "all"}]}, {"allow": "cn=alice"}, "access-not-allowed"),
+    ({"routes": [{"path": "/a", "allow": "all"}]}, {"routes": [{"path": "/a", "deny": "cn=ben"}]}, "access-denied"),
+    ({"allow": "cn=amy", "routes": [{"path": "/a", "allow": "all"}]}, {"allow": "cn=amy"}, "access-not-allowed"),
 ])
 def test_a_rule_that_is_tightened_reaches_who_is_in(ca, clients, before, after, words):
-    """And nobody else: not alice, whom the new rules let in to all that the old ones did."""
+    """And nobody else: not amy, whom the new rules let in to all that the old ones did."""
     config = write_config(clients / "mutual.yaml", door_text(**before), above=ABOVE)
-    with serve(config, ca) as door, connect(door, client(clients, "alice")) as alice, \
-            connect(door, client(clients, "bob")) as bob:
-        for sock in (alice, bob):
+    with serve(config, ca) as door, connect(door, client(clients, "amy")) as amy, \
+            connect(door, client(clients, "ben")) as ben:
+        for sock in (amy, ben):
             assert ask(sock, GET.replace("/ ", "/a "))[0] != 403
         write_config(clients / "other.yaml", door_text(**after), above=ABOVE)
         put(config, clients / "other.yaml")
-        assert '"bob"' in door.says(f" expelled {words}: ")
-        assert read_all(bob)[0] == b"" and ask(alice, GET)[0] == 200
+        assert '"ben"' in door.says(f" expelled {words}: ")
+        assert read_all(ben)[0] == b"" and ask(amy, GET)[0] == 200
         assert metrics(str(clients / "status"))[f'mutual_expelled_total{{reason="{words}"}}'] == 1
 
 
 def test_hold_and_release(ca, mutual, clients):
     config = write_config(clients / "mutual.yaml", door_text(crl=str(ca / "ca.crl")))
-    bob = client(clients, "bob")
-    with serve(config, ca) as door, connect(door, bob) as sock:
-        mutual("revoke", "bob", "--reason", "hold").ok()
+    ben = client(clients, "ben")
+    with serve(config, ca) as door, connect(door, ben) as sock:
+        mutual("revoke", "ben", "--reason", "hold").ok()
         both = {" expelled client-cert-revoked: ", " reloaded: "}  # from two threads
         while both:
             line = door.says(" ")
             both -= {text for text in both if text in line}
         assert read_all(sock)[0] == b""
-        mutual("revoke", "bob", "--release").ok()
+        mutual("revoke", "ben", "--release").ok()
         door.says(" reloaded: ")
-        with connect(door, bob) as again:
+        with connect(door, ben) as again:
             assert ask(again, GET)[0] == 200
 
 
@@ -243,12 +244,12 @@ def test_a_delta_list_closes_what_is_open(ca, mutual, clients):
     mutual("crl", "--url", "http://lists.example/", "--deltas", "on", "--out", "complete.pem").ok()
     mutual("crl", "--delta", "--out", "delta.pem").ok()
     config = write_config(place / "mutual.yaml", door_text(crl=["complete.pem", "delta.pem"]))
-    with serve(config, ca) as door, connect(door, client(place, "bob")) as bob, connect(door, client(place, "alice")) as alice:
-        mutual("revoke", "bob").ok()
+    with serve(config, ca) as door, connect(door, client(place, "ben")) as ben, connect(door, client(place, "amy")) as amy:
+        mutual("revoke", "ben").ok()
         mutual("crl", "--delta", "--out", "next.pem").ok()
         put(place / "delta.pem", place / "next.pem")
         door.says(" expelled client-cert-revoked: ")
-        assert read_all(bob)[0] == b"" and ask(alice, GET)[0] == 200
+        assert read_all(ben)[0] == b"" and ask(amy, GET)[0] == 200
 
 
 # --- Without a list ---
@@ -260,24 +261,24 @@ def test_who_is_kicked_out_leaves_and_stays_outside(ca, mutual, clients, version
     place = clients
     above = f"workers: 2\ncontrol: {place}/control\nstatus: unix:status\n"
     config = write_config(place / "mutual.yaml", door_text(), above=above)
-    alice, bob = (client(place, name, version) for name in ("alice", "bob"))
+    amy, ben = (client(place, name, version) for name in ("amy", "ben"))
     kick = functools.partial(mutual, "kick", "--socket", "control")
-    with serve(config, ca) as door, connect(door, alice) as hers, connect(door, bob) as his:
+    with serve(config, ca) as door, connect(door, amy) as hers, connect(door, ben) as his:
         session = his.session if ask(his, GET)[0] == 200 else None
-        assert kick("bob", "--for", "10m").ok().stdout == \
-            "kicked out cn=bob for 10 minutes; open connections: 1, which are closed\n"
+        assert kick("ben", "--for", "10m").ok().stdout == \
+            "kicked out cn=ben for 10 minutes; open connections: 1, which are closed\n"
         line = door.says(" expelled client-kicked: ")
-        assert '"bob" (serial' in line and "as cn=bob, until 20" in line
+        assert '"ben" (serial' in line and "as cn=ben, until 20" in line
         assert read_all(his)[0] == b"" and ask(hers, GET)[0] == 200
         door.signal(signal.SIGHUP)
         door.says(" reloaded: ")
-        with connect(door, bob, session=session) as sock, contextlib.suppress(ConnectionError, ssl.SSLError):
+        with connect(door, ben, session=session) as sock, contextlib.suppress(ConnectionError, ssl.SSLError):
             assert read_all(sock)[0] == b""
         door.says(" refused client-kicked: ")
-        assert kick("--list").ok().stdout.startswith("cn=bob, until 20")
-        assert kick("--undo", "bob").ok().stdout == "cn=bob may come in again\n"
-        kick("--undo", "bob").refused("nobody is kicked out under this name")
-        with connect(door, bob) as sock:
+        assert kick("--list").ok().stdout.startswith("cn=ben, until 20")
+        assert kick("--undo", "ben").ok().stdout == "cn=ben may come in again\n"
+        kick("--undo", "ben").refused("nobody is kicked out under this name")
+        with connect(door, ben) as sock:
             assert ask(sock, GET)[0] == 200
             answer = kick("cn=b*", "--json").ok().json()
             assert answer == {"client": "cn=b*", "kicked": True, "seconds": 3600, "connections": 1}
@@ -288,8 +289,8 @@ def test_who_is_kicked_out_leaves_and_stays_outside(ca, mutual, clients, version
 
 
 @pytest.mark.parametrize("words, said", [
-    (["color=red"], "color"), (["bob", "--for", "9999d"], "at most a year"),
-    ([], "say who"), (["bob", "--list"], "stands alone")])
+    (["color=red"], "color"), (["ben", "--for", "9999d"], "at most a year"),
+    ([], "say who"), (["ben", "--list"], "stands alone")])
 def test_kicks_that_cannot_be(mutual, words, said):
     mutual("kick", "--socket", "none", *words).refused(said, code=2)
 
@@ -306,7 +307,7 @@ def test_kicks_that_cannot_be(mutual, words, said):
 def test_a_list_that_would_bring_back_the_revoked_is_not_taken(ca, mutual, clients, bad, words):
     place = clients
     mutual("crl", "--out", "older.pem").ok()
-    mutual("revoke", "bob").ok()
+    mutual("revoke", "ben").ok()
     mutual("crl", "--out", "list.pem").ok()
     if bad == "expired":
         mutual("crl", "--lifetime", "1s", "--out", "expired.pem").ok()
@@ -316,15 +317,15 @@ def test_a_list_that_would_bring_back_the_revoked_is_not_taken(ca, mutual, clien
         mutual("crl", "--out", "namesake.pem", home=place / "other").ok()
     (place / "broken.pem").write_bytes((place / "list.pem").read_bytes()[:200])
     config = write_config(place / "mutual.yaml", door_text(crl="list.pem"))
-    with serve(config, ca) as door, connect(door, client(place, "alice")) as alice:
+    with serve(config, ca) as door, connect(door, client(place, "amy")) as amy:
         put(place / "list.pem", place / f"{bad}.pem")
         line = door.says(" reload-failed: ")
         assert words in line and "the doors before stay in force" in line
         with pytest.raises((ssl.SSLError, ConnectionError)):
-            with connect(door, client(place, "bob")) as sock:
+            with connect(door, client(place, "ben")) as sock:
                 ask(sock, GET)
         door.says(" refused client-cert-revoked: ")
-        assert ask(alice, GET)[0] == 200
+        assert ask(amy, GET)[0] == 200
 
 
 @pytest.mark.parametrize("grace, let_in, words", [
@@ -338,7 +339,8 @@ def test_what_a_list_that_is_out_of_date_means_is_chosen(ca, mutual, clients, ol
     config = write_config(clients / "mutual.yaml", door_text(crl=str(old_list), crl_grace=grace))
     with serve(config, ca) as door:
         door.says(words)
-        for name, welcome in ("alice", let_in), ("bob", False):
+        door.says(" trouble crl-lapsed: ")
+        for name, welcome in ("amy", let_in), ("ben", False):
             with contextlib.suppress(ssl.SSLError, ConnectionError):
                 with connect(door, client(clients, name)) as sock:
                     assert (ask(sock, GET)[0] == 200) == welcome
@@ -348,8 +350,68 @@ def test_what_a_list_that_is_out_of_date_means_is_chosen(ca, mutual, clients, ol
 
 @pytest.fixture
 def old_list(mutual, clients):
-    """Bob is on it, and it has ended."""
-    mutual("revoke", "bob").ok()
+    """Ben is on it, and it has ended."""
+    mutual("revoke", "ben").ok()
     mutual("crl", "--lifetime", "1s", "--out", "old.pem").ok()
     time.sleep(2.1)  # its own second, and what is still let in by a grace of one
     return clients / "old.pem"
+
+
+# --- What is told beforehand ---
+
+
+def test_whom_other_lists_cas_and_doors_would_lock_out(ca, mutual, clients):
+    """Of those who are connected, and of those who have been: nobody is by what is in force."""
+    place = clients
+    mutual("init", "Other CA", home=place / "other").ok()
+    config = write_config(place / "mutual.yaml", door_text("unix:door"), above=f"workers: 1\ncontrol: {place}/control\n")
+    check = functools.partial(mutual, "check", "--socket", "control")
+    mutual("crl", "--out", "none.pem").ok()
+    with serve(config, ca), over(place, "door", client(place, "ben")) as ben:
+        with over(place, "door", client(place, "amy")) as amy:
+            assert ask(amy, GET)[0] == 200 and ask(ben, GET)[0] == 200
+        assert check("--crl", "none.pem").ok().stdout == "0 of 2 clients would be locked out\n"
+        mutual("revoke", "ben").ok()
+        shown = check("--crl", ca / "ca.crl")
+        assert shown.code == 1 and '"ben" (serial number ' in shown.stdout and shown.stdout.endswith("1 of 2 clients would be locked out\n")
+        assert "unix:" in shown.stdout and ", connected) would be locked out: it is revoked" in shown.stdout
+        told = check("--trust", place / "other/ca.crt", "--json")
+        assert told.code == 1 and told.json()["clients"] == 2
+        assert sorted(one["client"] for one in told.json()["locked_out"]) == ["amy", "ben"]
+        write_config(place / "new.yaml", door_text("unix:door", allow="cn=ben"))
+        told = check("--config", "new.yaml", "--json")
+        (one,) = told.json()["locked_out"]
+        assert one["client"] == "amy" and "allowed are cn=ben" in one["why"] and not one["connected"]
+        write_config(place / "new.yaml", door_text("unix:other"))
+        assert check("--config", "new.yaml", "--within", "1s").stdout.count("no door would be where it comes to") >= 1
+        check("--config", "new.yaml", "--crl", "none.pem").refused("whole doors", code=2)
+        assert ask(ben, GET)[0] == 200, "nothing has changed"
+
+
+def test_what_ends_soon_is_told(ca, mutual, clients):
+    """A client's certificate: once, and by status and metrics; a list: before it has lapsed, and when it has."""
+    place = clients
+    mutual("issue", "client", "brief", "--lifetime", "20m").ok()
+    mutual("crl", "--out", "list.pem").ok()
+    above = f"workers: 1\ncontrol: {place}/control\nstatus: unix:status\nexpiry_warning: 1d\n"
+    config = write_config(place / "mutual.yaml", door_text("unix:door", crl="list.pem"), above=above)
+    with serve(config, ca) as door:
+        for name in ("amy", "brief"):
+            with over(place, "door", client(place, name)) as sock:
+                assert ask(sock, GET)[0] == 200
+        counted = metrics(str(place / "status"))
+        assert counted["mutual_clients_seen"] == 2 and counted["mutual_clients_expiring"] == 0, "not in its last quarter"
+        assert counted['mutual_crl_updated_timestamp_seconds{issuer="CN=my-ca"}'] == pytest.approx(time.time(), abs=600)
+        shown = mutual("status", "--expiring", "--within", "1d", "--socket", "control").ok().stdout
+        assert '"brief" (serial number ' in shown and "amy" not in shown
+        told = mutual("status", "--expiring", "--within", "400d", "--socket", "control", "--json").ok().json()
+        assert [one["client"] for one in told] == ["brief", "amy"]
+        soon = time.strftime("%Y%m%d%H%M%SZ", time.gmtime(time.time() + 12 * 3600))
+        (place / "ca.cnf").write_text("[ca]\ndefault_ca=d\n[d]\ndatabase=index\ncrlnumber=number\ndefault_md=sha256\n")
+        (place / "index").touch()
+        (place / "number").write_text("0FFFFFFFFFFFFFFF\n")
+        subprocess.run(["openssl", "ca", "-gencrl", "-config", "ca.cnf", "-keyfile", ca / "ca.key", "-cert", ca / "ca.crt",
+                        "-crl_lastupdate", time.strftime("%Y%m%d000000Z", time.gmtime(time.time() - 9 * 86400)),
+                        "-crl_nextupdate", soon, "-out", "new.pem"], cwd=place, check=True, capture_output=True)
+        put(place / "list.pem", place / "new.pem")
+        assert 'the revocation list of "CN=my-ca" is soon out of date, on ' in door.says(" trouble crl-lapses: ")

@@ -1,0 +1,122 @@
+#include "front/seen.h"
+
+#include <pthread.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/buf.h"
+#include "base/str.h"
+
+enum { SETS = 4096, WAYS = 4 };
+
+/* One piece of memory: the texts and the chain stand behind it. */
+struct entry {
+    unsigned char presented[32];
+    struct mu_seen_client client;
+};
+
+struct mu_seen {
+    pthread_mutex_t lock;
+    struct entry *at[SETS][WAYS];
+};
+
+struct mu_seen *mu_seen_new(void)
+{
+    struct mu_seen *seen = calloc(1, sizeof *seen);
+    if (seen != NULL)
+        pthread_mutex_init(&seen->lock, NULL);
+    return seen;
+}
+
+void mu_seen_free(struct mu_seen *seen)
+{
+    if (seen == NULL)
+        return;
+    for (size_t i = 0; i < SETS; i++)
+        for (size_t j = 0; j < WAYS; j++)
+            free(seen->at[i][j]);
+    pthread_mutex_destroy(&seen->lock);
+    free(seen);
+}
+
+static bool is(const struct entry *entry, const unsigned char presented[32], const char *listen,
+               const char *asked)
+{
+    return entry != NULL && memcmp(entry->presented, presented, sizeof entry->presented) == 0 &&
+           mu_str_equal(entry->client.listen, listen) && mu_str_equal(entry->client.asked, asked);
+}
+
+static struct entry *make(const struct mu_vetted *vetted, const char *listen, const char *asked)
+{
+    const struct mu_cert *cert = mu_vetted_cert(vetted);
+    const size_t listen_len = strlen(listen) + 1, asked_len = strlen(asked) + 1;
+    MU_AUTO_CLEAR(mu_buf) chain = MU_BUF_INIT;
+    mu_vetted_sent(vetted, &chain);
+    struct entry *entry = mu_buf_failed(&chain)
+                              ? NULL
+                              : malloc(sizeof *entry + listen_len + asked_len + chain.len + 1);
+    if (entry == NULL)
+        return NULL;
+    char *texts = (char *)(entry + 1);
+    memcpy(texts, listen, listen_len);
+    memcpy(texts + listen_len, asked, asked_len);
+    memcpy(texts + listen_len + asked_len, mu_buf_str(&chain), chain.len + 1);
+    memcpy(entry->presented, mu_vetted_presented(vetted), sizeof entry->presented);
+    entry->client = (struct mu_seen_client){
+        .listen = texts,
+        .asked = texts + listen_len,
+        .from = mu_cert_not_before(cert),
+        .until = mu_cert_not_after(cert),
+        .chain = texts + listen_len + asked_len,
+    };
+    mu_cert_sha256(cert, entry->client.sha256);
+    return entry;
+}
+
+static struct entry **place_for(struct entry *set[WAYS])
+{
+    size_t oldest = 0;
+    for (size_t i = 0; i < WAYS; i++) {
+        if (set[i] == NULL)
+            return &set[i];
+        if (set[i]->client.last < set[oldest]->client.last)
+            oldest = i;
+    }
+    return &set[oldest];
+}
+
+void mu_seen_note(struct mu_seen *seen, const struct mu_vetted *vetted, const char *listen,
+                  const char *asked, time_t now)
+{
+    const unsigned char *presented = mu_vetted_presented(vetted);
+    struct entry **set = seen->at[(presented[2] << 8 | presented[3]) % SETS], *found = NULL;
+    pthread_mutex_lock(&seen->lock);
+    for (size_t i = 0; found == NULL && i < WAYS; i++)
+        found = is(set[i], presented, listen, asked) ? set[i] : NULL;
+    if (found == NULL && (found = make(vetted, listen, asked)) != NULL) {
+        struct entry **place = place_for(set);
+        free(*place);
+        *place = found;
+    }
+    if (found != NULL)
+        found->client.last = now;
+    pthread_mutex_unlock(&seen->lock);
+}
+
+void mu_seen_each(struct mu_seen *seen, time_t since,
+                  void (*tell)(void *arg, const struct mu_seen_client *client), void *arg)
+{
+    for (size_t i = 0; i < SETS; i++) { /* in between, those who come in get their turn */
+        pthread_mutex_lock(&seen->lock);
+        for (size_t j = 0; j < WAYS; j++)
+            if (seen->at[i][j] != NULL && seen->at[i][j]->client.last >= since)
+                tell(arg, &seen->at[i][j]->client);
+        pthread_mutex_unlock(&seen->lock);
+    }
+}
+
+bool mu_seen_ends_soon(const struct mu_seen_client *client, time_t now, int64_t within_s)
+{
+    const int64_t left_s = (int64_t)client->until - now, whole_s = client->until - client->from;
+    return left_s < within_s && left_s < whole_s / 4;
+}
