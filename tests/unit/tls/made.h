@@ -29,8 +29,9 @@ static inline struct identity make_ca(const char *name)
     return made;
 }
 
-static inline struct identity make_leaf(const struct identity *ca, enum mu_profile profile,
-                                        const char *name, int64_t lifetime_s)
+/* `crl_url`: where its CA's list is said to be; NULL: nowhere. */
+static inline struct identity make_leaf_of(const struct identity *ca, enum mu_profile profile,
+                                           const char *name, int64_t lifetime_s, const char *crl_url)
 {
     struct mu_error err = MU_ERROR_INIT;
     struct identity made = {0};
@@ -43,10 +44,17 @@ static inline struct identity make_leaf(const struct identity *ca, enum mu_profi
         .names = &names,
         .now = MADE_AT,
         .lifetime_s = lifetime_s,
+        .pointers = {.crl_url = crl_url},
     };
     assert_worked(mu_serial_make(issue.serial, &err), &err);
     assert_worked(mu_issue_leaf(ca->cert, ca->key, &issue, &made.cert, &err), &err);
     return made;
+}
+
+static inline struct identity make_leaf(const struct identity *ca, enum mu_profile profile,
+                                        const char *name, int64_t lifetime_s)
+{
+    return make_leaf_of(ca, profile, name, lifetime_s, NULL);
 }
 
 static inline void free_identity(struct identity *identity)
