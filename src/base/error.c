@@ -23,6 +23,7 @@ static void MU_PRINTF(3, 0)
 {
     err->code = code;
     err->cause[0] = '\0';
+    err->why[0] = '\0';
     snprintf(err->hint, sizeof err->hint, "%s", codes[code].hint);
     vsnprintf(err->what, sizeof err->what, format, args);
 }

@@ -22,12 +22,14 @@ enum mu_code {
 #define MU_ERROR_WHAT_LEN 768
 #define MU_ERROR_CAUSE_LEN 256
 #define MU_ERROR_HINT_LEN 512
+#define MU_ERROR_WHY_LEN 48
 
 struct mu_error {
     enum mu_code code;
     char what[MU_ERROR_WHAT_LEN];   /* one plain sentence with the names and dates of this case */
     char cause[MU_ERROR_CAUSE_LEN]; /* the lower layer's own words, or "" */
     char hint[MU_ERROR_HINT_LEN]; /* what to do now: the code's default unless the place knew better */
+    char why[MU_ERROR_WHY_LEN]; /* the id of what is really wrong (explain/causes.def), or "" */
 };
 
 #define MU_ERROR_INIT {.code = MU_OK}

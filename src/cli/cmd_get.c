@@ -12,6 +12,7 @@
 #include "cli/credentials.h"
 #include "cli/passphrase.h"
 #include "cli/print.h"
+#include "explain/cause_of.h"
 #include "http/client.h"
 #include "http/message.h"
 #include "pki/info.h"
@@ -139,8 +140,14 @@ static int fetch(const struct mu_args *args, struct output *out, struct mu_error
         .on_header = on_header,
         .on_body = on_body,
     };
-    if (mu_http_call(&call, &status, err) != 0)
-        return out->failure == 0 ? -1 : fail_output(out, out->failure, err);
+    if (mu_http_call(&call, &status, err) != 0 && out->failure != 0)
+        return fail_output(out, out->failure, err);
+    if (err->code != MU_OK) {
+        enum mu_cause_id cause = mu_cause_of_call(&tls, err, time(NULL));
+        mu_str_copy(err->why, sizeof err->why,
+                    cause == MU_CAUSE_COUNT ? "" : mu_cause_of(cause)->id);
+        return -1;
+    }
     warn_about_server(&tls);
     if (status < 400)
         return 0;
@@ -150,6 +157,9 @@ static int fetch(const struct mu_args *args, struct output *out, struct mu_error
     else if (status == 400 && tls.asked)
         mu_note(
             "some servers, nginx among them, refuse a certificate in this way: see what the answer says");
+    enum mu_cause_id cause = mu_cause_of_status(&tls, status);
+    if (cause != MU_CAUSE_COUNT)
+        mu_note("cause: %s", mu_cause_of(cause)->id);
     return 1;
 }
 

@@ -122,9 +122,9 @@ static int renew(struct running *r, struct mu_error *err)
 }
 
 static void tell(struct running *r, const char *id, const char *sentence, const char *hint,
-                 const char *cause)
+                 const struct mu_error *err)
 {
-    const struct mu_reload_event event = {id, sentence, hint, cause};
+    const struct mu_reload_event event = {id, sentence, hint, err == NULL ? "" : err->cause, err};
     if (r->tunnel->log != 0)
         mu_serve_log_reload(r->log, &event);
 }
@@ -135,15 +135,14 @@ static void tell_done(struct running *r)
     char label[MU_CERT_LABEL_LEN], until[MU_DATE_LEN], sentence[MU_ERROR_WHAT_LEN];
     snprintf(sentence, sizeof sentence, "the certificate \"%s\" is presented, until %s",
              mu_cert_label(own, label), mu_date(mu_cert_not_after(own), until));
-    tell(r, "reloaded", sentence, "", "");
+    tell(r, "reloaded", sentence, "", NULL);
 }
 
 /* One file of a pair comes before the other, so that for a while they are none. */
 static void tell_failure(struct running *r, const struct mu_error *err)
 {
     tell(r, err->code == MU_E_KEY_MISMATCH ? "reload-waiting" : "reload-failed", err->what,
-         "what was before stays in force; it is tried again when a file changes, or on SIGHUP",
-         err->cause);
+         "what was before stays in force; it is tried again when a file changes, or on SIGHUP", err);
 }
 
 static void reload(struct running *r, bool asked)

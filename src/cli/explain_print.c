@@ -61,6 +61,16 @@ static const char *gravity_word(enum mu_gravity gravity)
                                               : "suspicious";
 }
 
+/* A sentence that begins with a word begins with a capital; one that begins with a file's name is left alone. */
+static void capitalise(const char *sentence, char *ret, size_t cap)
+{
+    static const char *const words[] = {"the ", "in ", "by ", "nothing ", "two "};
+    mu_str_copy(ret, cap, sentence);
+    for (size_t i = 0; i < MU_COUNT(words); i++)
+        if (mu_str_starts_with(sentence, words[i]))
+            ret[0] = (char)(ret[0] - 'a' + 'A');
+}
+
 static void print_findings(const struct mu_report *report)
 {
     const struct mu_finding *first = &report->findings[0];
@@ -94,7 +104,9 @@ static void print_peers(const struct mu_report *report)
 static void print_text(const struct mu_report *report)
 {
     if (report->count == 0) {
-        mu_say(MU_GOOD, "%s", report->good);
+        char sentence[MU_ERROR_WHAT_LEN];
+        capitalise(report->good, sentence, sizeof sentence);
+        mu_say(MU_GOOD, "%s", sentence);
         printf(".\ncause: ok\n");
     } else {
         print_findings(report);

@@ -9,6 +9,7 @@
 
 #include "base/str.h"
 #include "cli/progress.h"
+#include "explain/cause_of.h"
 
 static bool has_colour(FILE *to)
 {
@@ -108,12 +109,19 @@ static void make_printable(const struct mu_error *err, struct shown *ret)
     mu_str_printable(err->hint, strlen(err->hint), ret->hint, sizeof ret->hint);
 }
 
+/* What is really wrong, as `mutual explain` has it; "" where the error is of another kind. */
+static const char *cause_id(const struct mu_error *err)
+{
+    enum mu_cause_id cause = mu_cause_of_error(err);
+    return cause == MU_CAUSE_COUNT ? "" : mu_cause_of(cause)->id;
+}
+
 json_t *mu_error_json(const struct mu_error *err)
 {
     struct shown shown;
     make_printable(err, &shown);
-    return json_pack("{s:s, s:s, s:s, s:s}", "id", mu_code_id(err->code), "what", shown.what,
-                     "cause", shown.cause, "hint", shown.hint);
+    return json_pack("{s:s, s:s, s:s, s:s, s:s}", "id", mu_code_id(err->code), "what", shown.what,
+                     "cause", shown.cause, "hint", shown.hint, "cause_id", cause_id(err));
 }
 
 void mu_print_error(const struct mu_error *err, bool json)
@@ -131,6 +139,8 @@ void mu_print_error(const struct mu_error *err, bool json)
     if (*shown.cause != '\0')
         fprintf(stderr, ": %s", shown.cause);
     fprintf(stderr, "\n  hint: %s\n", shown.hint);
+    if (*cause_id(err) != '\0')
+        fprintf(stderr, "  cause: %s\n", cause_id(err));
     mu_progress_show();
 }
 

@@ -28,11 +28,12 @@ void mu_fact(const char *label, const char *format, ...) MU_PRINTF(2, 3);
 void mu_note(const char *format, ...) MU_PRINTF(1, 2);
 void mu_warn(const char *format, ...) MU_PRINTF(1, 2);
 
-/* The error as people see it, on standard error: what, cause, hint. With `json`, as one object instead:
- * {"error": {"id", "what", "cause", "hint"}} on standard output. */
+/* The error as people see it, on standard error: what, cause, hint, and the id of what is really wrong, where there is one
+ * (explain/causes.def). With `json`, as one object instead: {"error": {"id", "what", "cause", "hint", "cause_id"}} on standard
+ * output. */
 void mu_print_error(const struct mu_error *err, bool json);
 
-/* {"id", "what", "cause", "hint"}, fit to be printed. Given. */
+/* {"id", "what", "cause", "hint", "cause_id"}, fit to be printed. Given. */
 json_t *mu_error_json(const struct mu_error *err);
 
 /* Print `value` indented, with a newline, and release it (takes). */

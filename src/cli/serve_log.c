@@ -11,6 +11,7 @@
 #include "base/str.h"
 #include "base/time.h"
 #include "cli/log_sink.h"
+#include "explain/cause_of.h"
 #include "pki/info.h"
 
 /* Clients whose certificates have been looked over for faults; when full, it begins anew. */
@@ -73,28 +74,31 @@ static void put_json(struct mu_serve_log *log, json_t *object)
 
 /* The words that every event has: when, who, what, why, what to do. */
 static void add_event(struct mu_buf *line, bool json, const char *event, const char *from,
-                      const char *id, const char *sentence, const char *hint, const char *cause)
+                      const char *id, const char *sentence, const char *hint, const char *cause,
+                      const char *cause_id)
 {
     char when[MU_DATE_LEN];
     mu_date_rfc3339(time(NULL), when);
     if (json)
-        add_json(line, json_pack("{s:s, s:s, s:s, s:s, s:s, s:s, s:s}", "time", when, "event",
+        add_json(line, json_pack("{s:s, s:s, s:s, s:s, s:s, s:s, s:s, s:s}", "time", when, "event",
                                  event, "peer", from, "id", id, "sentence", sentence, "hint", hint,
-                                 "cause", cause));
+                                 "cause", cause, "cause_id", cause_id));
     else
-        mu_buf_addf(line, "%s %s %s %s: %s%s%s%s%s%s\n", when, from, event, id, sentence,
+        mu_buf_addf(line, "%s %s %s %s: %s%s%s%s%s%s%s%s\n", when, from, event, id, sentence,
                     *cause != '\0' ? " (" : "", cause, *cause != '\0' ? ")" : "",
-                    *hint != '\0' ? "; hint: " : "", hint);
+                    *hint != '\0' ? "; hint: " : "", hint, *cause_id != '\0' ? "; cause: " : "",
+                    cause_id);
 }
 
 static void tell(struct mu_serve_log *log, const char *event, const struct mu_address *peer,
-                 const char *id, const char *sentence, const char *hint, const char *cause)
+                 const char *id, const char *sentence, const char *hint, const char *cause,
+                 const char *cause_id)
 {
     char from[MU_ADDRESS_LEN] = "-";
     MU_AUTO_CLEAR(mu_buf) line = MU_BUF_INIT;
     if (peer != NULL)
         mu_address_text(peer, from);
-    add_event(&line, log->json, event, from, id, sentence, hint, cause);
+    add_event(&line, log->json, event, from, id, sentence, hint, cause, cause_id);
     put(log, &line);
 }
 
@@ -107,13 +111,20 @@ static size_t write_lost(void *arg, uint64_t count, char *ret, size_t cap)
              count, count == 1 ? "" : "s");
     add_event(&line, log->json, "trouble", "-", "log-lost", sentence,
               "look at what takes standard error: a full disk, or a reader that does not keep up",
-              "");
+              "", "");
     return mu_str_copy(ret, cap, mu_buf_str(&line)) ? line.len : 0;
+}
+
+/* As `mutual explain` has it; "" where there is nothing to explain. */
+static const char *id_of_cause(enum mu_cause_id cause)
+{
+    return cause == MU_CAUSE_COUNT || cause == MU_CAUSE_other ? "" : mu_cause_of(cause)->id;
 }
 
 static void on_refused(void *arg, const struct mu_address *peer, const struct mu_refusal *refusal)
 {
-    tell(arg, "refused", peer, refusal->id, refusal->sentence, refusal->hint, refusal->cause);
+    tell(arg, "refused", peer, refusal->id, refusal->sentence, refusal->hint, refusal->cause,
+         id_of_cause(mu_cause_of_refusal(refusal)));
 }
 
 /* Who, before why: the reason may be another certificate of the chain. */
@@ -126,12 +137,13 @@ static void on_expelled(void *arg, const struct mu_address *peer, const struct m
     else
         snprintf(sentence, sizeof sentence, "\"%s\" (serial number %s) has to leave: %s",
                  mu_cert_label(client, label), mu_cert_serial(client, serial), refusal->sentence);
-    tell(arg, "expelled", peer, refusal->id, sentence, refusal->hint, refusal->cause);
+    tell(arg, "expelled", peer, refusal->id, sentence, refusal->hint, refusal->cause,
+         id_of_cause(mu_cause_of_refusal(refusal)));
 }
 
 static void on_trouble(void *arg, const char *id, const char *sentence, const char *hint)
 {
-    tell(arg, "trouble", NULL, id, sentence, hint, "");
+    tell(arg, "trouble", NULL, id, sentence, hint, "", "");
 }
 
 static bool seen_before(struct mu_serve_log *log, const struct mu_cert *client)
@@ -192,7 +204,7 @@ static void on_admitted(void *arg, const struct mu_address *peer, const struct m
         snprintf(sentence, sizeof sentence, "the client certificate \"%s\" is let in, but %s",
                  mu_cert_label(client, label), info.problems.at[i]);
         tell(log, "warning", peer, info.problem_ids.at[i], sentence,
-             "issue a new one: mutual issue client NAME", "");
+             "issue a new one: mutual issue client NAME", "", info.problem_ids.at[i]);
     }
 }
 
@@ -252,20 +264,22 @@ static void on_requested(void *arg, const struct mu_request_event *event)
 static void tell_failure(struct mu_serve_log *log, const struct mu_forward_event *event)
 {
     const struct mu_refusal *refusal = event->refusal;
+    const char *cause_id = id_of_cause(mu_cause_of_refusal(refusal));
     char when[MU_DATE_LEN], from[MU_ADDRESS_LEN];
     mu_date_rfc3339(time(NULL), when);
     mu_address_text(event->peer, from);
     if (log->json) {
-        put_json(log, json_pack("{s:s, s:s, s:s, s:s, s:s, s:s, s:s, s:s}", "time", when, "event",
-                                "failed", "peer", from, "backend", event->backend, "id",
+        put_json(log, json_pack("{s:s, s:s, s:s, s:s, s:s, s:s, s:s, s:s, s:s}", "time", when,
+                                "event", "failed", "peer", from, "backend", event->backend, "id",
                                 refusal->id, "sentence", refusal->sentence, "hint", refusal->hint,
-                                "cause", refusal->cause));
+                                "cause", refusal->cause, "cause_id", cause_id));
         return;
     }
     MU_AUTO_CLEAR(mu_buf) line = MU_BUF_INIT;
-    mu_buf_addf(&line, "%s %s failed %s %s: %s%s%s%s; hint: %s\n", when, from, event->backend,
+    mu_buf_addf(&line, "%s %s failed %s %s: %s%s%s%s; hint: %s%s%s\n", when, from, event->backend,
                 refusal->id, refusal->sentence, refusal->cause[0] == '\0' ? "" : " (",
-                refusal->cause, refusal->cause[0] == '\0' ? "" : ")", refusal->hint);
+                refusal->cause, refusal->cause[0] == '\0' ? "" : ")", refusal->hint,
+                cause_id[0] == '\0' ? "" : "; cause: ", cause_id);
     put(log, &line);
 }
 
@@ -300,7 +314,9 @@ static void on_forwarded(void *arg, const struct mu_forward_event *event)
 
 void mu_serve_log_reload(struct mu_serve_log *log, const struct mu_reload_event *event)
 {
-    tell(log, "reload", NULL, event->id, event->sentence, event->hint, event->cause);
+    enum mu_cause_id cause = event->err == NULL ? MU_CAUSE_COUNT : mu_cause_of_error(event->err);
+    tell(log, "reload", NULL, event->id, event->sentence, event->hint, event->cause,
+         id_of_cause(cause));
 }
 
 static void on_reloaded(void *arg, const struct mu_reload_event *event)
@@ -313,7 +329,7 @@ void mu_serve_log_succeeded(struct mu_serve_log *log, pid_t successor)
     char sentence[128];
     snprintf(sentence, sizeof sentence,
              "process %ld has taken over; this one ends when its clients have", (long)successor);
-    tell(log, "upgrade", NULL, "handed-on", sentence, "", "");
+    tell(log, "upgrade", NULL, "handed-on", sentence, "", "", "");
 }
 
 static uint64_t lines_lost(void *arg)

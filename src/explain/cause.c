@@ -21,6 +21,22 @@ enum {
     ALL_BUT_JAVA = ALL & ~JAVA,
 };
 
+/* A certificate made again with openssl alone, with what it lacked. */
+#define REQUEST(who, extensions)                                                                   \
+    "openssl req -new -key " who ".key " extensions " -out " who                                   \
+    ".csr && openssl x509 -req -in " who                                                           \
+    ".csr -copy_extensions copy -CA ca.crt -CAkey ca.key -days 90 -out NEW.crt"
+#define SERVER_ANEW                                                                                \
+    REQUEST("server",                                                                              \
+            "-subj /CN={host} -addext 'subjectAltName=DNS:{host}' "                                \
+            "-addext keyUsage=critical,digitalSignature -addext extendedKeyUsage=serverAuth")
+#define CLIENT_ANEW                                                                                \
+    REQUEST("client", "-subj /CN={name} -addext keyUsage=critical,digitalSignature "               \
+                      "-addext extendedKeyUsage=clientAuth")
+#define CA_ANEW                                                                                        \
+    "openssl req -x509 -new -key ca.key -subj /CN=NAME -addext keyUsage=critical,keyCertSign,cRLSign " \
+    "-days 3650 -out ca.crt"
+
 static const struct mu_cause causes[MU_CAUSE_COUNT] = {
 #define MU_CAUSE(id, whose, refused_by, what, remedy, openssl, written)                            \
     {#id, MU_PARTY_##whose, refused_by, what, remedy, openssl, written},

@@ -34,16 +34,16 @@ static int renew(struct mu_front *front, struct mu_error *err)
 /* --- What is said of it --- */
 
 static void tell(struct mu_front *front, const char *id, const char *sentence, const char *hint,
-                 const char *cause)
+                 const struct mu_error *err)
 {
-    const struct mu_reload_event event = {id, sentence, hint, cause};
+    const struct mu_reload_event event = {id, sentence, hint, err == NULL ? "" : err->cause, err};
     if (front->config.reloaded != NULL)
         front->config.reloaded(front->config.events.arg, &event);
 }
 
 static void tell_warning(void *arg, const char *sentence)
 {
-    tell(arg, "reload-warning", sentence, "", "");
+    tell(arg, "reload-warning", sentence, "", NULL);
 }
 
 /* A file may change more than once before all is well. */
@@ -65,7 +65,7 @@ static void tell_done(struct mu_front *front)
     for (size_t i = 0; i < front->changed.count; i++)
         if (!stood_before(&front->changed, i))
             mu_buf_addf(&text, "%s%s", i == 0 ? "; changed: " : ", ", front->changed.at[i]);
-    tell(front, "reloaded", mu_buf_str(&text), "", "");
+    tell(front, "reloaded", mu_buf_str(&text), "", NULL);
     for (size_t i = 0; i < front->doors->count; i++)
         mu_door_warn(&front->doors->at[i], tell_warning, front);
     if (config->workers != server->workers || config->max_connections != server->max_connections ||
@@ -80,8 +80,7 @@ static void tell_done(struct mu_front *front)
 static void tell_failure(struct mu_front *front, const struct mu_error *err)
 {
     tell(front, err->code == MU_E_KEY_MISMATCH ? "reload-waiting" : "reload-failed", err->what,
-         "the doors before stay in force; it is tried again when a file changes, or on SIGHUP",
-         err->cause);
+         "the doors before stay in force; it is tried again when a file changes, or on SIGHUP", err);
 }
 
 /* --- When --- */

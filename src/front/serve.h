@@ -22,6 +22,7 @@ struct mu_reload_event {
      * pair has come; "reload-warning". */
     const char *id;
     const char *sentence, *hint, *cause; /* "" where there is none */
+    const struct mu_error *err;          /* that the first two are about, or NULL */
 };
 
 struct mu_front_config {

@@ -48,7 +48,7 @@ def test_the_words_of_a_verdict(cases):
 def test_every_cause_that_files_can_show_has_a_case(cases):
     live = {"server_clock_wrong", "client_issuer_not_in_ca_list", "tls_terminating_proxy", "tls_intercepted", "not_authorized",
             "alpn_mismatch", "sni_missing", "sni_unknown", "not_tls", "starttls_needed", "connection_refused", "connection_timed_out",
-            "host_not_found", "connection_cut_off"}
+            "host_not_found", "connection_cut_off", "server_limit_reached"}
     odd = {"ok", "email_not_in_san", "bad_date", "chain_too_complex", "policy_not_allowed", "certificate_altered", "no_purpose",
            "key_unsound", "serial_not_conforming", "certificate_malformed", "name_constraints_in_leaf", "name_constraints_malformed",
            "san_malformed", "crl_number_missing", "crl_malformed", "other", "client_chain_wrong_intermediate"}

@@ -2,6 +2,7 @@
 import subprocess
 
 from conftest import BINARY, ROOT
+from door import Door
 
 
 def test_the_page_of_causes_is_up_to_date(tmp_path):
@@ -30,3 +31,15 @@ def test_a_pasted_message(mutual):
     assert told["cause"] == told["causes"][0] == "client_cert_not_sent" and "client_issuer_not_in_ca_list" in told["causes"]
     hostile = mutual("explain", "--error", "\x1b[2Jno idea")
     assert (hostile.code, "\x1b" in hostile.stdout, "cause: other" in hostile.stdout) == (1, False, True)
+
+
+def test_a_refusal_is_told_by_its_cause_at_both_ends(mutual, place, ca):
+    mutual("init", "Other CA", home=place / "other").ok()
+    mutual("issue", "client", "bob", home=place / "other").ok()
+    with Door(place, home=ca) as door:
+        assert "\n  cause: client_cert_not_sent\n" in mutual("get", door.url).refused().stderr
+        assert door.says("refused").endswith("; cause: client_cert_not_sent\n")
+        assert mutual("get", "--json", "--as", "bob", door.url).json()["error"]["cause_id"] == "client_untrusted_ca"
+        assert door.says("refused").endswith("; cause: client_untrusted_ca\n")
+        (place / "localhost.key").write_text("no key")
+        assert door.says("reload-failed").endswith("; cause: wrong_file\n")
