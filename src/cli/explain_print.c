@@ -218,7 +218,7 @@ static const char *telling_apart(const struct mu_said *said)
     case MU_CAUSE_connection_refused:
     case MU_CAUSE_connection_timed_out:
     case MU_CAUSE_connection_cut_off:
-    case MU_CAUSE_host_not_found: return "mutual inspect URL";
+    case MU_CAUSE_host_not_found: return "mutual explain URL";
     case MU_CAUSE_key_mismatch:
     case MU_CAUSE_pem_damaged:
     case MU_CAUSE_pem_blocks_joined:
@@ -232,7 +232,8 @@ static const char *telling_apart(const struct mu_said *said)
     case MU_CAUSE_pkcs12_wrong_password:
     case MU_CAUSE_jks_keystore: return "mutual explain CERT KEY CA";
     default:
-        return "mutual explain --cert CERT --key KEY --cacert CA --server-cert CERT --server-cacert CA --host NAME";
+        return "mutual explain URL --cert CERT --key KEY --cacert CA; or, with the server's files and no network:\n"
+               "mutual explain --cert CERT --key KEY --cacert CA --server-cert CERT --server-cacert CA --host NAME";
     }
 }
 

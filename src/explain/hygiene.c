@@ -171,6 +171,11 @@ static int check_leaf(const struct subject *s, struct mu_error *err)
     if (has_problem(s, "subject_equals_issuer", &sentence) &&
         tell(s, MU_CAUSE_subject_equals_issuer, MU_GRAVITY_SOME_PEERS, sentence, err) != 0)
         return -1;
+    if (s->client &&
+        (has_problem(s, "server_ku_no_signature", &sentence) ||
+         has_problem(s, "client_ku_no_signature", &sentence)) &&
+        tell(s, MU_CAUSE_client_ku_no_signature, MU_GRAVITY_FAULT, sentence, err) != 0)
+        return -1;
     return s->server ? check_server(s, err) : 0;
 }
 
@@ -179,6 +184,9 @@ static int check_leaf(const struct subject *s, struct mu_error *err)
 static int check_ca(const struct subject *s, struct mu_error *err)
 {
     const char *sentence;
+    if (has_problem(s, "ca_no_keycertsign", &sentence) &&
+        tell(s, MU_CAUSE_ca_no_keycertsign, MU_GRAVITY_FAULT, sentence, err) != 0)
+        return -1;
     if (s->info->version < 3) {
         struct mu_finding finding = about(s, MU_CAUSE_issuer_is_v1, MU_GRAVITY_SOME_PEERS);
         finding.refused_by = 1u << MU_STACK_PYTHON;
@@ -206,6 +214,9 @@ static int check_all(const struct subject *s, struct mu_error *err)
         return -1;
     if (has_problem(s, "signature_too_weak", &sentence) &&
         tell(s, MU_CAUSE_signature_too_weak, MU_GRAVITY_FAULT, sentence, err) != 0)
+        return -1;
+    if (has_problem(s, "unknown_critical_extension", &sentence) &&
+        tell(s, MU_CAUSE_unknown_critical_extension, MU_GRAVITY_FAULT, sentence, err) != 0)
         return -1;
     bool unsaid =
         s->info->version >= 3 && !s->info->self_signed && *s->info->authority_key_id == '\0';

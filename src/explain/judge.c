@@ -693,6 +693,7 @@ int mu_judge(const struct mu_judging *how, struct mu_report *report, struct mu_e
         if (verify(&matter, false, err) != 0)
             return -1;
         bool untold = !trusted && (matter.verdict.fault == MU_FAULT_UNTRUSTED ||
+                                   matter.verdict.fault == MU_FAULT_REKEYED ||
                                    matter.verdict.fault == MU_FAULT_CHAIN_INCOMPLETE ||
                                    matter.verdict.fault == MU_FAULT_LEAF_TRUSTED);
         good = matter.verdict.fault == MU_FAULT_NONE;

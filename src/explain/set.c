@@ -386,12 +386,30 @@ static int check_crls(struct set *set, const struct mu_file *file, struct mu_err
     return 0;
 }
 
+/* A container of CAs is what a trust store is; one with a leaf was meant to have the key, too. */
+static int check_container(struct set *set, const struct mu_file *file, struct mu_error *err)
+{
+    char label[MU_CERT_LABEL_LEN];
+    if (!file->is_container || has_private_key(file) || file->certs.count == 0 ||
+        mu_cert_is_ca(file->certs.at[0]))
+        return 0;
+    struct mu_finding finding =
+        mu_finding_of(MU_CAUSE_pkcs12_no_key, MU_GRAVITY_SUSPICIOUS, MU_PHASE_FILE, file->name,
+                      mu_cert_label(file->certs.at[0], label), NULL);
+    return mu_report_add(
+        set->report, &finding, err,
+        "the container %s holds the certificate \"%.200s\" and no private key: it is of no use to who is "
+        "to present that",
+        file->name, label);
+}
+
 static int check_all(struct set *set, struct mu_error *err)
 {
     for (size_t i = 0; i < set->count; i++) {
         struct mu_file *file = &set->files[i];
         if (judge_name(set, file, err) != 0 || check_key(set, file, err) != 0 ||
-            check_certs(set, file, err) != 0 || check_crls(set, file, err) != 0)
+            check_container(set, file, err) != 0 || check_certs(set, file, err) != 0 ||
+            check_crls(set, file, err) != 0)
             return -1;
     }
     return check_namesakes(set, err) != 0 ? -1 : mu_check_serials(&set->known, set->report, err);

@@ -167,6 +167,13 @@ static bool damaged_extension(const struct subject *s, struct problem *ret)
                  "an extension in it cannot be decoded, or breaks the rules of X.509");
 }
 
+static bool unknown_critical(const struct subject *s, struct problem *ret)
+{
+    return (X509_get_extension_flags(s->x) & EXFLAG_CRITICAL) != 0 &&
+           found(ret, "unknown_critical_extension",
+                 "it has a critical extension that OpenSSL does not know: whoever does not know it has to refuse it");
+}
+
 static bool version_1(const struct subject *s, struct problem *ret)
 {
     if (s->info->version >= 3)
@@ -276,10 +283,10 @@ int mu_cert_find_problems(const struct mu_cert *cert, time_t now, struct mu_cert
 {
     /* Worst first: what fails everywhere, then what fails with many, then what fails with some. */
     static bool (*const checks[])(const struct subject *, struct problem *) = {
-        expired,        not_yet_valid,  damaged_extension,   weak_key,         unusual_key,
-        weak_signature, ca_cannot_sign, same_name_as_issuer, self_signed_leaf, version_1,
-        no_san,         ip_as_dns,      no_signature_usage,  lax_ca,           no_purpose,
-        expires_soon,   too_long,
+        expired,     not_yet_valid,  damaged_extension, unknown_critical,    weak_key,
+        unusual_key, weak_signature, ca_cannot_sign,    same_name_as_issuer, self_signed_leaf,
+        version_1,   no_san,         ip_as_dns,         no_signature_usage,  lax_ca,
+        no_purpose,  expires_soon,   too_long,
     };
     const struct subject subject = {.info = info, .x = mu_cert_x509(cert), .now = now};
     struct problem problem;

@@ -241,6 +241,7 @@ def chains(m):
     m.cert("c_same", "/CN=Example Root", changed(SERVER, authorityKeyIdentifier="none"), by=("root", "root"))
     m.sides("same_subject", "subject_equals_issuer", server_cert="c_same.crt")
     m.cert("c_same_aki", "/CN=Example Root", SERVER, by=("root", "root"))
+    m.case("same_subject_alone", "subject_equals_issuer", "c_same_aki.crt", exit=3)
     m.sides("same_subject_with_key_id", "subject_equals_issuer", server_cert="c_same_aki.crt", exit=3)
     m.cert("c_no_ca_root", "/CN=Example Root", changed(CA, basicConstraints=None, keyUsage=None), key="root", start=CA_START, end=CA_END)
     m.sides("root_is_no_ca", "issuer_not_ca", cacert="c_no_ca_root.crt")
@@ -293,6 +294,9 @@ def purposes(m):
         m.cert(f"p_{name}", "/CN=localhost" if side == "server" else "/CN=alice", extensions, by=("root", "root"))
         m.sides(name, cause, exit=3 if name == "no_aki" else None, **{"server_cert" if side == "server" else "cert": f"p_{name}.crt"})
     m.cert("p_server_ku", "/CN=localhost", changed(SERVER, keyUsage="critical,keyEncipherment"), by=("root", "root"), key="rsa")
+    m.case("client_ku_alone", "client_ku_no_signature", "p_client_ku.crt")
+    m.case("critical_alone", "unknown_critical_extension", "p_critical_leaf.crt")
+    m.case("ca_without_certsign_alone", "ca_no_keycertsign", "c_no_certsign.crt")
     m.sides("server_ku", "server_ku_no_signature", server_cert="p_server_ku.crt", server_key="rsa.key", exit=3)
 
 
@@ -402,6 +406,9 @@ def files(m):
         m.sides(name, cause, "--passphrase-file", words[1], cert=words[0], key=None)
     m.case("p12_legacy_file", "pkcs12_legacy", "f_legacy.p12")
     m.case("p12_file", "ok", "f_new.p12")
+    m.case("p12_nokey_file", "pkcs12_no_key", "f_nokey.p12", "--passphrase-file", "pass.txt", exit=3)
+    m.openssl("pkcs12", "-export", "-nokeys", "-in", "root.crt", "-passout", "pass:secret", "-out", "f_trust.p12")
+    m.case("p12_of_cas", "ok", "f_trust.p12", "--passphrase-file", "pass.txt")
     m.write("f_store.jks", b"\xfe\xed\xfe\xed\0\0\0\2" + bytes(60))
     m.sides("jks", "jks_keystore", cert="f_store.jks", key=None)
     m.openssl("x509", "-in", "alice.crt", "-outform", "DER", "-out", "f_der.crt")
