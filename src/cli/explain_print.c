@@ -169,12 +169,22 @@ static json_t *peers_json(const struct mu_report *report)
     return list;
 }
 
+/* Two certificates may have one cause. */
+static bool told_before(const struct mu_report *report, size_t i)
+{
+    for (size_t k = 0; k < i; k++)
+        if (report->findings[k].cause == report->findings[i].cause)
+            return true;
+    return false;
+}
+
 json_t *mu_explain_json(const struct mu_report *report)
 {
     json_t *causes = json_array(), *findings = json_array();
     const struct mu_finding *first = report->count > 0 ? &report->findings[0] : NULL;
     for (size_t i = 0; i < report->count; i++) {
-        json_array_append_new(causes, json_string(mu_cause_of(report->findings[i].cause)->id));
+        if (!told_before(report, i))
+            json_array_append_new(causes, json_string(mu_cause_of(report->findings[i].cause)->id));
         json_array_append_new(findings, finding_json(&report->findings[i]));
     }
     return json_pack("{s:s, s:o, s:s, s:s, s:s, s:s, s:s, s:i, s:o, s:o, s:o, s:s}", "cause",

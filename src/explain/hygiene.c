@@ -64,10 +64,19 @@ static enum mu_cause_id by_role(const struct subject *s, enum mu_cause_id server
     return s->leaf ? (s->client ? client : server) : s->info->self_signed ? root : intermediate;
 }
 
+/* What lasts for a week at most is renewed by a program, or nobody would have made it so. [CA/Browser Forum, short-lived] */
+static bool ends_soon(const struct subject *s)
+{
+    enum { SOON_DAYS = 14, SHORT_LIVED_DAYS = 7, SOON_PART = 3 };
+    int64_t left_s = (int64_t)s->info->not_after - s->what->at;
+    int64_t whole_s = (int64_t)s->info->not_after - s->info->not_before;
+    return left_s < SOON_DAYS * MU_DAY_S &&
+           (left_s < whole_s / SOON_PART || whole_s > SHORT_LIVED_DAYS * MU_DAY_S);
+}
+
 static int check_time(const struct subject *s, struct mu_error *err)
 {
     char date[MU_DATE_LEN], when[MU_SPAN_LEN], sentence[256];
-    const char *soon;
     time_t at = s->what->at;
     if (at > s->info->not_after) {
         snprintf(sentence, sizeof sentence, "it expired on %s, %s",
@@ -86,9 +95,10 @@ static int check_time(const struct subject *s, struct mu_error *err)
                             MU_CAUSE_ca_cert_not_yet_valid),
                     MU_GRAVITY_FAULT, sentence, err);
     }
-    if (!has_problem(s, "expires_soon", &soon))
+    if (!ends_soon(s))
         return 0;
-    snprintf(sentence, sizeof sentence, "%s, on %s", soon, mu_date(s->info->not_after, date));
+    snprintf(sentence, sizeof sentence, "it expires on %s, %s", mu_date(s->info->not_after, date),
+             mu_relative(s->info->not_after, at, when));
     return tell(s, MU_CAUSE_expires_soon, MU_GRAVITY_SUSPICIOUS, sentence, err);
 }
 
@@ -221,8 +231,8 @@ static int check_all(const struct subject *s, struct mu_error *err)
     bool unsaid =
         s->info->version >= 3 && !s->info->self_signed && *s->info->authority_key_id == '\0';
     if (unsaid &&
-        tell(s, MU_CAUSE_key_identifier_missing, MU_GRAVITY_SOME_PEERS,
-             "it has no authorityKeyIdentifier: Python since 3.13 and other strict verifiers refuse it",
+        tell(s, MU_CAUSE_ca_not_strict_profile, MU_GRAVITY_SOME_PEERS,
+             "its CA put no authorityKeyIdentifier into it: Python since 3.13 and other strict verifiers refuse it",
              err) != 0)
         return -1;
     return s->leaf ? check_leaf(s, err) : check_ca(s, err);

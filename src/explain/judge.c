@@ -257,7 +257,7 @@ static int tell_wrong_intermediate(struct matter *matter, const struct mu_cert *
     char leaf[512], label[MU_CERT_LABEL_LEN];
     struct mu_finding finding = about(matter,
                                       by_side(matter, MU_CAUSE_server_chain_wrong_intermediate,
-                                              MU_CAUSE_client_chain_wrong_intermediate),
+                                              MU_CAUSE_client_chain_incomplete),
                                       matter->how->presented->at[0], 0);
     return mu_report_add(
         matter->report, &finding, err,

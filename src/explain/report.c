@@ -37,7 +37,6 @@ static const char *const fields[MU_CAUSE_COUNT] = {
     [MU_CAUSE_server_chain_incomplete] = "issuer",
     [MU_CAUSE_client_chain_incomplete] = "issuer",
     [MU_CAUSE_server_chain_wrong_intermediate] = "issuer",
-    [MU_CAUSE_client_chain_wrong_intermediate] = "issuer",
     [MU_CAUSE_server_self_signed] = "issuer",
     [MU_CAUSE_client_self_signed] = "issuer",
     [MU_CAUSE_subject_equals_issuer] = "subject",

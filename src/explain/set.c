@@ -36,19 +36,26 @@ MU_AUTO_DEFINE_CLEAR(set, set_clear)
 
 /* --- Each by itself --- */
 
-/* "dir/client.crt" and "other/client.key" are meant as a pair. */
-static bool same_stem(const char *a, const char *b)
+static const char *base_of(const char *path)
 {
-    const char *slash_a = strrchr(a, '/'), *slash_b = strrchr(b, '/');
-    a = slash_a == NULL ? a : slash_a + 1;
-    b = slash_b == NULL ? b : slash_b + 1;
-    size_t len_a = strcspn(a, ".-_"), len_b = strcspn(b, ".-_");
-    const char *dot_a = strrchr(a, '.'), *dot_b = strrchr(b, '.');
-    size_t stem_a = dot_a == NULL ? strlen(a) : (size_t)(dot_a - a);
-    size_t stem_b = dot_b == NULL ? strlen(b) : (size_t)(dot_b - b);
-    if (stem_a == stem_b && strncasecmp(a, b, stem_a) == 0)
-        return true;
-    return len_a == len_b && len_a > 0 && strncasecmp(a, b, len_a) == 0;
+    const char *slash = strrchr(path, '/');
+    return slash == NULL ? path : slash + 1;
+}
+
+/* "client.crt" and "client.key" of one directory are a pair. */
+static bool are_pair(const char *a, const char *b)
+{
+    const char *dot_a = strrchr(base_of(a), '.'), *dot_b = strrchr(base_of(b), '.');
+    size_t len_a = dot_a == NULL ? strlen(a) : (size_t)(dot_a - a);
+    size_t len_b = dot_b == NULL ? strlen(b) : (size_t)(dot_b - b);
+    return len_a == len_b && strncmp(a, b, len_a) == 0;
+}
+
+/* "server-cert.pem" and "server-key.pem" are likely one. */
+static bool sound_like_pair(const char *a, const char *b)
+{
+    size_t len_a = strcspn(base_of(a), ".-_"), len_b = strcspn(base_of(b), ".-_");
+    return len_a == len_b && len_a > 0 && strncasecmp(base_of(a), base_of(b), len_a) == 0;
 }
 
 static bool has_private_key(const struct mu_file *file)
@@ -59,7 +66,7 @@ static bool has_private_key(const struct mu_file *file)
 static const struct mu_file *beside(const struct set *set, const struct mu_file *file)
 {
     for (size_t i = 0; i < set->count; i++)
-        if (&set->files[i] != file && same_stem(set->files[i].name, file->name) &&
+        if (&set->files[i] != file && sound_like_pair(set->files[i].name, file->name) &&
             (set->files[i].role == MU_ROLE_KEY) != (file->role == MU_ROLE_KEY))
             return &set->files[i];
     return NULL;
@@ -156,21 +163,34 @@ static size_t count_leaf_files(const struct set *set)
     return count;
 }
 
-/* The certificate file that a key's file is meant for: of the same name, or the only one there is. */
-static const struct mu_file *partner(const struct set *set, const struct mu_file *keys)
+static const struct mu_file *find_certs(const struct set *set, const struct mu_file *keys,
+                                        bool (*is_meant)(const char *, const char *))
 {
-    if (keys->certs.count > 0)
-        return keys;
     for (size_t i = 0; i < set->count; i++)
-        if (set->files[i].certs.count > 0 && same_stem(set->files[i].name, keys->name))
+        if (set->files[i].certs.count > 0 && is_meant(set->files[i].name, keys->name))
             return &set->files[i];
-    if (count_keys(set) != 1 || (count_leaf_files(set) != 1 && set->known.count != 1))
-        return NULL;
+    return NULL;
+}
+
+/* The only file with a leaf in it, or with anything. */
+static const struct mu_file *only_certs(const struct set *set)
+{
     for (size_t i = 0; i < set->count; i++)
         for (size_t k = 0; k < set->files[i].certs.count; k++)
             if (!mu_cert_is_ca(set->files[i].certs.at[k]) || set->known.count == 1)
                 return &set->files[i];
     return NULL;
+}
+
+/* The certificate file that a key's file is meant for. Where no name says so for sure, a key that fits anything is well. */
+static const struct mu_file *partner(const struct set *set, const struct mu_file *keys)
+{
+    const struct mu_file *pair = keys->certs.count > 0 ? keys : find_certs(set, keys, are_pair);
+    if (pair != NULL || fits_any(set, keys->key))
+        return pair;
+    pair = find_certs(set, keys, sound_like_pair);
+    bool only = count_keys(set) == 1 && (count_leaf_files(set) == 1 || set->known.count == 1);
+    return pair == NULL && only ? only_certs(set) : pair;
 }
 
 static int tell_mismatch(struct set *set, const struct mu_file *keys, const struct mu_file *certs,
@@ -207,9 +227,6 @@ static int check_key(struct set *set, const struct mu_file *keys, struct mu_erro
     for (size_t i = 1; i < certs->certs.count; i++)
         if (key_fits(certs->certs.at[i], keys->key))
             return tell_order(set, certs, err);
-    bool same_name = same_stem(certs->name, keys->name);
-    if (!same_name && fits_any(set, keys->key))
-        return 0;
     return tell_mismatch(set, keys, certs, err);
 }
 

@@ -188,6 +188,10 @@ def time(m):
     m.cert("t_short", "/CN=localhost", SERVER, by=("root", "root"), start="20260531230000Z", end="20260601230000Z")
     m.sides("soon", "expires_soon", server_cert="t_soon.crt", exit=3)
     m.sides("short_lived", "ok", server_cert="t_short.crt")
+    m.cert("t_ten_days", "/CN=localhost", SERVER, by=("root", "root"), start="20260531000000Z", end="20260610000000Z")
+    m.sides("ten_days", "expires_soon", server_cert="t_ten_days.crt", exit=3)
+    m.cert("t_fifteen_days", "/CN=localhost", SERVER, by=("root", "root"), start="20260601000000Z", end="20260616000000Z")
+    m.sides("fifteen_days", "ok", server_cert="t_fifteen_days.crt")
     m.cert("t_ending", "/CN=Example Root", CA, key="root", start=CA_START, end="20261001000000Z")
     m.sides("outlives", "leaf_outlives_ca", cacert="t_ending.crt", server_cacert="t_ending.crt", exit=3)
     m.cert("t_long", "/CN=localhost", SERVER, by=("root", "root"), start=START, end="20290101000000Z")
@@ -208,6 +212,8 @@ def chains(m):
     m.join("c_wrong.crt", "below.crt", "c_other_inter.crt")
     m.join("c_more.crt", "below.crt", "inter.crt", "c_other_inter.crt")
     m.sides("wrong_intermediate", "server_chain_wrong_intermediate", server_cert="c_wrong.crt")
+    m.join("c_wrong_client.crt", "below_client.crt", "c_other_inter.crt")
+    m.sides("wrong_intermediate_of_client", "client_chain_incomplete", cert="c_wrong_client.crt")
     m.sides("one_intermediate_more", "ok", server_cert="c_more.crt")
     m.join("c_order.crt", "inter.crt", "below.crt")
     m.sides("order", "bundle_wrong_order", server_cert="c_order.crt")
@@ -290,7 +296,7 @@ def purposes(m):
             ("client_no_ku", "ok", "client", changed(CLIENT, keyUsage=None)),
             ("client_no_san", "ok", "client", changed(CLIENT, subjectAltName=None)),
             ("critical_leaf", "unknown_critical_extension", "client", CLIENT + "\n1.2.3.4=critical,ASN1:UTF8String:x"),
-            ("no_aki", "key_identifier_missing", "client", changed(CLIENT, authorityKeyIdentifier="none"))]:
+            ("no_aki", "ca_not_strict_profile", "client", changed(CLIENT, authorityKeyIdentifier="none"))]:
         m.cert(f"p_{name}", "/CN=localhost" if side == "server" else "/CN=alice", extensions, by=("root", "root"))
         m.sides(name, cause, exit=3 if name == "no_aki" else None, **{"server_cert" if side == "server" else "cert": f"p_{name}.crt"})
     m.cert("p_server_ku", "/CN=localhost", changed(SERVER, keyUsage="critical,keyEncipherment"), by=("root", "root"), key="rsa")
@@ -381,6 +387,12 @@ def files(m):
     m.case("key_mismatch_files", "key_mismatch", "alice.crt", "other.key")
     m.case("pair", "ok", "alice.crt", "leaf.key")
     m.case("pair_and_root", "ok", "alice.crt", "leaf.key", "root.crt", "localhost.crt")
+    for name in ("my-server", "my-client"):
+        m.key(name)
+        m.cert(name, f"/CN={name}", SERVER if "server" in name else CLIENT, by=("root", "root"), key=name)
+    m.case("two_pairs_of_like_names", "ok", "my-server.crt", "my-server.key", "my-client.crt", "my-client.key")
+    m.case("one_pair_and_another_cert", "ok", "my-server.crt", "my-client.crt", "my-client.key")
+    m.case("key_of_neither", "key_mismatch", "my-server.crt", "other.key")
     m.sides("ca_key_mismatch", "ca_key_mismatch", "--cakey", "other.key")
     m.sides("ca_key", "ok", "--cakey", "root.key")
     m.sides("ca_key_of_old_ca", "ca_key_mismatch", "--cakey", "other.key", "--other", "c_rekeyed.crt")

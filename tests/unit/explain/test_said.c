@@ -85,7 +85,7 @@ static void messages_of_each_stack(void **state)
         {"Error: unable to verify the first certificate", MU_CAUSE_server_chain_incomplete},
         {"Error: Unsupported PKCS12 PFX data", MU_CAUSE_pkcs12_legacy},
         {"certificate verify failed: Missing Authority Key Identifier (_ssl.c:1020)",
-         MU_CAUSE_key_identifier_missing},
+         MU_CAUSE_ca_not_strict_profile},
         {"ssl.SSLError: [SSL] PEM lib (_ssl.c:3874)", MU_CAUSE_key_mismatch},
         {"net::ERR_CERT_COMMON_NAME_INVALID", MU_CAUSE_server_name_mismatch},
         {"SEC_ERROR_REUSED_ISSUER_AND_SERIAL", MU_CAUSE_duplicate_serial},
