@@ -64,7 +64,8 @@ static const char *gravity_word(enum mu_gravity gravity)
 /* A sentence that begins with a word begins with a capital; one that begins with a file's name is left alone. */
 static void capitalise(const char *sentence, char *ret, size_t cap)
 {
-    static const char *const words[] = {"the ", "in ", "by ", "nothing ", "two "};
+    static const char *const words[] = {"the ", "in ",   "by ",   "nothing ",
+                                        "two ", "your ", "what ", "this "};
     mu_str_copy(ret, cap, sentence);
     for (size_t i = 0; i < MU_COUNT(words); i++)
         if (mu_str_starts_with(sentence, words[i]))
@@ -75,8 +76,10 @@ static void print_findings(const struct mu_report *report)
 {
     const struct mu_finding *first = &report->findings[0];
     enum mu_style style = first->gravity == MU_GRAVITY_FAULT ? MU_BAD : MU_WARN;
-    mu_say(style, "%s%s",
-           first->gravity == MU_GRAVITY_FAULT ? "" : "It works, but: ", first->sentence);
+    bool fault = first->gravity == MU_GRAVITY_FAULT;
+    char sentence[MU_ERROR_WHAT_LEN];
+    capitalise(first->sentence, sentence, sizeof sentence);
+    mu_say(style, "%s%s", fault ? "" : "It works, but: ", fault ? sentence : first->sentence);
     puts(".");
     print_moves(report, first);
     printf("cause: %s\n", mu_cause_of(first->cause)->id);

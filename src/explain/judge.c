@@ -630,7 +630,8 @@ static int tell_bad_list(struct matter *matter, size_t depth, struct mu_error *e
     return mu_report_add(matter->report, &finding, err, "%s: %s%s",
                          file_or(matter->how->crl_file, "the revocation list"),
                          matter->verdict.sentence,
-                         expired ? "; until then everybody of this CA is refused" : "");
+                         expired ? "; until a new one is there everybody of this CA is refused"
+                                 : "");
 }
 
 static int check_lists(struct matter *matter, struct mu_error *err)

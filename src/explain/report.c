@@ -109,6 +109,20 @@ static void merge(struct mu_finding *into, const struct mu_finding *other)
         into->phase = other->phase;
 }
 
+/* Names of files and hosts are whatever somebody typed. */
+static void make_printable(char *text, size_t cap)
+{
+    char copy[MU_ERROR_WHAT_LEN];
+    mu_str_copy(copy, sizeof copy, text);
+    mu_str_printable(copy, strlen(copy), text, cap);
+}
+
+static void MU_PRINTF(3, 0) print_shown(char *ret, size_t cap, const char *format, va_list args)
+{
+    vsnprintf(ret, cap, format, args);
+    make_printable(ret, cap);
+}
+
 int mu_report_add(struct mu_report *report, const struct mu_finding *like, struct mu_error *err,
                   const char *format, ...)
 {
@@ -125,8 +139,12 @@ int mu_report_add(struct mu_report *report, const struct mu_finding *like, struc
     *finding = *like;
     va_list args;
     va_start(args, format);
-    vsnprintf(finding->sentence, sizeof finding->sentence, format, args);
+    print_shown(finding->sentence, sizeof finding->sentence, format, args);
     va_end(args);
+    make_printable(finding->file, sizeof finding->file);
+    make_printable(finding->remedy, sizeof finding->remedy);
+    make_printable(finding->openssl, sizeof finding->openssl);
+    make_printable(finding->raw, sizeof finding->raw);
     return 0;
 }
 
@@ -141,7 +159,7 @@ int mu_report_check(struct mu_report *report, enum mu_mark mark, struct mu_error
     check->mark = mark;
     va_list args;
     va_start(args, format);
-    vsnprintf(check->text, sizeof check->text, format, args);
+    print_shown(check->text, sizeof check->text, format, args);
     va_end(args);
     return 0;
 }
