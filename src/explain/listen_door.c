@@ -70,7 +70,9 @@ struct room;
 struct client {
     struct room *room;
     unsigned long number;
-    int fd; /* -1: this place is free */
+    pthread_t thread;
+    bool taken, done; /* the place; and its thread is to be joined */
+    int fd;           /* -1: closed */
     struct mu_address from;
 };
 
@@ -79,7 +81,6 @@ struct room {
     pthread_mutex_t mutex;
     pthread_cond_t left;
     struct client clients[AT_ONCE];
-    size_t inside;
     bool failed;
     struct mu_error why;
 };
@@ -126,7 +127,7 @@ static void *thread_of(void *arg)
     pthread_mutex_lock(&room->mutex);
     close(client->fd);
     client->fd = -1;
-    room->inside--;
+    client->done = true;
     pthread_cond_signal(&room->left);
     pthread_mutex_unlock(&room->mutex);
     return NULL;
@@ -135,16 +136,20 @@ static void *thread_of(void *arg)
 /* With the room's mutex held. NULL: it is full. */
 static struct client *free_place(struct room *room)
 {
-    for (size_t i = 0; i < AT_ONCE; i++)
-        if (room->clients[i].fd < 0)
-            return &room->clients[i];
+    for (size_t i = 0; i < AT_ONCE; i++) {
+        struct client *client = &room->clients[i];
+        if (client->taken && !client->done)
+            continue;
+        if (client->taken)
+            pthread_join(client->thread, NULL);
+        return client;
+    }
     return NULL;
 }
 
 /* Let one in; waits while the room is full. False: nobody was there. */
 static bool let_in(struct room *room, int listener, unsigned long number)
 {
-    pthread_t thread;
     struct mu_address from = {.len = sizeof from.sa};
     int fd = accept(listener, (struct sockaddr *)&from.sa, &from.len);
     if (fd < 0)
@@ -154,15 +159,10 @@ static bool let_in(struct room *room, int listener, unsigned long number)
     while ((client = free_place(room)) == NULL)
         pthread_cond_wait(&room->left, &room->mutex);
     *client = (struct client){.room = room, .number = number, .fd = fd, .from = from};
-    room->inside++;
-    bool started = pthread_create(&thread, NULL, thread_of, client) == 0;
-    if (started) {
-        pthread_detach(thread);
-    } else {
+    client->taken = pthread_create(&client->thread, NULL, thread_of, client) == 0;
+    if (!client->taken)
         close(fd);
-        client->fd = -1;
-        room->inside--;
-    }
+    const bool started = client->taken;
     pthread_mutex_unlock(&room->mutex);
     return started;
 }
@@ -172,11 +172,12 @@ static void wait_for_all(struct room *room, bool in_a_hurry)
 {
     pthread_mutex_lock(&room->mutex);
     for (size_t i = 0; in_a_hurry && i < AT_ONCE; i++)
-        if (room->clients[i].fd >= 0)
+        if (room->clients[i].taken && room->clients[i].fd >= 0)
             shutdown(room->clients[i].fd, SHUT_RDWR);
-    while (room->inside > 0)
-        pthread_cond_wait(&room->left, &room->mutex);
     pthread_mutex_unlock(&room->mutex);
+    for (size_t i = 0; i < AT_ONCE; i++)
+        if (room->clients[i].taken)
+            pthread_join(room->clients[i].thread, NULL);
 }
 
 int mu_listen_run(const struct mu_listen_door *door, const struct mu_listeners *listeners,
@@ -187,8 +188,6 @@ int mu_listen_run(const struct mu_listen_door *door, const struct mu_listeners *
     unsigned long number = 0;
     pthread_mutex_init(&room.mutex, NULL);
     pthread_cond_init(&room.left, NULL);
-    for (size_t i = 0; i < AT_ONCE; i++)
-        room.clients[i].fd = -1;
     for (size_t i = 0; i < listeners->count; i++)
         pollers[i] = (struct pollfd){.fd = listeners->at[i], .events = POLLIN};
     while (!*stop && (door->count == 0 || number < door->count)) {
