@@ -336,9 +336,9 @@ static void on_request(void *arg, const struct mu_tls_heard *heard, struct mu_bu
     const int status = refused ? 403 : 200;
     mu_buf_addf(answer,
                 "HTTP/1.1 %d %s\r\nContent-Type: text/plain; charset=utf-8\r\nContent-Length: %zu\r\n"
-                "Connection: close\r\n\r\n%s.\ncause: %s\n",
-                status, mu_http_reason(status),
-                strlen(sentence) + strlen(id) + strlen(".\ncause: \n"), sentence, id);
+                "Connection: close\r\n\r\n%s. cause: %s",
+                status, mu_http_reason(status), strlen(sentence) + strlen(id) + strlen(". cause: "),
+                sentence, id);
 }
 
 int mu_listen_hear(const struct mu_listen_case *of, struct mu_tls_ear *ear,

@@ -128,8 +128,10 @@ static bool ask(const struct mu_probe *probe, struct mu_tls_look *look)
 
 /* --- One call --- */
 
-/* HTTP/2 begins with a word of the server's, whatever the client says: if it comes, we are let in. [RFC 9113 3.4] */
-static bool speaks_first(const struct mu_tls_seen *seen)
+/* How a client of HTTP/2 begins: the server says something to that, or we are not let in. [RFC 9113 3.4] */
+static const char h2_preface[] = "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\0\0\0\4\0\0\0\0\0";
+
+static bool speaks_h2(const struct mu_tls_seen *seen)
 {
     return mu_str_equal(seen->alpn, "h2");
 }
@@ -153,9 +155,8 @@ int mu_probe_talk(const struct mu_probe *probe, const struct mu_tls_looking *how
         if (speaks_http1(seen)) {
             ret->http.asked = ask(probe, look);
             result = read_answer(look, &ret->http, err);
-        } else {
-            ret->http.answered =
-                mu_tls_look_read(look, scrap, speaks_first(seen) ? 1 : sizeof scrap) > 0;
+        } else if (!speaks_h2(seen) || mu_tls_look_write(look, h2_preface, sizeof h2_preface - 1)) {
+            ret->http.answered = mu_tls_look_read(look, scrap, sizeof scrap) > 0;
         }
     }
     ret->seen = mu_tls_look_take(look);
@@ -311,7 +312,7 @@ int mu_probe_gather(const struct mu_probe *probe, struct mu_probe_facts *ret, st
         return -1;
     if (came_to_nothing(&ret->ours))
         return tell_apart(probe, &how, end_ms, ret, err);
-    if (probe->alpn != NULL || !speaks_first(&ret->ours.seen))
+    if (probe->alpn != NULL || !speaks_h2(&ret->ours.seen))
         return 0;
     how.alpn = "http/1.1";
     return call(probe, &how, end_ms, ret, &ret->http1, err);

@@ -162,6 +162,13 @@ static int judge_clocks(const struct mu_probe_case *of, struct mu_report *report
         return theirs == 0 ? 0
                            : mu_report_check(report, MU_MARK_GOOD, err,
                                              "clocks: the server's agrees with this one");
+    /* A server that takes our certificate, which by that date is not valid, has another clock: there are some that say
+     * the same date for decades. */
+    if (of->facts->ours.seen.sent && !mu_probe_refused(of) &&
+        !is_valid_at(of->probe->chain->at[0], theirs))
+        return mu_report_check(report, MU_MARK_ODD, err,
+                               "clocks: the server says %s in HTTP, and hardly means it",
+                               mu_date(theirs, there));
     const struct mu_certs *shown = &of->facts->ours.seen.presented;
     bool we_are_wrong =
         shown->count > 0 && !is_valid_at(shown->at[0], ours) && is_valid_at(shown->at[0], theirs);

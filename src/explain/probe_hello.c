@@ -91,13 +91,26 @@ static int tell_alpn(const struct mu_probe_case *of, struct mu_report *report, s
                              : "");
 }
 
+static bool is_address(const char *name)
+{
+    return strchr(name, ':') != NULL || name[strspn(name, "0123456789.")] == '\0';
+}
+
 static int tell_name(const struct mu_probe_case *of, struct mu_report *report, struct mu_error *err)
 {
     const struct mu_tls_seen *nameless = &of->facts->nameless.seen;
     char place[MU_PROBE_PLACE_LEN], label[MU_CERT_LABEL_LEN];
+    const bool none = is_address(of->probe->name);
     struct mu_finding finding =
-        mu_probe_finding(of, MU_CAUSE_sni_unknown, MU_GRAVITY_FAULT, MU_PHASE_HELLO);
+        mu_probe_finding(of, none ? MU_CAUSE_sni_missing : MU_CAUSE_sni_unknown, MU_GRAVITY_FAULT,
+                         MU_PHASE_HELLO);
     mu_probe_place(of->probe, place);
+    if (none)
+        return mu_report_add(
+            report, &finding, err,
+            "the client connects by address (%s), and so names no host; the server at %s answers only "
+            "those who name one that it serves",
+            of->probe->name, place);
     if (nameless->presented.count > 0)
         return mu_report_add(
             report, &finding, err,

@@ -1,4 +1,5 @@
 """mutual explain URL: a server looked at from where its client stands."""
+import select
 import socket
 import ssl
 import time
@@ -47,6 +48,7 @@ CASES = [
     ("a clock that agrees", {"says": answer("200 OK", "", f"Date: {DATE}")}, "client", "ok", 0, []),
     ("a chain that is whole", {"cert": "server-chain"}, "client-chain", "ok", 0, []),
     ("no HTTP at all", {"says": b"\0\1\2 hello"}, "client", "ok", 0, []),
+    ("a date of long ago", {"says": answer("200 OK", "", "Date: Tue, 26 Aug 1997 22:10:05 GMT")}, "client", "ok", 0, []),
     ("a clock that does not", {"says": answer("200 OK", "", f"Date: {LATE}")}, "client", "server_clock_wrong", 3, []),
     ("no certificate", {}, None, "client_cert_not_sent", 1, ["certificate required"]),
     ("no certificate, TLS 1.2", {"highest": ssl.TLSVersion.TLSv1_2}, None, "client_cert_not_sent", 1, ["handshake failure"]),
@@ -67,6 +69,9 @@ CASES = [
      "client", "tls_terminating_proxy", 1, ["cloudflare"]),
     ("nginx without one", {"clients": ASK, "says": answer("400 Bad Request", "No required SSL certificate was sent")}, None,
      "client_cert_not_sent", 1, ["400"]),
+    ("a CDN that lets certificates through", {"says": answer("200 OK", "", "Via: 1.1 edge", "Server: cloudflare")}, "client",
+     "ok", 0, []),
+    ("another host's request", {"says": answer("421 Misdirected Request")}, "client", "sni_unknown", 1, ["421"]),
     ("the server's is over", {"cert": "server-over"}, "client", "server_cert_expired", 1, ["2021-01-01"]),
     ("the server's is another's", {"cert": "server-other"}, "client", "server_untrusted_ca", 1, ["Other Root"]),
     ("the server's has another name", {"cert": "server-else"}, "client", "server_name_mismatch", 1, ["elsewhere.example"]),
@@ -189,6 +194,30 @@ def test_what_is_not_there(mutual, world):
         free.bind(("127.0.0.1", 0))
         check(explain(mutual, world, free.getsockname()[1]), "connection_refused", 1, f":{free.getsockname()[1]}")
     check(explain(mutual, world, 443, host="nowhere.invalid"), "host_not_found", 1, "nowhere.invalid")
+
+
+def relay(server, limit):
+    """A TLS server of whose words only so many bytes arrive."""
+    def talk(taken):
+        left = limit
+        with socket.create_connection(("127.0.0.1", server.port)) as far:
+            while left > 0:
+                ready, _, _ = select.select([taken, far], [], [], 20)
+                for end in ready:
+                    data = end.recv(4096)
+                    if not data:
+                        return
+                    (far if end is taken else taken).sendall(data if end is taken else data[:left])
+                    left -= len(data) if end is far else 0
+    return talk
+
+
+def test_a_server_that_stops_anywhere_gets_a_sentence(mutual, world):
+    with tls(world) as whole:
+        for limit in (1, 4, 6, 90, 130, 200, 700, 1100, 1400, 1700):
+            with Listener(relay(whole, limit)) as cut:
+                said = explain(mutual, world, cut.port, *own(world), "--max-time", "3")
+            assert said.code == 1 and said.json()["what"] and not said.stderr, (limit, said)
 
 
 def record(kind, data, version=b"\3\3"):
