@@ -24,7 +24,8 @@ enum {
     ALERT_ACCESS_DENIED = 49,
     ALERT_DECODE_ERROR = 50,
     ALERT_DECRYPT_ERROR = 51,
-    ALERT_CERTIFICATE_REQUIRED = 116
+    ALERT_CERTIFICATE_REQUIRED = 116,
+    IN_HTTP = -2
 };
 
 /* --- Words --- */
@@ -194,12 +195,12 @@ static int judge_clocks(const struct mu_probe_case *of, struct mu_report *report
 
 /* When our own files explain nothing: what a server that says this alert can mean, the likeliest first. */
 static const struct reason {
-    int alert; /* -1: it closes without a word */
-    enum mu_cause_id causes[5];
+    int alert; /* -1: it closes without a word; IN_HTTP: it says so on a page */
+    enum mu_cause_id causes[6];
 } reasons[] = {
     {ALERT_UNKNOWN_CA,
-     {MU_CAUSE_client_untrusted_ca, MU_CAUSE_ca_rekeyed_same_name, MU_CAUSE_client_chain_incomplete,
-      MU_CAUSE_verify_depth_exceeded, MU_CAUSE_crl_missing}},
+     {MU_CAUSE_client_untrusted_ca, MU_CAUSE_verify_depth_exceeded, MU_CAUSE_ca_rekeyed_same_name,
+      MU_CAUSE_client_chain_incomplete, MU_CAUSE_crl_missing}},
     {ALERT_CERTIFICATE_EXPIRED, {MU_CAUSE_crl_expired, MU_CAUSE_server_clock_wrong}},
     {ALERT_CERTIFICATE_REVOKED, {MU_CAUSE_client_cert_revoked}},
     {ALERT_BAD_CERTIFICATE,
@@ -211,6 +212,9 @@ static const struct reason {
     {ALERT_ACCESS_DENIED, {MU_CAUSE_not_authorized}},
     {ALERT_DECRYPT_ERROR,
      {MU_CAUSE_ca_rekeyed_same_name, MU_CAUSE_crl_bad_signature, MU_CAUSE_key_mismatch}},
+    {IN_HTTP,
+     {MU_CAUSE_client_untrusted_ca, MU_CAUSE_verify_depth_exceeded, MU_CAUSE_ca_rekeyed_same_name,
+      MU_CAUSE_client_cert_revoked, MU_CAUSE_crl_expired, MU_CAUSE_crl_missing}},
     {-1,
      {MU_CAUSE_client_untrusted_ca, MU_CAUSE_not_authorized, MU_CAUSE_ca_rekeyed_same_name,
       MU_CAUSE_client_cert_revoked}},
@@ -224,7 +228,18 @@ static const struct reason *reason_of(int alert)
     return &reasons[MU_COUNT(reasons) - 1];
 }
 
-/* Is there no more to wonder about? A server that lists our issuer by name trusts a CA of that name. */
+/* Has one key issued the server's certificate and ours? Then both ends know the same CA. */
+static bool same_issuer(const struct mu_probe_case *of)
+{
+    const struct mu_certs *known = of->probe->known, *shown = &of->facts->ours.seen.presented;
+    for (size_t i = 0; shown->count > 0 && i < known->count; i++)
+        if (mu_cert_is_signed_by(of->probe->chain->at[0], known->at[i]) &&
+            mu_cert_is_signed_by(shown->at[0], known->at[i]))
+            return true;
+    return false;
+}
+
+/* Some of them do not go with what is known: a server that lists our issuer by name trusts a CA of that name. */
 static bool fits(const struct mu_tls_seen *seen, const struct mu_probe_case *of,
                  enum mu_cause_id cause)
 {
@@ -234,7 +249,7 @@ static bool fits(const struct mu_tls_seen *seen, const struct mu_probe_case *of,
         return seen->listed == MU_LISTED_NO_LIST && of->probe->chain->count == 1;
     if (cause == MU_CAUSE_verify_depth_exceeded)
         return of->probe->chain->count > 2;
-    return true;
+    return cause != MU_CAUSE_ca_rekeyed_same_name || !same_issuer(of);
 }
 
 /* What the server's operator should run: there the reason is written down. */
@@ -297,7 +312,9 @@ static int tell_likeliest(const struct mu_probe_case *of, enum mu_cause_id cause
 static int rank(const struct mu_probe_case *of, struct mu_report *report, struct mu_error *err)
 {
     const struct mu_tls_seen *seen = &of->facts->ours.seen;
-    const struct reason *reason = reason_of(seen->alert);
+    const struct mu_probe_http *http = mu_probe_http_of(of);
+    const struct reason *reason =
+        reason_of(seen->alert < 0 && http->status != 0 ? IN_HTTP : seen->alert);
     enum mu_cause_id supposed, told = MU_CAUSE_ok;
     if (suppose(of, &supposed, err) != 0)
         return -1;
@@ -329,21 +346,36 @@ static int tell_not_listed(const struct mu_probe_case *of, struct mu_report *rep
         list_accepted(&of->facts->ours.seen, accepted, sizeof accepted));
 }
 
-/* With those CAs at hand that the server names, its judgement can be told. */
+static int add(struct mu_certs *list, const struct mu_certs *more, struct mu_error *err)
+{
+    for (size_t i = 0; i < more->count; i++)
+        if (!mu_certs_hold(list, more->at[i]) &&
+            mu_certs_add(list, mu_cert_ref(more->at[i]), err) != 0)
+            return -1;
+    return 0;
+}
+
+/* With those CAs at hand that the server names, its judgement can be told. What it sends of its own chain may be what is
+ * missing in ours. */
 static int judge_as_the_server(const struct mu_probe_case *of, struct mu_report *report,
                                struct mu_error *err)
 {
     const struct mu_tls_seen *seen = &of->facts->ours.seen;
+    MU_AUTO_CLEAR(mu_certs) known = {0};
+    if (of->server_trust_known)
+        return 0;
+    if (add(&known, of->probe->known, err) != 0 || add(&known, &seen->presented, err) != 0)
+        return -1;
     const struct mu_judging how = {
         .side = MU_PURPOSE_CLIENT,
         .presented = of->probe->chain,
         .trusted = seen->listed_certs.count > 0 ? &seen->listed_certs : NULL,
-        .known = of->probe->known,
+        .known = &known,
         .at = of->facts->now,
         .file = of->cert_file,
         .trust_file = "the server's list",
     };
-    return of->server_trust_known ? 0 : mu_judge(&how, report, err);
+    return mu_judge(&how, report, err);
 }
 
 static int tell_no_scheme(const struct mu_probe_case *of, struct mu_report *report,

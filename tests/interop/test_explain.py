@@ -50,8 +50,9 @@ def odd(*words):
     (["-CAfile", "strange/ca.crt", "-verifyCAfile", "home/ca.crt"], "client_issuer_not_in_ca_list", 3),
     (["-client_sigalgs", "RSA+SHA256:rsa_pss_rsae_sha256"], "unsupported_key_type", 1),
     (["-groups", "brainpoolP256r1"], "no_shared_cipher", 1),
+    (["-crl_check"], "crl_missing", 1),
     (["-alpn", "postgresql"], "alpn_mismatch", 1),
-], ids=["list", "schemes", "groups", "alpn"])
+], ids=["list", "schemes", "groups", "crl", "alpn"])
 def test_what_a_server_can_be_told(ours, workshop, tmp_path, words, cause, code):
     words = [ours.directory / word if word.endswith(".crt") else word for word in words]
     version = "1.2" if "-groups" in words else "1.3"
