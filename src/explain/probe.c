@@ -56,8 +56,10 @@ static void note_head(const struct mu_head *head, struct mu_probe_http *ret)
 {
     ret->status = head->status;
     mu_str_printable(head->reason, strlen(head->reason), ret->reason, sizeof ret->reason);
+    bool cached = false; /* the date is then that of another day [RFC 9111 5.1] */
     for (size_t i = 0; i < head->header_count; i++) {
         const struct mu_header *header = &head->headers[i];
+        cached = cached || strcasecmp(header->name, "age") == 0;
         size_t len = strlen(header->value);
         ret->edge = ret->edge || is_edge_header(header);
         if (strcasecmp(header->name, "server") == 0)
@@ -68,6 +70,8 @@ static void note_head(const struct mu_head *head, struct mu_probe_http *ret)
                  !mu_http_date_parse(header->value, &ret->date))
             ret->date = 0;
     }
+    if (cached)
+        ret->date = 0;
 }
 
 /* Take in some bytes. False: there is no more to learn. */

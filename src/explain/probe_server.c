@@ -36,13 +36,11 @@ static bool is_ours(const struct mu_probe_case *of, const struct mu_certs *chain
 static bool sounds_like_inspection(const char *issuer)
 {
     static const char *const words[] =
-        {"zscaler",        "fortinet",       "fortigate",   "blue coat",  "bluecoat",
-         "netskope",       "palo alto",      "sophos",      "untangle",   "mitmproxy",
-         "charles proxy",  "fiddler",        "portswigger", "kaspersky",  "avast",
-         "eset ssl",       "bitdefender",    "check point", "checkpoint", "cisco umbrella",
-         "mcafee",         "symantec web",   "forcepoint",  "websense",   "squid",
-         "ssl inspection", "tls inspection", "ssl proxy",   "tls proxy",  "web gateway",
-         "gateway ca",     "proxy ca",       "firewall",    "dpi"};
+        {"zscaler",   "fortinet",   "fortigate",      "blue coat",   "bluecoat",     "netskope",
+         "palo alto", "sophos",     "untangle",       "mitm",        "fiddler",      "portswigger",
+         "kaspersky", "avast",      "eset ssl",       "bitdefender", "check point",  "checkpoint",
+         "mcafee",    "forcepoint", "cisco umbrella", "websense",    "symantec web", "squid",
+         "proxy",     "inspect",    "intercept",      "web gateway", "gateway ca",   "firewall"};
     for (size_t i = 0; i < MU_COUNT(words); i++)
         if (strcasestr(issuer, words[i]) != NULL)
             return true;

@@ -49,6 +49,7 @@ CASES = [
     ("a chain that is whole", {"cert": "server-chain"}, "client-chain", "ok", 0, []),
     ("no HTTP at all", {"says": b"\0\1\2 hello"}, "client", "ok", 0, []),
     ("a date of long ago", {"says": answer("200 OK", "", "Date: Tue, 26 Aug 1997 22:10:05 GMT")}, "client", "ok", 0, []),
+    ("a date out of a cache", {"says": answer("200 OK", "", f"Date: {LATE}", "Age: 17")}, "client", "ok", 0, []),
     ("a clock that does not", {"says": answer("200 OK", "", f"Date: {LATE}")}, "client", "server_clock_wrong", 3, []),
     ("no certificate", {}, None, "client_cert_not_sent", 1, ["certificate required"]),
     ("no certificate, TLS 1.2", {"highest": ssl.TLSVersion.TLSv1_2}, None, "client_cert_not_sent", 1, ["handshake failure"]),
