@@ -181,7 +181,8 @@ static void warn_of_end(struct mu_serve_log *log, const struct mu_address *peer,
              "the client certificate \"%s\" (serial number %s) is let in, but it expires in %s",
              mu_cert_label(client, label), mu_cert_serial(client, serial),
              mu_span(ends.until - now, span));
-    tell(log, "warning", peer, "expires_soon", sentence, "renew it: mutual renew NAME", "");
+    tell(log, "warning", peer, "expires_soon", sentence, "renew it: mutual renew NAME", "",
+         "expires_soon");
 }
 
 /* Certificates that work here and would not elsewhere (no SAN, X.509 v1, about to expire): said once for
