@@ -130,7 +130,7 @@ def test_it_reads_as_a_person_reads(mutual, world):
     with tls(world) as server:
         said = mutual("explain", f"https://localhost:{server.port}", "--cacert", world.path("root.crt"),
                       *own(world, "client-other"))
-    assert said.code == 1 and said.stdout.startswith("the server refused the client certificate ")
+    assert said.code == 1 and said.stdout.startswith("The server refused the client certificate ")
     lines = said.stdout.splitlines()
     for word in ("cause: client_untrusted_ca", "    wrong: the client's certificate: refused"):
         assert word in lines, said

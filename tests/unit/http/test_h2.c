@@ -324,6 +324,25 @@ static void pieces_of_a_cookie_arrive_as_one(void **state)
 
 /* --- What is refused --- */
 
+/* nghttp2 1.64 closes the stream before it comes to us; 1.52 leaves it to us. */
+static void an_authority_with_a_user_in_it_is_no_host(void **state)
+{
+    struct fixture *f = *state;
+    const struct mu_header fields[] = {{":method", "GET"},
+                                       {":scheme", "https"},
+                                       {":path", "/"},
+                                       {":authority", "a@b"}};
+    assert_non_null(mu_h2_request(f->client.h2, fields, MU_COUNT(fields), true, NULL));
+    talk(f);
+    if (f->server.heads == 0) {
+        assert_int_equal(f->client.closed, 1);
+        assert_int_equal(f->client.code, MU_H2_PROTOCOL_ERROR);
+        return;
+    }
+    assert_int_equal(f->server.status, 400);
+    assert_non_null(strstr(f->server.why, "authority is not a host"));
+}
+
 static void requests_that_could_be_read_in_two_ways_are_answered_with_a_refusal(void **state)
 {
     struct fixture *f = *state;
@@ -338,7 +357,6 @@ static void requests_that_could_be_read_in_two_ways_are_answered_with_a_refusal(
         {"GET", "http", "/", "a", "x", "y", 400, "scheme"},
         {"GET", "https", "/a#b", "a", "x", "y", 400, "target"},
         {"GET", "https", "/a\xff", "a", "x", "y", 400, "target"},
-        {"GET", "https", "/", "a@b", "x", "y", 400, "authority is not a host"},
         {"GET", "https", "/", "a", "host", "b", 400, "differ"},
         {"BREW", "https", "/", "a", "x", "y", 501, "method"},
         {"GET", "https", long_path, "a", "x", "y", 414, "too long"},
@@ -675,6 +693,7 @@ int main(void)
         TEST(a_request_without_a_body_ends_with_its_head),
         TEST(an_answer_that_is_over_before_its_request_tells_the_client_to_stop),
         TEST(pieces_of_a_cookie_arrive_as_one),
+        TEST(an_authority_with_a_user_in_it_is_no_host),
         TEST(requests_that_could_be_read_in_two_ways_are_answered_with_a_refusal),
         TEST(a_malformed_request_is_reset_and_never_told),
         TEST(a_body_that_is_not_as_long_as_was_said_is_reset),
