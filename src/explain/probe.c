@@ -298,6 +298,19 @@ static int tell_apart(const struct mu_probe *probe, const struct mu_tls_looking 
     return call(probe, &how, end_ms, facts, &facts->bare, err);
 }
 
+/* As the client does it; without its certificate, if TLS has no use for that. */
+static int call_first(const struct mu_probe *probe, struct mu_tls_looking *how, int64_t end_ms,
+                      struct mu_probe_facts *facts, struct mu_error *err)
+{
+    if (call(probe, how, end_ms, facts, &facts->ours, err) == 0)
+        return 0;
+    if (how->chain == NULL || err->code != MU_E_TLS)
+        return -1;
+    mu_str_copy(facts->unusable, sizeof facts->unusable, err->what);
+    how->chain = NULL;
+    return call(probe, how, end_ms, facts, &facts->ours, err);
+}
+
 int mu_probe_gather(const struct mu_probe *probe, struct mu_probe_facts *ret, struct mu_error *err)
 {
     const int64_t end_ms = mu_wire_now_ms() + probe->max_ms;
@@ -312,7 +325,7 @@ int mu_probe_gather(const struct mu_probe *probe, struct mu_probe_facts *ret, st
     reach(probe, end_ms, ret);
     if (ret->address == NULL)
         return 0;
-    if (call(probe, &how, end_ms, ret, &ret->ours, err) != 0)
+    if (call_first(probe, &how, end_ms, ret, err) != 0)
         return -1;
     if (came_to_nothing(&ret->ours))
         return tell_apart(probe, &how, end_ms, ret, err);

@@ -70,12 +70,13 @@ struct mu_probe_facts {
     struct mu_probe_call anything; /* with all that this libssl knows, old and new */
     struct mu_plain
         plain; /* what it speaks in clear; MU_SPOKEN_NOTHING: it was not asked, or is silent */
-    bool out_of_time; /* not all was looked at that would have been */
+    char unusable[MU_ERROR_WHAT_LEN]; /* why our certificate cannot be used in TLS; "": it can */
+    bool out_of_time;                 /* not all was looked at that would have been */
 };
 void mu_probe_facts_clear(struct mu_probe_facts *facts);
 MU_AUTO_DEFINE_CLEAR(mu_probe_facts, mu_probe_facts_clear)
 
-/* Gather. A server that misbehaves is no error, it is a fact. Fails with MU_E_NOMEM, MU_E_TLS (our own certificate cannot be used). */
+/* Gather. A server that misbehaves is no error, it is a fact. Fails with MU_E_NOMEM, MU_E_TLS. */
 MU_CHECK int mu_probe_gather(const struct mu_probe *probe, struct mu_probe_facts *ret,
                              struct mu_error *err);
 

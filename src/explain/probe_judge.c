@@ -330,11 +330,21 @@ static void set_good(const struct mu_probe_case *of, struct mu_report *report)
              label, seen->sent ? "\"" : "", answer);
 }
 
+static int judge_usable(const struct mu_probe_case *of, struct mu_report *report,
+                        struct mu_error *err)
+{
+    struct mu_finding finding = mu_finding_of(MU_CAUSE_unsupported_key_type, MU_GRAVITY_FAULT,
+                                              MU_PHASE_FILE, of->cert_file, NULL, NULL);
+    return *of->facts->unusable == '\0'
+               ? 0
+               : mu_report_add(report, &finding, err, "%s", of->facts->unusable);
+}
+
 int mu_probe_judge(const struct mu_probe_case *of, struct mu_report *report, struct mu_error *err)
 {
     report->view = MU_VIEW_CLIENT;
     report->peers = report->peers && of->facts->ours.seen.chosen;
-    if (judge_reach(of, report, err) != 0)
+    if (judge_reach(of, report, err) != 0 || judge_usable(of, report, err) != 0)
         return -1;
     if (of->facts->address == NULL)
         return 0;

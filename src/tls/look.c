@@ -185,10 +185,14 @@ static bool set_versions(SSL_CTX *ctx, const struct mu_tls_looking *how)
 {
     /* Below level 1 libssl takes what is weak, so that it can be seen; what it offers to a server stays as usual. */
     SSL_CTX_set_security_level(ctx, 0);
+    if (how->anything) {
+        SSL_CTX_set1_groups_list(
+            ctx, all_groups); /* some builds lack some of them, and then it is the usual ones */
+        ERR_clear_error();
+    }
     return SSL_CTX_set_min_proto_version(ctx, how->anything ? TLS1_VERSION : TLS1_2_VERSION) == 1 &&
            SSL_CTX_set_max_proto_version(ctx, how->only_tls12 ? TLS1_2_VERSION : 0) == 1 &&
-           (!how->anything || (SSL_CTX_set_cipher_list(ctx, "ALL:!aNULL:!eNULL") == 1 &&
-                               SSL_CTX_set1_groups_list(ctx, all_groups) == 1));
+           (!how->anything || SSL_CTX_set_cipher_list(ctx, "ALL:!aNULL:!eNULL") == 1);
 }
 
 /* A server is asked for by its name, never by an address. [RFC 6066 3] */

@@ -199,6 +199,17 @@ static void a_clock_is_off_only_by_minutes(void **state)
     found(f, MU_CAUSE_server_clock_wrong, "clocks differ");
 }
 
+static void a_certificate_that_tls_cannot_use_comes_first(void **state)
+{
+    struct fixture *f = *state;
+    finish_handshake(f);
+    f->facts.ours.seen.asked = true;
+    f->facts.ours.seen.alert = 116;
+    mu_str_copy(f->facts.unusable, sizeof f->facts.unusable,
+                "TLS cannot use the client certificate");
+    found(f, MU_CAUSE_unsupported_key_type, "cannot use");
+}
+
 static void an_alert_before_anything_was_chosen_is_about_the_first_message(void **state)
 {
     struct fixture *f = *state;
@@ -220,6 +231,8 @@ int main(void)
                                         set_up, tear_down),
         cmocka_unit_test_setup_teardown(a_second_address_that_answers_is_enough, set_up, tear_down),
         cmocka_unit_test_setup_teardown(a_server_that_stops_half_way_is_told, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(a_certificate_that_tls_cannot_use_comes_first, set_up,
+                                        tear_down),
         cmocka_unit_test_setup_teardown(a_clock_is_off_only_by_minutes, set_up, tear_down),
         cmocka_unit_test_setup_teardown(
             an_alert_before_anything_was_chosen_is_about_the_first_message, set_up, tear_down),
