@@ -194,6 +194,8 @@ def time(m):
     m.sides("fifteen_days", "ok", server_cert="t_fifteen_days.crt")
     m.cert("t_ending", "/CN=Example Root", CA, key="root", start=CA_START, end="20261001000000Z")
     m.sides("outlives", "leaf_outlives_ca", cacert="t_ending.crt", server_cacert="t_ending.crt", exit=3)
+    m.cert("t_ending_soon", "/CN=Example Root", CA, key="root", start=CA_START, end="20260610000000Z")
+    m.sides("outlives_what_ends_soon", "leaf_outlives_ca", cacert="t_ending_soon.crt", server_cacert="t_ending_soon.crt", exit=3)
     m.cert("t_long", "/CN=localhost", SERVER, by=("root", "root"), start=START, end="20290101000000Z")
     m.cert("t_long_client", "/CN=alice", CLIENT, by=("root", "root"), start=START, end="20290101000000Z")
     m.sides("too_long", "validity_too_long", server_cert="t_long.crt", exit=3)
