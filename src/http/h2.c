@@ -8,8 +8,9 @@
 #include "base/str.h"
 #include "http/h2_fields.h"
 
-/* What a peer may have on its way to us: on a stream, and on all together. */
-enum { STREAM_WINDOW = 128 * 1024, WINDOW = 1024 * 1024 };
+/* What a peer may have on its way to us: on a stream, and on all together. A client's streams may be of many people, of whom none is to
+ * hold up the others: there only the streams' windows count. */
+enum { STREAM_WINDOW = 128 * 1024, CLIENT_STREAM_WINDOW = 64 * 1024, WINDOW = 1024 * 1024 };
 /* What may wait on a stream, and what is written at once. */
 enum { ROOM = 32 * 1024, OUTPUT_ENOUGH = 32 * 1024, FRAME_HEAD_LEN = 9 };
 /* Streams that a client may begin and take back at once, and then a second. [CVE-2023-44487] */
@@ -310,6 +311,8 @@ static int on_data(nghttp2_session *session, uint8_t flags, int32_t id, const ui
         return 0;
     }
     stream->held += len;
+    if (!h2->is_server)
+        nghttp2_session_consume_connection(session, len);
     allow_idle_frames(h2);
     h2->handler->body(h2->arg, stream, (const char *)data, len);
     return 0;
@@ -321,7 +324,8 @@ static int on_stream_close(nghttp2_session *session, int32_t id, uint32_t code, 
     struct mu_h2_stream *stream = stream_of(h2, id);
     if (stream == NULL)
         return 0;
-    nghttp2_session_consume_connection(session, stream->held);
+    if (h2->is_server)
+        nghttp2_session_consume_connection(session, stream->held);
     nghttp2_session_set_stream_user_data(session, id, NULL);
     h2->handler->closed(h2->arg, stream, (enum mu_h2_code)code);
     remove_stream(stream);
@@ -588,7 +592,9 @@ void mu_h2_taken_in(struct mu_h2_stream *stream, size_t len)
     if (len == 0)
         return;
     stream->held -= len;
-    (void)nghttp2_session_consume(stream->h2->session, stream->id, len);
+    (void)(stream->h2->is_server
+               ? nghttp2_session_consume
+               : nghttp2_session_consume_stream)(stream->h2->session, stream->id, len);
 }
 
 void mu_h2_reset(struct mu_h2_stream *stream, enum mu_h2_code code)
@@ -714,7 +720,7 @@ static int greet(struct mu_h2 *h2)
     };
     const nghttp2_settings_entry of_client[] = {
         {NGHTTP2_SETTINGS_ENABLE_PUSH, 0},
-        {NGHTTP2_SETTINGS_INITIAL_WINDOW_SIZE, STREAM_WINDOW},
+        {NGHTTP2_SETTINGS_INITIAL_WINDOW_SIZE, CLIENT_STREAM_WINDOW},
         {NGHTTP2_SETTINGS_MAX_HEADER_LIST_SIZE, MU_H2_FIELDS_MAX},
         {NGHTTP2_SETTINGS_NO_RFC7540_PRIORITIES, 1},
     };

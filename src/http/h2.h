@@ -5,8 +5,8 @@
  * Either side of one HTTP/2 connection as a machine of bytes in and bytes out: no socket, no clock. Many messages are under way
  * at once, each pair of a request and its answer on a stream of its own. [RFC 9113]
  *
- * Nothing is held whole: what has been given to the handler counts against the peer's windows until mu_h2_taken_in(), and
- * what waits to be sent is for mu_h2_send()'s caller to bound, by mu_h2_has_room().
+ * Nothing is held whole: what has been given to the handler counts against the peer's windows until mu_h2_taken_in() (of a
+ * client against the stream's alone), and what waits to be sent is for mu_h2_send()'s caller to bound, by mu_h2_has_room().
  */
 
 #include <stdbool.h>

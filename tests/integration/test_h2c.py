@@ -262,19 +262,21 @@ def test_a_slow_reader_holds_up_its_stream_and_nobody_else_s(place, ctx):  # noq
     ended = threading.Event()
 
     def flood(server, stream):
-        if stream != 1:
+        if stream > 39:
             server.answer(stream)
             return
         server.send(h2.frame(h2.HEADERS, h2.END_HEADERS, stream, b"\x88"))
-        for _ in range(7):  # as much as it may: the window is 128 KiB
-            server.send(h2.frame(h2.DATA, 0, stream, bytes(16384)))
-        ended.set()
+        for _ in range(3 if stream == 1 else 4):  # as much as it may: a stream's window is 64 KiB
+            server.send(h2.frame(h2.DATA, 0, stream, bytes(16383)))
+        if stream == 39:
+            ended.set()
 
-    with backend(place, flood) as door, h2.Client(door, ctx, window=1000) as conn:
-        slow = conn.ask()
-        assert conn.until(h2.DATA, slow) and ended.wait(WAIT)
-        for _ in range(3):
-            assert conn.answer(conn.ask())[:2] == (200, b"hello")
+    with backend(place, flood) as door, h2.Client(door, ctx, window=1000) as conn, h2.Client(door, ctx) as other:
+        streams = [conn.ask() for _ in range(20)]
+        assert conn.until(h2.DATA, streams[0]) and ended.wait(WAIT)
+        for asker in (conn, other):
+            for _ in range(3):
+                assert asker.answer(asker.ask())[:2] == (200, b"hello")
         assert door.backend.accepted == 1
 
 

@@ -487,6 +487,21 @@ static void all_streams_together_hold_no_more_than_the_connection_s_window(void 
     assert_int_equal(f->server.body_len, 1024 * 1024);
 }
 
+static void answers_that_a_client_does_not_take_in_hold_up_no_other(void **state)
+{
+    struct fixture *f = *state;
+    static const char piece[128 * 1024];
+    f->client.takes_in = false;
+    for (int i = 0; i < 40; i++) {
+        (void)ask(f, "GET", true);
+        mu_h2_respond(f->server.stream, 200, NULL, 0, false);
+        mu_h2_send(f->server.stream, piece, sizeof piece);
+        mu_h2_send_end(f->server.stream, NULL, 0);
+        talk(f);
+    }
+    assert_int_equal(f->client.body_len, 40 * 64 * 1024); /* each its own window */
+}
+
 /* --- Ends --- */
 
 static void a_stop_says_so_twice_and_lets_what_is_under_way_finish(void **state)
@@ -700,6 +715,7 @@ int main(void)
         TEST(what_is_no_http2_at_all_ends_the_connection),
         TEST(a_body_that_is_not_taken_in_stops_its_sender),
         TEST(all_streams_together_hold_no_more_than_the_connection_s_window),
+        TEST(answers_that_a_client_does_not_take_in_hold_up_no_other),
         TEST(a_stop_says_so_twice_and_lets_what_is_under_way_finish),
         TEST(a_client_that_hears_goaway_asks_no_more_and_hears_what_was_not_done),
         TEST(a_connection_that_ends_tells_of_each_stream),
