@@ -27,6 +27,16 @@ bool mu_str_copy(char *ret, size_t cap, const char *text)
     return fits;
 }
 
+char *mu_str_of(const void *data, size_t len)
+{
+    char *text = malloc(len + 1);
+    if (text == NULL)
+        return NULL;
+    memcpy(text, data, len);
+    text[len] = '\0';
+    return text;
+}
+
 /* The length of the well-formed, printable UTF-8 sequence at `s`, or 0. [RFC 3629 4] */
 static size_t utf8_length(const unsigned char *s, size_t len)
 {

@@ -18,6 +18,10 @@ bool mu_str_ends_with(const char *text, const char *end);
 /* Copy at most cap-1 bytes and always end with NUL. True if all of it fitted. */
 bool mu_str_copy(char *ret, size_t cap, const char *text);
 
+/* `len` bytes with a NUL behind them; given, for free(). Nothing behind `len` is read, as strndup() may (and as AddressSanitizer takes
+ * it to). NULL without memory. */
+char *mu_str_of(const void *data, size_t len);
+
 /*
  * Make foreign text fit to be shown on a terminal and in a log: control characters, DEL, broken UTF-8
  * and the C1 range become \xHH, so that neither a line nor an escape sequence can be forged. `ret` is

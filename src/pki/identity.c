@@ -147,7 +147,7 @@ static char *distinguished_name(struct mu_identity *id, const X509_NAME *name)
         return NULL;
     const long len = BIO_get_mem_data(bio, &text);
     if (len > 0 && len <= MU_IDENTITY_TEXT_MAX && memchr(text, '\0', (size_t)len) == NULL)
-        return strndup(text, (size_t)len);
+        return mu_str_of(text, (size_t)len);
     id->unclear += len > 0;
     return strdup("");
 }

@@ -213,7 +213,7 @@ int mu_tls_on_client_hello(SSL *ssl, int *ret_alert, void *arg)
     tls->door = named->door;
     *ret_alert = SSL_AD_INTERNAL_ERROR;
     free(tls->asked);
-    tls->asked = name_len == 0 ? NULL : strndup(name, name_len);
+    tls->asked = name_len == 0 ? NULL : mu_str_of(name, name_len);
     return enter_context(ssl, (SSL_CTX *)named->context) ? SSL_CLIENT_HELLO_SUCCESS
                                                          : SSL_CLIENT_HELLO_ERROR;
 }

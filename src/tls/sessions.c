@@ -85,7 +85,7 @@ static bool is_welcome(SSL *ssl, const struct kept *kept, time_t now)
         now - kept->proven >= mu_tls_session_age(ctx))
         return false;
     if (kept->vetted == NULL)
-        return (SSL_get_verify_mode(ssl) & SSL_VERIFY_FAIL_IF_NO_PEER_CERT) == 0;
+        return !mu_tls_requires_clients(ctx);
     return mu_vetted_judge(kept->vetted, (struct mu_tls_context *)ctx, &nobody_hears);
 }
 
