@@ -76,7 +76,11 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     const char *why;
     MU_AUTO_CLEAR(mu_buf) head_out = MU_BUF_INIT;
     MU_AUTO_CLEAR(mu_buf) trailers_out = MU_BUF_INIT;
-    char *text = strndup((const char *)data, size);
+    char *text = calloc(1, size + 1);
+    if (text == NULL)
+        return 0;
+    if (size > 0)
+        memcpy(text, data, size);
     for (char *p = text; *p != '\0'; p++)
         *p = *p == '\r' ? ' ' : *p; /* as the parser has seen to */
     const size_t count = read_headers(text, headers);

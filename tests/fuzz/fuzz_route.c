@@ -121,7 +121,11 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     const uint8_t *end = memchr(data, '\0', size < 9 ? size : 9);
     if (end == NULL)
         return 0;
-    char *target = strndup((const char *)end + 1, (size_t)(data + size - end - 1));
+    const size_t len = (size_t)(data + size - end - 1);
+    char *target = calloc(1, len + 1);
+    if (target == NULL)
+        return 0;
+    memcpy(target, end + 1, len);
     const struct mu_route_request request = {.method = "GET", .target = target};
     const char *why = NULL;
     size_t chosen;
