@@ -26,6 +26,7 @@ struct mu_h2_stream {
     struct mu_h2_fields fields; /* from the peer */
     size_t held;                /* bytes that the handler was given and has not yet taken in */
     bool head_told, head_request, remote_ended;
+    bool refused; /* a request whose head has been told with a status */
 
     struct mu_buf out; /* body for the peer */
     size_t out_taken;
@@ -200,6 +201,7 @@ static void tell_request(struct mu_h2_stream *stream, bool ended)
     const char *why = NULL;
     const int status = mu_h2_fields_request(&stream->fields, ended, &head, &why);
     stream->head_request = head.method != NULL && mu_str_equal(head.method, "HEAD");
+    stream->refused = status != 0;
     h2->handler->head(h2->arg, stream, &head, status, why);
 }
 
@@ -239,8 +241,7 @@ static void on_remote_end(struct mu_h2_stream *stream)
     if (stream->reset || !stream->head_told)
         return;
     if (stream->fields.too_large || mu_buf_failed(&stream->fields.text)) {
-        /* of a head, the status has said so */
-        if (stream->fields.header_count > 0)
+        if (!stream->refused) /* by trailers, then: of a head, the status has said so */
             mu_h2_reset(stream, MU_H2_PROTOCOL_ERROR);
         return;
     }

@@ -447,7 +447,8 @@ def test_no_version_of_http_is_a_way_around(world, model, routed):
     status, body = curl(door, "bob", "/", *smuggled, "-H", "X-HTTP-Method-Override: DELETE")
     assert status == 200 and "evil" not in body and "DELETE" not in body
     with Door(world, "--cert", "localhost.crt", "--key", "localhost.key", "--cacert", "ca.crt", "--allow", "cn=alice", "--rate", "2/h",
-              home=model / "more") as answering:
+              "--max-header-size", "1KiB", "--workers", 1, home=model / "more") as answering:
+        assert curl(answering, "alice", "/", "-H", f"X: {'x' * 1100}")[0] == 431
         assert [curl(answering, who, "/")[0] for who in ("alice", "bob", "alice", "alice")] == [200, 403, 200, 429]
 
 
