@@ -125,7 +125,8 @@ def test_grpc_goes_through_with_its_trailers(place, node, ctx):  # noqa: F811
 
         told, body = curl(place, door, "/grpc.Echo/Say", "-i", "-H", "content-type: application/grpc", "-d", "x")
         assert told == "2 200" and b"grpc-status: 0\r\n" in body.split(b"\r\n\r\n", 1)[1]
-        told, body = curl(place, door, "/grpc.Echo/Fail", "-i", "-d", "x")
+        # Without a body: curl 7.88 loses an answer that is over before its request is.
+        told, body = curl(place, door, "/grpc.Echo/Fail", "-i")
         assert told == "2 200" and b"\r\ngrpc-status: 5\r\n" in body
         told, body = curl(place, door, "/grpc.Echo/Say", "-i", "--http1.1", "-d", "x")
         assert told == "1.1 200" and b"grpc-status: 0\r\n" in body.split(b"\r\n\r\n", 1)[1]
