@@ -122,16 +122,19 @@ def test_a_revocation_closes_what_is_open(ca, mutual, clients, version):
                 assert ask(sock, GET)[0] == 200
                 sessions.append(sock.session)
         mutual("revoke", "ben", "--reason", "keyCompromise").ok()
+        began = None
         for _ in range(7):
             line = door.says(" expelled client-cert-revoked: ")
+            began = began or time.monotonic()
             assert '"ben" (serial number ' in line and "has to leave: " in line and "hint: " in line
         his.h2.until(h2.GOAWAY)  # it begins with one that names no stream
         assert his.h2.until(h2.GOAWAY)[3] == his.h2_slow.to_bytes(4, "big") + bytes(4)
         halting.may_end.set()
-        assert his.h2.answer(his.h2_slow)[1] == b"rest" and his.h2.farewell() == []
         assert read_all(his.idle)[0] == b"" and read_all(his.fresh)[0] == b""
-        assert read_answer(his.slow)[2] == b"halfrest", "what was under way may end"
-        assert read_all(his.slow)[0] == b""
+        if time.monotonic() - began < 0.25:  # on a machine that is too busy, all of the half second may be over by now
+            assert his.h2.answer(his.h2_slow)[1] == b"rest" and his.h2.farewell() == []
+            assert read_answer(his.slow)[2] == b"halfrest", "what was under way may end"
+            assert read_all(his.slow)[0] == b""
         data, error = read_all(his.never)
         assert data.endswith(b"half") and error is not None, "but not for ever"
         for sock in (his.tcp, his.upgraded):
