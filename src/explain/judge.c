@@ -27,7 +27,7 @@ struct matter {
     struct mu_certs all_anchors;
     const char *host;
     enum mu_purpose purpose;
-    bool limit_depth;
+    bool limit_depth, partial;
     time_t at;
 };
 
@@ -467,6 +467,37 @@ static int assume_trust(struct matter *matter, struct mu_error *err)
     return 1;
 }
 
+static bool is_issued_by_any(const struct mu_cert *cert, const struct mu_certs *list)
+{
+    for (size_t i = 0; i < list->count; i++)
+        if (list->at[i] != cert && mu_cert_is_signed_by(cert, list->at[i]))
+            return true;
+    return false;
+}
+
+/* Nobody has said what is trusted: the chain is judged up to where what is at hand ends. */
+static int assume_top(struct matter *matter, struct mu_error *err)
+{
+    for (size_t i = 0; i < matter->pool.count; i++) {
+        struct mu_cert *cert = matter->pool.at[i];
+        if (!is_issued_by_any(cert, &matter->pool) &&
+            mu_certs_add(&matter->all_anchors, mu_cert_ref(cert), err) != 0)
+            return -1;
+    }
+    matter->anchors = &matter->all_anchors;
+    matter->partial = true;
+    return 0;
+}
+
+/* The leaf's issuer is not at hand, and by its name it is no root; but another CA's certificate has been put there. */
+static int check_stray(struct matter *matter, struct mu_error *err)
+{
+    const struct mu_cert *stray = stray_intermediate(matter);
+    bool other = matter->full.count == 1 && stray != NULL && looks_incomplete(matter) &&
+                 !mu_cert_names_issuer(matter->full.at[0], stray);
+    return other ? tell_wrong_intermediate(matter, stray, err) : 0;
+}
+
 static int assume_time(struct matter *matter)
 {
     const struct mu_cert *cert = cert_at_fault(matter);
@@ -541,6 +572,7 @@ static int verify(struct matter *matter, bool with_lists, struct mu_error *err)
         .limit_depth = matter->limit_depth,
         .depth = how->depth,
         .at = matter->at,
+        .partial = matter->partial,
     };
     mu_certs_clear(&matter->chain);
     return mu_verify(how->presented->at[0], &verify, &matter->verdict, &matter->chain, err);
@@ -687,7 +719,7 @@ int mu_judge(const struct mu_judging *how, struct mu_report *report, struct mu_e
     if (prepare(&matter, err) != 0)
         return -1;
     bool trusted = how->trusted != NULL && how->trusted->count > 0;
-    if (!trusted && assume_trust(&matter, err) < 0)
+    if (!trusted && (assume_top(&matter, err) != 0 || check_stray(&matter, err) != 0))
         return -1;
     bool good = false;
     for (int i = 0; i < FAULTS_MAX; i++) {

@@ -162,6 +162,8 @@ static int set_param(X509_STORE_CTX *ctx, const struct mu_verify *how, struct mu
     unsigned long flags = X509_V_FLAG_TRUSTED_FIRST;
     if (how->strict)
         flags |= X509_V_FLAG_PARTIAL_CHAIN | X509_V_FLAG_X509_STRICT | X509_V_FLAG_POLICY_CHECK;
+    if (how->partial)
+        flags |= X509_V_FLAG_PARTIAL_CHAIN;
     if (how->crl_count > 0) /* without EXTENDED a delta list is taken for a complete one */
         flags |= X509_V_FLAG_CRL_CHECK | X509_V_FLAG_CRL_CHECK_ALL | X509_V_FLAG_USE_DELTAS |
                  X509_V_FLAG_EXTENDED_CRL_SUPPORT;

@@ -67,6 +67,7 @@ struct mu_verify {
      * ends a chain if it is self-signed, and one way is tried.
      */
     bool strict;
+    bool partial; /* not strict, but an anchor ends a chain even if it is not self-signed */
     struct mu_verify_trace *trace; /* filled in too; NULL: not asked */
 };
 

@@ -219,6 +219,10 @@ def chains(m):
     m.sides("one_intermediate_more", "ok", server_cert="c_more.crt")
     m.join("c_order.crt", "inter.crt", "below.crt")
     m.sides("order", "bundle_wrong_order", server_cert="c_order.crt")
+    m.case("wrong_intermediate_without_root", "server_chain_wrong_intermediate", "c_wrong.crt", "leaf.key")
+    m.case("one_intermediate_more_without_root", "ok", "c_more.crt", "leaf.key")
+    m.join("c_needless.crt", "localhost.crt", "c_other_inter.crt")  # below a root: it may do without
+    m.case("needless_intermediate_without_root", "ok", "c_needless.crt", "leaf.key")
     m.case("order_file", "bundle_wrong_order", "c_order.crt", "leaf.key")
     m.join("c_with_root.crt", "below.crt", "inter.crt", "root.crt")
     m.sides("root_sent_too", "ok", server_cert="c_with_root.crt")
@@ -270,6 +274,7 @@ def chains(m):
         m.cert(f"c_{name}", "/CN=Issuing CA", extensions, by=("root", "root"), key="inter", start=CA_START, end=CA_END)
         m.join(f"c_{name}_chain.crt", "below.crt", f"c_{name}.crt")
         m.sides(name, cause, server_cert=f"c_{name}_chain.crt")
+        m.case(f"{name}_without_root", cause, f"c_{name}_chain.crt", "leaf.key")
     m.cert("c_tight", "/CN=Example Root", changed(CA, basicConstraints="critical,CA:TRUE,pathlen:0"), key="root", start=CA_START, end=CA_END)
     m.sides("pathlen", "pathlen_exceeded", server_cert="below_chain.crt", cacert="c_tight.crt")
     m.sides("pathlen_ok", "ok", cacert="c_tight.crt", server_cacert="c_tight.crt")
@@ -283,6 +288,7 @@ def chains(m):
     m.cert("c_v1_inter", "/CN=Issuing CA", None, by=("root", "root"), key="inter", start=CA_START, end=CA_END)
     m.join("c_v1_chain.crt", "below.crt", "c_v1_inter.crt")
     m.sides("v1_intermediate", "issuer_is_v1", server_cert="c_v1_chain.crt")
+    m.case("v1_intermediate_without_root", "issuer_is_v1", "c_v1_chain.crt", "leaf.key")
     m.cert("c_v1_root", "/CN=Example Root", None, key="root", start=CA_START, end=CA_END)
     m.sides("v1_root", "issuer_is_v1", cacert="c_v1_root.crt", server_cacert="c_v1_root.crt", exit=3)
 
