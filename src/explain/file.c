@@ -7,6 +7,7 @@
 #include "base/file.h"
 #include "base/str.h"
 #include "explain/text.h"
+#include "pki/info.h"
 #include "pki/pkcs12.h"
 
 void mu_file_clear(struct mu_file *file)
@@ -332,6 +333,34 @@ size_t mu_file_crls(const struct mu_file *file, struct mu_crl **ret, size_t cap)
 }
 
 /* --- Whether it is what was meant --- */
+
+/* "client.crt" and "my-server.pem" say it, "client-of-server.crt" does not. */
+static enum mu_purpose side_of_name(const char *name)
+{
+    bool client = strcasestr(name, "client") != NULL, server = strcasestr(name, "server") != NULL;
+    return client == server ? MU_PURPOSE_ANY : client ? MU_PURPOSE_CLIENT : MU_PURPOSE_SERVER;
+}
+
+/* Of a certificate for both ends, or for any: "CN=alice" and nothing else is no host's. */
+static bool names_nobodys_host(const struct mu_cert_info *info)
+{
+    return info->san.count == 0 && *info->cn != '\0' &&
+           strcspn(info->cn, ".:") == strlen(info->cn) && strcasecmp(info->cn, "localhost") != 0 &&
+           side_of_name(info->cn) != MU_PURPOSE_SERVER;
+}
+
+enum mu_purpose mu_file_side(const struct mu_file *file, const struct mu_cert *cert, time_t at)
+{
+    const char *slash = strrchr(file->name, '/');
+    struct mu_error ignored = MU_ERROR_INIT;
+    MU_AUTO_CLEAR(mu_cert_info) info = {0};
+    enum mu_purpose named = side_of_name(slash == NULL ? file->name : slash + 1);
+    if (named != MU_PURPOSE_ANY || mu_cert_info_read(cert, at, &info, &ignored) != 0)
+        return named == MU_PURPOSE_CLIENT ? MU_PURPOSE_CLIENT : MU_PURPOSE_SERVER;
+    bool client = info.client_auth && !info.server_auth;
+    bool silent = !info.has_eku || info.any_purpose || (info.client_auth && info.server_auth);
+    return client || (silent && names_nobodys_host(&info)) ? MU_PURPOSE_CLIENT : MU_PURPOSE_SERVER;
+}
 
 static bool has_private_key(const struct mu_file *file)
 {

@@ -12,6 +12,7 @@
 #include "pki/crl.h"
 #include "pki/key.h"
 #include "pki/object.h"
+#include "pki/verify.h"
 
 /* What a program is told that the file is. */
 enum mu_role {
@@ -62,6 +63,9 @@ MU_CHECK int mu_file_judge_role(const struct mu_file *file, const struct mu_file
 
 /* The role that a name promises: "client.key", "ca.crt", "x.csr". MU_ROLE_ANY: none. */
 enum mu_role mu_role_of_name(const char *name);
+
+/* What a leaf in it is for: as the file's name has it, else as it says itself. That the two differ is a fault. */
+enum mu_purpose mu_file_side(const struct mu_file *file, const struct mu_cert *cert, time_t at);
 
 /* Its revocation lists, borrowed; how many. */
 size_t mu_file_crls(const struct mu_file *file, struct mu_crl **ret, size_t cap);

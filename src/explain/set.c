@@ -240,25 +240,6 @@ static const struct mu_file *file_of(const struct set *set, const struct mu_cert
     return NULL;
 }
 
-static bool sounds_like_client(const char *name)
-{
-    const char *slash = strrchr(name, '/');
-    return strcasestr(slash == NULL ? name : slash, "client") != NULL;
-}
-
-/* What a leaf is for: as it says itself, else as its file's name has it. */
-static enum mu_purpose side_of(const struct mu_cert *cert, const struct mu_file *file, time_t at)
-{
-    struct mu_error ignored = MU_ERROR_INIT;
-    MU_AUTO_CLEAR(mu_cert_info) info = {0};
-    if (mu_cert_info_read(cert, at, &info, &ignored) != 0)
-        return MU_PURPOSE_SERVER;
-    bool client = info.client_auth && !info.server_auth;
-    bool silent = !info.has_eku || info.any_purpose || (info.client_auth && info.server_auth);
-    return client || (silent && sounds_like_client(file->name)) ? MU_PURPOSE_CLIENT
-                                                                : MU_PURPOSE_SERVER;
-}
-
 static int judge_leaf(struct set *set, const struct mu_file *file, size_t k, struct mu_error *err)
 {
     MU_AUTO_CLEAR(mu_certs) presented = {0};
@@ -271,7 +252,7 @@ static int judge_leaf(struct set *set, const struct mu_file *file, size_t k, str
     const struct mu_cert *issuer = set->roots.count > 0 ? set->roots.at[0] : NULL;
     const struct mu_file *trust = issuer == NULL ? NULL : file_of(set, issuer);
     const struct mu_judging how = {
-        .side = side_of(leaf, file, set->at),
+        .side = mu_file_side(file, leaf, set->at),
         .presented = &presented,
         .trusted = &set->roots,
         .known = &set->known,
@@ -289,7 +270,7 @@ static int check_leaf(struct set *set, const struct mu_file *file, size_t k, str
     const struct mu_cert *leaf = file->certs.at[k];
     const struct mu_certs alone = {.at = file->certs.at + k, .count = 1};
     const struct mu_hygiene what = {.chain = &alone,
-                                    .side = side_of(leaf, file, set->at),
+                                    .side = mu_file_side(file, leaf, set->at),
                                     .at = set->at,
                                     .file = file->name};
     char label[MU_CERT_LABEL_LEN];

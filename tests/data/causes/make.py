@@ -308,6 +308,16 @@ def purposes(m):
         m.cert(f"p_{name}", "/CN=localhost" if side == "server" else "/CN=alice", extensions, by=("root", "root"))
         m.sides(name, cause, exit=3 if name == "no_aki" else None, **{"server_cert" if side == "server" else "cert": f"p_{name}.crt"})
     m.cert("p_server_ku", "/CN=localhost", changed(SERVER, keyUsage="critical,keyEncipherment"), by=("root", "root"), key="rsa")
+    for name, cause, source in [("of-client.crt", "client_cert_no_clientauth", "p_client_eku.crt"),
+                                ("of-server.crt", "server_cert_no_serverauth", "p_server_eku.crt"),
+                                ("of-client-2.crt", "ok", "p_client_both.crt")]:
+        m.join(name, source)
+        m.case(f"{name}_alone", cause, name)
+    for name, cause, subject, exit in [("user", "ok", "/CN=alice", None), ("host", "server_no_san", "/CN=www.example.com", 3)]:
+        for purposes in (None, "serverAuth,clientAuth"):
+            name += "_both" if purposes else "_any"
+            m.cert(f"p_{name}", subject, changed(CLIENT, extendedKeyUsage=purposes, subjectAltName=None), by=("root", "root"))
+            m.case(f"{name}_alone", cause, f"p_{name}.crt", exit=exit)
     m.case("client_ku_alone", "client_ku_no_signature", "p_client_ku.crt")
     m.case("critical_alone", "unknown_critical_extension", "p_critical_leaf.crt")
     m.case("ca_without_certsign_alone", "ca_no_keycertsign", "c_no_certsign.crt")
