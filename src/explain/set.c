@@ -6,13 +6,12 @@
 #include <strings.h>
 
 #include "base/str.h"
-#include "base/time.h"
 #include "explain/clock.h"
 #include "explain/file.h"
 #include "explain/hygiene.h"
 #include "explain/judge.h"
+#include "explain/lists.h"
 #include "explain/serials.h"
-#include "pki/info.h"
 
 enum { WHAT_LEN = 1024 };
 
@@ -350,38 +349,13 @@ static int check_namesakes(struct set *set, struct mu_error *err)
     return 0;
 }
 
-static int check_crls(struct set *set, const struct mu_file *file, struct mu_error *err)
+static int check_crls(struct set *set, struct mu_error *err)
 {
-    struct mu_crl *crls[64];
-    size_t count = mu_file_crls(file, crls, MU_COUNT(crls));
-    for (size_t i = 0; i < count; i++) {
-        struct mu_crl_info info;
-        char date[MU_DATE_LEN], ago[MU_SPAN_LEN];
-        mu_crl_info(crls[i], &info);
-        struct mu_finding finding = mu_finding_of(MU_CAUSE_crl_expired, MU_GRAVITY_FAULT,
-                                                  MU_PHASE_CLIENT, file->name, NULL, NULL);
-        if (info.next_update != 0 && info.next_update < set->at &&
-            mu_report_add(
-                set->report, &finding, err,
-                "%s: the revocation list of \"%.200s\" is out of date: the next one was due on %s, %s",
-                file->name, info.issuer, mu_date(info.next_update, date),
-                mu_relative(info.next_update, set->at, ago)) != 0)
-            return -1;
-        bool namesake = false, signer = false;
-        for (size_t k = 0; k < set->known.count; k++) {
-            namesake = namesake || mu_crl_names(crls[i], set->known.at[k]);
-            signer = signer || mu_crl_is_signed_by(crls[i], set->known.at[k]);
-        }
-        finding = mu_finding_of(MU_CAUSE_crl_bad_signature, MU_GRAVITY_FAULT, MU_PHASE_CLIENT,
-                                file->name, NULL, NULL);
-        if (namesake && !signer &&
-            mu_report_add(
-                set->report, &finding, err,
-                "%s: the revocation list of \"%.200s\" is not signed by the key that this CA has now",
-                file->name, info.issuer) != 0)
-            return -1;
-    }
-    return 0;
+    const struct mu_lists lists = {.files = set->files,
+                                   .count = set->count,
+                                   .known = &set->known,
+                                   .at = set->at};
+    return mu_check_lists(&lists, set->report, err);
 }
 
 /* A container of CAs is what a trust store is; one with a leaf was meant to have the key, too. */
@@ -406,10 +380,11 @@ static int check_all(struct set *set, struct mu_error *err)
     for (size_t i = 0; i < set->count; i++) {
         struct mu_file *file = &set->files[i];
         if (judge_name(set, file, err) != 0 || check_key(set, file, err) != 0 ||
-            check_container(set, file, err) != 0 || check_certs(set, file, err) != 0 ||
-            check_crls(set, file, err) != 0)
+            check_container(set, file, err) != 0 || check_certs(set, file, err) != 0)
             return -1;
     }
+    if (check_crls(set, err) != 0)
+        return -1;
     return check_namesakes(set, err) != 0 ? -1 : mu_check_serials(&set->known, set->report, err);
 }
 

@@ -386,6 +386,13 @@ def revocation(m):
     m.sides("crl_bad_signature", "crl_bad_signature", "--server-crl", "r_rekeyed.crl")
     m.case("crl_expired_file", "crl_expired", "r_old.crl")
     m.case("crl_file", "ok", "r_empty.crl", "root.crt")
+    m.case("crl_old_beside_new", "ok", "r_old.crl", "r_empty.crl", "root.crt", "alice.crt")
+    m.case("crl_file_names_client", "client_cert_revoked", "r_alice.crl", "root.crt", "alice.crt", "localhost.crt")
+    m.case("crl_file_names_server", "server_cert_revoked", "r_localhost.crl", "root.crt", "alice.crt", "localhost.crt")
+    m.case("crl_file_names_intermediate", "intermediate_revoked", "r_revokes_inter.crl", "root.crt", "below_client_chain.crt")
+    m.case("crl_file_names_another", "ok", "r_localhost.crl", "root.crt", "alice.crt")
+    m.case("crl_file_of_another_ca", "crl_wrong_issuer", "r_other.crl", "root.crt", "alice.crt", exit=3)
+    m.case("crl_file_of_another_ca_too", "ok", "r_other.crl", "r_empty.crl", "root.crt", "alice.crt")
 
 
 def mutual_half(m):
