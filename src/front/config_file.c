@@ -1,133 +1,35 @@
 /* The configuration's file: what may stand in it. Paths in it are relative to it. */
 
 #include <limits.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "base/buf.h"
 #include "base/file.h"
 #include "base/time.h"
-#include "front/config.h"
+#include "front/config_read.h"
 #include "tls/names.h"
-#include "yaml/reader.h"
 
 /* Doors that a person describes need no more; and libyaml takes its time for what does. */
 #define CONFIG_FILE_LIMIT ((size_t)1024 * 1024)
-
-/* --- Values --- */
-
-/* A path as seen from here: one that is relative is so to the file's directory. `start` is what stands before it. */
-static char *resolve(struct mu_yaml *yaml, const char *start, const char *path)
-{
-    const char *file = ((const struct mu_config *)mu_yaml_arg(yaml))->file;
-    const char *slash = strrchr(file, '/');
-    MU_AUTO_CLEAR(mu_buf) text = MU_BUF_INIT;
-    mu_buf_adds(&text, start);
-    if (*path != '/' && slash != NULL)
-        mu_buf_add(&text, file, (size_t)(slash - file) + 1);
-    mu_buf_adds(&text, path);
-    char *made = mu_buf_failed(&text) ? NULL : strdup(mu_buf_str(&text));
-    if (made == NULL)
-        mu_fail_nomem(mu_yaml_err(yaml));
-    return made;
-}
-
-static bool is_uri_of_a_key(const char *text)
-{
-    return mu_str_starts_with(text, "pkcs11:");
-}
-
-static char *read_path(struct mu_yaml *yaml, const struct mu_yaml_node *node, const char *key)
-{
-    const char *text = mu_yaml_text(yaml, node, key, "the path of a file");
-    if (text == NULL)
-        return NULL;
-    return is_uri_of_a_key(text) ? mu_yaml_copy(yaml, node, key, "") : resolve(yaml, "", text);
-}
-
-static int add(struct mu_yaml *yaml, struct mu_strs *list, char *text)
-{
-    int result = text == NULL ? -1 : mu_strs_add(list, text);
-    if (text != NULL && result != 0)
-        mu_fail_nomem(mu_yaml_err(yaml));
-    free(text);
-    return result;
-}
-
-/* An address may be the path of a Unix socket, too. */
-static char *read_address(struct mu_yaml *yaml, const struct mu_yaml_node *node, const char *key,
-                          const char *wanted)
-{
-    static const char start[] = "unix:";
-    const char *text = mu_yaml_text(yaml, node, key, wanted);
-    if (text == NULL)
-        return NULL;
-    return mu_str_starts_with(text, start) ? resolve(yaml, start, text + strlen(start))
-                                           : mu_yaml_copy(yaml, node, key, wanted);
-}
-
-static int read_ms(struct mu_yaml *yaml, const struct mu_yaml_node *node, const char *key,
-                   unsigned *ret_ms)
-{
-    int64_t seconds;
-    if (mu_yaml_duration(yaml, node, key, MU_DAY_S, "a day", &seconds) != 0)
-        return -1;
-    *ret_ms = (unsigned)seconds * 1000;
-    return 0;
-}
-
-static int read_count(struct mu_yaml *yaml, const struct mu_yaml_node *node, const char *key,
-                      unsigned *ret)
-{
-    long number;
-    if (mu_yaml_number(yaml, node, key, 1, MU_CONNECTIONS_MAX, &number) != 0)
-        return -1;
-    *ret = (unsigned)number;
-    return 0;
-}
-
-/* Several in one text, as the option has it, or each an item of a list. */
-static int add_log(struct mu_yaml *yaml, const struct mu_yaml_node *node, void *into)
-{
-    static const char wanted[] = "refusals, troubles, requests, connections, all or none";
-    unsigned classes, *log = into;
-    const char *text = mu_yaml_text(yaml, node, "log", wanted);
-    if (text == NULL)
-        return -1;
-    if (!mu_log_classes_parse(text, &classes))
-        return mu_yaml_fail(yaml, mu_yaml_place(node), "log takes %s, not \"%s\"", wanted, text);
-    *log |= classes;
-    return 0;
-}
-
-static int read_log(struct mu_yaml *yaml, const struct mu_yaml_node *node, void *into)
-{
-    unsigned *log = into;
-    *log = 0;
-    return mu_yaml_list_or_one(yaml, node, "log", add_log, into);
-}
 
 /* --- The keys of a door --- */
 
 static int add_listen(struct mu_yaml *yaml, const struct mu_yaml_node *node, void *into)
 {
-    return add(yaml, into, read_address(yaml, node, "listen", "an address such as localhost:8443"));
+    return mu_config_add_text(yaml, into,
+                              mu_config_address(yaml, node, "listen",
+                                                "an address such as localhost:8443"));
 }
 
 static int add_trust(struct mu_yaml *yaml, const struct mu_yaml_node *node, void *into)
 {
-    return add(yaml, into, read_path(yaml, node, "trust"));
+    return mu_config_add_text(yaml, into, mu_config_path(yaml, node, "trust"));
 }
 
 static int add_crl(struct mu_yaml *yaml, const struct mu_yaml_node *node, void *into)
 {
-    return add(yaml, into, read_path(yaml, node, "crl"));
-}
-
-static int add_to(struct mu_yaml *yaml, const struct mu_yaml_node *node, void *into)
-{
-    return add(yaml, into, read_address(yaml, node, "to", "a backend such as tcp://localhost:8080"));
+    return mu_config_add_text(yaml, into, mu_config_path(yaml, node, "crl"));
 }
 
 static int read_listen(struct mu_yaml *yaml, const struct mu_yaml_node *node, void *into)
@@ -145,11 +47,6 @@ static int read_crl(struct mu_yaml *yaml, const struct mu_yaml_node *node, void 
     return mu_yaml_list_or_one(yaml, node, "crl", add_crl, into);
 }
 
-static int read_to(struct mu_yaml *yaml, const struct mu_yaml_node *node, void *into)
-{
-    return mu_yaml_list_or_one(yaml, node, "to", add_to, into);
-}
-
 static int add_name(struct mu_yaml *yaml, const struct mu_yaml_node *node, void *into)
 {
     struct mu_error below = MU_ERROR_INIT;
@@ -158,7 +55,7 @@ static int add_name(struct mu_yaml *yaml, const struct mu_yaml_node *node, void 
         return -1;
     if (mu_tls_name_check(text, &below) != 0)
         return mu_yaml_fail_below(yaml, node, &below);
-    return add(yaml, into, mu_yaml_copy(yaml, node, "a name", ""));
+    return mu_config_add_text(yaml, into, mu_yaml_copy(yaml, node, "a name", ""));
 }
 
 static int read_names(struct mu_yaml *yaml, const struct mu_yaml_node *node, void *into)
@@ -190,7 +87,9 @@ static int read_tls_min(struct mu_yaml *yaml, const struct mu_yaml_node *node, v
 
 static int add_proxy(struct mu_yaml *yaml, const struct mu_yaml_node *node, void *into)
 {
-    return add(yaml, into, mu_yaml_copy(yaml, node, "proxy_from", "addresses such as 10.0.0.0/8"));
+    return mu_config_add_text(yaml, into,
+                              mu_yaml_copy(yaml, node, "proxy_from",
+                                           "addresses such as 10.0.0.0/8"));
 }
 
 static int read_proxy_from(struct mu_yaml *yaml, const struct mu_yaml_node *node, void *into)
@@ -215,19 +114,19 @@ static int read_send_proxy(struct mu_yaml *yaml, const struct mu_yaml_node *node
 static int read_certificate(struct mu_yaml *yaml, const struct mu_yaml_node *node, void *into)
 {
     char **path = into;
-    return (*path = read_path(yaml, node, "certificate")) == NULL ? -1 : 0;
+    return (*path = mu_config_path(yaml, node, "certificate")) == NULL ? -1 : 0;
 }
 
 static int read_key(struct mu_yaml *yaml, const struct mu_yaml_node *node, void *into)
 {
     char **path = into;
-    return (*path = read_path(yaml, node, "key")) == NULL ? -1 : 0;
+    return (*path = mu_config_path(yaml, node, "key")) == NULL ? -1 : 0;
 }
 
 static int read_files(struct mu_yaml *yaml, const struct mu_yaml_node *node, void *into)
 {
     char **path = into;
-    return (*path = read_path(yaml, node, "files")) == NULL ? -1 : 0;
+    return (*path = mu_config_path(yaml, node, "files")) == NULL ? -1 : 0;
 }
 
 static int read_health_check(struct mu_yaml *yaml, const struct mu_yaml_node *node, void *into)
@@ -239,7 +138,7 @@ static int read_health_check(struct mu_yaml *yaml, const struct mu_yaml_node *no
 
 static int read_health_interval(struct mu_yaml *yaml, const struct mu_yaml_node *node, void *into)
 {
-    return read_ms(yaml, node, "health_interval", into);
+    return mu_config_ms(yaml, node, "health_interval", into);
 }
 
 static int read_health_count(struct mu_yaml *yaml, const struct mu_yaml_node *node, const char *key,
@@ -264,37 +163,37 @@ static int read_health_rise(struct mu_yaml *yaml, const struct mu_yaml_node *nod
 
 static int read_handshake(struct mu_yaml *yaml, const struct mu_yaml_node *node, void *into)
 {
-    return read_ms(yaml, node, "handshake_timeout", into);
+    return mu_config_ms(yaml, node, "handshake_timeout", into);
 }
 
 static int read_header(struct mu_yaml *yaml, const struct mu_yaml_node *node, void *into)
 {
-    return read_ms(yaml, node, "header_timeout", into);
+    return mu_config_ms(yaml, node, "header_timeout", into);
 }
 
 static int read_idle(struct mu_yaml *yaml, const struct mu_yaml_node *node, void *into)
 {
-    return read_ms(yaml, node, "idle_timeout", into);
+    return mu_config_ms(yaml, node, "idle_timeout", into);
 }
 
 static int read_lifetime(struct mu_yaml *yaml, const struct mu_yaml_node *node, void *into)
 {
-    return read_ms(yaml, node, "max_lifetime", into);
+    return mu_config_ms(yaml, node, "max_lifetime", into);
 }
 
 static int read_connect(struct mu_yaml *yaml, const struct mu_yaml_node *node, void *into)
 {
-    return read_ms(yaml, node, "connect_timeout", into);
+    return mu_config_ms(yaml, node, "connect_timeout", into);
 }
 
 static int read_write(struct mu_yaml *yaml, const struct mu_yaml_node *node, void *into)
 {
-    return read_ms(yaml, node, "write_timeout", into);
+    return mu_config_ms(yaml, node, "write_timeout", into);
 }
 
 static int read_read(struct mu_yaml *yaml, const struct mu_yaml_node *node, void *into)
 {
-    return read_ms(yaml, node, "read_timeout", into);
+    return mu_config_ms(yaml, node, "read_timeout", into);
 }
 
 static int read_crl_grace(struct mu_yaml *yaml, const struct mu_yaml_node *node, void *into)
@@ -318,242 +217,6 @@ static int read_session_lifetime(struct mu_yaml *yaml, const struct mu_yaml_node
     return 0;
 }
 
-/* --- Who may come in --- */
-
-static int add_term(struct mu_yaml *yaml, const struct mu_yaml_node *node, void *into)
-{
-    struct mu_error below = MU_ERROR_INIT;
-    const char *text =
-        mu_yaml_text(yaml, node, "a rule", "who is meant, such as dns=*.example.com, or all");
-    if (text == NULL)
-        return -1;
-    if (mu_access_list_add(into, text, &below) != 0)
-        return mu_yaml_fail_below(yaml, node, &below);
-    return 0;
-}
-
-static int read_allow(struct mu_yaml *yaml, const struct mu_yaml_node *node, void *into)
-{
-    return mu_yaml_list_or_one(yaml, node, "allow", add_term, into);
-}
-
-static int read_deny(struct mu_yaml *yaml, const struct mu_yaml_node *node, void *into)
-{
-    return mu_yaml_list_or_one(yaml, node, "deny", add_term, into);
-}
-
-/* --- Routes --- */
-
-/* Text of which `fault` says what is wrong with it. */
-static char *read_checked(struct mu_yaml *yaml, const struct mu_yaml_node *node, const char *key,
-                          const char *wanted, const char *(*fault)(const char *text))
-{
-    const char *text = mu_yaml_text(yaml, node, key, wanted);
-    const char *why = text == NULL ? NULL : fault(text);
-    if (why != NULL)
-        mu_yaml_fail(yaml, mu_yaml_place(node), "%s cannot be \"%s\": %s", key, text, why);
-    return text == NULL || why != NULL ? NULL : mu_yaml_copy(yaml, node, key, wanted);
-}
-
-static int read_route_path(struct mu_yaml *yaml, const struct mu_yaml_node *node, void *into)
-{
-    char **path = into;
-    *path = read_checked(yaml, node, "path", "a path such as /admin", mu_route_path_fault);
-    return *path == NULL ? -1 : 0;
-}
-
-static int add_method(struct mu_yaml *yaml, const struct mu_yaml_node *node, void *into)
-{
-    return add(yaml, into,
-               read_checked(yaml, node, "method", "a method such as GET", mu_route_method_fault));
-}
-
-static int read_methods(struct mu_yaml *yaml, const struct mu_yaml_node *node, void *into)
-{
-    return mu_yaml_list_or_one(yaml, node, "method", add_method, into);
-}
-
-static int add_host(struct mu_yaml *yaml, const struct mu_yaml_node *node, void *into)
-{
-    return add(yaml, into,
-               read_checked(yaml, node, "host", "a name such as api.example.com",
-                            mu_route_host_fault));
-}
-
-static int read_hosts(struct mu_yaml *yaml, const struct mu_yaml_node *node, void *into)
-{
-    return mu_yaml_list_or_one(yaml, node, "host", add_host, into);
-}
-
-/* It stands in logs and in answers. */
-static const char *id_fault(const char *text)
-{
-    static const char plain[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-_";
-    const bool good = *text != '\0' && strlen(text) <= 64 && text[strspn(text, plain)] == '\0';
-    return good ? NULL : "it has up to 64 letters, digits, hyphens and underscores";
-}
-
-static int read_id(struct mu_yaml *yaml, const struct mu_yaml_node *node, void *into)
-{
-    char **id = into;
-    *id = read_checked(yaml, node, "id", "a word such as admin", id_fault);
-    return *id == NULL ? -1 : 0;
-}
-
-#define OF_ROUTE(field) offsetof(struct mu_route_config, field)
-
-static const struct mu_yaml_key route_keys[] = {
-    {"id", read_id, OF_ROUTE(id)},
-    {"path", read_route_path, OF_ROUTE(path)},
-    {"method", read_methods, OF_ROUTE(methods)},
-    {"host", read_hosts, OF_ROUTE(hosts)},
-    {"allow", read_allow, OF_ROUTE(access.allow)},
-    {"deny", read_deny, OF_ROUTE(access.deny)},
-    {"to", read_to, OF_ROUTE(to)},
-};
-
-static int name_route(struct mu_yaml *yaml, struct mu_route_config *route, size_t number)
-{
-    char id[32];
-    snprintf(id, sizeof id, "route-%zu", number);
-    if (route->id == NULL && (route->id = strdup(id)) == NULL)
-        return mu_fail_nomem(mu_yaml_err(yaml));
-    return 0;
-}
-
-/* Which of two comes first must not depend on where they stand; nor must one name mean two. */
-static int check_route(struct mu_yaml *yaml, const struct mu_door_config *door,
-                       const struct mu_route_config *route)
-{
-    if (route->path == NULL && route->methods.count == 0 && route->hosts.count == 0)
-        return mu_yaml_fail(
-            yaml, route->at,
-            "this route says of no request that it is its own: give it a path, a method or a "
-            "host");
-    if (route->access.allow.count + route->access.deny.count + route->to.count == 0)
-        return mu_yaml_fail(yaml, route->at,
-                            "this route changes nothing: it has no allow, no deny and no to");
-    for (const struct mu_route_config *other = door->routes; other < route; other++) {
-        if (mu_str_equal(other->id, route->id))
-            return mu_yaml_fail(yaml, route->at, "the route in line %d is called %s, too",
-                                other->at.line, route->id);
-        if (mu_route_clash(other, route))
-            return mu_yaml_fail(
-                yaml, route->at,
-                "a request could be this route's and that in line %d, and neither of them says "
-                "more of it",
-                other->at.line);
-    }
-    return 0;
-}
-
-static int add_route(struct mu_yaml *yaml, const struct mu_yaml_node *node, void *into)
-{
-    struct mu_door_config *door = into;
-    if (door->route_count == MU_ROUTES_MAX)
-        return mu_yaml_fail(yaml, mu_yaml_place(node), "a door has %d routes at most",
-                            (int)MU_ROUTES_MAX);
-    struct mu_route_config *route = mu_config_add_route(door);
-    if (route == NULL)
-        return mu_fail_nomem(mu_yaml_err(yaml));
-    route->at = mu_yaml_place(node);
-    if (mu_yaml_mapping(yaml, node, "a route", route_keys, MU_COUNT(route_keys), route) != 0 ||
-        name_route(yaml, route, door->route_count) != 0)
-        return -1;
-    return check_route(yaml, door, route);
-}
-
-static int read_routes(struct mu_yaml *yaml, const struct mu_yaml_node *node, void *into)
-{
-    return mu_yaml_list(yaml, node, "routes", add_route, into);
-}
-
-/* --- What a backend is told, and how much a client may ask --- */
-
-static int add_tell(struct mu_yaml *yaml, const struct mu_yaml_node *node, void *into)
-{
-    unsigned one, *told = into;
-    const char *text = mu_yaml_text(yaml, node, "tell", "a header such as Client-Cert");
-    if (text == NULL)
-        return -1;
-    if (!mu_told_parse(text, &one))
-        return mu_yaml_fail(yaml, mu_yaml_place(node), "tell takes %s, not \"%s\"", mu_told_names,
-                            text);
-    *told |= one;
-    return 0;
-}
-
-static int read_tell(struct mu_yaml *yaml, const struct mu_yaml_node *node, void *into)
-{
-    return mu_yaml_list_or_one(yaml, node, "tell", add_tell, into);
-}
-
-static int read_size(struct mu_yaml *yaml, const struct mu_yaml_node *node, const char *key,
-                     unsigned low, unsigned high, unsigned *ret)
-{
-    static const char wanted[] = "a size such as 32KiB";
-    const char *text = mu_yaml_text(yaml, node, key, wanted);
-    if (text == NULL)
-        return -1;
-    if (!mu_size_parse(text, ret) || *ret < low || *ret > high)
-        return mu_yaml_fail(yaml, mu_yaml_place(node),
-                            "%s takes %s, of at least %u and at most %u bytes, not \"%s\"", key,
-                            wanted, low, high, text);
-    return 0;
-}
-
-static int read_header_size(struct mu_yaml *yaml, const struct mu_yaml_node *node, void *into)
-{
-    return read_size(yaml, node, "max_header_size", MU_HEADER_SIZE_MIN, MU_HEADER_SIZE_MAX, into);
-}
-
-static int read_body_size(struct mu_yaml *yaml, const struct mu_yaml_node *node, void *into)
-{
-    return read_size(yaml, node, "max_body_size", 1, UINT_MAX, into);
-}
-
-static int read_a_rate(struct mu_yaml *yaml, const struct mu_yaml_node *node, const char *key,
-                       struct mu_rate *ret)
-{
-    static const char wanted[] = "a rate such as 100/s, 10/m or 1000/h";
-    const char *text = mu_yaml_text(yaml, node, key, wanted);
-    if (text == NULL)
-        return -1;
-    if (!mu_rate_parse(text, ret))
-        return mu_yaml_fail(yaml, mu_yaml_place(node), "%s takes %s, not \"%s\"", key, wanted, text);
-    return 0;
-}
-
-static int read_rate(struct mu_yaml *yaml, const struct mu_yaml_node *node, void *into)
-{
-    return read_a_rate(yaml, node, "rate", into);
-}
-
-static int read_address_rate(struct mu_yaml *yaml, const struct mu_yaml_node *node, void *into)
-{
-    return read_a_rate(yaml, node, "rate_per_address", into);
-}
-
-static int read_door_connections(struct mu_yaml *yaml, const struct mu_yaml_node *node, void *into)
-{
-    return read_count(yaml, node, "max_connections", into);
-}
-
-#define OF_LIMITS(field) offsetof(struct mu_front_limits, field)
-
-static const struct mu_yaml_key limit_keys[] = {
-    {"max_header_size", read_header_size, OF_LIMITS(header_size)},
-    {"max_body_size", read_body_size, OF_LIMITS(body_size)},
-    {"rate", read_rate, OF_LIMITS(rate)},
-    {"rate_per_address", read_address_rate, OF_LIMITS(address_rate)},
-    {"max_connections", read_door_connections, OF_LIMITS(connections)},
-};
-
-static int read_limits(struct mu_yaml *yaml, const struct mu_yaml_node *node, void *into)
-{
-    return mu_yaml_mapping(yaml, node, "limits", limit_keys, MU_COUNT(limit_keys), into);
-}
-
 static int read_explain(struct mu_yaml *yaml, const struct mu_yaml_node *node, void *into)
 {
     static const char *const words[] = {"off", "http", NULL};
@@ -569,7 +232,7 @@ static int read_door_log(struct mu_yaml *yaml, const struct mu_yaml_node *node, 
 {
     struct mu_door_config *door = into;
     door->has_log = true;
-    return read_log(yaml, node, &door->log);
+    return mu_config_log(yaml, node, &door->log);
 }
 
 #define OF_DOOR(field) offsetof(struct mu_door_config, field)
@@ -585,17 +248,17 @@ static const struct mu_yaml_key door_keys[] = {
     {"session_lifetime", read_session_lifetime, OF_DOOR(session_age_s)},
     {"clients", read_clients, OF_DOOR(clients_optional)},
     {"tls_min", read_tls_min, OF_DOOR(only_tls13)},
-    {"to", read_to, OF_DOOR(to)},
+    {"to", mu_config_to, OF_DOOR(to)},
     {"health_check", read_health_check, OF_DOOR(health_check)},
     {"health_interval", read_health_interval, OF_DOOR(health_ms)},
     {"health_fall", read_health_fall, OF_DOOR(health_fall)},
     {"health_rise", read_health_rise, OF_DOOR(health_rise)},
     {"files", read_files, OF_DOOR(files)},
-    {"allow", read_allow, OF_DOOR(access.allow)},
-    {"deny", read_deny, OF_DOOR(access.deny)},
-    {"routes", read_routes, 0},
-    {"tell", read_tell, OF_DOOR(tell)},
-    {"limits", read_limits, OF_DOOR(limits)},
+    {"allow", mu_config_allow, OF_DOOR(access.allow)},
+    {"deny", mu_config_deny, OF_DOOR(access.deny)},
+    {"routes", mu_config_routes, 0},
+    {"tell", mu_config_tell, OF_DOOR(tell)},
+    {"limits", mu_config_limits, OF_DOOR(limits)},
     {"log", read_door_log, 0},
     {"explain_refusals", read_explain, OF_DOOR(explains)},
     {"proxy_protocol", read_proxy_protocol, OF_DOOR(proxy_protocol)},
@@ -682,23 +345,23 @@ static int read_workers(struct mu_yaml *yaml, const struct mu_yaml_node *node, v
 
 static int read_max_connections(struct mu_yaml *yaml, const struct mu_yaml_node *node, void *into)
 {
-    return read_count(yaml, node, "max_connections", into);
+    return mu_config_count(yaml, node, "max_connections", into);
 }
 
 static int read_max_from_address(struct mu_yaml *yaml, const struct mu_yaml_node *node, void *into)
 {
-    return read_count(yaml, node, "max_connections_per_address", into);
+    return mu_config_count(yaml, node, "max_connections_per_address", into);
 }
 
 static int read_max_handshakes(struct mu_yaml *yaml, const struct mu_yaml_node *node, void *into)
 {
-    return read_count(yaml, node, "max_handshakes", into);
+    return mu_config_count(yaml, node, "max_handshakes", into);
 }
 
 static int read_stop_timeout(struct mu_yaml *yaml, const struct mu_yaml_node *node, void *into)
 {
     struct mu_config *config = into;
-    return read_ms(yaml, node, "stop_timeout", &config->stop_ms);
+    return mu_config_ms(yaml, node, "stop_timeout", &config->stop_ms);
 }
 
 static int read_expiry_warning(struct mu_yaml *yaml, const struct mu_yaml_node *node, void *into)
@@ -709,7 +372,7 @@ static int read_expiry_warning(struct mu_yaml *yaml, const struct mu_yaml_node *
 static int read_status(struct mu_yaml *yaml, const struct mu_yaml_node *node, void *into)
 {
     char **address = into;
-    *address = read_address(yaml, node, "status", "an address such as localhost:9090");
+    *address = mu_config_address(yaml, node, "status", "an address such as localhost:9090");
     return *address == NULL ? -1 : 0;
 }
 
@@ -721,7 +384,7 @@ static int read_control(struct mu_yaml *yaml, const struct mu_yaml_node *node, v
     if (text == NULL)
         return -1;
     *path = mu_str_equal(text, "none") ? mu_yaml_copy(yaml, node, "control", wanted)
-                                       : resolve(yaml, "", text);
+                                       : mu_config_path(yaml, node, "control");
     return *path == NULL ? -1 : 0;
 }
 
@@ -767,7 +430,7 @@ static const struct mu_yaml_key file_keys[] = {
     {"control", read_control, offsetof(struct mu_config, control)},
     {"user", read_user, offsetof(struct mu_config, user)},
     {"sandbox", read_sandbox, offsetof(struct mu_config, no_sandbox)},
-    {"log", read_log, offsetof(struct mu_config, log)},
+    {"log", mu_config_log, offsetof(struct mu_config, log)},
     {"log_format", read_log_format, 0},
 };
 
