@@ -191,8 +191,8 @@ static const struct mu_cert *stray_intermediate(const struct matter *matter)
     return NULL;
 }
 
-/* Words by which people name CAs that stand below a root. "Root Signing CA" is a root's. */
-static bool sounds_intermediate(const char *issuer)
+/* "Root Signing CA" is a root's. */
+bool mu_sounds_intermediate(const char *issuer)
 {
     static const char *const words[] = {"intermediate", "issuing", "sub", "subca",  "subordinate",
                                         "inter",        "signing", "ica", "level2", "tier2"};
@@ -220,7 +220,7 @@ static bool looks_incomplete(const struct matter *matter)
     if (mu_cert_is_signed_by(top, top) ||
         mu_cert_info_read(top, matter->how->at, &info, &ignored) != 0)
         return false;
-    return sounds_intermediate(info.issuer);
+    return mu_sounds_intermediate(info.issuer);
 }
 
 static int tell_incomplete(struct matter *matter, const struct mu_cert *missing,

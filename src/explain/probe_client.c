@@ -262,6 +262,16 @@ static void set_operators_move(const struct mu_probe_case *of, struct mu_finding
     mu_cause_fill(openssl, file, NULL, NULL, finding->openssl, sizeof finding->openssl);
 }
 
+/* Nobody has to suppose whom a server trusts that says it. */
+static bool is_refuted(const struct mu_probe_case *of)
+{
+    const struct mu_tls_seen *seen = &of->facts->ours.seen;
+    for (size_t i = 0; i < of->trusted->count; i++)
+        if (mu_certs_hold(&seen->listed_certs, of->trusted->at[i]))
+            return false;
+    return seen->ca_count > 0;
+}
+
 /* What it would be if the server trusted the CAs that this client does, as is usual; MU_CAUSE_ok: nothing. */
 static int suppose(const struct mu_probe_case *of, enum mu_cause_id *ret, struct mu_error *err)
 {
@@ -275,8 +285,9 @@ static int suppose(const struct mu_probe_case *of, enum mu_cause_id *ret, struct
         .at = of->facts->now,
     };
     *ret = MU_CAUSE_ok;
-    if (of->trusted == NULL || of->trusted->count == 0 || alert == ALERT_CERTIFICATE_REVOKED ||
-        alert == ALERT_CERTIFICATE_EXPIRED || alert == ALERT_ACCESS_DENIED)
+    if (of->trusted == NULL || of->trusted->count == 0 || is_refuted(of) ||
+        alert == ALERT_CERTIFICATE_REVOKED || alert == ALERT_CERTIFICATE_EXPIRED ||
+        alert == ALERT_ACCESS_DENIED)
         return 0;
     if (mu_judge(&how, &supposed, err) != 0)
         return -1;
@@ -332,11 +343,44 @@ static int rank(const struct mu_probe_case *of, struct mu_report *report, struct
     return 0;
 }
 
+/* What is listed did issue the CA that issued ours: then that one was to be sent along. Without it at hand its name tells. */
+static bool lacks_intermediate(const struct mu_probe_case *of, struct mu_error *err)
+{
+    const struct mu_certs *chain = of->probe->chain;
+    const struct mu_certs *below = &of->facts->ours.seen.below_listed;
+    const struct mu_cert *top = chain->at[chain->count - 1];
+    MU_AUTO_CLEAR(mu_cert_info) info = {0};
+    for (size_t i = 0; i < below->count; i++)
+        if (!mu_certs_hold(chain, below->at[i]) && mu_cert_is_signed_by(top, below->at[i]))
+            return true;
+    return mu_cert_info_read(top, of->facts->now, &info, err) == 0 &&
+           mu_sounds_intermediate(info.issuer);
+}
+
+static int tell_not_listed_why(const struct mu_probe_case *of, enum mu_cause_id cause,
+                               const char *why, struct mu_report *report, struct mu_error *err)
+{
+    char ours[400], accepted[256];
+    struct mu_finding finding = about_ours(of, cause, MU_GRAVITY_FAULT);
+    return mu_report_add(report, &finding, err,
+                         "the client certificate %s %s; the server accepts %s",
+                         name_ours(of, ours, sizeof ours), why,
+                         list_accepted(&of->facts->ours.seen, accepted, sizeof accepted));
+}
+
 /* Not among those that it lists, and refused. */
 static int tell_not_listed(const struct mu_probe_case *of, struct mu_report *report,
                            struct mu_error *err)
 {
     char ours[400], accepted[256];
+    const struct mu_cert *leaf = of->probe->chain->at[0];
+    struct mu_error ignored = MU_ERROR_INIT;
+    if (mu_cert_is_signed_by(leaf, leaf))
+        return tell_not_listed_why(of, MU_CAUSE_client_self_signed,
+                                   "is signed by itself, and not by a CA", report, err);
+    if (lacks_intermediate(of, &ignored))
+        return tell_not_listed_why(of, MU_CAUSE_client_chain_incomplete,
+                                   "comes without the intermediate that issued it", report, err);
     struct mu_finding finding = about_ours(of, MU_CAUSE_client_untrusted_ca, MU_GRAVITY_FAULT);
     mu_str_copy(finding.field, sizeof finding.field, "issuer");
     return mu_report_add(

@@ -100,9 +100,13 @@ static void note_list(struct mu_tls_look *look, const STACK_OF(X509_NAME) * list
             return;
         for (size_t j = 0; look->known != NULL && j < look->known->count; j++) {
             struct mu_cert *cert = look->known->at[j];
-            if (X509_NAME_cmp(X509_get_subject_name(mu_cert_x509(cert)), name) == 0 &&
-                !mu_certs_hold(&seen->listed_certs, cert) &&
-                mu_certs_add(&seen->listed_certs, mu_cert_ref(cert), &ignored) != 0)
+            const X509 *x = mu_cert_x509(cert);
+            if ((X509_NAME_cmp(X509_get_subject_name(x), name) == 0 &&
+                 !mu_certs_hold(&seen->listed_certs, cert) &&
+                 mu_certs_add(&seen->listed_certs, mu_cert_ref(cert), &ignored) != 0) ||
+                (X509_NAME_cmp(X509_get_issuer_name(x), name) == 0 &&
+                 !mu_certs_hold(&seen->below_listed, cert) &&
+                 mu_certs_add(&seen->below_listed, mu_cert_ref(cert), &ignored) != 0))
                 return;
         }
     }
@@ -369,5 +373,6 @@ void mu_tls_seen_clear(struct mu_tls_seen *seen)
 {
     mu_certs_clear(&seen->presented);
     mu_certs_clear(&seen->listed_certs);
+    mu_certs_clear(&seen->below_listed);
     mu_strs_clear(&seen->cas);
 }

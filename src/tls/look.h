@@ -44,6 +44,7 @@ struct mu_tls_seen {
     size_t ca_count;           /* how many there are */
     enum mu_listed listed;
     struct mu_certs listed_certs; /* those of `known` that the list names */
+    struct mu_certs below_listed; /* those of `known` that a CA of such a name has issued */
     int alert;                    /* the number of a fatal alert from the server; -1: none came */
     bool alert_late;              /* it came when the handshake was over for this side */
     bool name_unknown;            /* the server warned that it does not know the name */

@@ -2,6 +2,7 @@
 import contextlib
 import socket
 import ssl
+import subprocess
 import sys
 import threading
 import time
@@ -55,6 +56,12 @@ def make_world(directory):
     m.cert("client-over", "/CN=alice", make.CLIENT, by=root, **OVER)
     m.cert("client-purpose", "/CN=alice", make.changed(make.CLIENT, extendedKeyUsage="serverAuth"), by=root, **LONG)
     m.cert("client-inter", "/CN=alice", make.CLIENT, by=inter, **LONG)
+    m.cert("client-self", "/CN=alice", make.CLIENT, key="leaf", **LONG)
+    m.cert("middle", "/CN=Example Middle CA", make.CA, by=root, key="again", **ca)
+    m.cert("client-middle", "/CN=alice", make.CLIENT, by=("middle", "again"), **LONG)
+    m.cert("low", "/CN=Example Lower CA", make.CA, by=inter, key="other", **ca)
+    m.cert("client-low", "/CN=alice", make.CLIENT, by=("low", "other"), **LONG)
+    m.join("client-deep.crt", "client-low.crt", "low.crt", "inter.crt")
     m.join("client-chain.crt", "client-inter.crt", "inter.crt")
     m.join("server-chain.crt", "server-inter.crt", "inter.crt")
     m.crl("revoked", "root", "root", revoke=["client"], last="20200101000000Z", due="20500101000000Z")
@@ -98,6 +105,19 @@ class Listener:
         for taken in self.open:
             with contextlib.suppress(OSError):
                 taken.shutdown(socket.SHUT_RDWR)
+
+
+@contextlib.contextmanager
+def listing(world, *words):
+    """OpenSSL's own server, which says whose clients it lets in, and is another CA's than they; Python's cannot."""
+    server = subprocess.Popen(["openssl", "s_server", "-accept", "127.0.0.1:0", "-www", "-cert", world.path("server-other.crt"),
+                               "-key", world.path("leaf.key"), "-Verify", "8", "-verify_return_error", "-CAfile", world.path("root.crt"),
+                               *words], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
+    try:
+        yield next(int(line.rsplit(":", 1)[1]) for line in server.stdout if line.startswith("ACCEPT "))
+    finally:
+        server.kill()
+        server.communicate()
 
 
 def tls(world, cert="server", clients=ssl.CERT_REQUIRED, ca="root", says=OK, crl=None, lowest=None, highest=None,

@@ -97,6 +97,21 @@ def test_what_a_client_runs_into(mutual, world, how, who, cause, code, words):
         check(explain(mutual, world, server.port, *(own(world, who) if who else [])), cause, code, *words)
 
 
+def test_what_a_servers_list_of_cas_tells(mutual, world):
+    """The client has another trust file than the server, so the list alone says what the server makes of its certificate."""
+    trust = ["--cacert", world.path("other.crt")]
+    with live.listing(world) as port:
+        for who, cause, code, more in [
+                ("client", "ok", 0, ()), ("client-chain", "ok", 0, ()), ("client-deep", "ok", 0, ()),
+                ("client-other", "client_untrusted_ca", 1, ()), ("client-self", "client_self_signed", 1, ()),
+                ("client-inter", "client_chain_incomplete", 1, ()), ("client-middle", "client_untrusted_ca", 1, ()),
+                ("client-middle", "client_chain_incomplete", 1, ("--other", world.path("middle.crt"))),
+                ("client-again", "ca_rekeyed_same_name", 1, ())]:
+            check(explain(mutual, world, port, *own(world, who), *trust, *more), cause, code)
+    with live.listing(world, "-verify_depth", "1") as port:
+        check(explain(mutual, world, port, *own(world, "client-deep"), *trust), "verify_depth_exceeded", 1)
+
+
 def test_what_is_known_of_the_server_helps(mutual, world):
     known = [*own(world), "--server-cert", world.path("renewed.crt")]
     with tls(world) as server:
