@@ -26,6 +26,28 @@ static bool ends_with_any(const char *name, const char *const *ends, size_t coun
     return false;
 }
 
+/* "ca.crt", "rootCA.pem", "client-ca.crt"; not "ca-key.pem". */
+static bool promises_cas(const char *name)
+{
+    static const char *const stems[] = {"ca",       "cacert",  "ca-cert", "ca_cert",   "rootca",
+                                        "root-ca",  "root_ca", "root",    "ca-bundle", "ca_bundle",
+                                        "cabundle", "trust",   "trusted", "truststore"};
+    static const char *const ends[] = {"-ca", "_ca", ".ca"};
+    static const char *const types[] = {".crt", ".pem", ".cert", ".cer"};
+    const char *slash = strrchr(name, '/'), *dot = strrchr(name, '.');
+    char stem[64];
+    if (!ends_with_any(name, types, MU_COUNT(types)))
+        return false;
+    name = slash == NULL ? name : slash + 1;
+    if (dot == NULL || dot < name || (size_t)(dot - name) >= sizeof stem)
+        return false;
+    snprintf(stem, sizeof stem, "%.*s", (int)(dot - name), name);
+    for (size_t i = 0; i < MU_COUNT(stems); i++)
+        if (strcasecmp(stem, stems[i]) == 0)
+            return true;
+    return ends_with_any(stem, ends, MU_COUNT(ends));
+}
+
 enum mu_role mu_role_of_name(const char *name)
 {
     static const struct {
@@ -41,8 +63,9 @@ enum mu_role mu_role_of_name(const char *name)
     };
     for (size_t i = 0; i < MU_COUNT(names); i++)
         if (ends_with_any(name, &names[i].end, 1))
-            return names[i].role;
-    return MU_ROLE_ANY;
+            return names[i].role == MU_ROLE_CERT && promises_cas(name) ? MU_ROLE_CAS
+                                                                       : names[i].role;
+    return promises_cas(name) ? MU_ROLE_CAS : MU_ROLE_ANY;
 }
 
 /* Names of which DER, a Java keystore, a public key are to be expected. */

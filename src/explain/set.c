@@ -71,13 +71,26 @@ static const struct mu_file *beside(const struct set *set, const struct mu_file 
     return NULL;
 }
 
+static bool beside_key(const struct set *set, const struct mu_file *file)
+{
+    for (size_t i = 0; i < set->count; i++)
+        if (&set->files[i] != file && set->files[i].key != NULL &&
+            are_pair(set->files[i].name, file->name))
+            return true;
+    return false;
+}
+
 /* What a name promises, and nobody has said otherwise. */
 static int judge_name(const struct set *set, struct mu_file *file, struct mu_error *err)
 {
     file->role = mu_role_of_name(file->name);
+    /* "client.pem" beside "client.key" is to be its certificate, though it is a request. */
+    if (file->role == MU_ROLE_ANY && file->has_request && beside_key(set, file))
+        file->role = MU_ROLE_CERT;
     if (file->role == MU_ROLE_REQUEST || file->role == MU_ROLE_CONTAINER)
         file->role = MU_ROLE_ANY;
-    if (file->role == MU_ROLE_CERT && file->objects.count > 0 && file->certs.count == 0) {
+    if ((file->role == MU_ROLE_CERT || file->role == MU_ROLE_CAS) && file->objects.count > 0 &&
+        file->certs.count == 0) {
         struct mu_crl *crl;
         if (mu_file_crls(file, &crl, 1) > 0 || file->is_container)
             return 0;
@@ -181,6 +194,14 @@ static const struct mu_file *only_certs(const struct set *set)
     return NULL;
 }
 
+static bool has_request(const struct set *set)
+{
+    for (size_t i = 0; i < set->count; i++)
+        if (set->files[i].has_request)
+            return true;
+    return false;
+}
+
 /* The certificate file that a key's file is meant for. Where no name says so for sure, a key that fits anything is well. */
 static const struct mu_file *partner(const struct set *set, const struct mu_file *keys)
 {
@@ -188,7 +209,8 @@ static const struct mu_file *partner(const struct set *set, const struct mu_file
     if (pair != NULL || fits_any(set, keys->key))
         return pair;
     pair = find_certs(set, keys, sound_like_pair);
-    bool only = count_keys(set) == 1 && (count_leaf_files(set) == 1 || set->known.count == 1);
+    bool only = count_keys(set) == 1 && !has_request(set) &&
+                (count_leaf_files(set) == 1 || set->known.count == 1);
     return pair == NULL && only ? only_certs(set) : pair;
 }
 
@@ -299,6 +321,47 @@ static bool issues_any(const struct set *set, const struct mu_cert *ca)
     return false;
 }
 
+static bool issues_known(const struct set *set, const struct mu_cert *ca)
+{
+    for (size_t i = 0; i < set->known.count; i++)
+        if (set->known.at[i] != ca && mu_cert_is_signed_by(set->known.at[i], ca))
+            return true;
+    return false;
+}
+
+/* A file that is called ca.crt is given out as what is to be trusted: are there CAs in it, and with them a root? */
+static int check_trust(struct set *set, const struct mu_file *file, struct mu_error *err)
+{
+    char label[MU_CERT_LABEL_LEN];
+    const struct mu_cert *issuing = NULL;
+    if (file->role != MU_ROLE_CAS || file->certs.count == 0 || has_private_key(file))
+        return 0;
+    bool any_ca = false;
+    for (size_t k = 0; k < file->certs.count; k++) {
+        const struct mu_cert *cert = file->certs.at[k];
+        any_ca = any_ca || mu_cert_is_ca(cert) || mu_cert_is_signed_by(cert, cert) ||
+                 issues_known(set, cert);
+        issuing = issuing == NULL && issues_known(set, cert) ? cert : issuing;
+    }
+    struct mu_finding finding = mu_finding_of(MU_CAUSE_trust_file_not_a_ca, MU_GRAVITY_FAULT,
+                                              MU_PHASE_FILE, file->name, NULL, NULL);
+    if (!any_ca)
+        return mu_report_add(
+            set->report, &finding, err,
+            "%s, by its name a file of trusted CAs, holds \"%.200s\", which is no CA: programs with "
+            "OpenSSL want the certificate of the CA there",
+            file->name, mu_cert_label(file->certs.at[0], label));
+    if (issuing == NULL || set->roots.count > 0)
+        return 0;
+    finding = mu_finding_of(MU_CAUSE_trust_file_intermediate_only, MU_GRAVITY_SUSPICIOUS,
+                            MU_PHASE_FILE, file->name, NULL, NULL);
+    return mu_report_add(
+        set->report, &finding, err,
+        "%s, by its name a file of trusted CAs, holds the intermediate CA \"%.200s\" and not the root "
+        "above it: programs with OpenSSL build a chain to a root only",
+        file->name, mu_cert_label(issuing, label));
+}
+
 /* A CA with nothing below it here: is it fit to be one? In a bundle of several an old one may stay on for a while. */
 static int check_ca(struct set *set, const struct mu_file *file, size_t k, struct mu_error *err)
 {
@@ -313,9 +376,18 @@ static int check_ca(struct set *set, const struct mu_file *file, size_t k, struc
     return mu_hygiene_check(&what, set->report, err);
 }
 
+/* Beside fullchain.pem lies cert.pem, with the leaf alone. */
+static bool is_whole_elsewhere(const struct set *set, const struct mu_file *file)
+{
+    for (size_t i = 0; file->certs.count == 1 && i < set->count; i++)
+        if (set->files[i].certs.count > 1 && mu_certs_hold(&set->files[i].certs, file->certs.at[0]))
+            return true;
+    return false;
+}
+
 static int check_certs(struct set *set, const struct mu_file *file, struct mu_error *err)
 {
-    for (size_t k = 0; k < file->certs.count; k++) {
+    for (size_t k = 0; k < file->certs.count && !is_whole_elsewhere(set, file); k++) {
         bool ca = mu_cert_is_ca(file->certs.at[k]);
         if ((ca ? check_ca(set, file, k, err) : check_leaf(set, file, k, err)) != 0)
             return -1;
@@ -380,7 +452,8 @@ static int check_all(struct set *set, struct mu_error *err)
     for (size_t i = 0; i < set->count; i++) {
         struct mu_file *file = &set->files[i];
         if (judge_name(set, file, err) != 0 || check_key(set, file, err) != 0 ||
-            check_container(set, file, err) != 0 || check_certs(set, file, err) != 0)
+            check_container(set, file, err) != 0 || check_trust(set, file, err) != 0 ||
+            check_certs(set, file, err) != 0)
             return -1;
     }
     if (check_crls(set, err) != 0)

@@ -223,6 +223,16 @@ def chains(m):
     m.case("one_intermediate_more_without_root", "ok", "c_more.crt", "leaf.key")
     m.join("c_needless.crt", "localhost.crt", "c_other_inter.crt")  # below a root: it may do without
     m.case("needless_intermediate_without_root", "ok", "c_needless.crt", "leaf.key")
+    for name, parts in [("leaf-ca.crt", ["alice.crt"]), ("inter-ca.crt", ["inter.crt"]), ("both-ca.crt", ["inter.crt", "root.crt"]),
+                        ("ca-of.crt", ["alice.crt"])]:
+        m.join(name, *parts)
+    m.case("ca_file_with_leaf", "trust_file_not_a_ca", "leaf-ca.crt", "localhost.crt")
+    m.case("ca_file_by_no_name", "ok", "ca-of.crt", "localhost.crt")
+    m.case("ca_file_with_intermediate", "trust_file_intermediate_only", "inter-ca.crt", "below_chain.crt", exit=3)
+    m.case("ca_file_with_intermediate_and_root", "ok", "both-ca.crt", "below_chain.crt")
+    m.case("ca_file_of_intermediate_beside_root", "ok", "inter-ca.crt", "root.crt", "below_chain.crt")
+    m.case("leaf_beside_its_chain", "ok", "below.crt", "below_chain.crt", "leaf.key", "root.crt")
+    m.case("leaf_beside_another_chain", "server_chain_incomplete", "below.crt", "below_client_chain.crt", "root.crt", exit=3)
     m.case("order_file", "bundle_wrong_order", "c_order.crt", "leaf.key")
     m.join("c_with_root.crt", "below.crt", "inter.crt", "root.crt")
     m.sides("root_sent_too", "ok", server_cert="c_with_root.crt")
@@ -458,6 +468,10 @@ def files(m):
     m.sides("csr", "csr_not_certificate", cert="f_request.crt")
     m.case("csr_named_crt", "csr_not_certificate", "f_request.crt")
     m.case("csr_file", "ok", "leaf.csr", "leaf.key")
+    m.case("csr_and_ca", "ok", "leaf.csr", "leaf.key", "root.crt")
+    m.write("other.pem", m.read("other.csr"))
+    m.case("csr_for_the_pair", "csr_not_certificate", "other.pem", "other.key", "root.crt")
+    m.case("csr_by_no_name", "ok", "other.pem")
     m.sides("swapped", "cert_key_swapped", cert="leaf.key", key="alice.crt")
     m.write("swap.crt", key)
     m.write("swap.key", cert)
