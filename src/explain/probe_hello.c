@@ -54,6 +54,35 @@ static int tell_version(const struct mu_probe_case *of, struct mu_report *report
                          place, of->probe->only_tls12 ? "TLS 1.2" : "TLS 1.2 and 1.3");
 }
 
+/* To the widest offer it has shown its certificate, with a key that the usual one has no name for. */
+static bool has_unusual_key(const struct mu_probe_case *of, struct mu_cert_info *ret)
+{
+    const struct mu_certs *shown = &of->facts->anything.seen.presented;
+    struct mu_error ignored = MU_ERROR_INIT;
+    if (shown->count == 0 || mu_cert_info_read(shown->at[0], of->facts->now, ret, &ignored) != 0)
+        return false;
+    for (size_t i = 0; i < ret->problem_ids.count; i++)
+        if (mu_str_equal(ret->problem_ids.at[i], mu_cause_of(MU_CAUSE_unsupported_key_type)->id))
+            return true;
+    return false;
+}
+
+static int tell_key(const struct mu_probe_case *of, const struct mu_cert_info *info,
+                    struct mu_report *report, struct mu_error *err)
+{
+    char place[MU_PROBE_PLACE_LEN], label[MU_CERT_LABEL_LEN];
+    struct mu_finding finding =
+        mu_probe_finding(of, MU_CAUSE_unsupported_key_type, MU_GRAVITY_FAULT, MU_PHASE_HELLO);
+    finding.whose = MU_PARTY_SERVER;
+    mu_str_copy(finding.subject, sizeof finding.subject,
+                mu_cert_label(of->facts->anything.seen.presented.at[0], label));
+    return mu_report_add(
+        report, &finding, err,
+        "the certificate \"%.200s\" of the server at %s has a key, %s, that clients of today do not "
+        "offer to take: so the two find nothing in common",
+        label, mu_probe_place(of->probe, place), info->key);
+}
+
 static int tell_cipher(const struct mu_probe_case *of, struct mu_report *report,
                        struct mu_error *err)
 {
@@ -61,6 +90,9 @@ static int tell_cipher(const struct mu_probe_case *of, struct mu_report *report,
     char place[MU_PROBE_PLACE_LEN];
     struct mu_finding finding =
         mu_probe_finding(of, MU_CAUSE_no_shared_cipher, MU_GRAVITY_FAULT, MU_PHASE_HELLO);
+    MU_AUTO_CLEAR(mu_cert_info) info = {0};
+    if (went_further(&of->facts->anything) && has_unusual_key(of, &info))
+        return tell_key(of, &info, report, err);
     mu_probe_place(of->probe, place);
     if (went_further(&of->facts->anything))
         return mu_report_add(

@@ -56,6 +56,8 @@ def make_world(directory):
     m.cert("client-over", "/CN=alice", make.CLIENT, by=root, **OVER)
     m.cert("client-purpose", "/CN=alice", make.changed(make.CLIENT, extendedKeyUsage="serverAuth"), by=root, **LONG)
     m.cert("client-inter", "/CN=alice", make.CLIENT, by=inter, **LONG)
+    m.key("odd", "-algorithm", "EC", "-pkeyopt", "ec_paramgen_curve:brainpoolP256r1")
+    m.cert("server-odd", "/CN=localhost", make.SERVER, by=root, key="odd", **LONG)
     m.cert("client-self", "/CN=alice", make.CLIENT, key="leaf", **LONG)
     m.cert("middle", "/CN=Example Middle CA", make.CA, by=root, key="again", **ca)
     m.cert("client-middle", "/CN=alice", make.CLIENT, by=("middle", "again"), **LONG)
@@ -121,11 +123,11 @@ def listing(world, *words):
 
 
 def tls(world, cert="server", clients=ssl.CERT_REQUIRED, ca="root", says=OK, crl=None, lowest=None, highest=None,
-        alpn=None, names=None, ciphers=None, silent=False):
+        alpn=None, names=None, ciphers=None, silent=False, key="leaf"):
     """A server; `names`: {server name: cert} for those that it serves, and an alert for others."""
     def context_of(name):
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-        context.load_cert_chain(world.path(f"{name}.crt"), world.path("leaf.key"))
+        context.load_cert_chain(world.path(f"{name}.crt"), world.path(f"{key}.key"))
         context.verify_mode = clients
         if clients != ssl.CERT_NONE:
             context.load_verify_locations(world.path(f"{ca}.crt"))

@@ -86,6 +86,7 @@ CASES = [
      "client", "tls_version_mismatch", 1, ["TLSv1.1"]),
     ("no cipher in common", {"highest": ssl.TLSVersion.TLSv1_2, "ciphers": "ECDHE-ECDSA-NULL-SHA:@SECLEVEL=0"}, "client",
      "no_shared_cipher", 1, []),
+    ("a key of a kind that nobody offers", {"cert": "server-odd", "key": "odd"}, "client", "unsupported_key_type", 1, ["brainpool"]),
     ("a name that is not served", {"names": {"other.example": "server-else"}}, "client", "sni_unknown", 1, ["localhost"]),
     ("a name that is served", {"names": {"localhost": "server"}, "cert": "server-else"}, "client", "ok", 0, []),
 ]
