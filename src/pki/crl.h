@@ -55,9 +55,6 @@ bool mu_crl_names(const struct mu_crl *crl, const struct mu_cert *ca);
 /* Is it by this CA: does it name it, and does its key verify it? */
 bool mu_crl_is_signed_by(const struct mu_crl *crl, const struct mu_cert *ca);
 
-/* The first half of that alone. */
-bool mu_crl_names(const struct mu_crl *crl, const struct mu_cert *ca);
-
 /* --- Making one --- */
 
 /* What is fixed before the first entry is added. All of it is borrowed. */
