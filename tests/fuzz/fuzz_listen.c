@@ -4,35 +4,13 @@
  */
 #include <stdint.h>
 #include <stdlib.h>
-#include <string.h>
 #include <time.h>
 
 #include "explain/listen.h"
 #include "pki/issue.h"
+#include "pieces.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
-
-struct client {
-    const uint8_t *data;
-    size_t size, piece;
-};
-
-static ssize_t read_some(void *arg, void *ret, size_t cap)
-{
-    struct client *client = arg;
-    size_t len = client->size < client->piece ? client->size : client->piece;
-    len = len < cap ? len : cap;
-    memcpy(ret, client->data, len);
-    client->data += len;
-    client->size -= len;
-    return (ssize_t)len;
-}
-
-static ssize_t write_all(void *arg, const void *data, size_t len)
-{
-    (void)arg, (void)data;
-    return (ssize_t)len;
-}
 
 static struct {
     struct mu_key *key;
@@ -64,8 +42,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     const struct mu_listen_case of = {.chain = &server.chain,
                                       .key = server.key,
                                       .trusted = &server.chain};
-    struct client client = {data + 1, size - 1, 1 + data[0] * 8u};
-    const struct mu_transport transport = {.read = read_some, .write = write_all, .arg = &client};
+    struct pieces client = {data + 1, size - 1, 1 + data[0] * 8u};
+    const struct mu_transport transport = pieces_transport(&client);
     MU_AUTO_CLEAR(mu_listen_facts) facts = {.now = time(NULL)};
     MU_AUTO_CLEAR(mu_report) report = {0};
     if (mu_listen_hear(&of, server.ear, transport, &facts, &err) != 0)

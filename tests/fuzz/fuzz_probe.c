@@ -5,35 +5,13 @@
 #include <errno.h>
 #include <stdint.h>
 #include <stdlib.h>
-#include <string.h>
 #include <time.h>
 
 #include "base/str.h"
 #include "explain/probe_judge.h"
+#include "pieces.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
-
-struct server {
-    const uint8_t *data;
-    size_t size, piece;
-};
-
-static ssize_t read_some(void *arg, void *ret, size_t cap)
-{
-    struct server *server = arg;
-    size_t len = server->size < server->piece ? server->size : server->piece;
-    len = len < cap ? len : cap;
-    memcpy(ret, server->data, len);
-    server->data += len;
-    server->size -= len;
-    return (ssize_t)len;
-}
-
-static ssize_t write_all(void *arg, const void *data, size_t len)
-{
-    (void)arg, (void)data;
-    return (ssize_t)len;
-}
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
@@ -49,8 +27,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
                                    .chain = &none,
                                    .known = &none,
                                    .max_ms = 1000};
-    struct server server = {data + 2, size - 2, 1 + data[1] % 64};
-    const struct mu_transport transport = {.read = read_some, .write = write_all, .arg = &server};
+    struct pieces server = {data + 2, size - 2, 1 + data[1] % 64};
+    const struct mu_transport transport = pieces_transport(&server);
     const struct mu_tls_looking how = {.name = "localhost", .alpn = "h2,http/1.1"};
     MU_AUTO_CLEAR(mu_probe_facts) facts = {.now = 1, .clock = 1};
     MU_AUTO_CLEAR(mu_report) report = {0};
