@@ -50,7 +50,7 @@ static void print_moves(const struct mu_report *report, const struct mu_finding 
         mu_fact("field", "%s", finding->field);
     if (*finding->remedy != '\0')
         mu_fact("do", "%s", finding->remedy);
-    if (*finding->openssl != '\0')
+    if (*finding->openssl != '\0' && !mu_str_equal(finding->openssl, finding->remedy))
         mu_fact("or", "%s", finding->openssl);
 }
 
@@ -64,8 +64,8 @@ static const char *gravity_word(enum mu_gravity gravity)
 /* A sentence that begins with a word begins with a capital; one that begins with a file's name is left alone. */
 static void capitalise(const char *sentence, char *ret, size_t cap)
 {
-    static const char *const words[] = {"the ", "in ",   "by ",   "nothing ",
-                                        "two ", "your ", "what ", "this "};
+    static const char *const words[] = {"the ", "in ",   "by ",   "nothing ", "nobody ", "cannot ",
+                                        "two ", "your ", "what ", "this ",    "it ",     "there "};
     mu_str_copy(ret, cap, sentence);
     for (size_t i = 0; i < MU_COUNT(words); i++)
         if (mu_str_starts_with(sentence, words[i]))
