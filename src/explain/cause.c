@@ -91,6 +91,12 @@ static bool is_safe(const char *value)
     return value != NULL && *value != '\0' && *value != '-' && value[strspn(value, safe)] == '\0';
 }
 
+/* Where names are listed, a comma would bring a second one in. */
+static bool is_one_name(const char *value)
+{
+    return is_safe(value) && strchr(value, ',') == NULL;
+}
+
 /* A file's name is the reader's own, and may have blanks in it. */
 static const char *quoted(const char *file, char *ret, size_t cap)
 {
@@ -109,8 +115,8 @@ char *mu_cause_fill(const char *remedy, const char *file, const char *name, cons
     const struct {
         const char *place, *value;
     } places[] = {{"{file}", file != NULL ? file : "FILE"},
-                  {"{name}", is_safe(name) ? name : "NAME"},
-                  {"{host}", is_safe(host) ? host : "HOST"}};
+                  {"{name}", is_one_name(name) ? name : "NAME"},
+                  {"{host}", is_one_name(host) ? host : "HOST"}};
     size_t len = 0;
     while (*remedy != '\0' && len + 1 < cap) {
         size_t i = 0;

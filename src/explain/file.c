@@ -288,8 +288,6 @@ static int tell_der(const struct mu_file *file, const struct mu_reading *how,
         return 0;
     if (mu_str_equal(kind, "crl"))
         finding.gravity = MU_GRAVITY_SOME_PEERS;
-    snprintf(finding.openssl, sizeof finding.openssl, "openssl %s -inform DER -in %s -out NEW.pem",
-             kind, finding.file);
     char remedy[128];
     snprintf(remedy, sizeof remedy, "openssl %s -inform DER -in {file} -out NEW.pem", kind);
     mu_cause_fill(remedy, finding.file, NULL, NULL, finding.openssl, sizeof finding.openssl);

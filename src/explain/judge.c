@@ -240,8 +240,7 @@ static int tell_incomplete(struct matter *matter, const struct mu_cert *missing,
     if (missing != NULL)
         snprintf(label, sizeof label, "the intermediate \"%.200s\"",
                  mu_cert_label(missing, finding.subject));
-    mu_str_copy(finding.subject, sizeof finding.subject,
-                mu_cert_label(matter->how->presented->at[0], finding.subject));
+    mu_cert_label(matter->how->presented->at[0], finding.subject);
     return mu_report_add(matter->report, &finding, err,
                          "%s comes without %s, which the %s does not have%s",
                          name_leaf(matter, leaf, sizeof leaf), label, judge_name(matter),

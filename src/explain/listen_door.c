@@ -2,6 +2,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <netinet/in.h>
 #include <poll.h>
 #include <pthread.h>
 #include <stdlib.h>
@@ -11,18 +12,19 @@
 #include "base/macros.h"
 #include "explain/probe_wire.h"
 
-enum { AT_ONCE = 64, BACKLOG = 64, REST_MS = 150 };
+enum { AT_ONCE = 64, BACKLOG = 64, REST_MS = 150, PAUSE_MS = 100 };
 
 /* --- Sockets --- */
 
 static int open_one(struct mu_address *address, int *ret, struct mu_error *err)
 {
     char text[MU_ADDRESS_LEN];
-    const int on = 1;
+    const int on = 1, is_v6 = address->sa.ss_family == AF_INET6;
     int fd = socket(address->sa.ss_family, SOCK_STREAM, 0);
     if (fd < 0 || fcntl(fd, F_SETFD, FD_CLOEXEC) != 0 ||
         fcntl(fd, F_SETFL, fcntl(fd, F_GETFL) | O_NONBLOCK) != 0 ||
         setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on) != 0 ||
+        (is_v6 && setsockopt(fd, IPPROTO_IPV6, IPV6_V6ONLY, &on, sizeof on) != 0) ||
         bind(fd, (const struct sockaddr *)&address->sa, address->len) != 0 ||
         listen(fd, BACKLOG) != 0 ||
         getsockname(fd, (struct sockaddr *)&address->sa, &address->len) != 0) {
@@ -43,6 +45,10 @@ int mu_listen_open(const char *address, struct mu_listeners *ret, char ret_place
     *ret = (struct mu_listeners){0};
     if (mu_address_parse(address, found, MU_COUNT(found), &count, err) != 0)
         return -1;
+    if (mu_address_path(&found[0]) != NULL) {
+        mu_fail(err, MU_E_ADDRESS, "\"%s\" is not where TLS clients come to", address);
+        return mu_hint(err, "listen on HOST:PORT, such as localhost:8443");
+    }
     for (size_t i = 0; i < count; i++) {
         if (i > 0 && mu_address_port(&found[i]) == 0) /* all of a name's addresses have one port */
             mu_address_set_port(&found[i], mu_address_port(&found[0]));
@@ -85,6 +91,13 @@ struct room {
     struct mu_error why;
 };
 
+/* With the room's mutex held. */
+static void note_failure(struct room *room, const struct mu_error *err)
+{
+    room->failed = true;
+    room->why = *err;
+}
+
 static void tell(struct client *client, const struct mu_listen_facts *facts)
 {
     struct room *room = client->room;
@@ -98,8 +111,7 @@ static void tell(struct client *client, const struct mu_listen_facts *facts)
         door->on_client(door->arg, client->number, mu_address_text(&client->from, from), facts,
                         &report);
     else
-        room->why = err;
-    room->failed = room->failed || result != 0;
+        note_failure(room, &err);
     pthread_mutex_unlock(&room->mutex);
 }
 
@@ -111,8 +123,12 @@ static void hear(struct client *client)
     struct mu_wire wire; /* the socket stays the client's, to be shut down when we leave */
     MU_AUTO_CLEAR(mu_listen_facts) facts = {.now = time(NULL)};
     mu_wire_open(&wire, client->fd, mu_wire_now_ms() + door->patience_ms);
-    if (mu_listen_hear(door->of, door->ear, mu_wire_transport(&wire), &facts, &err) != 0)
+    if (mu_listen_hear(door->of, door->ear, mu_wire_transport(&wire), &facts, &err) != 0) {
+        pthread_mutex_lock(&client->room->mutex);
+        note_failure(client->room, &err);
+        pthread_mutex_unlock(&client->room->mutex);
         return;
+    }
     if (!facts.heard.hello && wire.first_len > 0)
         (void)mu_wire_listen(&wire, rest, sizeof rest, REST_MS);
     mu_plain_recognise(wire.first, wire.first_len, 0, &facts.plain);
@@ -152,8 +168,11 @@ static bool let_in(struct room *room, int listener, unsigned long number)
 {
     struct mu_address from = {.len = sizeof from.sa};
     int fd = accept(listener, (struct sockaddr *)&from.sa, &from.len);
-    if (fd < 0)
+    if (fd < 0) {
+        if (errno == EMFILE || errno == ENFILE || errno == ENOBUFS || errno == ENOMEM)
+            (void)poll(NULL, 0, PAUSE_MS); /* somebody will leave; until then there is no place */
         return false;
+    }
     pthread_mutex_lock(&room->mutex);
     struct client *client;
     while ((client = free_place(room)) == NULL)

@@ -277,6 +277,15 @@ void mu_tls_look_free(struct mu_tls_look *look)
 
 /* --- Talking --- */
 
+/* A hybrid has no NID, and to ask for one's name would leave an error for the next call. NULL: there is none. */
+static const char *name_of_group(SSL *ssl)
+{
+    const int id = (int)SSL_get_negotiated_group(ssl);
+    if (id == NID_undef)
+        return NULL;
+    return (id & TLSEXT_nid_unknown) != 0 ? SSL_group_to_name(ssl, id) : OBJ_nid2sn(id);
+}
+
 static void note_agreed(struct mu_tls_look *look)
 {
     struct mu_tls_seen *seen = &look->seen;
@@ -286,11 +295,10 @@ static void note_agreed(struct mu_tls_look *look)
     if (!seen->chosen)
         return;
     const char *cipher = SSL_get_cipher_name(ssl);
-    const char *group = OBJ_nid2sn((int)SSL_get_negotiated_group(ssl));
+    const char *group = name_of_group(ssl);
     mu_str_copy(seen->version, sizeof seen->version, SSL_get_version(ssl));
     mu_str_copy(seen->cipher, sizeof seen->cipher, cipher == NULL ? "" : cipher);
-    mu_str_copy(seen->group, sizeof seen->group,
-                group == NULL || mu_str_equal(group, "UNDEF") ? "" : group);
+    mu_str_copy(seen->group, sizeof seen->group, group == NULL ? "" : group);
     SSL_get0_alpn_selected(ssl, &alpn, &len);
     mu_str_printable(alpn, len, seen->alpn, sizeof seen->alpn);
 }

@@ -35,7 +35,7 @@ def check(said, cause, code, *words):
     return report
 
 
-DATE = time.strftime("%a, %d %b %Y %H:%M:%S GMT", time.gmtime(time.time() - 3))
+DATE = time.strftime("%a, %d %b %Y %H:%M:%S GMT", time.gmtime(time.time() + 200))  # five minutes either way are none, and others' tests come first
 LATE = time.strftime("%a, %d %b %Y %H:%M:%S GMT", time.gmtime(time.time() + 40 * 24 * 3600))
 
 # name, how the server is, who the client is, cause, exit, words
