@@ -501,7 +501,8 @@ static void note_shaking(struct mu_conn *c, bool shaking)
     if (shaking == c->shaking)
         return;
     c->shaking = shaking;
-    if (shaking) {
+    if (shaking) { /* perhaps not for the first time: to be told why it may not come in */
+        c->shaking_behind = NULL;
         c->shaking_before = worker->shaking_newest;
         *(c->shaking_before == NULL ? &worker->shaking_oldest
                                     : &c->shaking_before->shaking_behind) = c;
@@ -651,8 +652,10 @@ static void make_room(struct mu_worker *worker)
         return;
     struct mu_conn *other = next_to_go(worker);
     mu_refusal_set(&refusal, MU_REFUSAL_CROWDED);
-    count_handshake(other);
-    mu_conn_refuse(other, &refusal);
+    if (other->state != CONN_EXPLAIN) { /* it has been refused already */
+        count_handshake(other);
+        mu_conn_refuse(other, &refusal);
+    }
     mu_conn_abort(other);
 }
 

@@ -89,6 +89,18 @@ def test_a_storm_of_clients_is_let_in_one_after_the_other(ca, place, ctx):
         assert door.stop() == 0 and not any("handshake-crowded" in line for line in door.log)
 
 
+def test_those_who_are_told_why_make_room_too(ca, place, ctx):
+    """Refused, and about to be told so, they stand in the row of those who have not come in a second time."""
+    nobody = context(ca / "ca.crt")
+    with Door(place, "--explain-refusals", "http", "--max-handshakes", 2, "--workers", 1, "--stop-timeout", "1s", home=ca) as door:
+        first, _second = (half_way(door, nobody) for _ in range(2))
+        first()  # is told
+        _third = half_way(door, nobody)
+        with connect(door, ctx) as sock:
+            assert ask(sock, GET)[0] == 200
+        assert door.stop() == 0
+
+
 def test_a_flood_of_garbage_costs_the_others_nothing(ca, place, ctx):
     with Door(place, "--workers", 1, "--log", "none", home=ca) as door:
         for _ in range(5):
