@@ -163,12 +163,58 @@ static int check_against(const struct mu_door_list *list, const struct mu_doors 
     return 0;
 }
 
+/* --- A list that has gone --- */
+
+static bool shares_file(const struct mu_door *a, const struct mu_door *b)
+{
+    for (size_t i = 0; i < a->config->crl.count; i++)
+        for (size_t j = 0; j < b->config->crl.count; j++)
+            if (mu_str_equal(a->config->crl.at[i], b->config->crl.at[j]))
+                return true;
+    return false;
+}
+
+static bool has_word(const struct mu_strs *list, const char *word)
+{
+    for (size_t i = 0; i < list->count; i++)
+        if (mu_str_equal(list->at[i], word))
+            return true;
+    return false;
+}
+
+static bool has_list_of(const struct mu_door *door, const char *ca)
+{
+    char label[MU_CERT_LABEL_LEN];
+    for (size_t i = 0; door->list_count > 0 && i < door->anchors.count; i++)
+        if (mu_str_equal(mu_cert_label(door->anchors.at[i], label), ca))
+            return !has_word(&door->without_list, ca);
+    return false;
+}
+
+/* Where a CA without a list lets everybody in (crl_grace: open), another CA's list in the place of its own would bring back the revoked. */
+static int check_none_is_lost(const struct mu_door *door, const struct mu_doors *before,
+                              struct mu_error *err)
+{
+    for (size_t i = 0; i < door->without_list.count; i++)
+        for (size_t j = 0; j < before->count; j++)
+            if (shares_file(door, &before->at[j]) &&
+                has_list_of(&before->at[j], door->without_list.at[i]))
+                return mu_fail(
+                    err, MU_E_LIST,
+                    "%s: there is no revocation list of \"%s\" any more, as there was before",
+                    door->config->crl.at[0], door->without_list.at[i]);
+    return 0;
+}
+
 int mu_doors_check_lists(const struct mu_doors *doors, const struct mu_doors *before,
                          struct mu_error *err)
 {
-    for (size_t i = 0; before != NULL && i < doors->count; i++)
+    for (size_t i = 0; before != NULL && i < doors->count; i++) {
         for (size_t j = 0; j < doors->at[i].list_count; j++)
             if (check_against(&doors->at[i].lists[j], before, err) != 0)
                 return -1;
+        if (check_none_is_lost(&doors->at[i], before, err) != 0)
+            return -1;
+    }
     return 0;
 }

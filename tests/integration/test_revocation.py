@@ -326,6 +326,7 @@ def test_kicks_that_cannot_be(mutual, words, said):
 @pytest.mark.parametrize("bad, words", [
     ("older", "is older than the one before"),
     ("namesake", "is not signed by that CA"),
+    ("foreign", "there is no revocation list of"),
     ("expired", "is out of date since"),
     ("broken", "list.pem"),
 ])
@@ -337,11 +338,11 @@ def test_a_list_that_would_bring_back_the_revoked_is_not_taken(ca, mutual, clien
     if bad == "expired":
         mutual("crl", "--lifetime", "1s", "--out", "expired.pem").ok()
         time.sleep(1.1)  # its own second, and the clock's
-    if bad == "namesake":
-        mutual("init", home=place / "other").ok()
-        mutual("crl", "--out", "namesake.pem", home=place / "other").ok()
+    if bad in ("namesake", "foreign"):
+        mutual("init", *(["Other CA"] if bad == "foreign" else []), home=place / "other").ok()
+        mutual("crl", "--out", f"{bad}.pem", home=place / "other").ok()
     (place / "broken.pem").write_bytes((place / "list.pem").read_bytes()[:200])
-    config = write_config(place / "mutual.yaml", door_text(crl="list.pem"))
+    config = write_config(place / "mutual.yaml", door_text(crl="list.pem", crl_grace="open" if bad == "foreign" else "closed"))
     with serve(config, ca) as door, connect(door, client(place, "amy")) as amy:
         put(place / "list.pem", place / f"{bad}.pem")
         line = door.says(" reload-failed: ")
