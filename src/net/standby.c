@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <sys/time.h>
 #include <unistd.h>
 
 #include "base/macros.h"
@@ -14,13 +15,17 @@
 /* Linux passes 253 descriptors a message. */
 enum { FDS_A_MESSAGE = 250, FDS_MAX = 8192 };
 
+/* For the standby to answer, which takes it milliseconds. */
+enum { ANSWER_S = 10 };
+
 /* A message is the number of descriptors in all, and some of them; the answer is the new process's number, or 0. */
 union control {
     struct cmsghdr header; /* for its alignment */
     char space[CMSG_SPACE(FDS_A_MESSAGE * sizeof(int))];
 };
 
-static int to_standby = -1;
+static bool begun;
+static int to_standby = -1; /* -1: it is gone */
 
 /* --- Who stands by --- */
 
@@ -105,12 +110,14 @@ __attribute__((noreturn)) static void stand_by(int socket, pid_t server)
 int mu_standby_begin(struct mu_error *err)
 {
     int ends[2];
+    const struct timeval patience = {.tv_sec = ANSWER_S};
     const pid_t server = getpid();
     if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, ends) != 0)
         return mu_fail_errno(err, MU_E_SYSTEM, "cannot make a pair of sockets");
     const pid_t pid = fork();
     if (pid == 0) {
         close(ends[0]);
+        mu_predecessor_forget();
         stand_by(ends[1], server);
     }
     close(ends[1]);
@@ -118,13 +125,15 @@ int mu_standby_begin(struct mu_error *err)
         close(ends[0]);
         return mu_fail_errno(err, MU_E_SYSTEM, "cannot start another process");
     }
+    setsockopt(ends[0], SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof patience);
     to_standby = ends[0];
+    begun = true;
     return 0;
 }
 
 bool mu_standby_is_there(void)
 {
-    return to_standby >= 0;
+    return begun;
 }
 
 static bool send_some(const int *fds, size_t count, uint32_t total)
@@ -154,6 +163,10 @@ int mu_standby_start(const int *fds, size_t count, pid_t *ret, struct mu_error *
         *ret = pid;
         return 0;
     }
+    /* Half of them may have arrived: it is of no use any more. */
+    if (to_standby >= 0)
+        close(to_standby);
+    to_standby = -1;
     mu_fail(err, MU_E_SYSTEM, "the process that stands by could not start another");
     return mu_hint(err,
                    "restart instead; sockets that systemd holds (systemd:NAME) make that refuse "

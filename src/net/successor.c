@@ -313,7 +313,7 @@ int mu_predecessor_take(const struct mu_address *address)
     return -1;
 }
 
-void mu_predecessor_dismiss(void)
+static void close_handed(void)
 {
     for (size_t i = 0; i < handed.count; i++)
         if (handed.at[i].fd >= 0)
@@ -321,9 +321,26 @@ void mu_predecessor_dismiss(void)
     free(handed.at);
     handed.at = NULL;
     handed.count = 0;
-    if (handed.pipe <= 2)
-        return;
-    (void)!write(handed.pipe, "", 1);
-    close(handed.pipe);
+}
+
+static void close_pipe(void)
+{
+    if (handed.pipe > 2)
+        close(handed.pipe);
     handed.pipe = 0;
+}
+
+void mu_predecessor_forget(void)
+{
+    read_variable();
+    close_handed();
+    close_pipe();
+}
+
+void mu_predecessor_dismiss(void)
+{
+    close_handed();
+    if (handed.pipe > 2)
+        (void)!write(handed.pipe, "", 1);
+    close_pipe();
 }
