@@ -309,7 +309,7 @@ static bool same_text(const char *a, const char *b)
     return a == NULL || b == NULL ? a == b : mu_str_equal(a, b);
 }
 
-/* By which rules such a route is had at this door: where there is none, by the door's own. */
+/* NULL: this door has no such route. */
 static const struct mu_access *access_of(const struct mu_door *door,
                                          const struct mu_route_config *route)
 {
@@ -319,31 +319,60 @@ static const struct mu_access *access_of(const struct mu_door *door,
             same_words(&same->hosts, &route->hosts))
             return &same->access;
     }
-    return &door->config->access;
+    return NULL;
 }
 
-static bool is_tightened(const struct mu_access *now, const struct mu_access *before,
-                         const struct mu_identity *who, struct mu_refusal *ret)
+static bool is_let_in(const struct mu_access *access, const struct mu_identity *who)
 {
-    struct mu_access_verdict verdict, verdict_before;
-    if (mu_access_judge(now, who, &verdict) || !mu_access_judge(before, who, &verdict_before))
+    struct mu_access_verdict verdict;
+    return mu_access_judge(access, who, &verdict);
+}
+
+static bool is_denied(const struct mu_access *access, const struct mu_identity *who,
+                      struct mu_refusal *ret)
+{
+    struct mu_access_verdict verdict;
+    if (mu_access_judge(access, who, &verdict))
         return false;
     mu_access_refusal(&verdict, who, ret);
     return true;
 }
 
+/* By any of its rules. */
+static bool denies(const struct mu_door *door, const struct mu_identity *who, struct mu_refusal *ret)
+{
+    bool denied = is_denied(&door->config->access, who, ret);
+    for (size_t i = 0; !denied && i < door->config->route_count; i++)
+        denied = is_denied(&door->config->routes[i].access, who, ret);
+    return denied;
+}
+
+/* A route that was not there took what it has from another one, and it is not said from which: from any that let the client in. */
+static bool is_tightened(const struct mu_access *now, const struct mu_access *before,
+                         const struct mu_door *former, const struct mu_identity *who,
+                         struct mu_refusal *ret)
+{
+    const bool was_in = before != NULL ? is_let_in(before, who) : mu_door_admits(former, who);
+    return was_in && is_denied(now, who, ret);
+}
+
+/* What was had by a route that has gone is had by another one, or by none. */
+static bool is_gone(const struct mu_door *now, const struct mu_route_config *route,
+                    const struct mu_identity *who, struct mu_refusal *ret)
+{
+    return access_of(now, route) == NULL && is_let_in(&route->access, who) && denies(now, who, ret);
+}
+
 bool mu_door_still_admits(const struct mu_door *now, const struct mu_door *former,
                           const struct mu_identity *who, struct mu_refusal *ret)
 {
-    bool tightened = is_tightened(&now->config->access, &former->config->access, who, ret);
+    bool tightened = is_tightened(&now->config->access, &former->config->access, former, who, ret);
     for (size_t i = 0; !tightened && i < now->config->route_count; i++) {
         const struct mu_route_config *route = &now->config->routes[i];
-        tightened = is_tightened(&route->access, access_of(former, route), who, ret);
+        tightened = is_tightened(&route->access, access_of(former, route), former, who, ret);
     }
-    for (size_t i = 0; !tightened && i < former->config->route_count; i++) {
-        const struct mu_route_config *route = &former->config->routes[i];
-        tightened = is_tightened(access_of(now, route), &route->access, who, ret);
-    }
+    for (size_t i = 0; !tightened && i < former->config->route_count; i++)
+        tightened = is_gone(now, &former->config->routes[i], who, ret);
     return !tightened;
 }
 

@@ -8,6 +8,8 @@
 
 /* After so many reads in a row, others get their turn. */
 enum { READS_IN_A_ROW = 4, READ_SIZE = 16 * 1024 };
+/* A backend that takes no request on any connection is not asked for ever. */
+enum { CROWDED_MAX = 100 };
 /* More of a request's body than this is not taken while the backend does not; nor kept, to be said again. */
 enum { ROOM = 32 * 1024, KEPT = 16 * 1024 };
 
@@ -295,7 +297,8 @@ static void connect_on(struct mu_exchange *e)
                 mu_stream_watch(e->stream, false, true);
             return;
         }
-        if (io == MU_IO_END) /* there may be another connection to that address */
+        if (io == MU_IO_END &&
+            e->crowded++ < CROWDED_MAX) /* there may be another connection to it */
             e->address--;
         e->why = errno;
         going_on = try_next(e);

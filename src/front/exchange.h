@@ -75,7 +75,8 @@ struct mu_exchange {
     size_t held;       /* of the answer's body, until the client has room for more */
     uint64_t promised; /* bytes of the answer's body; UINT64_MAX: nobody has said */
     unsigned refusals;
-    bool again; /* it has failed in a way in which it can be said again */
+    unsigned crowded; /* connections that had no room for it */
+    bool again;       /* it has failed in a way in which it can be said again */
 
     struct mu_h1_reader *reader;
     bool said, heard;            /* a byte, over this connection */

@@ -12,14 +12,23 @@
 
 /* --- The connection --- */
 
+/* False: the door is full; who has no place yet may ask again. */
+static bool take_place(struct mu_guard *guard)
+{
+    const struct mu_door *door = guard->door;
+    const unsigned most = door == NULL ? 0 : door->config->limits.connections;
+    if (most == 0 || guard->counted)
+        return true;
+    guard->counted = atomic_fetch_add_explicit(door->open, 1, memory_order_relaxed) < most;
+    if (!guard->counted)
+        atomic_fetch_sub_explicit(door->open, 1, memory_order_relaxed);
+    return guard->counted;
+}
+
 void mu_guard_open(struct mu_guard *guard, const struct mu_door *door, struct mu_conn *conn)
 {
     *guard = (struct mu_guard){.door = door, .conn = conn};
-    if (door == NULL || door->config->limits.connections == 0)
-        return;
-    guard->counted = true;
-    guard->full = atomic_fetch_add_explicit(door->open, 1, memory_order_relaxed) >=
-                  door->config->limits.connections;
+    (void)take_place(guard);
 }
 
 void mu_guard_close(struct mu_guard *guard)
@@ -52,7 +61,12 @@ static void refuse(struct mu_guard *guard, struct mu_permit *permit, int status,
 
 /* --- Who --- */
 
-/* A certificate whose identity there is no memory for is nobody's. */
+/* There is a certificate, and no memory for who that is: that must not be taken for nobody, who may be let in. */
+static bool is_unknown(struct mu_guard *guard)
+{
+    return who_is(guard) == NULL && mu_conn_client(guard->conn) != NULL;
+}
+
 static bool judge(struct mu_guard *guard, const struct mu_access *access, unsigned bit,
                   struct mu_permit *permit)
 {
@@ -62,7 +76,7 @@ static bool judge(struct mu_guard *guard, const struct mu_access *access, unsign
     if ((guard->judged & guard->passed & mask) != 0)
         return true;
     bool told = (guard->judged & mask) != 0;
-    const bool yes = mu_access_judge(access, who_is(guard), &verdict);
+    const bool yes = mu_access_judge(access, who_is(guard), &verdict) && !is_unknown(guard);
     guard->judged |= mask;
     guard->passed |= yes ? mask : 0;
     if (yes)
@@ -111,7 +125,7 @@ static bool is_in_time(struct mu_guard *guard, struct mu_permit *permit)
 static bool has_room(struct mu_guard *guard, struct mu_permit *permit)
 {
     struct mu_refusal refusal;
-    if (!guard->full)
+    if (take_place(guard))
         return true;
     mu_refusal_set(&refusal, MU_REFUSAL_DOOR_FULL);
     permit->retry_s = 1;

@@ -20,7 +20,7 @@ struct mu_guard {
     const struct mu_door *door; /* NULL: nobody is kept out, as by a tunnel */
     struct mu_conn *conn;
     const struct mu_identity *who; /* once it has been needed */
-    bool knows, counted, full, told_rate, told_full;
+    bool knows, counted, told_rate, told_full;
     uint64_t judged,
         passed; /* a bit for each route, and one for the door: has it been asked about, and may it be had? */
 };

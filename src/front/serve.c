@@ -98,7 +98,9 @@ static void describe_proxies(struct mu_door *door)
 static bool admits(const void *rules, const void *former, const struct mu_cert *client,
                    struct mu_refusal *ret)
 {
-    return mu_door_still_admits(rules, former, mu_identity_of(client), ret);
+    const struct mu_identity *who = mu_identity_of(client);
+    mu_refusal_set(ret, MU_REFUSAL_ACCESS_UNCLEAR);
+    return (client == NULL || who != NULL) && mu_door_still_admits(rules, former, who, ret);
 }
 
 static void describe_to_net(struct mu_door *door, const struct mu_front_config *front,
@@ -246,8 +248,13 @@ static int add_control(struct mu_front *front, const struct mu_config *config, s
 bool mu_front_barred(void *arg, const struct mu_cert *client, struct mu_refusal *ret)
 {
     const struct mu_front *front = arg;
-    const struct mu_identity *who = mu_kicks_any(front->kicks) ? mu_identity_of(client) : NULL;
-    return who != NULL && mu_kicks_hit(front->kicks, who, time(NULL), ret);
+    if (!mu_kicks_any(front->kicks))
+        return false;
+    const struct mu_identity *who = mu_identity_of(client);
+    mu_refusal_set(
+        ret,
+        MU_REFUSAL_ACCESS_UNCLEAR); /* without memory for who it is, it may be who was kicked out */
+    return who == NULL || mu_kicks_hit(front->kicks, who, time(NULL), ret);
 }
 
 static void on_met(void *arg, const struct mu_vetted *client, const void *rules, const char *name)

@@ -52,6 +52,7 @@ static void add_base64(struct mu_buf *ret, const struct mu_cert *cert)
 {
     MU_AUTO_CLEAR(mu_buf) pem = MU_BUF_INIT;
     mu_cert_to_pem(cert, &pem);
+    ret->failed = ret->failed || mu_buf_failed(&pem);
     const char *line = mu_buf_str(&pem);
     while (*line != '\0') {
         const size_t len = strcspn(line, "\n");
@@ -123,6 +124,7 @@ static void add_pem_pair(struct mu_buf *ret, const char *key, const struct mu_ce
     MU_AUTO_CLEAR(mu_buf) pem = MU_BUF_INIT;
     for (size_t i = 0; i < count; i++)
         mu_cert_to_pem(chain->at[i], &pem);
+    ret->failed = ret->failed || mu_buf_failed(&pem);
     mu_buf_addf(ret, ";%s=\"", key);
     add_escaped(ret, mu_buf_str(&pem));
     mu_buf_adds(ret, "\"");

@@ -143,12 +143,13 @@ static char *distinguished_name(struct mu_identity *id, const X509_NAME *name)
 {
     MU_AUTO(BIO) bio = BIO_new(BIO_s_mem());
     char *text = NULL;
-    if (bio == NULL || X509_NAME_print_ex(bio, name, 0, XN_FLAG_RFC2253) < 0)
+    if (bio == NULL)
         return NULL;
-    const long len = BIO_get_mem_data(bio, &text);
+    const bool readable = X509_NAME_print_ex(bio, name, 0, XN_FLAG_RFC2253) >= 0;
+    const long len = readable ? BIO_get_mem_data(bio, &text) : 0;
     if (len > 0 && len <= MU_IDENTITY_TEXT_MAX && memchr(text, '\0', (size_t)len) == NULL)
         return mu_str_of(text, (size_t)len);
-    id->unclear += len > 0;
+    id->unclear += !readable || len > 0;
     return strdup("");
 }
 

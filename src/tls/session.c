@@ -214,6 +214,8 @@ int mu_tls_on_client_hello(SSL *ssl, int *ret_alert, void *arg)
     *ret_alert = SSL_AD_INTERNAL_ERROR;
     free(tls->asked);
     tls->asked = name_len == 0 ? NULL : mu_str_of(name, name_len);
+    if (name_len > 0 && tls->asked == NULL) /* not to be taken for one that asks for none */
+        return SSL_CLIENT_HELLO_ERROR;
     return enter_context(ssl, (SSL_CTX *)named->context) ? SSL_CLIENT_HELLO_SUCCESS
                                                          : SSL_CLIENT_HELLO_ERROR;
 }
