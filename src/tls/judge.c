@@ -260,7 +260,9 @@ bool mu_vetted_judge(struct mu_vetted *vetted, struct mu_tls_context *context,
     struct judge *judge = SSL_CTX_get_ex_data(ctx, common.judge_of_context);
     const time_t now = time(NULL);
     *ret = (struct mu_refusal){.code = MU_REFUSAL_NONE};
-    if (mu_remembered_find(judge->remembered, &vetted->presented, now) != NULL)
+    /* What is remembered may be another finding about the same bytes, and this one at its end. */
+    const struct mu_vetted *found = mu_remembered_find(judge->remembered, &vetted->presented, now);
+    if (found != NULL && (found == vetted || now < vetted->until))
         return true;
     const bool good = judge_again(vetted, ctx, judge, now, ret);
     if (good)
