@@ -186,7 +186,7 @@ bool mu_guard_ask_carried(struct mu_guard *guard)
 void mu_guard_respond(struct mu_guard *guard, const struct mu_permit *permit,
                       struct mu_response *ret)
 {
-    char known[256], detail[768];
+    char known[256] = "", detail[768] = "";
     const struct mu_problem problem = {
         .status = permit->status,
         .id = permit->id,
@@ -194,9 +194,12 @@ void mu_guard_respond(struct mu_guard *guard, const struct mu_permit *permit,
         .rule = permit->rule[0] == '\0' ? NULL : permit->rule,
         .client = permit->status == 403 ? known : NULL,
     };
-    mu_identity_text(who_is(guard), known, sizeof known);
-    snprintf(detail, sizeof detail,
-             "you are known here as %s, and that is not let in by the rule %s", known, permit->rule);
+    if (permit->status == 403) {
+        mu_identity_text(who_is(guard), known, sizeof known);
+        snprintf(detail, sizeof detail,
+                 "you are known here as %s, and that is not let in by the rule %s", known,
+                 permit->rule);
+    }
     ret->status = permit->status;
     ret->content_type = mu_problem_type;
     mu_problem_write(&problem, &ret->text);

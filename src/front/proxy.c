@@ -292,6 +292,14 @@ void mu_proxy_describe_client(struct mu_guard *guard, struct mu_buf *told,
     ret->method_counts = guard->door->method_counts;
 }
 
+/* Once, for the first request that is handed on. False without memory. */
+static bool describe_client(struct session *s)
+{
+    if (s->about.len == 0)
+        mu_proxy_describe_client(&s->guard, &s->told, &s->about);
+    return !mu_buf_failed(&s->told);
+}
+
 static void begin_request(struct session *s)
 {
     struct mu_head head;
@@ -303,8 +311,6 @@ static void begin_request(struct session *s)
                                        .target = head.target,
                                        .headers = head.headers,
                                        .header_count = head.header_count};
-    if (s->about.len == 0)
-        mu_proxy_describe_client(&s->guard, &s->told, &s->about);
     s->under_way = true;
     s->keep_alive = head.keep_alive;
     s->minor = head.minor;
@@ -316,7 +322,7 @@ static void begin_request(struct session *s)
                          "came to");
     else if (!mu_guard_ask(&s->guard, &request, &permit))
         answer_no(s, &permit, head.framing);
-    else if (mu_buf_failed(&s->told))
+    else if (!describe_client(s))
         answer_ourselves(s, 500, "out-of-memory", "there is not enough memory");
     else if (!mu_exchange_begin(&s->exchange, permit.route == NULL ? s->proxy : &permit.route->proxy,
                                 mu_conn_worker(s->conn), &client, s, &head, &s->about, &why))

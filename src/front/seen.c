@@ -7,7 +7,7 @@
 #include "base/buf.h"
 #include "base/str.h"
 
-enum { SETS = 4096, WAYS = 4 };
+enum { SETS = 4096, WAYS = 4, CHAIN_MAX = 16 * 1024 };
 
 /* One piece of memory: the texts and the chain stand behind it. */
 struct entry {
@@ -52,7 +52,8 @@ static struct entry *make(const struct mu_vetted *vetted, const char *listen, co
     const size_t listen_len = strlen(listen) + 1, asked_len = strlen(asked) + 1;
     MU_AUTO_CLEAR(mu_buf) chain = MU_BUF_INIT;
     mu_vetted_sent(vetted, &chain);
-    struct entry *entry = mu_buf_failed(&chain)
+    /* Who sends more than that fills a memory that is for all. */
+    struct entry *entry = mu_buf_failed(&chain) || chain.len > CHAIN_MAX
                               ? NULL
                               : malloc(sizeof *entry + listen_len + asked_len + chain.len + 1);
     if (entry == NULL)
