@@ -20,11 +20,15 @@ static enum mu_code code_of_errno(int e)
 
 static int read_all(int fd, const char *path, size_t limit, struct mu_buf *ret, struct mu_error *err)
 {
+    enum {
+        PIECE_LEN = 4095
+    }; /* most files here are smaller, and what may be a secret is wiped by its room */
     for (;;) {
-        char *end = mu_buf_reserve(ret, 16384);
+        bool has_room = ret->cap > ret->len + 1;
+        char *end = mu_buf_reserve(ret, has_room ? 1 : PIECE_LEN);
         if (end == NULL)
             return mu_fail_nomem(err);
-        ssize_t n = read(fd, end, 16384);
+        ssize_t n = read(fd, end, ret->cap - ret->len - 1);
         if (n < 0 && errno == EINTR)
             continue;
         if (n < 0)
