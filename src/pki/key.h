@@ -113,6 +113,10 @@ MU_CHECK int mu_key_type_parts(const char *type, const char **ret_group, unsigne
 /* For pki: OpenSSL's NID of an EC key's curve; NID_undef for other keys. */
 int mu_key_curve(const struct mu_key *key);
 
+/* For pki: an EC key's point, uncompressed [SEC 1 2.3.3]: its octets (given, OPENSSL_free) and their number; 0 on
+ * failure, which OpenSSL's queue tells of. */
+size_t mu_key_point(const struct mu_key *key, unsigned char **ret);
+
 /* For pki: put the public half into `x`. Returns false on failure, which OpenSSL's queue tells of. */
 bool mu_key_to_x509(const struct mu_key *key, X509 *x);
 

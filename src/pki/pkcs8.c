@@ -33,10 +33,10 @@ static bool set_scalar(const EVP_PKEY *evp, ASN1_OCTET_STRING *ret)
 }
 /* clang-format on */
 
-static bool set_point(EVP_PKEY *evp, ASN1_BIT_STRING *ret)
+static bool set_point(const struct mu_key *key, ASN1_BIT_STRING *ret)
 {
     unsigned char *point = NULL;
-    size_t len = EVP_PKEY_get1_encoded_public_key(evp, &point);
+    size_t len = mu_key_point(key, &point);
     bool ok = len > 0 && ASN1_STRING_set(ret, point, (int)len) == 1;
     ret->flags =
         (ret->flags & ~7) | ASN1_STRING_FLAG_BITS_LEFT; /* all bits of the last octet count */
@@ -57,20 +57,20 @@ static PKCS8_PRIV_KEY_INFO *wrap(const struct ec_private *key, int curve)
     return NULL;
 }
 
-static PKCS8_PRIV_KEY_INFO *of_ec(EVP_PKEY *evp, int curve)
+static PKCS8_PRIV_KEY_INFO *of_ec(const struct mu_key *key, int curve)
 {
-    struct ec_private key = {1, ASN1_OCTET_STRING_new(), ASN1_BIT_STRING_new()};
+    struct ec_private parts = {1, ASN1_OCTET_STRING_new(), ASN1_BIT_STRING_new()};
     PKCS8_PRIV_KEY_INFO *ret = NULL;
-    if (key.scalar != NULL && key.point != NULL && set_scalar(evp, key.scalar) &&
-        set_point(evp, key.point))
-        ret = wrap(&key, curve);
-    ASN1_STRING_clear_free(key.scalar);
-    ASN1_BIT_STRING_free(key.point);
+    if (parts.scalar != NULL && parts.point != NULL && set_scalar(mu_key_evp(key), parts.scalar) &&
+        set_point(key, parts.point))
+        ret = wrap(&parts, curve);
+    ASN1_STRING_clear_free(parts.scalar);
+    ASN1_BIT_STRING_free(parts.point);
     return ret;
 }
 
 PKCS8_PRIV_KEY_INFO *mu_key_to_pkcs8(const struct mu_key *key)
 {
     int curve = mu_key_curve(key);
-    return curve == NID_undef ? EVP_PKEY2PKCS8(mu_key_evp(key)) : of_ec(mu_key_evp(key), curve);
+    return curve == NID_undef ? EVP_PKEY2PKCS8(mu_key_evp(key)) : of_ec(key, curve);
 }

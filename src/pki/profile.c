@@ -39,7 +39,12 @@ int mu_profile_parse(const char *name, enum mu_profile *ret, struct mu_error *er
     return mu_hint(err, "it is server, client or peer (both)");
 }
 
-/* --- The last look --- */
+/*
+ * --- The last look ---
+ *
+ * Extensions are read one by one: X509_get_key_usage() and its like first have the whole certificate encoded and
+ * digested, and leave purposes out that they do not know.
+ */
 
 static int broken(struct mu_error *err, const char *rule)
 {
@@ -60,6 +65,46 @@ static bool extension_is_there(X509 *x, int nid)
     return X509_get_ext_by_NID(x, nid, -1) >= 0;
 }
 
+static bool says_ca(X509 *x, bool *ret_path_length)
+{
+    BASIC_CONSTRAINTS *basic = X509_get_ext_d2i(x, NID_basic_constraints, NULL, NULL);
+    bool says = basic != NULL && basic->ca != 0;
+    *ret_path_length = basic != NULL && basic->pathlen != NULL;
+    BASIC_CONSTRAINTS_free(basic);
+    return says;
+}
+
+/* KU_*; 0 where there are none. */
+static uint32_t key_usages(X509 *x)
+{
+    ASN1_BIT_STRING *usage = X509_get_ext_d2i(x, NID_key_usage, NULL, NULL);
+    int len = usage == NULL ? 0 : ASN1_STRING_length(usage);
+    const unsigned char *bits = usage == NULL ? NULL : ASN1_STRING_get0_data(usage);
+    uint32_t ret = (len > 0 ? bits[0] : 0u) | (len > 1 ? (uint32_t)bits[1] << 8 : 0u);
+    ASN1_BIT_STRING_free(usage);
+    return ret;
+}
+
+static uint32_t purpose_of(const ASN1_OBJECT *object)
+{
+    switch (OBJ_obj2nid(object)) {
+    case NID_server_auth: return XKU_SSL_SERVER;
+    case NID_client_auth: return XKU_SSL_CLIENT;
+    case NID_OCSP_sign: return XKU_OCSP_SIGN;
+    default: return XKU_ANYEKU; /* which no profile has */
+    }
+}
+
+/* XKU_*; 0 where there are none. */
+static uint32_t purposes(X509 *x)
+{
+    uint32_t ret = 0;
+    MU_AUTO(EXTENDED_KEY_USAGE) all = X509_get_ext_d2i(x, NID_ext_key_usage, NULL, NULL);
+    for (int i = 0; i < sk_ASN1_OBJECT_num(all); i++)
+        ret |= purpose_of(sk_ASN1_OBJECT_value(all, i));
+    return ret;
+}
+
 /* Positive, and 17 or 18 octets of which at least 16 are random. [RFC 5280 4.1.2.2] */
 static bool serial_is_good(X509 *x)
 {
@@ -77,7 +122,7 @@ static bool has_rsa_key(X509 *x)
 
 static const char *key_usage_fault(X509 *x, enum mu_profile profile)
 {
-    uint32_t usage = X509_get_key_usage(x);
+    uint32_t usage = key_usages(x);
     bool rsa = has_rsa_key(x);
     bool enciphers = rsa && mu_profile_rules(profile)->server_auth;
     uint32_t leaf = KU_DIGITAL_SIGNATURE | (enciphers ? KU_KEY_ENCIPHERMENT : 0);
@@ -95,9 +140,7 @@ static const char *purpose_fault(X509 *x, enum mu_profile profile)
         return "extKeyUsage is there exactly for leaves";
     if (extension_is_there(x, NID_id_pkix_OCSP_noCheck) != (profile == MU_PROFILE_OCSP))
         return "ocsp-nocheck is there exactly for a responder";
-    return !has_eku || X509_get_extended_key_usage(x) == wanted
-               ? NULL
-               : "extKeyUsage is what the profile says, and no more";
+    return purposes(x) == wanted ? NULL : "extKeyUsage is what the profile says, and no more";
 }
 
 /* A common name that is none of the alternative names would be one that nobody checked. */
@@ -131,17 +174,18 @@ static const char *names_fault(X509 *x, const struct mu_profile_rules *rule)
 
 static const char *basic_fault(X509 *x, enum mu_profile profile)
 {
-    /* What basicConstraints say; X509_check_ca() would also ask whether keyUsage lets it sign. */
-    bool is_ca = (X509_get_extension_flags(x) & EXFLAG_CA) != 0;
+    bool has_path_length = false;
+    bool is_ca = says_ca(x, &has_path_length);
     if (X509_get_version(x) != X509_VERSION_3)
         return "it is X.509 version 3";
     if (!serial_is_good(x))
         return "the serial number is positive and random";
     if (!extension_is_critical(x, NID_basic_constraints) || is_ca != (profile == MU_PROFILE_CA))
         return "basicConstraints is critical, and CA:TRUE exactly for a CA";
-    if (is_ca && X509_get_pathlen(x) < 0)
+    if (is_ca && !has_path_length)
         return "a CA has an explicit path length";
-    if (X509_get0_subject_key_id(x) == NULL || X509_get0_authority_key_id(x) == NULL)
+    if (!extension_is_there(x, NID_subject_key_identifier) ||
+        !extension_is_there(x, NID_authority_key_identifier))
         return "subject and authority key identifiers are there";
     return NULL;
 }

@@ -178,7 +178,28 @@ static void a_public_key_is_read_from_its_parts_whatever_its_kind(void **state)
         MU_AUTO(EVP_PKEY) read = mu_key_decode(X509_get_X509_PUBKEY(x));
         assert_non_null(read);
         assert_int_equal(EVP_PKEY_eq(read, mu_key_evp(key)), 1);
+        MU_AUTO(X509) again = X509_new();
+        MU_AUTO(X509) whole = X509_new();
+        assert_true(mu_key_to_x509((struct mu_key *)read, again));
+        assert_true(
+            mu_key_to_x509(key, whole)); /* a point is written in full, however it was read */
+        assert_same_spki(again, whole);
+        assert_true(mu_key_is_sound(read) && mu_key_is_sound(mu_key_evp(key)));
     }
+}
+
+/* A copy of a key keeps no part of its original, which may be gone before it. */
+static void a_copy_of_an_ec_key_writes_its_point_itself(void **state)
+{
+    (void)state;
+    struct mu_key *key = make("p256");
+    MU_AUTO(X509) before = X509_new();
+    MU_AUTO(X509) after = X509_new();
+    MU_AUTO(EVP_PKEY) copy = EVP_PKEY_dup(mu_key_evp(key));
+    assert_true(mu_key_to_x509(key, before));
+    mu_key_free(key);
+    assert_true(mu_key_to_x509((struct mu_key *)copy, after));
+    assert_same_spki(before, after);
 }
 
 /* No point at all, the point at infinity, one beside the curve, half a point. */
@@ -302,6 +323,7 @@ int main(void)
         cmocka_unit_test(a_key_survives_the_way_through_a_file),
         cmocka_unit_test(an_ec_key_is_written_as_openssl_writes_it),
         cmocka_unit_test(a_public_key_is_read_from_its_parts_whatever_its_kind),
+        cmocka_unit_test(a_copy_of_an_ec_key_writes_its_point_itself),
         cmocka_unit_test(what_is_no_point_on_its_curve_is_no_key),
         cmocka_unit_test(a_protected_key_opens_to_its_passphrase_only),
         cmocka_unit_test(an_empty_passphrase_is_none),

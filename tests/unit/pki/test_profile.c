@@ -102,6 +102,8 @@ static void each_rule_that_is_broken_is_named(void **state)
     assert_breaks_with(PURPOSE, "clientAuth", "extKeyUsage is what the profile says");
     assert_breaks_with(PURPOSE, "serverAuth,clientAuth", "extKeyUsage is what the profile says");
     assert_breaks_with(PURPOSE, "anyExtendedKeyUsage", "extKeyUsage is what the profile says");
+    assert_breaks_with(PURPOSE, "serverAuth,1.3.6.1.4.1.99999.1",
+                       "extKeyUsage is what the profile says");
     assert_breaks_with(SAN, NULL, "there is a subjectAltName");
     assert_breaks_with(SAN, "DNS:other.internal", "the common name is one of the alternative");
     assert_breaks_with(SKI, NULL, "key identifiers are there");
