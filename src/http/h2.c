@@ -398,7 +398,7 @@ static int on_send_data(nghttp2_session *session, nghttp2_frame *frame, const ui
     if (is_enough(h2))
         return NGHTTP2_ERR_WOULDBLOCK;
     mu_buf_add(&h2->out, hd, FRAME_HEAD_LEN);
-    mu_buf_add(&h2->out, stream->out.data + stream->out_taken, len);
+    mu_buf_add(&h2->out, mu_buf_str(&stream->out) + stream->out_taken, len);
     stream->out_taken += len;
     forget_what_is_sent(stream);
     allow_idle_frames(h2);

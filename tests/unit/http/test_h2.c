@@ -292,6 +292,21 @@ static void a_request_without_a_body_ends_with_its_head(void **state)
     assert_int_equal(f->client.ends, 1);
 }
 
+/* Whether a body would be empty was not known when its head was sent: the end is a frame without a byte. */
+static void a_body_that_turns_out_to_be_empty_ends_all_the_same(void **state)
+{
+    struct fixture *f = *state;
+    (void)ask(f, "GET", true);
+    mu_h2_respond(f->server.stream, 200, NULL, 0, false);
+    talk(f);
+    mu_h2_send_end(f->server.stream, NULL, 0);
+    talk(f);
+    assert_int_equal(f->client.ends, 1);
+    assert_int_equal(f->client.body_len, 0);
+    assert_int_equal(f->client.closed, 1);
+    assert_int_equal(f->client.code, MU_H2_NO_ERROR);
+}
+
 static void an_answer_that_is_over_before_its_request_tells_the_client_to_stop(void **state)
 {
     struct fixture *f = *state;
@@ -706,6 +721,7 @@ int main(void)
 #define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
         TEST(a_request_and_its_answer_go_through_with_bodies_and_trailers),
         TEST(a_request_without_a_body_ends_with_its_head),
+        TEST(a_body_that_turns_out_to_be_empty_ends_all_the_same),
         TEST(an_answer_that_is_over_before_its_request_tells_the_client_to_stop),
         TEST(pieces_of_a_cookie_arrive_as_one),
         TEST(an_authority_with_a_user_in_it_is_no_host),
