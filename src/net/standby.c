@@ -117,7 +117,7 @@ int mu_standby_begin(struct mu_error *err)
     const pid_t pid = fork();
     if (pid == 0) {
         close(ends[0]);
-        mu_predecessor_forget();
+        mu_predecessor_forget(server);
         stand_by(ends[1], server);
     }
     close(ends[1]);

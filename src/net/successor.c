@@ -250,15 +250,15 @@ static void add_handed(int fd)
     fcntl(fd, F_SETFD, FD_CLOEXEC);
 }
 
-/* Once, before there are threads; and for nobody whom we start in turn. */
-static void read_variable(void)
+/* What was handed to `to`. Once, before there are threads; and for nobody whom we start in turn. */
+static void read_variable(pid_t to)
 {
     const char *text = getenv(variable);
     if (handed.read)
         return;
     handed.read = true;
     char *at;
-    if (text == NULL || strtol(text, &at, 10) != (long)getpid() || *at != ':')
+    if (text == NULL || strtol(text, &at, 10) != (long)to || *at != ':')
         return;
     handed.pipe = (int)strtol(at + 1, &at, 10);
     if (handed.pipe > 2)
@@ -287,7 +287,7 @@ static bool fits(const struct handed *socket, const struct mu_address *address)
 
 bool mu_predecessor_claim(struct mu_address *address)
 {
-    read_variable();
+    read_variable(getpid());
     for (size_t i = 0; i < handed.count; i++) {
         if (handed.at[i].claimed || !fits(&handed.at[i], address))
             continue;
@@ -330,9 +330,9 @@ static void close_pipe(void)
     handed.pipe = 0;
 }
 
-void mu_predecessor_forget(void)
+void mu_predecessor_forget(pid_t server)
 {
-    read_variable();
+    read_variable(server);
     close_handed();
     close_pipe();
 }

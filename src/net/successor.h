@@ -39,8 +39,8 @@ bool mu_predecessor_claim(struct mu_address *address);
 /* One of the sockets at an address that was claimed; given. -1: there is none, or no more. */
 int mu_predecessor_take(const struct mu_address *address);
 
-/* What was handed on is not this process's: it only stands by for the one that it was handed to. */
-void mu_predecessor_forget(void);
+/* What was handed on to `server` is not this process's, which only stands by for it. */
+void mu_predecessor_forget(pid_t server);
 
 /* Tell it that clients are served here, and close what nobody has taken. Without one, nothing happens. */
 void mu_predecessor_dismiss(void);

@@ -144,15 +144,31 @@ def test_systemd_is_told_who_serves(ca, place):
         notes.close()
 
 
-def standby_of(door):
+def standby_of(pid):
     """The process outside of the sandbox."""
-    [pid] = pathlib.Path(f"/proc/{door.process.pid}/task/{door.process.pid}/children").read_text().split()
-    return int(pid)
+    [standby] = pathlib.Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
+    return int(standby)
+
+
+def sockets_of(pid):
+    return sum(os.readlink(fd).startswith("socket:") for fd in pathlib.Path(f"/proc/{pid}/fd").iterdir())
+
+
+def test_no_generation_holds_more_sockets_than_the_one_before(ca, place):
+    """The kernel would give clients to a listening socket that is held and not served, and they would wait for ever."""
+    with flags(ca, place, "--workers", 2) as door:
+        first, at_standby = sockets_of(door.process.pid), sockets_of(standby_of(door.process.pid))
+        door.signal(signal.SIGUSR2)
+        second = successor(door)
+        with ended(second):
+            os.kill(second, signal.SIGUSR2)
+            with ended(third := successor(door)):
+                assert (sockets_of(third), sockets_of(standby_of(third))) == (first, at_standby)
 
 
 def test_without_the_process_that_stands_by_nothing_changes(ca, place):
     with flags(ca, place) as door:
-        os.kill(standby_of(door), signal.SIGKILL)
+        os.kill(standby_of(door.process.pid), signal.SIGKILL)
         door.signal(signal.SIGUSR2)
         assert "the process that stands by could not start another; hint: restart" in door.says(" upgrade-failed: ")
         with connect(door, client_of(ca, place)) as sock:
@@ -163,10 +179,10 @@ def test_without_the_process_that_stands_by_nothing_changes(ca, place):
 
 def test_the_process_that_stands_by_ends_with_the_server_and_not_before(ca, place):
     with flags(ca, place) as door:
-        standby = standby_of(door)
+        standby = standby_of(door.process.pid)
         for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGUSR2):
             os.kill(standby, number)
-        assert standby_of(door) == standby
+        assert standby_of(door.process.pid) == standby
         door.process.kill()
         door.process.wait(WAIT)
         door._reader.join(WAIT)
