@@ -219,8 +219,10 @@ static enum mu_io pump(struct session *s, struct flow *flow, const struct way *w
             return io;
         if (taken < len) /* or a buffer would be kept for nothing */
             mu_buf_add(&flow->rest, data + taken, len - taken);
-        if (mu_buf_failed(&flow->rest))
+        if (mu_buf_failed(&flow->rest)) {
+            errno = ENOMEM;
             return MU_IO_FAILED;
+        }
     }
     return MU_IO_DONE;
 }

@@ -13,7 +13,7 @@ static ssize_t socket_read(void *arg, void *ret, size_t cap)
 {
     struct mu_channel *channel = arg;
     ssize_t n;
-    if (!channel->readable && !channel->failed) {
+    if (!channel->readable && channel->failed == 0) {
         errno = EAGAIN;
         return -1;
     }
@@ -41,7 +41,8 @@ static ssize_t socket_write(void *arg, const void *data, size_t len)
         if (channel->counters != NULL)
             mu_count(&channel->counters->sent, (size_t)n);
     }
-    channel->failed = channel->failed || (n < 0 && errno != EAGAIN && errno != EWOULDBLOCK);
+    if (n < 0 && errno != EAGAIN && errno != EWOULDBLOCK)
+        channel->failed = errno;
     return n;
 }
 
@@ -97,8 +98,8 @@ enum mu_io mu_channel_write(struct mu_channel *channel, const void *data, size_t
     if (channel->tls != NULL)
         return mu_tls_write(channel->tls, data, len, ret_len);
     *ret_len = 0;
-    if (channel->failed) {
-        errno = EPIPE;
+    if (channel->failed != 0) {
+        errno = channel->failed;
         return MU_IO_FAILED;
     }
     if (channel->held.len + len <= HELD_MAX)
@@ -113,7 +114,7 @@ enum mu_io mu_channel_write(struct mu_channel *channel, const void *data, size_t
 
 bool mu_channel_has_input(const struct mu_channel *channel)
 {
-    return channel->readable || channel->failed ||
+    return channel->readable || channel->failed != 0 ||
            (channel->tls != NULL && mu_tls_has_input(channel->tls));
 }
 
@@ -142,7 +143,7 @@ bool mu_channel_has_output(const struct mu_channel *channel)
 {
     if (channel->tls != NULL)
         return mu_tls_has_output(channel->tls);
-    return channel->held.len > 0 && !channel->failed;
+    return channel->held.len > 0 && channel->failed == 0;
 }
 
 void mu_channel_reset(struct mu_channel *channel)

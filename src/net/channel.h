@@ -15,8 +15,8 @@
 
 struct mu_channel {
     int fd;
-    bool readable;      /* as far as we know: something to read, or the end */
-    bool failed;        /* it takes no more; reading tells the rest, and why, without waiting */
+    bool readable; /* as far as we know: something to read, or the end */
+    int failed; /* errno: it takes no more, and reading tells the rest without waiting; 0: it has not */
     bool ending;        /* no more will be written */
     struct mu_buf held; /* without TLS, which gathers by itself: written, but not yet sent */
     uint64_t received, sent;

@@ -118,7 +118,8 @@ static void on_poll(uv_poll_t *poll, int status, int events)
 {
     struct mu_stream *stream = poll->data;
     if (status < 0) {
-        stream->given_up = stream->channel.failed = true;
+        stream->given_up = true;
+        stream->channel.failed = EPIPE; /* until reading says more */
         stream->events = 0;
     }
     if ((events & UV_READABLE) != 0)
@@ -213,8 +214,8 @@ static void drop_stale(struct mu_worker *worker)
 void mu_stream_keep(struct mu_stream *stream)
 {
     struct mu_worker *worker = stream->worker;
-    if (worker->stopping || stream->caller != NULL || stream->given_up || stream->channel.failed ||
-        mu_channel_has_output(&stream->channel)) {
+    if (worker->stopping || stream->caller != NULL || stream->given_up ||
+        stream->channel.failed != 0 || mu_channel_has_output(&stream->channel)) {
         mu_stream_free(stream, false);
         return;
     }
@@ -350,8 +351,10 @@ enum mu_io mu_stream_write(struct mu_stream *stream, const void *data, size_t le
 
 enum mu_io mu_stream_flushed(const struct mu_stream *stream)
 {
-    if (stream->channel.failed)
+    if (stream->channel.failed != 0) {
+        errno = stream->channel.failed;
         return MU_IO_FAILED;
+    }
     return mu_channel_has_output(&stream->channel) ? MU_IO_WANT_WRITE : MU_IO_DONE;
 }
 

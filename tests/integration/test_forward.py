@@ -2,6 +2,7 @@
 import contextlib
 import json
 import os
+import re
 import socket
 import ssl
 import threading
@@ -196,6 +197,23 @@ def test_a_reset_by_the_backend_is_no_end_to_the_client(ca, place, ctx):
         data, error = read_all(wire)
         assert data == b"" and isinstance(error, (ConnectionError, ssl.SSLError))
         assert " backend-reset (Connection reset by peer), " in door.says(" connection ")
+
+
+def test_why_the_backend_is_gone_is_told_also_while_it_is_written_to(ca, place, ctx):
+    """It resets at a moment of its own; whichever call comes upon that, EAGAIN is no reason."""
+    def break_off(sock):
+        for _ in range(1 + backend.accepted % 3):
+            sock.sendall(sock.recv(65536))
+        reset(sock)
+
+    with Backend(break_off) as backend, forwarding(ca, place, backend) as door:
+        for _ in range(24):
+            with Wire(door, ctx) as wire, contextlib.suppress(OSError):
+                for _ in range(20):
+                    wire.sendall(b"x" * 100000)
+                    wire.recv(65536)
+            line = door.says(" connection ")
+            assert re.search(r" backend-reset \((Connection reset by peer|Broken pipe)\), ", line), line
 
 
 def keepalive_timers(*ports):
