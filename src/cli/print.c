@@ -73,12 +73,16 @@ static void flush(void)
 static void MU_PRINTF(3, 0)
     remark(const char *word, enum mu_style style, const char *format, va_list args)
 {
+    char *text = NULL;
+    if (vasprintf(&text, format, args) < 0)
+        return;
     mu_progress_hide();
     flush(); /* keep the order in which things were said */
-    fprintf(stderr, "mutual: %s%s%s", mu_style_on(stderr, style), word, mu_style_off(stderr, style));
-    vfprintf(stderr, format, args);
-    fputc('\n', stderr);
+    /* In one piece: other processes and threads write there, too. */
+    fprintf(stderr, "mutual: %s%s%s%s\n", mu_style_on(stderr, style), word,
+            mu_style_off(stderr, style), text);
     mu_progress_show();
+    free(text);
 }
 
 void mu_note(const char *format, ...)
@@ -132,15 +136,12 @@ void mu_print_error(const struct mu_error *err, bool json)
         return;
     }
     make_printable(err, &shown);
+    const char *id = cause_id(err);
     mu_progress_hide();
     flush();
-    fprintf(stderr, "mutual: %s%s%s", mu_style_on(stderr, MU_BAD), shown.what,
-            mu_style_off(stderr, MU_BAD));
-    if (*shown.cause != '\0')
-        fprintf(stderr, ": %s", shown.cause);
-    fprintf(stderr, "\n  hint: %s\n", shown.hint);
-    if (*cause_id(err) != '\0')
-        fprintf(stderr, "  cause: %s\n", cause_id(err));
+    fprintf(stderr, "mutual: %s%s%s%s%s\n  hint: %s\n%s%s%s", mu_style_on(stderr, MU_BAD),
+            shown.what, mu_style_off(stderr, MU_BAD), *shown.cause == '\0' ? "" : ": ", shown.cause,
+            shown.hint, *id == '\0' ? "" : "  cause: ", id, *id == '\0' ? "" : "\n");
     mu_progress_show();
 }
 
