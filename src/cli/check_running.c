@@ -69,7 +69,7 @@ static int load_doors(const struct mu_args *args, struct others *ret, struct mu_
     struct mu_door_loader loader = mu_serve_loader(args, &home);
     struct mu_config *config = NULL;
     loader.only_look = true;
-    if (mu_config_load(mu_args_value(args, "config"), &config, err) != 0 ||
+    if (mu_serve_load(args, mu_args_value(args, "config"), &config, err) != 0 ||
         mu_doors_load(config, &loader, &ret->doors, err) != 0)
         return -1;
     ret->of_doors = calloc(ret->doors->count, sizeof *ret->of_doors);

@@ -12,6 +12,7 @@
 #include "cli/passphrase.h"
 #include "cli/print.h"
 #include "cli/serve_describe.h"
+#include "cli/serve_home.h"
 #include "pki/verify.h"
 
 struct who {
@@ -95,6 +96,7 @@ static bool is_authentic(const struct mu_door *door, const struct who *who, stru
                                   .untrusted = &who->given,
                                   .crls = lists.at,
                                   .crl_count = lists.count,
+                                  .crl_grace_s = door->config->crl_grace_s,
                                   .purpose = MU_PURPOSE_CLIENT,
                                   .at = time(NULL)};
     mu_refusal_set(&refusal, MU_REFUSAL_CERT_MISSING);
@@ -296,7 +298,6 @@ int mu_check_who_flags(const struct mu_args *args, struct mu_error *err)
 {
     MU_AUTO_STRUCT(mu_config) config = NULL;
     MU_AUTO_CLEAR(mu_certs) anchors = {0};
-    const char *path;
     if (mu_config_new(&config, err) != 0)
         return -1;
     struct mu_door_config *described = mu_config_add_door(config);
@@ -304,11 +305,9 @@ int mu_check_who_flags(const struct mu_args *args, struct mu_error *err)
         return mu_fail_nomem(err);
     if (mu_serve_read_rules(args, "allow", &described->access.allow, err) != 0 ||
         mu_serve_read_rules(args, "deny", &described->access.deny, err) != 0 ||
-        mu_load_anchors(args, &anchors, err) != 0)
+        mu_serve_read_trust(args, described, err) != 0 ||
+        mu_serve_obey_home(args, config, err) != 0 || mu_load_anchors(args, &anchors, err) != 0)
         return -1;
-    for (int i = 0; (path = mu_args_nth(args, "crl", i)) != NULL; i++)
-        if (mu_strs_add(&described->crl, path) != 0)
-            return mu_fail_nomem(err);
     struct mu_door door = {.config = described, .anchors = anchors};
     const struct mu_doors doors = {.config = config, .at = &door, .count = 1};
     return mu_check_who(args, &doors, err);

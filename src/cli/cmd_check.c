@@ -282,7 +282,7 @@ static int run(const struct mu_args *args, struct mu_error *err)
     if (mu_args_count(args) == 0)
         return mu_check_who_flags(args, err);
     loader.only_look = true;
-    if (mu_config_load(mu_args_at(args, 0), &config, err) != 0 ||
+    if (mu_serve_load(args, mu_args_at(args, 0), &config, err) != 0 ||
         mu_doors_load(config, &loader, &doors, err) != 0 || mu_front_check(doors, err) != 0)
         return -1;
     if (who)
@@ -337,7 +337,8 @@ const struct mu_cmd mu_cmd_check = {
         "      certificate: api.crt       # with its chain behind it; paths are relative to this file\n"
         "      key: api.key               # not needed if it is in the same file; or a PKCS#11 URI\n"
         "      trust: ca.crt              # the CAs whose clients come in; like crl and to, one or a list\n"
-        "      crl: ca.crl                # each CA of a client needs one that is not out of date\n"
+        "      crl: ca.crl                # each CA of a client needs one that is not out of date; or none.\n"
+        "                                 # without it: the home CA's own list, if that CA is trusted here\n"
         "      crl_grace: closed          # or open, or how long a list that is out of date still counts\n"
         "      session_lifetime: 1h       # clients may come back so long without showing their certificates\n"
         "      clients: required          # or optional: who has no certificate comes in where a rule says anonymous\n"

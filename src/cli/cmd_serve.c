@@ -124,7 +124,8 @@ static const struct mu_opt opts[] = {
     {"cert", 'E', "FILE", "the server's certificate, with its chain behind it", NULL, false},
     {"key", 0, "FILE", "its key, if it is not in the same file; or a PKCS#11 URI", NULL, false},
     {"cacert", 0, "FILE", "admit clients of this CA [the home CA]", NULL, true},
-    {"crl", 0, "FILE", "refuse clients that this revocation list names (PEM or DER)", NULL, true},
+    {"crl", 0, "FILE", "refuse clients that this revocation list names, or none [the home CA's]",
+     NULL, true},
     {"crl-grace", 0, "WHAT",
      "what a list out of date means: closed, open, or for so long what it meant [closed]", NULL,
      false},
@@ -198,8 +199,10 @@ const struct mu_cmd mu_cmd_serve = {
         "--to h2c:, over HTTP/2 without TLS, many at once on a connection, as gRPC demands it. What a\n"
         "client says of who it is (X-Forwarded-For, Forwarded, Client-Cert and the like) is replaced by what is so.\n"
         "With --to tcp: or unix:, the bytes of each client go to that backend and back, as they are, whatever\n"
-        "they speak. Of several backends, the one with the least to do is next. With --crl, each CA that issued\n"
-        "a client must have a list, and one that is not out of date. When a list, a CA or the time says that a client who\n"
+        "they speak. Of several backends, the one with the least to do is next. A door that trusts the home\n"
+        "CA goes by its list, ca.crl in the home: mutual revoke takes effect within a second. Its age does not matter\n"
+        "unless --crl-grace is given; --crl none leaves it alone. With --crl FILE (PEM or DER), each CA that issued a\n"
+        "client must have a list, and one that is not out of date. When a list, a CA or the time says that a client who\n"
         "is connected would not be let in any more, its connection is closed: HTTP when the answer under way is out,\n"
         "within half a second, all else at once.\n"
         "--allow says who comes in, and may be given several times: one that fits is enough. all: every client of the\n"

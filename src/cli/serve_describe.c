@@ -11,6 +11,7 @@
 #include "cli/control.h"
 #include "cli/credentials.h"
 #include "cli/rights.h"
+#include "cli/serve_home.h"
 
 /* Every value of an option that may be given several times. */
 static int read_all(const struct mu_args *args, const char *option, struct mu_strs *ret,
@@ -65,19 +66,38 @@ static int read_session_lifetime(const struct mu_args *args, struct mu_door_conf
     return 0;
 }
 
-static int read_trust(const struct mu_args *args, struct mu_door_config *door, struct mu_error *err)
+static int read_lists(const struct mu_args *args, struct mu_door_config *door, struct mu_error *err)
+{
+    const char *first = mu_args_nth(args, "crl", 0);
+    door->crl_none = first != NULL && mu_str_equal(first, "none");
+    if (!door->crl_none)
+        return read_all(args, "crl", &door->crl, err);
+    return mu_args_nth(args, "crl", 1) == NULL
+               ? 0
+               : mu_usage(err, args, "--crl none stands alone; name lists, or none");
+}
+
+int mu_serve_read_trust(const struct mu_args *args, struct mu_door_config *door,
+                        struct mu_error *err)
 {
     char home_ca[MU_PATH_LEN];
-    const char *grace = mu_args_value(args, "crl-grace");
-    if (grace != NULL && !mu_crl_grace_parse(grace, &door->crl_grace_s))
-        return mu_usage(err, args, "--crl-grace is closed, open or a duration, not \"%s\"", grace);
-    if (read_all(args, "crl", &door->crl, err) != 0 || read_session_lifetime(args, door, err) != 0)
+    if (read_lists(args, door, err) != 0)
         return -1;
     if (mu_args_given(args, "cacert"))
         return read_all(args, "cacert", &door->trust, err);
     if (mu_need_anchor_path(args, home_ca, err) != 0)
         return -1;
     return mu_strs_add(&door->trust, home_ca) != 0 ? mu_fail_nomem(err) : 0;
+}
+
+static int read_revocation(const struct mu_args *args, struct mu_door_config *door,
+                           struct mu_error *err)
+{
+    const char *grace = mu_args_value(args, "crl-grace");
+    door->crl_grace_said = grace != NULL;
+    if (grace != NULL && !mu_crl_grace_parse(grace, &door->crl_grace_s))
+        return mu_usage(err, args, "--crl-grace is closed, open or a duration, not \"%s\"", grace);
+    return 0;
 }
 
 static int read_content(const struct mu_args *args, struct mu_door_config *door,
@@ -299,13 +319,14 @@ static int from_options(const struct mu_args *args, struct mu_config **ret, stru
         read_proxy(args, door, err) != 0 || read_access(args, door, err) != 0 ||
         read_tell(args, door, err) != 0 || read_explain(args, door, err) != 0 ||
         read_sizes(args, &door->limits, err) != 0 || read_rates(args, &door->limits, err) != 0 ||
-        read_trust(args, door, err) != 0 || read_deadlines(args, config, door, err) != 0 ||
-        read_rights(args, config, err) != 0 ||
+        mu_serve_read_trust(args, door, err) != 0 || read_revocation(args, door, err) != 0 ||
+        read_session_lifetime(args, door, err) != 0 ||
+        read_deadlines(args, config, door, err) != 0 || read_rights(args, config, err) != 0 ||
         copy(mu_args_value(args, "status"), &config->status, err) != 0 ||
         copy(mu_args_value(args, "control"), &config->control, err) != 0)
         return -1;
     *ret = mu_take(&config);
-    return 0;
+    return mu_serve_obey_home(args, *ret, err);
 }
 
 /* One way to say a thing: an option beside the file would have to win or to lose. */
@@ -382,9 +403,9 @@ int mu_serve_describe(const struct mu_args *args, struct mu_config **ret, struct
 {
     const char *path = mu_args_value(args, "config");
     MU_AUTO_STRUCT(mu_config) config = NULL;
-    int result = path == NULL                  ? from_options(args, &config, err)
-                 : check_alone(args, err) != 0 ? -1
-                                               : mu_config_load(path, &config, err);
+    const int result = path == NULL                  ? from_options(args, &config, err)
+                       : check_alone(args, err) != 0 ? -1
+                                                     : mu_serve_load(args, path, &config, err);
     if (result != 0 || settle_control(config, err) != 0)
         return -1;
     *ret = mu_take(&config);

@@ -12,6 +12,10 @@
 MU_CHECK int mu_serve_describe(const struct mu_args *args, struct mu_config **ret,
                                struct mu_error *err);
 
+/* Every --cacert, or else the home CA, and every --crl. Fails with MU_E_USAGE, MU_E_NO_CA. */
+MU_CHECK int mu_serve_read_trust(const struct mu_args *args, struct mu_door_config *door,
+                                 struct mu_error *err);
+
 /* The terms of every --allow, or of every --deny. Fails with MU_E_USAGE. */
 MU_CHECK int mu_serve_read_rules(const struct mu_args *args, const char *option,
                                  struct mu_access_list *ret, struct mu_error *err);

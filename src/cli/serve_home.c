@@ -2,6 +2,8 @@
 
 #include <dirent.h>
 #include <errno.h>
+#include <string.h>
+#include <sys/stat.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -68,6 +70,62 @@ static int issue(void *arg, struct mu_certs *ret_chain, struct mu_key **ret_key,
     for (size_t i = 0; i < ranks.behind.count; i++)
         if (mu_certs_add(ret_chain, mu_cert_ref(ranks.behind.at[i]), err) != 0)
             return -1;
+    return 0;
+}
+
+static bool is_same_file(const char *a, const char *b)
+{
+    struct stat one, other;
+    return stat(a, &one) == 0 && stat(b, &other) == 0 && one.st_dev == other.st_dev &&
+           one.st_ino == other.st_ino;
+}
+
+static bool trusts(const struct mu_door_config *door, const struct mu_home *home)
+{
+    for (size_t i = 0; i < door->trust.count; i++)
+        if (is_same_file(door->trust.at[i], home->cert) ||
+            is_same_file(door->trust.at[i], home->trust))
+            return true;
+    return false;
+}
+
+/*
+ * The complete list is made anew with each revocation, and holds what partitions and deltas do. It is the CA's own last word,
+ * so that its age says nothing: unless somebody demands it (crl_grace), an old one counts on.
+ */
+static int obey(struct mu_door_config *door, const struct mu_home *home, struct mu_error *err)
+{
+    door->crl_of_home = strdup(home->crl);
+    if (door->crl_of_home == NULL ||
+        (access(home->crl, F_OK) == 0 && mu_strs_add(&door->crl, home->crl) != 0))
+        return mu_fail_nomem(err);
+    if (!door->crl_grace_said)
+        door->crl_grace_s = MU_CRL_GRACE_OPEN;
+    return 0;
+}
+
+int mu_serve_obey_home(const struct mu_args *args, struct mu_config *config, struct mu_error *err)
+{
+    struct mu_error none = MU_ERROR_INIT;
+    struct mu_home home;
+    if (mu_home_paths(mu_args_home(args), &home, &none) != 0)
+        return 0;
+    for (size_t i = 0; i < config->door_count; i++) {
+        struct mu_door_config *door = &config->doors[i];
+        if (door->crl.count == 0 && !door->crl_none && trusts(door, &home) &&
+            obey(door, &home, err) != 0)
+            return -1;
+    }
+    return 0;
+}
+
+int mu_serve_load(const struct mu_args *args, const char *path, struct mu_config **ret,
+                  struct mu_error *err)
+{
+    MU_AUTO_STRUCT(mu_config) config = NULL;
+    if (mu_config_load(path, &config, err) != 0 || mu_serve_obey_home(args, config, err) != 0)
+        return -1;
+    *ret = mu_take(&config);
     return 0;
 }
 

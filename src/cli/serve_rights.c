@@ -17,7 +17,7 @@ static int add_directories(struct mu_strs *list, const struct mu_strs *paths)
 
 static int add_door(struct mu_strs *list, const struct mu_door_config *door)
 {
-    const char *const files[] = {door->certificate, door->key};
+    const char *const files[] = {door->certificate, door->key, door->crl_of_home};
     for (size_t i = 0; i < MU_COUNT(files); i++)
         if (files[i] != NULL && mu_rights_add_directory(list, files[i]) != 0)
             return -1;

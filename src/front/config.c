@@ -36,6 +36,7 @@ static void clear_door(struct mu_door_config *door)
     for (size_t i = 0; i < door->route_count; i++)
         mu_route_config_clear(&door->routes[i]);
     free(door->routes);
+    free(door->crl_of_home);
     free(door->certificate);
     free(door->key);
     free(door->files);
@@ -202,7 +203,8 @@ int mu_config_paths(const struct mu_config *config, struct mu_strs *ret, struct 
     for (size_t i = 0; i < config->door_count; i++) {
         const struct mu_door_config *door = &config->doors[i];
         if (add_path(ret, door->certificate) != 0 || add_path(ret, door->key) != 0 ||
-            add_paths(ret, &door->trust) != 0 || add_paths(ret, &door->crl) != 0)
+            add_paths(ret, &door->trust) != 0 || add_paths(ret, &door->crl) != 0 ||
+            add_path(ret, door->crl_of_home) != 0)
             return mu_fail_nomem(err);
     }
     return 0;

@@ -48,8 +48,12 @@ struct mu_door_config {
     bool clients_optional; /* who has no certificate comes in, too */
     bool only_tls13;
     struct mu_strs trust; /* files of the CAs whose clients come in */
-    struct mu_strs crl;
+    struct mu_strs crl;   /* files of revocation lists */
+    bool crl_none;        /* no list counts, not even the home's */
+    /* The list of the CA whose home is on this machine: in `crl`, if it exists. NULL: other lists were named, or another CA. */
+    char *crl_of_home;
     int64_t crl_grace_s; /* for which a list counts after the next was due; or MU_CRL_GRACE_OPEN */
+    bool crl_grace_said; /* somebody has chosen it */
     unsigned session_age_s; /* for how long a client may come back without showing its certificate */
     struct mu_strs to;      /* the backends' URLs; none: it answers itself */
     char *health_check; /* the path at which backends say whether they are well; NULL: they are not asked */

@@ -29,7 +29,14 @@ static int add_trust(struct mu_yaml *yaml, const struct mu_yaml_node *node, void
 
 static int add_crl(struct mu_yaml *yaml, const struct mu_yaml_node *node, void *into)
 {
-    return mu_config_add_text(yaml, into, mu_config_path(yaml, node, "crl"));
+    struct mu_door_config *door = into;
+    const char *text = mu_yaml_text(yaml, node, "crl", "the path of a file, or none");
+    if (text == NULL)
+        return -1;
+    door->crl_none = door->crl_none || mu_str_equal(text, "none");
+    return mu_str_equal(text, "none")
+               ? 0
+               : mu_config_add_text(yaml, &door->crl, mu_config_path(yaml, node, "crl"));
 }
 
 static int read_listen(struct mu_yaml *yaml, const struct mu_yaml_node *node, void *into)
@@ -199,10 +206,12 @@ static int read_read(struct mu_yaml *yaml, const struct mu_yaml_node *node, void
 static int read_crl_grace(struct mu_yaml *yaml, const struct mu_yaml_node *node, void *into)
 {
     static const char wanted[] = "closed, open or a duration such as 12h";
+    struct mu_door_config *door = into;
     const char *text = mu_yaml_text(yaml, node, "crl_grace", wanted);
     if (text == NULL)
         return -1;
-    if (!mu_crl_grace_parse(text, into))
+    door->crl_grace_said = true;
+    if (!mu_crl_grace_parse(text, &door->crl_grace_s))
         return mu_yaml_fail(yaml, mu_yaml_place(node), "crl_grace is %s, not \"%s\"", wanted, text);
     return 0;
 }
@@ -243,8 +252,8 @@ static const struct mu_yaml_key door_keys[] = {
     {"certificate", read_certificate, OF_DOOR(certificate)},
     {"key", read_key, OF_DOOR(key)},
     {"trust", read_trust, OF_DOOR(trust)},
-    {"crl", read_crl, OF_DOOR(crl)},
-    {"crl_grace", read_crl_grace, OF_DOOR(crl_grace_s)},
+    {"crl", read_crl, 0},
+    {"crl_grace", read_crl_grace, 0},
     {"session_lifetime", read_session_lifetime, OF_DOOR(session_age_s)},
     {"clients", read_clients, OF_DOOR(clients_optional)},
     {"tls_min", read_tls_min, OF_DOOR(only_tls13)},
@@ -308,6 +317,8 @@ static int check_door(struct mu_yaml *yaml, const struct mu_door_config *door)
             yaml, door->at,
             "a rule lets in who has no certificate (anonymous), and nobody gets that far: say "
             "clients: optional");
+    if (door->crl_none && door->crl.count > 0)
+        return mu_yaml_fail(yaml, door->at, "crl: none stands alone; this door names a list, too");
     if (door->proxy_from.count > 0 && !door->proxy_protocol)
         return mu_yaml_fail(yaml, door->at,
                             "this door believes proxies (proxy_from), but not that there is one "

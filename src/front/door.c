@@ -473,7 +473,7 @@ static void warn_about_lists(const struct mu_door *door, const struct ears *ears
         say(ears, "no revocation list is from the CA \"%s\": all its clients will be %s",
             door->without_list.at[i],
             grace_s == MU_CRL_GRACE_OPEN ? "let in, whether or not they are revoked" : "refused");
-    for (size_t i = 0; i < door->list_count; i++) {
+    for (size_t i = 0; !mu_door_obeys_home(door) && i < door->list_count; i++) {
         const struct mu_crl_info *info = &door->lists[i].info;
         if (info->next_update == 0 || info->next_update >= now)
             continue;

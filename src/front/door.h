@@ -126,6 +126,8 @@ MU_CHECK int mu_door_check_key(const char *dir, const char *file, struct mu_erro
 /* door_lists.c: every list of a door, and what is known of them. Fails as mu_crls_load() does. */
 MU_CHECK int mu_door_load_lists(struct mu_door *door, struct mu_error *err);
 void mu_door_clear_lists(struct mu_door *door);
+/* Are its lists those of the home, which nobody has named and which count however old they are? */
+bool mu_door_obeys_home(const struct mu_door *door);
 
 /* What works here and fails elsewhere, and what turns every client of a CA away: each a sentence to `hear`. */
 void mu_door_warn(const struct mu_door *door, void (*hear)(void *arg, const char *sentence),

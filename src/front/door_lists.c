@@ -27,10 +27,16 @@ static enum mu_list_by find_issuer(const struct mu_crl *crl, const struct mu_cer
     return by;
 }
 
+bool mu_door_obeys_home(const struct mu_door *door)
+{
+    return door->config->crl_of_home != NULL && !door->config->crl_grace_said;
+}
+
 static int note_without(struct mu_door *door, const bool *has_list, struct mu_error *err)
 {
     char label[MU_CERT_LABEL_LEN];
-    for (size_t i = 0; door->list_count > 0 && i < door->anchors.count; i++)
+    const bool asked = door->list_count > 0 && !mu_door_obeys_home(door);
+    for (size_t i = 0; asked && i < door->anchors.count; i++)
         if (!has_list[i] &&
             mu_strs_add(&door->without_list, mu_cert_label(door->anchors.at[i], label)) != 0)
             return mu_fail_nomem(err);
@@ -191,6 +197,26 @@ static bool has_list_of(const struct mu_door *door, const char *ca)
     return false;
 }
 
+/* Without the home's list nobody would be on one. */
+static bool has_lost_homes(const struct mu_door *door, const struct mu_door *before)
+{
+    return door->config->crl_of_home != NULL && door->config->crl.count == 0 &&
+           before->config->crl.count > 0 && before->config->crl_of_home != NULL &&
+           mu_str_equal(door->config->crl_of_home, before->config->crl_of_home);
+}
+
+static int check_homes(const struct mu_door *door, const struct mu_doors *before,
+                       struct mu_error *err)
+{
+    for (size_t i = 0; i < before->count; i++)
+        if (has_lost_homes(door, &before->at[i])) {
+            mu_fail(err, MU_E_LIST, "%s: the CA's revocation list has gone",
+                    door->config->crl_of_home);
+            return mu_hint(err, "make it again with: mutual crl");
+        }
+    return 0;
+}
+
 /* Where a CA without a list lets everybody in (crl_grace: open), another CA's list in the place of its own would bring back the revoked. */
 static int check_none_is_lost(const struct mu_door *door, const struct mu_doors *before,
                               struct mu_error *err)
@@ -213,7 +239,8 @@ int mu_doors_check_lists(const struct mu_doors *doors, const struct mu_doors *be
         for (size_t j = 0; j < doors->at[i].list_count; j++)
             if (check_against(&doors->at[i].lists[j], before, err) != 0)
                 return -1;
-        if (check_none_is_lost(&doors->at[i], before, err) != 0)
+        if (check_none_is_lost(&doors->at[i], before, err) != 0 ||
+            check_homes(&doors->at[i], before, err) != 0)
             return -1;
     }
     return 0;

@@ -63,18 +63,24 @@ static void look(void *arg)
     }
 }
 
+/* The age of the home's own means nothing, unless somebody has said so. */
+static size_t lists_of(const struct mu_door *door)
+{
+    return mu_door_obeys_home(door) ? 0 : door->list_count;
+}
+
 struct mu_upkeep *mu_upkeep_begin(struct mu_worker *worker, const struct mu_doors *doors)
 {
     size_t count = 0;
     for (size_t i = 0; i < doors->count; i++)
-        count += doors->at[i].list_count;
+        count += lists_of(&doors->at[i]);
     struct mu_upkeep *upkeep =
         count == 0 ? NULL : calloc(1, sizeof *upkeep + count * sizeof upkeep->at[0]);
     if (upkeep == NULL)
         return NULL;
     upkeep->worker = worker;
     for (size_t i = 0; i < doors->count; i++)
-        for (size_t j = 0; j < doors->at[i].list_count; j++)
+        for (size_t j = 0; j < lists_of(&doors->at[i]); j++)
             upkeep->at[upkeep->count++] =
                 (struct watched){.list = &doors->at[i].lists[j],
                                  .grace_s = doors->at[i].config->crl_grace_s};

@@ -4,7 +4,8 @@ import time
 
 import pytest
 
-from door import Door, ask, connect, context, refused
+from door import Door, ask, connect, context, read_all, refused
+from made_config import door_text, write_config
 
 GET = "GET / HTTP/1.1\r\nHost: localhost\r\n\r\n"
 VERSIONS = [ssl.TLSVersion.TLSv1_2, ssl.TLSVersion.TLSv1_3]
@@ -129,3 +130,46 @@ def test_a_list_that_cannot_be_read_stops_the_start(ca, mutual, place, name, wor
     (place / "empty").write_bytes(b"")
     (place / "cut").write_bytes((ca / "ca.crl").read_bytes()[:150])
     mutual("serve", "--listen", "127.0.0.1:0", "--crl", ca / "ca.crl", "--crl", name).refused(name, words)
+
+
+def test_the_home_cas_own_list_counts_without_being_named(ca, mutual, place):
+    """`mutual revoke` is all it takes; a list that is old, or gone, brings nobody back."""
+    mutual("crl", "--lifetime", "1s").ok()
+    with Door(place, "--workers", 1, home=ca) as door:
+        refused(door, client(ca, place, "bob"), "client-cert-revoked")
+        with connect(door, client(ca, place, "alice")) as sock:
+            assert ask(sock, GET)[0] == 200
+            mutual("revoke", "alice").ok()
+            assert "client-cert-revoked" in door.says(" expelled ")
+            assert read_all(sock)[0] == b""
+        (ca / "ca.crl").unlink()
+        assert "ca.crl: the CA's revocation list has gone" in door.says(" reload-failed: ")
+        refused(door, client(ca, place, "alice"), "client-cert-revoked")
+    assert not any("out of date" in line for line in door.log)
+
+
+def test_the_homes_list_is_left_alone_on_demand_and_need_not_be_there(ca, mutual, place):
+    with Door(place, "--crl", "none", home=ca) as door:
+        assert is_let_in(door, client(ca, place, "bob"))
+    old = (ca / "ca.crl").read_bytes()
+    (ca / "ca.crl").unlink()
+    with Door(place, "--crl-grace", "closed", home=ca) as door:
+        assert is_let_in(door, client(ca, place, "bob"))
+        (ca / "ca.crl").write_bytes(old)
+        door.says(" reloaded: ")
+        refused(door, client(ca, place, "bob"), "client-cert-revoked")
+        assert is_let_in(door, client(ca, place, "alice"))
+    mutual("serve", "--crl", "none", "--crl", ca / "ca.crl").refused("--crl none stands alone", code=2)
+
+
+def test_a_file_of_doors_and_check_go_by_the_homes_list_too(ca, mutual, place):
+    for crl, who in ((None, 1), ("none", 0), (str(ca / "ca.crl"), 1)):
+        config = write_config(place / "mutual.yaml", door_text(trust=str(ca / "ca.crt"), **({"crl": crl} if crl else {})))
+        assert mutual("check", "--who", "bob.crt", config).code == who
+        assert mutual("check", "--who", "alice.crt", config).code == 0
+    (place / "copy.crt").write_bytes((ca / "ca.crt").read_bytes())  # of whatever CA: nobody says that it is this home's
+    assert mutual("check", "--who", "bob.crt", write_config(config, door_text(trust="copy.crt"))).code == 0
+    assert "revoked" in mutual("check", "--who", "bob.crt", "--allow", "all").stdout
+    mutual("crl", "--lifetime", "1s").ok()
+    time.sleep(max(0, 1.1 - time.time() % 1))
+    assert mutual("check", "--who", "alice.crt", "--allow", "all").code == 0
