@@ -204,7 +204,7 @@ static bool is_present(const struct publishing *p)
     return p->by->cert == p->authority->cert;
 }
 
-static int make(struct publishing *p, struct list *list, struct mu_crl **ret, struct mu_error *err)
+static int make(struct publishing *p, struct list *list, struct mu_buf *ret, struct mu_error *err)
 {
     struct mu_crl_urls urls;
     struct mu_pointers pointers;
@@ -231,7 +231,7 @@ static int make(struct publishing *p, struct list *list, struct mu_crl **ret, st
 }
 
 /* The list goes into the trail and among the lists; complete ones of all into ca.crl, those with a URL into public/. */
-static int keep(struct publishing *p, struct list *list, const struct mu_crl *crl, bool record,
+static int keep(struct publishing *p, struct list *list, const struct mu_buf *der, bool record,
                 struct mu_error *err)
 {
     struct mu_authority *authority = p->authority;
@@ -239,14 +239,12 @@ static int keep(struct publishing *p, struct list *list, const struct mu_crl *cr
     char sha256[MU_SHA256_LEN], detail[256], until[MU_DATE_LEN], path[MU_PATH_LEN], file[FILE_LEN];
     char slice[32] = "";
     bool delta = list->record.base != 0;
-    MU_AUTO_CLEAR(mu_buf) der = MU_BUF_INIT;
-    mu_crl_to_der(crl, &der);
     if (!delta && list->scope.partition == 0)
-        mu_crl_der_to_pem(&der, &p->pem);
-    if (mu_buf_failed(&der) || mu_buf_failed(&p->pem))
+        mu_crl_der_to_pem(der, &p->pem);
+    if (mu_buf_failed(&p->pem))
         return mu_fail_nomem(err);
 
-    list->record.sha256 = mu_sha256(der.data, der.len, sha256);
+    list->record.sha256 = mu_sha256(der->data, der->len, sha256);
     if (list->scope.partition > 0)
         snprintf(slice, sizeof slice, " of partition %d", list->scope.partition);
     snprintf(detail, sizeof detail, "%s list %" PRId64 "%s, %zu revoked, until %s",
@@ -261,7 +259,7 @@ static int keep(struct publishing *p, struct list *list, const struct mu_crl *cr
         return 0;
     file_name(p->by->key_sha256, list->scope.partition, delta ? "-delta.crl" : ".crl", file);
     if (mu_path_join(authority->home.public, file, path, err) != 0 ||
-        mu_stage_add(&p->stage, path, der.data, der.len, 0644, err) != 0)
+        mu_stage_add(&p->stage, path, der->data, der->len, 0644, err) != 0)
         return -1;
     if (p->what == MU_PUBLISH_DELTA && list->scope.partition == 0 && is_present(p))
         mu_str_copy(p->ret->path, sizeof p->ret->path, path);
@@ -270,8 +268,8 @@ static int keep(struct publishing *p, struct list *list, const struct mu_crl *cr
 
 static int make_and_keep(struct publishing *p, struct list *list, bool record, struct mu_error *err)
 {
-    MU_AUTO_STRUCT(mu_crl) crl = NULL;
-    return make(p, list, &crl, err) != 0 ? -1 : keep(p, list, crl, record, err);
+    MU_AUTO_CLEAR(mu_buf) der = MU_BUF_INIT;
+    return make(p, list, &der, err) != 0 ? -1 : keep(p, list, &der, record, err);
 }
 
 static bool note_change(void *arg, const struct mu_revoked *revoked)

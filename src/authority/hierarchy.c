@@ -74,10 +74,10 @@ int mu_root_list(const struct mu_cert *root, const struct mu_key *key, time_t no
         .number = (int64_t)now * 1000,
     };
     MU_AUTO_STRUCT(mu_crl_draft) draft = NULL;
-    MU_AUTO_STRUCT(mu_crl) crl = NULL;
-    if (mu_crl_begin(&plan, &draft, err) != 0 || mu_crl_finish(mu_take(&draft), key, &crl, err) != 0)
+    MU_AUTO_CLEAR(mu_buf) der = MU_BUF_INIT;
+    if (mu_crl_begin(&plan, &draft, err) != 0 || mu_crl_finish(mu_take(&draft), key, &der, err) != 0)
         return -1;
-    mu_crl_to_pem(crl, ret);
+    mu_crl_der_to_pem(&der, ret);
     return mu_buf_failed(ret) ? mu_fail_nomem(err) : 0;
 }
 

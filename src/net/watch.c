@@ -120,10 +120,15 @@ static void on_look(uv_timer_t *timer)
 
 static void on_event(uv_fs_event_t *event, const char *name, int what, int status)
 {
-    struct ear *ear = event->data;
-    (void)name, (void)what, (void)status;
-    if (uv_timer_get_due_in(&ear->watch->timer) > REST_MS)
-        uv_timer_start(&ear->watch->timer, on_look, REST_MS, 0);
+    struct mu_watch *watch = ((struct ear *)event->data)->watch;
+    const bool soon = uv_timer_get_due_in(&watch->timer) <= REST_MS;
+    (void)name, (void)status;
+    if (soon &&
+        (what & UV_RENAME) == 0) /* a file that is being written, and perhaps not one of ours */
+        return;
+    const bool waits = look(watch) && ++watch->restless < RESTLESS_MAX;
+    if (waits || !soon)
+        uv_timer_start(&watch->timer, on_look, REST_MS, 0);
 }
 
 static void on_ear_closed(uv_handle_t *handle)

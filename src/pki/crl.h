@@ -77,19 +77,19 @@ MU_AUTO_DEFINE_STRUCT(mu_crl_draft, mu_crl_draft_free)
 MU_CHECK int mu_crl_begin(const struct mu_crl_plan *plan, struct mu_crl_draft **ret,
                           struct mu_error *err);
 
-/* `serial` is hexadecimal. `invalid_since` 0: not known. Fails with MU_E_DAMAGED (no serial number), MU_E_NOMEM. */
+/* `serial` is hexadecimal. `invalid_since` 0: not known. Fails with MU_E_DAMAGED (no serial number), MU_E_CRYPTO. */
 MU_CHECK int mu_crl_add(struct mu_crl_draft *draft, const char *serial, time_t at,
                         enum mu_reason reason, time_t invalid_since, struct mu_error *err);
 
-/* Sort, sign, and check that the CA's certificate verifies it. Takes `draft`, even on failure. Fails with
- * MU_E_KEY_MISMATCH, MU_E_CRYPTO. */
+/* Sign, check that the CA's certificate verifies it, and append it to `ret`, in DER. The entries stand in it as they were
+ * added. Takes `draft`, even on failure. Fails with MU_E_KEY_MISMATCH, MU_E_CRYPTO, MU_E_NOMEM. */
 MU_CHECK int mu_crl_finish(struct mu_crl_draft *draft, const struct mu_key *ca_key,
-                           struct mu_crl **ret, struct mu_error *err);
+                           struct mu_buf *ret, struct mu_error *err);
 
 /* Append it. Failure shows in mu_buf_failed(). */
 void mu_crl_to_pem(const struct mu_crl *crl, struct mu_buf *ret);
 void mu_crl_to_der(const struct mu_crl *crl, struct mu_buf *ret);
-/* What mu_crl_to_pem() would append, of what mu_crl_to_der() has: a long list takes its time to encode. */
+/* What mu_crl_to_pem() would append, of the list in DER: a long one takes its time to encode. */
 void mu_crl_der_to_pem(const struct mu_buf *der, struct mu_buf *ret);
 
 /* For pki and tls: wrap (takes, even on failure) and look inside (borrowed). */

@@ -82,12 +82,17 @@ static struct mu_crl *make_list(struct maker *m, const struct mu_crl_plan *plan,
     struct mu_error err = MU_ERROR_INIT;
     struct mu_crl_draft *draft = NULL;
     struct mu_crl *crl = NULL;
+    MU_AUTO_CLEAR(mu_buf) der = MU_BUF_INIT;
     assert_int_equal(mu_crl_begin(plan, &draft, &err), 0);
     for (size_t i = 0; i < count; i++)
         assert_int_equal(mu_crl_add(draft, entries[i].serial, NOW, entries[i].reason,
                                     entries[i].invalid_since, &err),
                          0);
-    assert_int_equal(mu_crl_finish(draft, m->key, &crl, &err), 0);
+    assert_int_equal(mu_crl_finish(draft, m->key, &der, &err), 0);
+    const unsigned char *at = (const unsigned char *)der.data;
+    assert_int_equal(mu_crl_wrap(d2i_X509_CRL(NULL, &at, (long)der.len), &crl, &err), 0);
+    assert_ptr_equal(at, der.data + der.len);
+    assert_true(mu_crl_is_signed_by(crl, m->ca));
     return crl;
 }
 
@@ -155,6 +160,33 @@ static void an_entry_has_its_reason_and_when_it_became_invalid_unless_there_is_n
     assert_null(entry_of(crl, "0E"));
 }
 
+/* The extensions of one entry are none of the next one's; and the whole is what libcrypto itself would write of it. */
+static void entries_with_and_without_extensions_follow_each_other_in_canonical_encoding(void **state)
+{
+    static const struct entry entries[] = {
+        {"7F03", MU_REASON_KEY_COMPROMISE, 0},     {"7F02", MU_REASON_KEY_COMPROMISE, 0},
+        {"7F01", MU_REASON_UNSPECIFIED, 0},        {"0081", MU_REASON_UNSPECIFIED, 0},
+        {"7F05", MU_REASON_UNSPECIFIED, NOW - 60}, {"7F06", MU_REASON_HOLD, NOW - 60},
+    };
+    static const int extensions[] = {1, 1, 0, 0, 1, 2};
+    struct maker *m = *state;
+    struct mu_crl_plan plan = plan_of(m);
+    unsigned char *again = NULL;
+    MU_AUTO_CLEAR(mu_buf) der = MU_BUF_INIT;
+    MU_AUTO_STRUCT(mu_crl) crl = make_list(m, &plan, entries, MU_COUNT(entries));
+    for (size_t i = 0; i < MU_COUNT(entries); i++)
+        assert_int_equal(X509_REVOKED_get_ext_count(entry_of(crl, entries[i].serial)),
+                         extensions[i]);
+    mu_crl_to_der(crl, &der);
+    X509_CRL *copy = X509_CRL_dup(mu_crl_x509(crl));
+    const int tbs =
+        i2d_re_X509_CRL_tbs(copy, &again); /* encoded anew, with the signature of before */
+    assert_true(tbs > 0 && (size_t)tbs < der.len);
+    assert_memory_equal(again, der.data + (der.len > 255 ? 4 : 3), (size_t)tbs);
+    OPENSSL_free(again);
+    X509_CRL_free(copy);
+}
+
 static bool is_critical(const struct mu_crl *crl, int nid)
 {
     X509_CRL *x = mu_crl_x509(crl);
@@ -206,15 +238,15 @@ static void a_ca_that_may_not_sign_lists_and_a_key_that_is_not_its_own_sign_none
     MU_AUTO_STRUCT(mu_key) other = make_key("p256");
     struct mu_crl_plan plan = plan_of(m);
     struct mu_crl_draft *draft = NULL;
-    struct mu_crl *crl = NULL;
+    MU_AUTO_CLEAR(mu_buf) der = MU_BUF_INIT;
     plan.ca = no_lists;
     assert_int_equal(mu_crl_begin(&plan, &draft, &err), -1);
     assert_int_equal(err.code, MU_E_CA_UNFIT);
     plan.ca = m->ca;
     assert_int_equal(mu_crl_begin(&plan, &draft, &err), 0);
-    assert_int_equal(mu_crl_finish(draft, other, &crl, &err), -1);
+    assert_int_equal(mu_crl_finish(draft, other, &der, &err), -1);
     assert_int_equal(err.code, MU_E_KEY_MISMATCH);
-    assert_null(crl);
+    assert_int_equal(der.len, 0);
 }
 
 #define MAKING(test) cmocka_unit_test_setup_teardown(test, set_up, tear_down)
@@ -226,6 +258,7 @@ int main(void)
         cmocka_unit_test(a_list_without_entries_revokes_none),
         MAKING(a_list_of_ours_is_version_2_with_its_number_and_the_key_that_signed_it),
         MAKING(an_entry_has_its_reason_and_when_it_became_invalid_unless_there_is_nothing_to_say),
+        MAKING(entries_with_and_without_extensions_follow_each_other_in_canonical_encoding),
         MAKING(a_partial_or_delta_list_says_so_in_critical_extensions),
         MAKING(what_is_no_serial_number_is_refused),
         MAKING(a_ca_that_may_not_sign_lists_and_a_key_that_is_not_its_own_sign_none),

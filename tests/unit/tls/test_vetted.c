@@ -48,7 +48,7 @@ static struct mu_tls_lists *make_lists_for(const struct identity *by, const stru
                                      .number = 1,
                                      .only_for_url = url};
     struct mu_crl_draft *draft = NULL;
-    struct mu_crl *crl = NULL, *read = NULL;
+    struct mu_crl *read = NULL;
     struct mu_tls_lists *lists = NULL;
     MU_AUTO_CLEAR(mu_buf) der = MU_BUF_INIT;
     char serial[MU_SERIAL_TEXT_LEN];
@@ -57,15 +57,12 @@ static struct mu_tls_lists *make_lists_for(const struct identity *by, const stru
         assert_worked(mu_crl_add(draft, mu_cert_serial(revoked->cert, serial), MADE_AT,
                                  MU_REASON_UNSPECIFIED, 0, &err),
                       &err);
-    assert_worked(mu_crl_finish(draft, by->key, &crl, &err), &err);
-    /* What it is for libcrypto sees only when it reads a list. */
-    mu_crl_to_der(crl, &der);
+    assert_worked(mu_crl_finish(draft, by->key, &der, &err), &err);
     const unsigned char *at = (const unsigned char *)der.data;
     assert_worked(mu_crl_wrap(d2i_X509_CRL(NULL, &at, (long)der.len), &read, &err), &err);
     const struct mu_crls all = {.at = &read, .count = 1};
     const struct mu_certs anchors = {.at = &world.ca.cert, .count = 1};
     assert_worked(mu_tls_lists_new(&all, &anchors, grace_s, &lists, &err), &err);
-    mu_crl_free(crl);
     mu_crl_free(read);
     return lists;
 }
