@@ -12,6 +12,7 @@ import urllib.parse
 
 import pytest
 
+import h2
 from backend import Backend, echo
 from conftest import Mutual
 from door import Door, Wire, ask, connect, context, read_all, refused
@@ -410,7 +411,7 @@ SMUGGLED = ["Client-Cert: :evil:", "client-cert: :evil:", "CLIENT_CERT: :evil:",
 
 @pytest.mark.parametrize("tells", [True, False])
 def test_no_spelling_of_who_the_client_is_comes_through(world, model, tells):
-    """In the head, twice, named by Connection, and as trailers; whether or not the door tells anything itself."""
+    """In the head, twice, named by Connection, and as trailers; in HTTP/1.1 and HTTP/2; whether or not the door tells anything itself."""
     names = [line.split(":")[0] for line in SMUGGLED]
     told = sum((["--tell", name] for name in ("Client-Cert", "Client-Cert-Chain", "X-Forwarded-Client-Cert", "X-Client-URI")), []) if tells else []
     with Backend(tell_all) as backend, Backend(echo_trailers) as trailers:
@@ -421,10 +422,18 @@ def test_no_spelling_of_who_the_client_is_comes_through(world, model, tells):
                 body = ask(sock, f"GET / HTTP/1.1\r\nHost: localhost\r\n{lines}Connection: {', '.join(names)}\r\n\r\n")[2] if to is backend else \
                     ask(sock, f"POST / HTTP/1.1\r\nHost: localhost\r\nTransfer-Encoding: chunked\r\nTrailer: Client-Cert\r\nConnection: close\r\n"
                               f"\r\n1\r\na\r\n0\r\n{lines}X-Good: 1\r\n\r\n")[2]
-                assert b"evil" not in body, body
-                assert (b"Client-Cert: :MII" in body) == tells
-                assert (b"X-Client-URI: spiffe://example.org/ns/web" in body) == tells
-                assert to is backend or b"X-Good: 1" in body
+                with h2.Client(door, client(world, "alice")) as conn:
+                    fields = [tuple(line.lower().split(": ")) for line in [*SMUGGLED, *SMUGGLED]]
+                    stream = conn.ask("POST", "/", *(fields if to is backend else []), ended=to is backend)
+                    if to is trailers:
+                        more = b"".join(h2.field(*one) for one in [*fields, ("x-good", "1")])
+                        conn.send(h2.frame(h2.DATA, 0, stream, b"a") + h2.frame(h2.HEADERS, h2.END_HEADERS | h2.END_STREAM, stream, more))
+                    bodies = body, conn.answer(stream)[1]
+                for body in bodies:
+                    assert b"evil" not in body, body
+                    assert (b"Client-Cert: :MII" in body) == tells
+                    assert (b"X-Client-URI: spiffe://example.org/ns/web" in body) == tells
+                    assert to is backend or b"x-good: 1" in body.lower()
 
 
 @pytest.mark.skipif(shutil.which("curl") is None, reason="curl is not installed")

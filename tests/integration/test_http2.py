@@ -119,13 +119,14 @@ def test_a_body_that_nobody_wants_is_bounded(files, ctx):
         assert client.answer(client.ask(path="/small"))[0] == 200
 
 
-def test_a_name_that_belongs_to_another_door_is_misdirected(place):
+@pytest.mark.parametrize("version", [ssl.TLSVersion.TLSv1_2, ssl.TLSVersion.TLSv1_3])
+def test_a_name_that_belongs_to_another_door_is_misdirected(place, version):
     config = write_config(place / "names.yaml", door_text("127.0.0.1:0", names=["localhost"]))
     with serve(config, place / "home") as door:
         port = door.port
     config = write_config(place / "names.yaml", door_text(f"127.0.0.1:{port}", names=["localhost"]),
                           door_text(f"127.0.0.1:{port}", names=["other.example"], tls_min="1.3"))
-    with serve(config, place / "home") as door, h2.Client(door, client(place)) as conn:
+    with serve(config, place / "home") as door, h2.Client(door, client(place, version)) as conn:
         assert conn.answer(conn.ask(authority="localhost:1"))[0] == 200
         status, body, _ = conn.answer(conn.ask(authority="other.example"))
         assert status == 421 and b"not that of the door" in body

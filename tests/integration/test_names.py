@@ -101,7 +101,8 @@ def test_a_session_of_one_door_is_none_of_another(ca, place, config, version):
     ctx = client(place, version=version)
     ctx.check_hostname = False
     with serve(config(A(), WILD()), ca) as door:
-        for name, other in ("a.example", "b.wild.example"), ("b.wild.example", "a.example"):
+        for name, other, tickets in ("a.example", "b.wild.example", 0), ("b.wild.example", "a.example", ssl.OP_NO_TICKET):
+            ctx.options |= tickets
             _, session = resumes(door, ctx, name, None)
             assert not resumes(door, ctx, other, session)[0]
             _, session = resumes(door, ctx, name, None)
@@ -113,12 +114,14 @@ def test_who_came_without_a_certificate_does_not_come_back_to_where_one_is_requi
     ctx = context(place / "ca.crt", version=version)
     ctx.check_hostname = False
     with serve(config(A(clients="optional", allow=["all", "anonymous"]), WILD()), ca) as door:
-        _, session = resumes(door, ctx, "a.example", None)
-        assert resumes(door, ctx, "a.example", session)[0]
-        _, session = resumes(door, ctx, "a.example", None)
-        with pytest.raises((ssl.SSLError, ConnectionError)):
-            resumes(door, ctx, "b.wild.example", session)
-        door.says(" client-cert-missing: ")
+        for tickets in 0, ssl.OP_NO_TICKET:
+            ctx.options |= tickets
+            _, session = resumes(door, ctx, "a.example", None)
+            assert resumes(door, ctx, "a.example", session)[0]
+            _, session = resumes(door, ctx, "a.example", None)
+            with pytest.raises((ssl.SSLError, ConnectionError)):
+                resumes(door, ctx, "b.wild.example", session)
+            door.says(" client-cert-missing: ")
 
 
 @pytest.mark.parametrize("version", VERSIONS)

@@ -1,6 +1,5 @@
 """Files change under a running server: it takes them over as a whole, or not at all, and no client notices."""
 import contextlib
-import functools
 import json
 import os
 import signal
@@ -17,7 +16,6 @@ from metrics import metrics
 from made_config import client, door_text, serve, write_config
 
 GET = "GET / HTTP/1.1\r\nHost: localhost\r\n\r\n"
-VERSIONS = [ssl.TLSVersion.TLSv1_2, ssl.TLSVersion.TLSv1_3]
 
 
 @pytest.fixture
@@ -178,42 +176,6 @@ def test_a_broken_file_changes_nothing(ca, mutual, place, config, broken, conten
         assert is_served(door, client(place))
         door.told = False
         assert door.stop() == 0
-
-
-@pytest.mark.parametrize("version", VERSIONS)
-def test_new_trust_holds_for_sessions_of_the_old(ca, mutual, place, version):
-    """A client whose CA is trusted no more does not come back by its session."""
-    mutual("init", "Other CA", home=place / "other").ok()
-    (place / "trust.crt").write_bytes((ca / "ca.crt").read_bytes())
-    ctx = client_of(ca, place, version)
-    with Door(place, "--cert", "localhost.crt", "--key", "localhost.key", "--cacert", "trust.crt", "--workers", "1",
-              home=ca) as door:
-        with connect(door, ctx) as sock:
-            assert ask(sock, GET)[0] == 200
-            session = sock.session
-        replaced(place / "trust.crt", place / "other" / "ca.crt")
-        door.says(" reloaded: ")
-        with pytest.raises((ssl.SSLError, ConnectionError)):
-            with connect(door, ctx, session=session) as sock:
-                ask(sock, GET)
-        door.says(" client-cert-untrusted: ")
-
-
-@pytest.mark.parametrize("version", VERSIONS)
-def test_a_new_list_holds_for_sessions_of_the_old(ca, mutual, place, version):
-    mutual("crl").ok()
-    ctx = client_of(ca, place, version)
-    with flags(ca, place, "--crl", ca / "ca.crl", "--workers", "1") as door:
-        with connect(door, ctx) as sock:
-            assert ask(sock, GET)[0] == 200
-            session = sock.session
-        mutual("revoke", "my-client").ok()
-        mutual("crl").ok()
-        assert "ca.crl" in door.says(" reloaded: ")
-        with pytest.raises((ssl.SSLError, ConnectionError)):
-            with connect(door, ctx, session=session) as sock:
-                ask(sock, GET)
-        door.says(" client-cert-revoked: ")
 
 
 class Load:

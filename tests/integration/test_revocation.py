@@ -1,27 +1,20 @@
 """Revocation, expiry and other trust reach those who are in already, and those who come back; nobody else notices."""
-import concurrent.futures
 import contextlib
 import functools
-import os
 import signal
-import socket
 import ssl
 import subprocess
-import threading
 import time
 
 import pytest
 
-import h2
 from backend import Backend, echo
-from door import WAIT, ask, connect, read_all, read_answer
+from door import WAIT, ask, connect, read_all
+from inside import ABOVE, GET, over, put
 from made_config import client, door_text, serve, write_config
 from metrics import metrics
 
 VERSIONS = [ssl.TLSVersion.TLSv1_2, ssl.TLSVersion.TLSv1_3]
-GET = "GET / HTTP/1.1\r\nHost: localhost\r\n\r\n"
-UPGRADE = b"GET /upgrade HTTP/1.1\r\nHost: localhost\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n"
-ABOVE = "workers: 1\nstatus: unix:status\n"
 
 
 @pytest.fixture
@@ -34,142 +27,13 @@ def clients(ca, mutual, place):
     return place
 
 
-def put(target, source):
-    """Replace it by a rename."""
-    new = target.with_suffix(".new")
-    new.write_bytes(source if isinstance(source, bytes) else source.read_bytes())
-    os.rename(new, target)
-
-
-def over(place, name, ctx, session=None):
-    raw = socket.socket(socket.AF_UNIX)
-    raw.settimeout(WAIT)
-    raw.connect(str(place / name))
-    ctx.options &= ~ssl.OP_IGNORE_UNEXPECTED_EOF  # an end is one that was said in TLS, and a socket's is an error
-    return ctx.wrap_socket(raw, server_hostname="localhost", session=session, suppress_ragged_eofs=False)
-
-
-class Halting:
-    """A backend for HTTP: /slow says half of its answer, and the rest when it may; /upgrade becomes an echo."""
-
-    def __init__(self):
-        self.may_end, self.half_said = threading.Event(), threading.Event()
-
-    def __call__(self, sock):
-        head = b""
-        while b"\r\n\r\n" not in head:
-            piece = sock.recv(65536)
-            if not piece:
-                return
-            head += piece
-        if b"/upgrade" in head:
-            sock.sendall(b"HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\r\n")
-            while data := sock.recv(65536):
-                sock.sendall(data)
-            return
-        sock.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 8\r\nConnection: close\r\n\r\nhalf")
-        self.half_said.set()
-        if b"/never" in head:
-            sock.recv(1)
-            return
-        assert self.may_end.wait(WAIT)
-        sock.sendall(b"rest")
-
-
-class Inside:
-    """All the ways in which a client can be connected."""
-
-    def __init__(self, place, ctx, halting, stack):
-        self.idle = stack.enter_context(over(place, "answer", ctx))
-        assert ask(self.idle, GET)[0] == 200
-        self.fresh = stack.enter_context(over(place, "answer", ctx))
-        self.tcp = stack.enter_context(over(place, "tcp", ctx))
-        self.tcp.sendall(b"x")
-        assert self.tcp.recv(1) == b"x"
-        self.upgraded = stack.enter_context(over(place, "http", ctx))
-        self.upgraded.sendall(UPGRADE)
-        assert self.upgraded.recv(65536).startswith(b"HTTP/1.1 101 ")
-        ctx.set_alpn_protocols(["h2"])
-        self.h2 = h2.Client(stack.enter_context(over(place, "http", ctx)), None)
-        self.h2_slow = self.h2.ask(path="/slow")
-        assert self.h2.until(h2.DATA, self.h2_slow)[3] == b"half"
-        ctx.set_alpn_protocols(["http/1.1"])
-        self.slow, self.never = (self._begin(place, ctx, path, halting, stack) for path in ("slow", "never"))
-
-    @staticmethod
-    def _begin(place, ctx, path, halting, stack):
-        sock = stack.enter_context(over(place, "http", ctx))
-        halting.half_said.clear()
-        sock.sendall(b"GET /%s HTTP/1.1\r\nHost: localhost\r\n\r\n" % path.encode())
-        assert halting.half_said.wait(WAIT)
-        return sock
-
-
-@pytest.mark.parametrize("version", VERSIONS)
-def test_a_revocation_closes_what_is_open(ca, mutual, clients, version):
-    """HTTP/1.1 at rest, with an answer under way, upgraded; HTTP/2; and TCP; the others' go on, and their sessions, too."""
-    place, halting = clients, Halting()
-    with Backend(halting) as http, Backend(echo) as tcp, contextlib.ExitStack() as stack:
-        config = write_config(
-            place / "mutual.yaml", door_text("unix:answer", crl=str(ca / "ca.crl")),
-            door_text("unix:http", crl=str(ca / "ca.crl"), to=http.url.replace("tcp:", "http:")),
-            door_text("unix:tcp", crl=str(ca / "ca.crl"), to=tcp.url), above=ABOVE)
-        door = stack.enter_context(serve(config, ca))
-        amy, ben = (client(place, name, version) for name in ("amy", "ben"))
-        hers, his = (Inside(place, ctx, halting, stack) for ctx in (amy, ben))
-        sessions = []
-        for ctx in (amy, ben):
-            with over(place, "answer", ctx) as sock:
-                assert ask(sock, GET)[0] == 200
-                sessions.append(sock.session)
-        mutual("revoke", "ben", "--reason", "keyCompromise").ok()
-        began = None
-        for _ in range(7):
-            line = door.says(" expelled client-cert-revoked: ")
-            began = began or time.monotonic()
-            assert '"ben" (serial number ' in line and "has to leave: " in line and "hint: " in line
-        his.h2.until(h2.GOAWAY)  # it begins with one that names no stream
-        assert his.h2.until(h2.GOAWAY)[3] == his.h2_slow.to_bytes(4, "big") + bytes(4)
-        halting.may_end.set()
-
-        def leave():
-            assert read_all(his.idle)[0] == b"" and read_all(his.fresh)[0] == b""
-            if time.monotonic() - began < 0.25:  # on a machine that is too busy, all of the half second may be over by now
-                assert his.h2.answer(his.h2_slow)[1] == b"rest" and his.h2.farewell() == []
-                assert read_answer(his.slow)[2] == b"halfrest", "what was under way may end"
-                assert read_all(his.slow)[0] == b""
-            data, error = read_all(his.never)
-            assert data.endswith(b"half") and error is not None, "but not for ever"
-            for sock in (his.tcp, his.upgraded):
-                data, error = read_all(sock)
-                assert data == b"" and error is not None
-
-        with concurrent.futures.ThreadPoolExecutor() as elsewhere:  # a thread's errors of OpenSSL 3.5 outlive the connection
-            elsewhere.submit(leave).result()
-        assert ask(hers.idle, GET)[0] == 200 and ask(hers.fresh, GET)[0] == 200
-        assert read_answer(hers.slow)[2] == b"halfrest" and hers.h2.answer(hers.h2_slow)[1] == b"rest"
-        assert hers.h2.answer(hers.h2.ask(path="/slow"))[:2] == (200, b"halfrest")
-        for sock in (hers.tcp, hers.upgraded):
-            sock.sendall(b"y")
-            assert sock.recv(1) == b"y"
-        with over(place, "answer", amy, sessions[0]) as sock:
-            assert ask(sock, GET)[0] == 200 and sock.session_reused, "a reload is no reason to forget the innocent"
-        with pytest.raises((ssl.SSLError, ConnectionError), match="(?i)revoked|reset"):
-            with over(place, "answer", ben, sessions[1]) as sock:
-                ask(sock, GET)
-        door.says(" refused client-cert-revoked: ")
-        counted = metrics(str(place / "status"))
-        assert counted['mutual_expelled_total{reason="client-cert-revoked"}'] == 7
-        assert counted["mutual_connections_untracked"] == 0
-
-
-@pytest.mark.parametrize("version", VERSIONS)
-def test_who_expires_while_connected_has_to_leave(ca, mutual, clients, version):
+def test_who_expires_while_connected_has_to_leave(ca, mutual, clients):
+    """By itself, when the time has come."""
     mutual("issue", "client", "brief", "--lifetime", "2s").ok()
     with Backend(echo) as tcp:
         config = write_config(clients / "mutual.yaml", door_text(to=tcp.url), above=ABOVE)
-        with serve(config, ca) as door, connect(door, client(clients, "amy", version)) as amy, \
-                connect(door, client(clients, "brief", version)) as brief:
+        with serve(config, ca) as door, connect(door, client(clients, "amy")) as amy, \
+                connect(door, client(clients, "brief")) as brief:
             brief.sendall(b"x")
             assert brief.recv(1) == b"x"
             assert '"brief" (serial' in door.says(" expelled client-cert-expired: ")

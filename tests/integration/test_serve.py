@@ -74,40 +74,6 @@ def test_a_server_certificate_is_no_client(ca, place, door, version):
     assert "UNSUPPORTED_CERTIFICATE" in str(refused(door, ctx, "client-cert-purpose"))
 
 
-def test_a_resumed_session_is_judged_anew(ca, mutual, place, door):
-    """A session made while the certificate was good is worth nothing after it has expired."""
-    mutual("issue", "client", "short", "--lifetime", "4s", cwd=place).ok()
-    for version in VERSIONS:
-        mutual("issue", "client", "short", "--lifetime", "4s", "--force", cwd=place).ok()
-        issued = time.time()
-        ctx = context(ca / "ca.crt", place / "short.crt", place / "short.key", version)
-        with connect(door, ctx) as sock:
-            assert ask(sock, GET)[0] == 200
-            session = sock.session
-        # Sessions belong to a worker; try until the kernel hands us to the one that knows ours.
-        for _ in range(40):
-            with connect(door, ctx, session=session) as sock:
-                assert ask(sock, GET)[0] == 200
-                if sock.session_reused:
-                    break
-        else:
-            pytest.fail("no session was ever resumed")
-        time.sleep(max(0, issued + 5.1 - time.time()))
-        refused_resumed = 0
-        for _ in range(12):
-            try:
-                with connect(door, ctx, session=session) as sock:
-                    try:
-                        sock.sendall(GET_CLOSE.encode())
-                    except (ssl.SSLError, ConnectionError):
-                        pass
-                    refused_resumed += bool(sock.session_reused)
-                    assert read_all(sock)[0] == b""
-            except ssl.SSLError:
-                pass
-            door.says("client-cert-expired")
-
-
 def test_a_client_who_is_remembered_is_out_when_its_certificate_ends(ca, mutual, place):
     """One worker, which has verified the same chain a moment ago, and no session."""
     mutual("issue", "client", "short", "--lifetime", "3s", cwd=place).ok()
