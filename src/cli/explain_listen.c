@@ -167,12 +167,11 @@ static void announce(const struct tally *tally, const char *place, const struct 
 }
 
 /* Signals are let in only while nothing else is done than waiting. */
-static int run(const struct mu_listen_door *door, const char *address, const struct tally *tally,
-               struct mu_error *err)
+static int run(const struct mu_listen_door *door, const char *address, char place[MU_ADDRESS_LEN],
+               const struct tally *tally, struct mu_error *err)
 {
     struct mu_listeners listeners;
     struct sigaction action = {.sa_handler = on_signal};
-    char place[MU_ADDRESS_LEN];
     sigset_t ours, before;
     if (mu_listen_open(address, &listeners, place, err) != 0)
         return -1;
@@ -199,6 +198,7 @@ int mu_explain_listen(const struct mu_args *args, struct mu_error *err)
         mu_args_number(args, "max-time", 1, 3600, &patience_s, err) != 0 ||
         load(args, &side, err) != 0)
         return -1;
+    char place[MU_ADDRESS_LEN] = "";
     const bool made_up = side.chain.count == 0;
     if (made_up && make_up(&side, err) != 0)
         return -1;
@@ -212,6 +212,7 @@ int mu_explain_listen(const struct mu_args *args, struct mu_error *err)
         .crls = side.crls.at,
         .crl_count = side.crls.count,
         .crl_file = mu_args_value(args, "crl"),
+        .at = place,
     };
     const struct mu_tls_hearing how = {.chain = &side.chain,
                                        .key = side.key,
@@ -226,7 +227,7 @@ int mu_explain_listen(const struct mu_args *args, struct mu_error *err)
         .on_client = on_client,
         .arg = &tally,
     };
-    if (run(&door, mu_args_value(args, "listen"), &tally, err) != 0)
+    if (run(&door, mu_args_value(args, "listen"), place, &tally, err) != 0)
         return -1;
     summarize(&tally);
     return tally.refused > 0 ? 1 : tally.suspicious > 0 ? 3 : 0;

@@ -209,11 +209,24 @@ int mu_explain_print(const struct mu_report *report, bool json)
 
 /* --- A message --- */
 
-static void fact_filled(const char *label, const char *remedy)
+/* As the table has it, with nothing known of a case. */
+static char *fill_general(const char *remedy, enum mu_cause_id cause, enum mu_holder holder,
+                          char ret[MU_FINDING_COMMAND_LEN])
+{
+    const bool held = mu_cause_of(cause)->whose == MU_PARTY_CLIENT;
+    const struct mu_places places = {
+        .holder = holder,
+        .whose = held ? mu_holder_party(holder) : mu_cause_of(cause)->whose,
+    };
+    return mu_remedy_fill(remedy, &places, ret, MU_FINDING_COMMAND_LEN);
+}
+
+static void fact_filled(const char *label, const char *remedy, const struct mu_cause *cause)
 {
     char text[MU_FINDING_COMMAND_LEN];
+    enum mu_cause_id id = mu_cause_find(cause->id);
     if (*remedy != '\0')
-        mu_fact(label, "%s", mu_cause_fill(remedy, NULL, NULL, NULL, text, sizeof text));
+        mu_fact(label, "%s", fill_general(remedy, id, mu_remedy_holder(id), text));
 }
 
 /* What to run to know which it is: everything that the two sides have, or, where no certificate is in play, the server. */
@@ -253,17 +266,21 @@ static const char *telling_apart(const struct mu_said *said)
 static void print_said_json(const char *text, const struct mu_said *said)
 {
     json_t *causes = json_array();
-    const struct mu_cause *first = mu_cause_of(said->count > 0 ? said->causes[0] : MU_CAUSE_other);
+    const enum mu_cause_id id = said->count > 0 ? said->causes[0] : MU_CAUSE_other;
+    const enum mu_holder holder = mu_remedy_holder(id);
+    const struct mu_cause *first = mu_cause_of(id);
+    char remedy[MU_FINDING_COMMAND_LEN], openssl[MU_FINDING_COMMAND_LEN];
     for (size_t i = 0; i < said->count; i++)
         json_array_append_new(causes, json_string(mu_cause_of(said->causes[i])->id));
     if (said->count == 0)
         json_array_append_new(causes, json_string(first->id));
     mu_print_json(json_pack("{s:s, s:o, s:s, s:s, s:s, s:s, s:s, s:b, s:s, s:s}", "cause",
                             first->id, "causes", causes, "what", first->what, "whose",
-                            mu_party_id(first->whose), "remedy", first->remedy, "openssl",
-                            first->openssl, "said_by", said->who == NULL ? "" : said->who,
-                            "at_server", said->at_server, "tell_apart", telling_apart(said), "raw",
-                            text));
+                            mu_party_id(first->whose), "remedy",
+                            fill_general(first->remedy, id, holder, remedy), "openssl",
+                            fill_general(first->openssl, id, holder, openssl), "said_by",
+                            said->who == NULL ? "" : said->who, "at_server", said->at_server,
+                            "tell_apart", telling_apart(said), "raw", text));
 }
 
 static void print_said_text(const char *text, const struct mu_said *said)
@@ -281,8 +298,8 @@ static void print_said_text(const char *text, const struct mu_said *said)
     mu_fact("said by", "%s%s", said->who,
             said->at_server ? ", and it is the server that tells of it" : "");
     mu_fact("whose move", "%s", mu_explain_whose(MU_VIEW_BOTH, first->whose));
-    fact_filled("do", first->remedy);
-    fact_filled("or", first->openssl);
+    fact_filled("do", first->remedy, first);
+    fact_filled("or", first->openssl, first);
     printf("cause: %s\n", first->id);
     if (said->count > 1)
         printf("\n  it can also be, the likeliest first:\n");
@@ -306,19 +323,39 @@ int mu_explain_print_said(const char *text, const struct mu_said *said, bool jso
 
 /* --- The table --- */
 
-static json_t *cause_json(const struct mu_cause *cause)
+/* What it says to each holder, where that differs. */
+static json_t *remedies_json(enum mu_cause_id id)
 {
+    const struct mu_cause *cause = mu_cause_of(id);
+    char remedy[MU_FINDING_COMMAND_LEN], openssl[MU_FINDING_COMMAND_LEN];
+    json_t *all = json_object();
+    const bool varies = mu_remedy_varies(cause->remedy) || mu_remedy_varies(cause->openssl);
+    for (unsigned i = 0; i < MU_HOLDER_COUNT; i++)
+        if (varies || i == mu_remedy_holder(id))
+            json_object_set_new(all, mu_holder_id(i),
+                                json_pack("{s:s, s:s}", "remedy",
+                                          fill_general(cause->remedy, id, i, remedy), "openssl",
+                                          fill_general(cause->openssl, id, i, openssl)));
+    return all;
+}
+
+static json_t *cause_json(enum mu_cause_id id)
+{
+    const struct mu_cause *cause = mu_cause_of(id);
+    char remedy[MU_FINDING_COMMAND_LEN], openssl[MU_FINDING_COMMAND_LEN];
     json_t *refused_by = json_array();
     for (unsigned i = 0; i < MU_STACK_COUNT; i++)
         if ((cause->refused_by & (1u << i)) != 0)
             json_array_append_new(refused_by, json_string(mu_stack_name(i)));
     json_t *says = json_array();
     const char *who, *pattern;
-    for (size_t i = 0; mu_said_of_cause(mu_cause_find(cause->id), i, &who, &pattern); i++)
+    for (size_t i = 0; mu_said_of_cause(id, i, &who, &pattern); i++)
         json_array_append_new(says, json_pack("{s:s, s:s}", "who", who, "what", pattern));
-    return json_pack("{s:s, s:s, s:s, s:s, s:s, s:o, s:o, s:s}", "id", cause->id, "what",
-                     cause->what, "whose", mu_party_id(cause->whose), "remedy", cause->remedy,
-                     "openssl", cause->openssl, "refused_by", refused_by, "says", says, "written",
+    return json_pack("{s:s, s:s, s:s, s:s, s:s, s:o, s:o, s:o, s:s}", "id", cause->id, "what",
+                     cause->what, "whose", mu_party_id(cause->whose), "remedy",
+                     fill_general(cause->remedy, id, mu_remedy_holder(id), remedy), "openssl",
+                     fill_general(cause->openssl, id, mu_remedy_holder(id), openssl), "remedies",
+                     remedies_json(id), "refused_by", refused_by, "says", says, "written",
                      cause->written);
 }
 
@@ -340,14 +377,14 @@ void mu_explain_print_cause(enum mu_cause_id id, bool json)
 {
     const struct mu_cause *cause = mu_cause_of(id);
     if (json) {
-        mu_print_json(cause_json(cause));
+        mu_print_json(cause_json(id));
         return;
     }
     mu_say(MU_BOLD, "%s", cause->id);
     printf(": %s\n", cause->what);
     mu_fact("whose move", "%s", mu_explain_whose(MU_VIEW_BOTH, cause->whose));
-    fact_filled("do", cause->remedy);
-    fact_filled("or", cause->openssl);
+    fact_filled("do", cause->remedy, cause);
+    fact_filled("or", cause->openssl, cause);
     print_refused_by(cause->refused_by);
     if (*cause->written != '\0')
         mu_fact("see", "%s", cause->written);
@@ -362,7 +399,7 @@ void mu_explain_print_list(bool json)
     for (unsigned i = 0; i < MU_CAUSE_COUNT; i++) {
         const struct mu_cause *cause = mu_cause_of(i);
         if (json)
-            json_array_append_new(list, cause_json(cause));
+            json_array_append_new(list, cause_json(i));
         else
             printf("%-34s %s\n", cause->id, cause->what);
     }

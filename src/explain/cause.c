@@ -1,11 +1,7 @@
 #include "explain/cause.h"
 
-#include <stdbool.h>
-#include <stdio.h>
-#include <string.h>
-
-#include "base/macros.h"
 #include "base/str.h"
+#include "explain/commands.h"
 
 enum {
     NOBODY = 0,
@@ -20,22 +16,6 @@ enum {
     ALL = (1u << MU_STACK_COUNT) - 1,
     ALL_BUT_JAVA = ALL & ~JAVA,
 };
-
-/* A certificate made again with openssl alone, with what it lacked. */
-#define REQUEST(who, extensions)                                                                   \
-    "openssl req -new -key " who ".key " extensions " -out " who                                   \
-    ".csr && openssl x509 -req -in " who                                                           \
-    ".csr -copy_extensions copy -CA ca.crt -CAkey ca.key -days 90 -out NEW.crt"
-#define SERVER_ANEW                                                                                \
-    REQUEST("server",                                                                              \
-            "-subj /CN={host} -addext 'subjectAltName=DNS:{host}' "                                \
-            "-addext keyUsage=critical,digitalSignature -addext extendedKeyUsage=serverAuth")
-#define CLIENT_ANEW                                                                                \
-    REQUEST("client", "-subj /CN={name} -addext keyUsage=critical,digitalSignature "               \
-                      "-addext extendedKeyUsage=clientAuth")
-#define CA_ANEW                                                                                        \
-    "openssl req -x509 -new -key ca.key -subj /CN=NAME -addext keyUsage=critical,keyCertSign,cRLSign " \
-    "-days 3650 -out ca.crt"
 
 static const struct mu_cause causes[MU_CAUSE_COUNT] = {
 #define MU_CAUSE(id, whose, refused_by, what, remedy, openssl, written)                            \
@@ -81,55 +61,4 @@ const char *mu_party_id(enum mu_party party)
         [MU_PARTY_NETWORK] = "network",
     };
     return ids[party];
-}
-
-/* Commands are copied into a shell, and a name in a certificate is whatever its maker wanted it to be. */
-static bool is_safe(const char *value)
-{
-    static const char safe[] =
-        "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789._@:/+%,-";
-    return value != NULL && *value != '\0' && *value != '-' && value[strspn(value, safe)] == '\0';
-}
-
-/* Where names are listed, a comma would bring a second one in. */
-static bool is_one_name(const char *value)
-{
-    return is_safe(value) && strchr(value, ',') == NULL;
-}
-
-/* A file's name is the reader's own, and may have blanks in it. */
-static const char *quoted(const char *file, char *ret, size_t cap)
-{
-    if (file == NULL || is_safe(file))
-        return file;
-    bool fits = *file != '-' && strchr(file, '\'') == NULL && strchr(file, '\n') == NULL &&
-                snprintf(ret, cap, "'%s'", file) < (int)cap;
-    return fits && *file != '\0' ? ret : NULL;
-}
-
-char *mu_cause_fill(const char *remedy, const char *file, const char *name, const char *host,
-                    char *ret, size_t cap)
-{
-    char file_quoted[300];
-    file = quoted(file, file_quoted, sizeof file_quoted);
-    const struct {
-        const char *place, *value;
-    } places[] = {{"{file}", file != NULL ? file : "FILE"},
-                  {"{name}", is_one_name(name) ? name : "NAME"},
-                  {"{host}", is_one_name(host) ? host : "HOST"}};
-    size_t len = 0;
-    while (*remedy != '\0' && len + 1 < cap) {
-        size_t i = 0;
-        while (i < MU_COUNT(places) && !mu_str_starts_with(remedy, places[i].place))
-            i++;
-        if (i == MU_COUNT(places)) {
-            ret[len++] = *remedy++;
-            continue;
-        }
-        mu_str_copy(ret + len, cap - len, places[i].value);
-        len += strlen(ret + len);
-        remedy += strlen(places[i].place);
-    }
-    ret[len] = '\0';
-    return ret;
 }

@@ -39,7 +39,7 @@ struct mu_cause {
     enum mu_party whose;
     unsigned refused_by; /* a set of 1u << MU_STACK_... */
     const char *what;
-    const char *remedy;  /* commands, with {file}, {name} and {host} */
+    const char *remedy;  /* commands, with places to fill: see causes.def */
     const char *openssl; /* the same without mutual */
     const char *written; /* "RFC 5280 4.1.2.5", or "" */
 };
@@ -49,10 +49,5 @@ const struct mu_cause *mu_cause_of(enum mu_cause_id id);
 
 /* MU_CAUSE_COUNT: there is no cause of that id. */
 enum mu_cause_id mu_cause_find(const char *id);
-
-/* A remedy with the places filled in; what is not known (NULL or ""), or could mean something else to a shell, stands as
- * FILE, NAME, HOST. Returns `ret`. */
-char *mu_cause_fill(const char *remedy, const char *file, const char *name, const char *host,
-                    char *ret, size_t cap);
 
 #endif

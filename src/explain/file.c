@@ -88,14 +88,15 @@ static struct mu_finding about(const struct mu_file *file, enum mu_cause_id caus
 {
     struct mu_finding finding =
         mu_finding_of(cause, gravity, MU_PHASE_FILE, file->name, NULL, NULL);
-    if (mu_cause_of(cause)->whose == MU_PARTY_CLIENT)
-        finding.whose = file->whose;
+    mu_finding_hold(&finding, mu_holder_of(file->whose));
+    if (file->role == MU_ROLE_CAS)
+        finding.holder = MU_HOLDER_ROOT;
     return finding;
 }
 
 static void set_remedy(struct mu_finding *finding, const char *remedy)
 {
-    mu_cause_fill(remedy, finding->file, NULL, NULL, finding->remedy, sizeof finding->remedy);
+    mu_str_copy(finding->remedy, sizeof finding->remedy, remedy);
 }
 
 static int tell_text_faults(const struct mu_file *file, const struct mu_text_faults *faults,
@@ -288,9 +289,9 @@ static int tell_der(const struct mu_file *file, const struct mu_reading *how,
         return 0;
     if (mu_str_equal(kind, "crl"))
         finding.gravity = MU_GRAVITY_SOME_PEERS;
-    char remedy[128];
-    snprintf(remedy, sizeof remedy, "openssl %s -inform DER -in {file} -out NEW.pem", kind);
-    mu_cause_fill(remedy, finding.file, NULL, NULL, finding.openssl, sizeof finding.openssl);
+    snprintf(finding.openssl, sizeof finding.openssl,
+             "openssl %s -inform DER -in {file} -out NEW.pem", kind);
+    set_remedy(&finding, finding.openssl);
     return mu_report_add(report, &finding, err,
                          "%s is DER, that is binary; most programs want PEM, the text with -----BEGIN",
                          file->name);

@@ -27,6 +27,13 @@ static bool has_problem(const struct subject *s, const char *id, const char **re
     return false;
 }
 
+static enum mu_holder holder_of(const struct subject *s)
+{
+    if (s->leaf)
+        return s->client ? MU_HOLDER_CLIENT : MU_HOLDER_SERVER;
+    return s->info->self_signed ? MU_HOLDER_ROOT : MU_HOLDER_ISSUING;
+}
+
 static struct mu_finding about(const struct subject *s, enum mu_cause_id cause,
                                enum mu_gravity gravity)
 {
@@ -38,10 +45,9 @@ static struct mu_finding about(const struct subject *s, enum mu_cause_id cause,
                       : s->server ? MU_REFUSER_CLIENT
                                   : MU_REFUSER_BOTH;
     finding.depth = (int)s->depth;
+    mu_finding_hold(&finding, holder_of(s));
     if (s->what->at > s->info->not_after || s->what->at < s->info->not_before)
         finding.depth = -finding.depth; /* with the CA's end all that it issued ends */
-    if (s->leaf && mu_cause_of(cause)->whose == MU_PARTY_CLIENT)
-        finding.whose = s->server ? MU_PARTY_SERVER : MU_PARTY_CLIENT;
     mu_str_copy(finding.subject, sizeof finding.subject, s->label);
     return finding;
 }

@@ -78,17 +78,33 @@ static int add_all(struct mu_certs *list, const struct mu_certs *more, struct mu
 
 /* --- Telling --- */
 
+static const char *file_or(const char *file, const char *otherwise)
+{
+    return file == NULL || *file == '\0' ? otherwise : file;
+}
+
+static enum mu_holder holder_of(const struct matter *matter, const struct mu_cert *cert)
+{
+    if (cert == matter->how->presented->at[0])
+        return is_server(matter) ? MU_HOLDER_SERVER : MU_HOLDER_CLIENT;
+    return mu_cert_is_signed_by(cert, cert) ? MU_HOLDER_ROOT : MU_HOLDER_ISSUING;
+}
+
 static struct mu_finding about(const struct matter *matter, enum mu_cause_id cause,
                                const struct mu_cert *cert, int depth)
 {
     char label[MU_CERT_LABEL_LEN];
     const struct mu_judging *how = matter->how;
-    struct mu_finding finding =
-        mu_finding_of(cause, MU_GRAVITY_FAULT, is_server(matter) ? MU_PHASE_SERVER : MU_PHASE_CLIENT,
-                      how->file, mu_cert_label(how->presented->at[0], label), how->host);
+    struct mu_finding finding = mu_finding_of(cause, MU_GRAVITY_FAULT,
+                                              is_server(matter) ? MU_PHASE_SERVER : MU_PHASE_CLIENT,
+                                              how->file, NULL, how->host);
     finding.refuser = is_server(matter) ? MU_REFUSER_CLIENT : MU_REFUSER_SERVER;
     finding.depth = depth;
-    mu_str_copy(finding.subject, sizeof finding.subject, mu_cert_label(cert, label));
+    mu_finding_hold(&finding, holder_of(matter, cert));
+    if (!holds(how->presented, cert))
+        mu_str_copy(finding.file, sizeof finding.file, file_or(how->trust_file, ""));
+    mu_str_copy(finding.name, sizeof finding.name, mu_cert_label(cert, label));
+    mu_str_copy(finding.subject, sizeof finding.subject, label);
     mu_str_copy(finding.raw, sizeof finding.raw, matter->verdict.cause);
     return finding;
 }
@@ -97,13 +113,7 @@ static struct mu_finding about(const struct matter *matter, enum mu_cause_id cau
 static struct mu_finding about_trust(const struct matter *matter, enum mu_cause_id cause)
 {
     struct mu_finding finding = about(matter, cause, matter->how->presented->at[0], 0);
-    char label[MU_CERT_LABEL_LEN];
-    const struct mu_cause *known = mu_cause_of(cause);
-    const char *file = matter->how->trust_file;
-    mu_cert_label(matter->how->presented->at[0], label);
-    mu_str_copy(finding.file, sizeof finding.file, file == NULL ? "" : file);
-    mu_cause_fill(known->remedy, file, label, NULL, finding.remedy, sizeof finding.remedy);
-    mu_cause_fill(known->openssl, file, label, NULL, finding.openssl, sizeof finding.openssl);
+    mu_str_copy(finding.file, sizeof finding.file, file_or(matter->how->trust_file, ""));
     finding.whose = is_server(matter) ? MU_PARTY_CLIENT : MU_PARTY_SERVER;
     return finding;
 }
@@ -122,11 +132,6 @@ static const char *list_trusted(const struct matter *matter, char *ret, size_t c
     if (trusted->count > 3 && len < cap)
         snprintf(ret + len, cap - len, " and %zu more", trusted->count - 3);
     return ret;
-}
-
-static const char *file_or(const char *file, const char *otherwise)
-{
-    return file == NULL || *file == '\0' ? otherwise : file;
 }
 
 /* "the server's certificate localhost.crt ("localhost", issued by "my-ca")" */
@@ -601,12 +606,8 @@ static struct mu_finding about_crl(const struct matter *matter, enum mu_cause_id
                                    const struct mu_cert *cert, int depth)
 {
     struct mu_finding finding = about(matter, cause, cert, depth);
-    const struct mu_cause *known = mu_cause_of(cause);
-    const char *file = matter->how->crl_file;
-    mu_str_copy(finding.file, sizeof finding.file, file == NULL ? "" : file);
-    mu_cause_fill(known->remedy, file, NULL, NULL, finding.remedy, sizeof finding.remedy);
-    mu_cause_fill(known->openssl, file, NULL, NULL, finding.openssl, sizeof finding.openssl);
-    if (known->whose == MU_PARTY_SERVER)
+    mu_str_copy(finding.file, sizeof finding.file, file_or(matter->how->crl_file, ""));
+    if (mu_cause_of(cause)->whose == MU_PARTY_SERVER)
         finding.whose = is_server(matter) ? MU_PARTY_CLIENT : MU_PARTY_SERVER;
     return finding;
 }

@@ -56,7 +56,8 @@ static int judge_no_hello(const struct mu_listen_facts *facts, struct mu_report 
         mu_str_copy(finding.raw, sizeof finding.raw, plain->line);
         bool http = strstr(plain->line, " HTTP/") != NULL;
         mu_str_copy(finding.remedy, sizeof finding.remedy,
-                    http ? "mutual get --as NAME https://HOST:PORT" : "");
+                    http ? "mutual get --as NAME {url}"
+                         : "mutual tunnel --as NAME --listen 127.0.0.1:8080 --to {at}");
         return mu_report_add(report, &finding, err,
                              "the client speaks %s, and no TLS: it says \"%s\"%s",
                              http ? "plain HTTP" : "something else", plain->line,
@@ -67,6 +68,7 @@ static int judge_no_hello(const struct mu_listen_facts *facts, struct mu_report 
                    heard->timed_out ? MU_CAUSE_connection_timed_out : MU_CAUSE_connection_cut_off,
                    MU_PHASE_CONNECT);
     finding.whose = MU_PARTY_CLIENT;
+    mu_str_copy(finding.remedy, sizeof finding.remedy, "{use-as}");
     if (plain->spoken == MU_SPOKEN_TLS && *heard->words != '\0')
         return mu_report_add(report, &finding, err,
                              "what the client says begins like TLS and cannot be understood: %s",
@@ -87,7 +89,6 @@ static struct mu_finding about_hello(const struct mu_listen_facts *facts, enum m
     struct mu_finding finding = finding_of(facts, cause, MU_PHASE_HELLO);
     finding.whose = MU_PARTY_CLIENT;
     finding.refuser = MU_REFUSER_SERVER;
-    mu_str_copy(finding.remedy, sizeof finding.remedy, "mutual get --as NAME https://HOST:PORT");
     return finding;
 }
 
@@ -191,17 +192,17 @@ static int judge_refused_server(const struct mu_listen_case *of, const struct mu
     finding.whose = MU_PARTY_CLIENT;
     finding.refuser = MU_REFUSER_CLIENT;
     mu_cert_label(of->chain->at[0], label);
+    mu_str_copy(finding.openssl, sizeof finding.openssl,
+                "openssl s_client -connect {at} -CAfile ca.crt -verify_return_error </dev/null");
     if (of->made_up) {
-        mu_str_copy(
-            finding.remedy, sizeof finding.remedy,
-            "mutual explain --listen HOST:PORT --cacert ca.crt --cert server.crt --key server.key");
+        mu_str_copy(finding.remedy, sizeof finding.remedy,
+                    "mutual explain --listen {at} --cacert ca.crt --cert server.crt --key server.key");
         return mu_report_add(
             report, &finding, err,
             "the client does not trust the certificate that was made up for this: give the server's own "
             "with --cert and --key to see how the client goes on");
     }
-    mu_str_copy(finding.remedy, sizeof finding.remedy,
-                "mutual get --cacert ca.crt https://HOST:PORT");
+    mu_str_copy(finding.remedy, sizeof finding.remedy, "mutual get --cacert ca.crt {url}");
     return mu_report_add(
         report, &finding, err,
         "the client %s the server's certificate \"%.200s\"%s%s%s: as a rule it does not have the server's "
@@ -303,6 +304,7 @@ int mu_listen_judge(const struct mu_listen_case *of, const struct mu_listen_fact
                     struct mu_report *report, struct mu_error *err)
 {
     report->view = MU_VIEW_SERVER;
+    mu_str_copy(report->at, sizeof report->at, of->at == NULL ? "" : of->at);
     if (!facts->heard.hello) {
         if (judge_no_hello(facts, report, err) != 0)
             return -1;

@@ -27,6 +27,7 @@ struct mu_listen_case {
     struct mu_crl *const *crls;
     size_t crl_count;
     const char *crl_file;
+    const char *at; /* where clients come to, HOST:PORT, for the words; NULL: not known */
 };
 
 struct mu_listen_facts {

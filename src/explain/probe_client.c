@@ -62,17 +62,13 @@ static struct mu_finding about_ours(const struct mu_probe_case *of, enum mu_caus
                                     enum mu_gravity gravity)
 {
     char label[MU_CERT_LABEL_LEN];
-    const struct mu_cause *known = mu_cause_of(cause);
     struct mu_finding finding = mu_probe_finding(of, cause, gravity, MU_PHASE_CLIENT);
     mu_cert_label(of->probe->chain->at[0], label);
     finding.refuser = MU_REFUSER_SERVER;
-    if (known->whose == MU_PARTY_CLIENT && of->cert_file != NULL)
+    mu_finding_hold(&finding, MU_HOLDER_CLIENT);
+    if (of->cert_file != NULL)
         mu_str_copy(finding.file, sizeof finding.file, of->cert_file);
     mu_str_copy(finding.subject, sizeof finding.subject, label);
-    mu_cause_fill(known->remedy, of->cert_file, label, of->probe->host, finding.remedy,
-                  sizeof finding.remedy);
-    mu_cause_fill(known->openssl, of->cert_file, label, of->probe->host, finding.openssl,
-                  sizeof finding.openssl);
     return finding;
 }
 
@@ -253,13 +249,12 @@ static bool fits(const struct mu_tls_seen *seen, const struct mu_probe_case *of,
 }
 
 /* What the server's operator should run: there the reason is written down. */
-static void set_operators_move(const struct mu_probe_case *of, struct mu_finding *finding)
+static void set_operators_move(struct mu_finding *finding)
 {
-    const char *file = of->cert_file != NULL ? of->cert_file : "client.crt";
-    char openssl[] = "openssl verify -purpose sslclient -CAfile ca.crt {file}";
-    mu_cause_fill("mutual explain --cert {file} --server-cacert ca.crt --server-crl ca.crl", file,
-                  NULL, NULL, finding->remedy, sizeof finding->remedy);
-    mu_cause_fill(openssl, file, NULL, NULL, finding->openssl, sizeof finding->openssl);
+    mu_str_copy(finding->remedy, sizeof finding->remedy,
+                "mutual explain --cert {file} --server-cacert ca.crt --server-crl ca.crl");
+    mu_str_copy(finding->openssl, sizeof finding->openssl,
+                "openssl verify -purpose sslclient -CAfile ca.crt {file}");
 }
 
 /* Nobody has to suppose whom a server trusts that says it. */
@@ -304,7 +299,7 @@ static int tell_likeliest(const struct mu_probe_case *of, enum mu_cause_id cause
     struct mu_finding finding = about_ours(of, cause, MU_GRAVITY_FAULT);
     if (!is_supposed && cause != MU_CAUSE_client_cert_revoked)
         finding.whose = MU_PARTY_SERVER;
-    set_operators_move(of, &finding);
+    set_operators_move(&finding);
     mu_probe_words(of, words);
     if (is_supposed)
         snprintf(if_same, sizeof if_same,

@@ -73,7 +73,7 @@ static int tell_key(const struct mu_probe_case *of, const struct mu_cert_info *i
     char place[MU_PROBE_PLACE_LEN], label[MU_CERT_LABEL_LEN];
     struct mu_finding finding =
         mu_probe_finding(of, MU_CAUSE_unsupported_key_type, MU_GRAVITY_FAULT, MU_PHASE_HELLO);
-    finding.whose = MU_PARTY_SERVER;
+    mu_finding_hold(&finding, MU_HOLDER_SERVER);
     mu_str_copy(finding.subject, sizeof finding.subject,
                 mu_cert_label(of->facts->anything.seen.presented.at[0], label));
     return mu_report_add(
@@ -136,6 +136,9 @@ static int tell_name(const struct mu_probe_case *of, struct mu_report *report, s
     struct mu_finding finding =
         mu_probe_finding(of, none ? MU_CAUSE_sni_missing : MU_CAUSE_sni_unknown, MU_GRAVITY_FAULT,
                          MU_PHASE_HELLO);
+    mu_str_copy(finding.host, sizeof finding.host, /* which it would serve */
+                nameless->presented.count > 0 ? mu_cert_label(nameless->presented.at[0], label)
+                                              : "");
     mu_probe_place(of->probe, place);
     if (none)
         return mu_report_add(

@@ -13,11 +13,9 @@ static int tell_not_authorized(const struct mu_probe_case *of, struct mu_report 
     char label[MU_CERT_LABEL_LEN];
     struct mu_finding finding =
         mu_probe_finding(of, MU_CAUSE_not_authorized, MU_GRAVITY_FAULT, MU_PHASE_HTTP);
-    mu_cert_label(of->probe->chain->at[0], label);
-    mu_cause_fill(mu_cause_of(MU_CAUSE_not_authorized)->remedy, of->cert_file, label, NULL,
-                  finding.remedy, sizeof finding.remedy);
-    mu_cause_fill(mu_cause_of(MU_CAUSE_not_authorized)->openssl, of->cert_file, label, NULL,
-                  finding.openssl, sizeof finding.openssl);
+    finding.holder = MU_HOLDER_CLIENT;
+    mu_str_copy(finding.file, sizeof finding.file, of->cert_file == NULL ? "" : of->cert_file);
+    mu_str_copy(finding.name, sizeof finding.name, mu_cert_label(of->probe->chain->at[0], label));
     return mu_report_add(
         report, &finding, err,
         "TLS is well, and the server knows the client as \"%.200s\"; it answers %d %s to it for %.100s: "
@@ -44,6 +42,7 @@ static int tell_misdirected(const struct mu_probe_case *of, struct mu_report *re
     char place[MU_PROBE_PLACE_LEN];
     struct mu_finding finding =
         mu_probe_finding(of, MU_CAUSE_sni_unknown, MU_GRAVITY_FAULT, MU_PHASE_HTTP);
+    mu_str_copy(finding.host, sizeof finding.host, of->probe->host);
     return mu_report_add(
         report, &finding, err,
         "the server at %s answers 421: the host name of the request, \"%s\", is not served on a "

@@ -24,44 +24,13 @@ char *mu_probe_place(const struct mu_probe *probe, char ret[MU_PROBE_PLACE_LEN])
                     MU_PROBE_PLACE_LEN);
 }
 
-/* The table's commands have HOST:PORT and URL for what only a probe knows. */
-static void fill(char *command, size_t cap, const char *word, const char *with)
-{
-    char filled[MU_FINDING_COMMAND_LEN];
-    const char *at = strstr(command, word);
-    if (at == NULL)
-        return;
-    snprintf(filled, sizeof filled, "%.*s%s%s", (int)(at - command), command, with,
-             at + strlen(word));
-    mu_str_copy(command, cap, filled);
-}
-
-/* Commands are copied into a shell. */
-static bool is_safe(const char *text)
-{
-    return text[strspn(text, "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789._:[]-")] ==
-           '\0';
-}
-
 struct mu_finding mu_probe_finding(const struct mu_probe_case *of, enum mu_cause_id cause,
                                    enum mu_gravity gravity, enum mu_phase phase)
 {
-    char place[MU_PROBE_PLACE_LEN], words[MU_PROBE_WORDS_LEN], url[MU_PROBE_PLACE_LEN + 16];
+    char words[MU_PROBE_WORDS_LEN];
     const char *name = of->probe->name != NULL ? of->probe->name : of->probe->host;
     struct mu_finding finding = mu_finding_of(cause, gravity, phase, NULL, NULL, name);
     mu_str_copy(finding.raw, sizeof finding.raw, mu_probe_words(of, words));
-    mu_probe_place(of->probe, place);
-    if (!is_safe(place))
-        return finding;
-    snprintf(url, sizeof url, "https://%s", place);
-    const char *colon = strrchr(place, ':');
-    char apart[MU_PROBE_PLACE_LEN + 1];
-    snprintf(apart, sizeof apart, "%.*s %s", (int)(colon - place), place, colon + 1);
-    fill(finding.openssl, sizeof finding.openssl, "HOST PORT", apart);
-    fill(finding.remedy, sizeof finding.remedy, "HOST:PORT", place);
-    fill(finding.openssl, sizeof finding.openssl, "HOST:PORT", place);
-    fill(finding.remedy, sizeof finding.remedy, "URL", url);
-    fill(finding.openssl, sizeof finding.openssl, "URL", url);
     return finding;
 }
 
@@ -199,9 +168,9 @@ static int tell_starttls(const struct mu_probe_case *of, struct mu_report *repor
         mu_probe_finding(of, MU_CAUSE_starttls_needed, MU_GRAVITY_FAULT, MU_PHASE_CONNECT);
     mu_probe_place(of->probe, place);
     mu_str_copy(finding.raw, sizeof finding.raw, plain->line);
-    if (is_safe(place))
-        snprintf(finding.openssl, sizeof finding.openssl,
-                 "openssl s_client -starttls %s -connect %s </dev/null", plain->starttls, place);
+    snprintf(finding.openssl, sizeof finding.openssl,
+             "openssl s_client -starttls %s -connect {at} </dev/null", plain->starttls);
+    mu_str_copy(finding.remedy, sizeof finding.remedy, finding.openssl);
     return mu_report_add(
         report, &finding, err,
         "the server at %s speaks %s, which begins in clear and changes to TLS when it is asked to in "
@@ -218,6 +187,9 @@ static int tell_not_tls(const struct mu_probe_case *of, struct mu_report *report
         mu_probe_finding(of, MU_CAUSE_not_tls, MU_GRAVITY_FAULT, MU_PHASE_CONNECT);
     mu_probe_place(of->probe, place);
     mu_str_copy(finding.raw, sizeof finding.raw, plain->line);
+    if (plain->spoken == MU_SPOKEN_HTTP)
+        mu_str_copy(finding.remedy, sizeof finding.remedy,
+                    "mutual serve --to http://{at} --allow all");
     if (plain->spoken == MU_SPOKEN_HTTP && plain->proxy)
         return mu_report_add(
             report, &finding, err,
@@ -343,6 +315,7 @@ static int judge_usable(const struct mu_probe_case *of, struct mu_report *report
 int mu_probe_judge(const struct mu_probe_case *of, struct mu_report *report, struct mu_error *err)
 {
     report->view = MU_VIEW_CLIENT;
+    mu_probe_place(of->probe, report->at);
     report->peers = report->peers && of->facts->ours.seen.chosen;
     if (judge_reach(of, report, err) != 0 || judge_usable(of, report, err) != 0)
         return -1;

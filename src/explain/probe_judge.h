@@ -28,10 +28,10 @@ MU_CHECK int mu_probe_judge(const struct mu_probe_case *of, struct mu_report *re
 /* --- Between the files of the judge --- */
 
 /* "localhost:3000", with brackets where they belong. Returns `ret`. */
-#define MU_PROBE_PLACE_LEN 300
+#define MU_PROBE_PLACE_LEN MU_REPORT_AT_LEN
 char *mu_probe_place(const struct mu_probe *probe, char ret[MU_PROBE_PLACE_LEN]);
 
-/* A finding about this server, with HOST:PORT, HOST and URL in the commands filled in. */
+/* A finding about this server, with what the peer has said of it. */
 struct mu_finding mu_probe_finding(const struct mu_probe_case *of, enum mu_cause_id cause,
                                    enum mu_gravity gravity, enum mu_phase phase);
 

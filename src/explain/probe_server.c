@@ -118,6 +118,7 @@ static int tell_other_host(const struct mu_probe_case *of, struct mu_report *rep
     struct mu_finding finding =
         mu_probe_finding(of, no_name ? MU_CAUSE_sni_missing : MU_CAUSE_sni_unknown,
                          MU_GRAVITY_FAULT, MU_PHASE_HELLO);
+    mu_str_copy(finding.host, sizeof finding.host, mu_cert_label(known_leaf(of), label));
     return mu_report_add(
         report, &finding, err,
         "%s at %s, which answers for its default host with \"%.200s\" and not with the certificate in "

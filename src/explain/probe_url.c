@@ -141,10 +141,7 @@ int mu_explain_url(const struct mu_probe_url *what, struct mu_report *report, st
     const struct mu_sides *sides = what->sides;
     MU_AUTO_CLEAR(material) material = {0};
     MU_AUTO_CLEAR(mu_probe_facts) facts = {0};
-    if ((anything_given(sides) && mu_explain_sides(sides, report, err) != 0) ||
-        read_material(sides, &material, err) != 0)
-        return -1;
-    const struct mu_probe probe = {
+    struct mu_probe probe = {
         .host = what->url->host,
         .port = what->url->port,
         .path = what->url->path,
@@ -152,12 +149,16 @@ int mu_explain_url(const struct mu_probe_url *what, struct mu_report *report, st
         .connect_host = what->connect != NULL ? what->connect->host : NULL,
         .connect_port = what->connect != NULL ? what->connect->port : 0,
         .chain = &material.chain,
-        .key = material.own_key,
         .known = &material.known,
         .alpn = what->alpn,
         .only_tls12 = sides->tls12_only,
         .max_ms = what->max_ms,
     };
+    mu_probe_place(&probe, report->at);
+    if ((anything_given(sides) && mu_explain_sides(sides, report, err) != 0) ||
+        read_material(sides, &material, err) != 0)
+        return -1;
+    probe.key = material.own_key;
     if (mu_probe_gather(&probe, &facts, err) != 0)
         return -1;
     if (sides->at != 0)

@@ -83,13 +83,22 @@ struct mu_finding mu_finding_of(enum mu_cause_id cause, enum mu_gravity gravity,
         .gravity = gravity,
         .phase = phase,
         .whose = known->whose,
+        .holder = mu_remedy_holder(cause),
         .refused_by = known->refused_by,
     };
     mu_str_copy(finding.file, sizeof finding.file, file == NULL ? "" : file);
     mu_str_copy(finding.field, sizeof finding.field, fields[cause] == NULL ? "" : fields[cause]);
-    mu_cause_fill(known->remedy, file, name, host, finding.remedy, sizeof finding.remedy);
-    mu_cause_fill(known->openssl, file, name, host, finding.openssl, sizeof finding.openssl);
+    mu_str_copy(finding.name, sizeof finding.name, name == NULL ? "" : name);
+    mu_str_copy(finding.host, sizeof finding.host, host == NULL ? "" : host);
     return finding;
+}
+
+/* The table says CLIENT, too, of what happens to either end. */
+void mu_finding_hold(struct mu_finding *finding, enum mu_holder holder)
+{
+    finding->holder = holder;
+    if (mu_cause_of(finding->cause)->whose == MU_PARTY_CLIENT)
+        finding->whose = mu_holder_party(holder);
 }
 
 static bool is_same(const struct mu_finding *a, const struct mu_finding *b)
@@ -123,6 +132,30 @@ static void MU_PRINTF(3, 0) print_shown(char *ret, size_t cap, const char *forma
     make_printable(ret, cap);
 }
 
+static void fill(const char *remedy, const struct mu_places *places, char *ret)
+{
+    char filled[MU_FINDING_COMMAND_LEN];
+    mu_remedy_fill(remedy, places, filled, sizeof filled);
+    make_printable(filled, sizeof filled);
+    mu_str_copy(ret, MU_FINDING_COMMAND_LEN, filled);
+}
+
+static void fill_remedies(const struct mu_report *report, struct mu_finding *finding)
+{
+    const struct mu_cause *known = mu_cause_of(finding->cause);
+    const struct mu_places places = {
+        .holder = finding->holder,
+        .whose = finding->whose,
+        .file = finding->file,
+        .key = finding->key,
+        .name = *finding->name != '\0' ? finding->name : finding->subject,
+        .host = finding->host,
+        .at = report->at,
+    };
+    fill(*finding->remedy != '\0' ? finding->remedy : known->remedy, &places, finding->remedy);
+    fill(*finding->openssl != '\0' ? finding->openssl : known->openssl, &places, finding->openssl);
+}
+
 int mu_report_add(struct mu_report *report, const struct mu_finding *like, struct mu_error *err,
                   const char *format, ...)
 {
@@ -141,9 +174,8 @@ int mu_report_add(struct mu_report *report, const struct mu_finding *like, struc
     va_start(args, format);
     print_shown(finding->sentence, sizeof finding->sentence, format, args);
     va_end(args);
+    fill_remedies(report, finding);
     make_printable(finding->file, sizeof finding->file);
-    make_printable(finding->remedy, sizeof finding->remedy);
-    make_printable(finding->openssl, sizeof finding->openssl);
     make_printable(finding->raw, sizeof finding->raw);
     return 0;
 }

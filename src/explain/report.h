@@ -8,7 +8,7 @@
 
 #include "base/error.h"
 #include "base/macros.h"
-#include "explain/cause.h"
+#include "explain/remedy.h"
 
 enum mu_gravity {
     MU_GRAVITY_FAULT,      /* this connection is refused, this file cannot be used */
@@ -35,6 +35,7 @@ enum mu_refuser { MU_REFUSER_BOTH, MU_REFUSER_CLIENT, MU_REFUSER_SERVER };
 #define MU_FINDING_SUBJECT_LEN 256
 #define MU_FINDING_FIELD_LEN 48
 #define MU_FINDING_COMMAND_LEN 640
+#define MU_REPORT_AT_LEN 300
 
 struct mu_finding {
     enum mu_cause_id cause;
@@ -44,11 +45,15 @@ struct mu_finding {
     enum mu_party whose;
     enum mu_refuser refuser;
     unsigned refused_by;                  /* a set of 1u << MU_STACK_... */
+    enum mu_holder holder;                /* whose certificate, key or file it is about */
     char file[MU_FINDING_FILE_LEN];       /* "" where it is in none */
+    char key[MU_FINDING_FILE_LEN];        /* the other file, where there is one, or "" */
     char subject[MU_FINDING_SUBJECT_LEN]; /* the certificate's label, printable, or "" */
     char field[MU_FINDING_FIELD_LEN];     /* "subjectAltName", "notAfter", or "" */
+    char name[MU_FINDING_SUBJECT_LEN];    /* for the remedy, or "": that of `subject` */
+    char host[MU_FINDING_SUBJECT_LEN];    /* that the client asks for, or "" */
     char sentence[MU_ERROR_WHAT_LEN]; /* with the names and dates of this case; ends without a full stop */
-    char remedy[MU_FINDING_COMMAND_LEN]; /* commands that mend it */
+    char remedy[MU_FINDING_COMMAND_LEN]; /* commands that mend it; until it is added, with places */
     char openssl[MU_FINDING_COMMAND_LEN];
     char raw[MU_ERROR_CAUSE_LEN]; /* the words of the library or the peer, for searching, or "" */
 };
@@ -77,22 +82,26 @@ struct mu_report {
     size_t check_count;
     char good[MU_ERROR_WHAT_LEN]; /* what to say when nothing is wrong */
     char raw[MU_ERROR_WHAT_LEN];  /* the error that a person would have seen, or "" */
-    bool peers; /* there are two sides, so that a table of who refuses makes sense */
+    char at[MU_REPORT_AT_LEN]; /* where the server is, HOST:PORT, or "": for the remedies of what is added */
+    bool peers;                /* there are two sides, so that a table of who refuses makes sense */
 };
 void mu_report_clear(struct mu_report *report);
 MU_AUTO_DEFINE_CLEAR(mu_report, mu_report_clear)
 
 /*
- * Note a fault. `like` has everything but what comes from the table and the sentence: whose move it is, who refuses
- * and the remedies are the cause's own unless `like` has them (for `whose` and `refused_by`: mu_finding_of() sets
- * them). A second one of the same cause, file and subject is passed over. Fails with MU_E_NOMEM.
+ * Note a fault. `like` has everything but the sentence, and the remedies: those are the cause's, unless `like` has others, and
+ * only now their places are filled, when it is known whose certificate it is about and whose move it is. A second one of the
+ * same cause, file and subject is passed over. Fails with MU_E_NOMEM.
  */
 MU_CHECK int mu_report_add(struct mu_report *report, const struct mu_finding *like,
                            struct mu_error *err, const char *format, ...) MU_PRINTF(4, 5);
 
-/* A finding with all that the table knows. `file`, `name`, `host` fill the remedies' places; NULL: not known. */
+/* A finding with all that the table knows. `file`, `name`, `host` are for the remedies' places; NULL: not known. */
 struct mu_finding mu_finding_of(enum mu_cause_id cause, enum mu_gravity gravity, enum mu_phase phase,
                                 const char *file, const char *name, const char *host);
+
+/* It is about what this holder has; and where it is the move of whoever has it, it is this one's. */
+void mu_finding_hold(struct mu_finding *finding, enum mu_holder holder);
 
 /* Note what was looked at. Fails with MU_E_NOMEM. */
 MU_CHECK int mu_report_check(struct mu_report *report, enum mu_mark mark, struct mu_error *err,

@@ -214,6 +214,21 @@ static const struct mu_file *partner(const struct set *set, const struct mu_file
     return pair == NULL && only ? only_certs(set) : pair;
 }
 
+/* A finding about a pair or a container: a client's, a server's or a CA's, as far as the certificate tells. */
+static struct mu_finding about_own(const struct set *set, enum mu_cause_id cause,
+                                   enum mu_gravity gravity, const struct mu_file *file,
+                                   const struct mu_cert *cert)
+{
+    char label[MU_CERT_LABEL_LEN];
+    struct mu_finding finding =
+        mu_finding_of(cause, gravity, MU_PHASE_FILE, file->name, mu_cert_label(cert, label), NULL);
+    mu_finding_hold(&finding, mu_cert_is_ca(cert) ? MU_HOLDER_ROOT
+                              : mu_file_side(file, cert, set->at) == MU_PURPOSE_CLIENT
+                                  ? MU_HOLDER_CLIENT
+                                  : MU_HOLDER_SERVER);
+    return finding;
+}
+
 static int tell_mismatch(struct set *set, const struct mu_file *keys, const struct mu_file *certs,
                          struct mu_error *err)
 {
@@ -221,18 +236,19 @@ static int tell_mismatch(struct set *set, const struct mu_file *keys, const stru
     const struct mu_cert *first = certs->certs.at[0];
     bool ca = mu_cert_is_ca(first) && certs->certs.count == 1;
     struct mu_finding finding =
-        mu_finding_of(ca ? MU_CAUSE_ca_key_mismatch : MU_CAUSE_key_mismatch, MU_GRAVITY_FAULT,
-                      MU_PHASE_FILE, certs->name, mu_cert_label(first, label), NULL);
+        about_own(set, ca ? MU_CAUSE_ca_key_mismatch : MU_CAUSE_key_mismatch, MU_GRAVITY_FAULT,
+                  certs, first);
+    mu_str_copy(finding.key, sizeof finding.key, keys->name);
     return mu_report_add(set->report, &finding, err,
                          "the private key in %s does not belong to the certificate \"%.200s\" in %s",
-                         keys->name, label, certs->name);
+                         keys->name, mu_cert_label(first, label), certs->name);
 }
 
 static int tell_order(struct set *set, const struct mu_file *file, struct mu_error *err)
 {
     char label[MU_CERT_LABEL_LEN];
-    struct mu_finding finding = mu_finding_of(MU_CAUSE_bundle_wrong_order, MU_GRAVITY_FAULT,
-                                              MU_PHASE_FILE, file->name, NULL, NULL);
+    struct mu_finding finding = about_own(set, MU_CAUSE_bundle_wrong_order, MU_GRAVITY_FAULT, file,
+                                          file->certs.at[file->certs.count - 1]);
     return mu_report_add(
         set->report, &finding, err,
         "in %s the certificate \"%.200s\" of a CA stands before the leaf: programs take the first one for "
@@ -438,13 +454,12 @@ static int check_container(struct set *set, const struct mu_file *file, struct m
         mu_cert_is_ca(file->certs.at[0]))
         return 0;
     struct mu_finding finding =
-        mu_finding_of(MU_CAUSE_pkcs12_no_key, MU_GRAVITY_SUSPICIOUS, MU_PHASE_FILE, file->name,
-                      mu_cert_label(file->certs.at[0], label), NULL);
+        about_own(set, MU_CAUSE_pkcs12_no_key, MU_GRAVITY_SUSPICIOUS, file, file->certs.at[0]);
     return mu_report_add(
         set->report, &finding, err,
         "the container %s holds the certificate \"%.200s\" and no private key: it is of no use to who is "
         "to present that",
-        file->name, label);
+        file->name, mu_cert_label(file->certs.at[0], label));
 }
 
 static int check_all(struct set *set, struct mu_error *err)

@@ -172,7 +172,8 @@ static struct mu_finding about_pair(const struct read_side *side, enum mu_cause_
                       side->cert.certs.count > 0 ? mu_cert_label(side->cert.certs.at[0], label)
                                                  : NULL,
                       NULL);
-    finding.whose = side->party;
+    mu_finding_hold(&finding, mu_holder_of(side->party));
+    mu_str_copy(finding.key, sizeof finding.key, side->key.name);
     return finding;
 }
 
@@ -340,7 +341,8 @@ static int check_ca_key(struct table *table, struct mu_error *err)
     const struct mu_cert *ca = find_ca(table, file.key, &fits);
     if (file.key != NULL && ca != NULL && !fits) {
         struct mu_finding finding = mu_finding_of(MU_CAUSE_ca_key_mismatch, MU_GRAVITY_FAULT,
-                                                  MU_PHASE_FILE, file.name, NULL, NULL);
+                                                  MU_PHASE_FILE, NULL, NULL, NULL);
+        mu_str_copy(finding.key, sizeof finding.key, file.name);
         if (mu_report_add(
                 table->report, &finding, err,
                 "the CA's key in %s does not belong to the CA's certificate \"%.200s\": what it signs, "

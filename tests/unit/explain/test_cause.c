@@ -40,20 +40,6 @@ static void every_fault_has_its_cause(void **state)
     }
 }
 
-static void a_name_that_a_shell_would_obey_is_left_out_of_a_command(void **state)
-{
-    char text[128];
-    (void)state;
-    mu_cause_fill("x {file} {name} {host}", "my file.crt", "a;reboot", "-o", text, sizeof text);
-    assert_string_equal(text, "x 'my file.crt' NAME HOST");
-    mu_cause_fill("x {file} {name} {host}", "a'b", "$(reboot)", "a.example", text, sizeof text);
-    assert_string_equal(text, "x FILE NAME a.example");
-    mu_cause_fill("x {file}", NULL, NULL, NULL, text, sizeof text);
-    assert_string_equal(text, "x FILE");
-    mu_cause_fill("{name}{name}", NULL, "abcdefghij", NULL, text, 8);
-    assert_string_equal(text, "abcdefg");
-}
-
 static void find(struct mu_report *report, enum mu_cause_id cause, enum mu_gravity gravity,
                  enum mu_phase phase, enum mu_refuser refuser)
 {
@@ -106,7 +92,6 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(every_cause_says_all_there_is_to_say),
         cmocka_unit_test(every_fault_has_its_cause),
-        cmocka_unit_test(a_name_that_a_shell_would_obey_is_left_out_of_a_command),
         cmocka_unit_test(what_bites_first_comes_first),
         cmocka_unit_test(the_table_of_peers_says_who_refuses_as_what),
     };
