@@ -277,7 +277,7 @@ const struct mu_cmd mu_cmd_explain = {
         "The first line is the verdict; then come whose move it is, the commands that mend it (mutual's, and\n"
         "openssl's), the id of the cause, all else that was found, and what was checked.\n"
         "Exit status: 0 nothing is wrong, 1 a fault was found, 2 used wrongly, 3 it works, but something is\n"
-        "suspicious or would be refused by other programs.",
+        "suspicious or would be refused by other programs, or not all was judged, for want of a key or a passphrase.",
     .example =
         "mutual explain --as my-client https://localhost:3000\n"
         "mutual explain my-client.crt my-client.key ca.crt\n"

@@ -108,9 +108,11 @@ static void print_text(const struct mu_report *report)
 {
     if (report->count == 0) {
         char sentence[MU_ERROR_WHAT_LEN];
+        const bool open = *report->unjudged != '\0';
         capitalise(report->good, sentence, sizeof sentence);
-        mu_say(MU_GOOD, "%s", sentence);
-        printf(".\ncause: ok\n");
+        mu_say(open ? MU_WARN : MU_GOOD, "%s",
+               open ? "Nothing wrong was found, but not all was judged" : sentence);
+        printf("%s%s.\ncause: ok\n", open ? ": " : "", report->unjudged);
     } else {
         print_findings(report);
     }
@@ -118,7 +120,9 @@ static void print_text(const struct mu_report *report)
         printf("\n  checked, in this order:\n");
     for (size_t i = 0; i < report->check_count; i++)
         print_check(&report->checks[i]);
-    if (report->peers)
+    if (report->no_peers != NULL)
+        printf("\n  any other program as the client: %s\n", report->no_peers);
+    else if (report->peers)
         print_peers(report);
     const char *raw = report->count > 0 && *report->findings[0].raw != '\0'
                           ? report->findings[0].raw
@@ -163,7 +167,7 @@ static json_t *checks_json(const struct mu_report *report)
 static json_t *peers_json(const struct mu_report *report)
 {
     json_t *list = json_array();
-    for (unsigned i = 0; report->peers && i < MU_STACK_COUNT; i++)
+    for (unsigned i = 0; report->peers && report->no_peers == NULL && i < MU_STACK_COUNT; i++)
         json_array_append_new(
             list,
             json_pack("{s:s, s:s, s:s}", "who", mu_stack_name(i), "as_client",
@@ -190,15 +194,16 @@ json_t *mu_explain_json(const struct mu_report *report)
             json_array_append_new(causes, json_string(mu_cause_of(report->findings[i].cause)->id));
         json_array_append_new(findings, finding_json(&report->findings[i]));
     }
-    return json_pack("{s:s, s:o, s:s, s:s, s:s, s:s, s:s, s:i, s:o, s:o, s:o, s:s}", "cause",
-                     mu_cause_of(mu_report_cause(report))->id, "causes", causes, "what",
+    return json_pack("{s:s, s:o, s:s, s:s, s:s, s:s, s:s, s:i, s:o, s:o, s:o, s:s, s:s, s:s}",
+                     "cause", mu_cause_of(mu_report_cause(report))->id, "causes", causes, "what",
                      first == NULL ? report->good : first->sentence, "whose",
                      first == NULL ? "" : mu_party_id(first->whose), "remedy",
                      first == NULL ? "" : first->remedy, "openssl",
                      first == NULL ? "" : first->openssl, "file", first == NULL ? "" : first->file,
                      "exit", mu_report_exit(report), "findings", findings, "checked",
-                     checks_json(report), "peers", peers_json(report), "raw",
-                     first != NULL && *first->raw != '\0' ? first->raw : report->raw);
+                     checks_json(report), "peers", peers_json(report), "no_peers",
+                     report->no_peers == NULL ? "" : report->no_peers, "unjudged", report->unjudged,
+                     "raw", first != NULL && *first->raw != '\0' ? first->raw : report->raw);
 }
 
 int mu_explain_print(const struct mu_report *report, bool json)

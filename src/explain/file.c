@@ -77,7 +77,12 @@ static bool promises_der(const char *name)
 
 static bool promises_keystore(const char *name)
 {
-    static const char *const ends[] = {".jks", ".keystore", ".truststore", ".jceks"};
+    static const char *const ends[] = {".jks", ".keystore", ".truststore", ".jceks", ".ks", ".ts"};
+    static const char *const names[] = {"keystore", "truststore", "cacerts"};
+    const char *slash = strrchr(name, '/');
+    for (size_t i = 0; i < MU_COUNT(names); i++)
+        if (strcasecmp(slash == NULL ? name : slash + 1, names[i]) == 0)
+            return true;
     return ends_with_any(name, ends, MU_COUNT(ends));
 }
 
@@ -146,7 +151,7 @@ static int tell_text_faults(const struct mu_file *file, const struct mu_text_fau
 }
 
 /* What the parser could not make anything of. */
-static int tell_parse_failure(const struct mu_file *file, const struct mu_error *why,
+static int tell_parse_failure(struct mu_file *file, const struct mu_error *why,
                               struct mu_report *report, struct mu_error *err)
 {
     enum mu_cause_id cause = why->code == MU_E_WRONG_KIND    ? MU_CAUSE_wrong_file
@@ -157,8 +162,10 @@ static int tell_parse_failure(const struct mu_file *file, const struct mu_error 
     if (strstr(why->what, "base64 without the BEGIN") != NULL)
         cause = MU_CAUSE_pem_damaged;
     struct mu_finding finding = about(file, cause, MU_GRAVITY_FAULT);
-    if (cause == MU_CAUSE_jks_keystore && file->role == MU_ROLE_ANY && promises_keystore(file->name))
-        finding.gravity = MU_GRAVITY_SOME_PEERS;
+    file->is_keystore = cause == MU_CAUSE_jks_keystore && file->role == MU_ROLE_ANY &&
+                        promises_keystore(file->name);
+    if (file->is_keystore)
+        return 0;
     mu_str_copy(finding.raw, sizeof finding.raw, why->cause);
     return mu_report_add(report, &finding, err, "%s%s", why->what,
                          cause == MU_CAUSE_jks_keystore ? ", which only Java reads" : "");
@@ -215,6 +222,8 @@ static int open_locked(struct mu_file *file, size_t i, const struct mu_reading *
     }
     /* Nearly every container has a passphrase; that one is needed is worth a word, and no fault. */
     enum mu_gravity gravity = container || how->by_name ? MU_GRAVITY_SUSPICIOUS : MU_GRAVITY_FAULT;
+    if (why.code == MU_E_PASSPHRASE_NEEDED && container && how->role == MU_ROLE_CERT)
+        return 0; /* whoever asked for a certificate tells that there may be one */
     if (why.code == MU_E_PASSPHRASE_NEEDED && container)
         return mu_report_check(
             report, MU_MARK_UNKNOWN, err,

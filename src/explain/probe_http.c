@@ -65,6 +65,10 @@ static int tell_proxied(const struct mu_probe_case *of, struct mu_report *report
         mu_probe_place(of->probe, place), http->status, http->reason);
 }
 
+/* Where TLS lets everybody through, the answer is the same for any program. */
+static const char same_answer[] =
+    "TLS has let the certificate through, and this answer is HTTP's: none would fare better with it";
+
 int mu_probe_judge_http(const struct mu_probe_case *of, struct mu_report *report,
                         struct mu_error *err)
 {
@@ -86,6 +90,8 @@ int mu_probe_judge_http(const struct mu_probe_case *of, struct mu_report *report
                         *http->server != '\0' ? " (" : "", http->server,
                         *http->server != '\0' ? ")" : "") != 0)
         return -1;
+    if (http->status == 421 || http->status == 401 || http->status == 403)
+        report->no_peers = same_answer;
     if (http->status == 421)
         return tell_misdirected(of, report, err);
     bool none =

@@ -46,6 +46,18 @@ const struct mu_probe_http *mu_probe_http_of(const struct mu_probe_case *of);
 #define MU_PROBE_WORDS_LEN 256
 char *mu_probe_words(const struct mu_probe_case *of, char ret[MU_PROBE_WORDS_LEN]);
 
+/* `"Example Root", "Other Root" and 3 more`: those CAs whose clients the server says it lets in. Returns `ret`. */
+const char *mu_probe_accepted(const struct mu_tls_seen *seen, char *ret, size_t cap);
+/* `alice.crt ("alice", issued by "Other Root")`. Returns `ret`. */
+const char *mu_probe_ours(const struct mu_probe_case *of, char *ret, size_t cap);
+/* A finding about our certificate. */
+struct mu_finding mu_probe_about_ours(const struct mu_probe_case *of, enum mu_cause_id cause,
+                                      enum mu_gravity gravity);
+
+MU_CHECK int mu_probe_judge_clocks(const struct mu_probe_case *of, struct mu_report *report,
+                                   struct mu_error *err);
+MU_CHECK int mu_probe_explain_refusal(const struct mu_probe_case *of, struct mu_report *report,
+                                      struct mu_error *err);
 MU_CHECK int mu_probe_judge_hello(const struct mu_probe_case *of, struct mu_report *report,
                                   struct mu_error *err);
 MU_CHECK int mu_probe_judge_server(const struct mu_probe_case *of, struct mu_report *report,

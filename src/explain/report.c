@@ -196,6 +196,18 @@ int mu_report_check(struct mu_report *report, enum mu_mark mark, struct mu_error
     return 0;
 }
 
+int mu_report_leave_open(struct mu_report *report, struct mu_error *err, const char *format, ...)
+{
+    char text[MU_ERROR_WHAT_LEN];
+    va_list args;
+    va_start(args, format);
+    print_shown(text, sizeof text, format, args);
+    va_end(args);
+    if (*report->unjudged == '\0')
+        mu_str_copy(report->unjudged, sizeof report->unjudged, text);
+    return mu_report_check(report, MU_MARK_UNKNOWN, err, "%s", text);
+}
+
 static bool bites_before(const struct mu_finding *a, const struct mu_finding *b)
 {
     bool fault = a->gravity == MU_GRAVITY_FAULT;
@@ -233,7 +245,9 @@ enum mu_cause_id mu_report_cause(const struct mu_report *report)
 
 int mu_report_exit(const struct mu_report *report)
 {
-    return report->count == 0 ? 0 : report->findings[0].gravity == MU_GRAVITY_FAULT ? 1 : 3;
+    if (report->count == 0)
+        return *report->unjudged == '\0' ? 0 : 3;
+    return report->findings[0].gravity == MU_GRAVITY_FAULT ? 1 : 3;
 }
 
 enum mu_cause_id mu_report_refusal(const struct mu_report *report, enum mu_stack stack,

@@ -83,7 +83,9 @@ struct mu_report {
     char good[MU_ERROR_WHAT_LEN]; /* what to say when nothing is wrong */
     char raw[MU_ERROR_WHAT_LEN];  /* the error that a person would have seen, or "" */
     char at[MU_REPORT_AT_LEN]; /* where the server is, HOST:PORT, or "": for the remedies of what is added */
-    bool peers;                /* there are two sides, so that a table of who refuses makes sense */
+    char unjudged[MU_ERROR_WHAT_LEN]; /* what nobody could look at, so that "nothing is wrong" would say too much; or "" */
+    const char *no_peers; /* why a table of who else would refuse says nothing here; NULL: see `peers` */
+    bool peers;           /* there are two sides, so that a table of who refuses makes sense */
 };
 void mu_report_clear(struct mu_report *report);
 MU_AUTO_DEFINE_CLEAR(mu_report, mu_report_clear)
@@ -107,6 +109,10 @@ void mu_finding_hold(struct mu_finding *finding, enum mu_holder holder);
 MU_CHECK int mu_report_check(struct mu_report *report, enum mu_mark mark, struct mu_error *err,
                              const char *format, ...) MU_PRINTF(4, 5);
 
+/* Note what could not be judged, for want of what. Fails with MU_E_NOMEM. */
+MU_CHECK int mu_report_leave_open(struct mu_report *report, struct mu_error *err,
+                                  const char *format, ...) MU_PRINTF(3, 4);
+
 /* Put the findings in order: what bites first, first. */
 void mu_report_finish(struct mu_report *report);
 
@@ -116,7 +122,7 @@ bool mu_report_has(const struct mu_report *report, enum mu_cause_id cause);
 /* The primary cause; MU_CAUSE_ok. After mu_report_finish(). */
 enum mu_cause_id mu_report_cause(const struct mu_report *report);
 
-/* 0 nothing wrong, 1 a fault, 3 suspicious or only some peers. */
+/* 0 nothing wrong, 1 a fault, 3 suspicious, only some peers, or not all was judged. */
 int mu_report_exit(const struct mu_report *report);
 
 /* Why a program of this stack refuses, as that side; MU_CAUSE_ok: it does not. The first one that bites. */

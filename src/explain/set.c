@@ -126,6 +126,8 @@ static int read_all(struct set *set, const char *const *paths, size_t count,
 static int note_file(struct set *set, const struct mu_file *file, struct mu_error *err)
 {
     enum mu_mark mark = MU_MARK_GOOD;
+    if (file->is_keystore && !mu_report_has(set->report, MU_CAUSE_jks_keystore))
+        return 0; /* a line of its own says so */
     for (size_t i = 0; i < set->report->count; i++) {
         const struct mu_finding *finding = &set->report->findings[i];
         if (!mu_str_equal(finding->file, file->name))
@@ -462,13 +464,27 @@ static int check_container(struct set *set, const struct mu_file *file, struct m
         file->name, mu_cert_label(file->certs.at[0], label));
 }
 
+/* Beside a pair that other programs read a keystore is Java's own copy of it. */
+static int check_keystore(struct set *set, const struct mu_file *file, struct mu_error *err)
+{
+    struct mu_finding finding = mu_finding_of(MU_CAUSE_jks_keystore, MU_GRAVITY_SOME_PEERS,
+                                              MU_PHASE_FILE, file->name, NULL, NULL);
+    if (!file->is_keystore)
+        return 0;
+    if (count_keys(set) > 0 && count_leaf_files(set) > 0)
+        return mu_report_check(set->report, MU_MARK_UNKNOWN, err,
+                               "%s: a Java keystore, into which only Java looks", file->name);
+    return mu_report_add(set->report, &finding, err,
+                         "%s is a Java keystore (JKS), which only Java reads", file->name);
+}
+
 static int check_all(struct set *set, struct mu_error *err)
 {
     for (size_t i = 0; i < set->count; i++) {
         struct mu_file *file = &set->files[i];
         if (judge_name(set, file, err) != 0 || check_key(set, file, err) != 0 ||
-            check_container(set, file, err) != 0 || check_trust(set, file, err) != 0 ||
-            check_certs(set, file, err) != 0)
+            check_container(set, file, err) != 0 || check_keystore(set, file, err) != 0 ||
+            check_trust(set, file, err) != 0 || check_certs(set, file, err) != 0)
             return -1;
     }
     if (check_crls(set, err) != 0)

@@ -247,6 +247,33 @@ static int check_key_is_there(struct table *table, const struct read_side *side,
                          side->cert.name);
 }
 
+/* What nobody could look at. A server without its key does not start, and says so; a client without one has nothing that it
+ * could present, and says nothing. */
+static int note_open(struct table *table, const struct read_side *side, struct mu_error *err)
+{
+    const struct mu_file *cert = &side->cert;
+    const bool closed = cert->is_container && cert->locked && cert->certs.count == 0;
+    const bool keyless = side->given->key == NULL && cert->certs.count > 0 && cert->key == NULL &&
+                         !cert->locked && !cert->is_container;
+    if (closed && !mu_report_has(table->report, MU_CAUSE_pkcs12_wrong_password) &&
+        !mu_report_has(table->report, MU_CAUSE_pkcs12_legacy))
+        return mu_report_leave_open(
+            table->report, err,
+            "the PKCS#12 container %s is closed, so that the %s's certificate in it was not looked at: "
+            "give its passphrase with --passphrase-file",
+            cert->name, side->name);
+    if (keyless && side->party == MU_PARTY_SERVER)
+        return mu_report_check(table->report, MU_MARK_UNKNOWN, err,
+                               "the server's key: not given (--server-key)");
+    return keyless
+               ? mu_report_leave_open(
+                     table->report, err,
+                     "no key was given to go with the client's certificate %s, and a client that "
+                     "has none presents nothing: give it with --key",
+                     cert->name)
+               : 0;
+}
+
 static int read_side(struct table *table, struct read_side *side, struct mu_error *err)
 {
     size_t before = table->report->count;
@@ -278,7 +305,10 @@ static int read_side(struct table *table, struct read_side *side, struct mu_erro
         if (note(table, before, what, err) != 0)
             return -1;
     }
-    return read_cas(table, side, err) != 0 || read_crls(table, side, err) != 0 ? -1 : 0;
+    return note_open(table, side, err) != 0 || read_cas(table, side, err) != 0 ||
+                   read_crls(table, side, err) != 0
+               ? -1
+               : 0;
 }
 
 static int read_others(struct table *table, struct mu_error *err)

@@ -1,7 +1,10 @@
 """mutual explain URL: a server looked at from where its client stands."""
+import os
 import select
+import shutil
 import socket
 import ssl
+import subprocess
 import time
 
 import pytest
@@ -119,6 +122,8 @@ def test_what_is_known_of_the_server_helps(mutual, world):
         check(explain(mutual, world, server.port, *known), "server_serves_stale_cert", 3, "renewed.crt")
     with tls(world, cert="server-over") as server:
         check(explain(mutual, world, server.port, *known), "server_serves_stale_cert", 1, "2021-01-01")
+    with tls(world, says=answer("400 Bad Request", "The SSL certificate error")) as server:  # its list may be the one that lies here
+        check(explain(mutual, world, server.port, *own(world), "--crl", world.path("revoked.crl")), "client_cert_revoked", 1)
     with tls(world, cert="server-other", clients=NONE) as server:
         check(explain(mutual, world, server.port, *known), "tls_intercepted", 1, "Other Root")
     with tls(world, cert="renewed") as server:
@@ -306,3 +311,68 @@ def test_a_hostile_answer_gets_a_sentence(mutual, world, says):
     with tls(world, says=says) as server:
         said = explain(mutual, world, server.port, *own(world), "--max-time", "2")
     assert said.code in (0, 1, 3) and said.json()["checked"] and "\x1b" not in said.stdout, said
+
+
+# --- nginx, which lets everybody through TLS, and says in HTTP what it thinks of a certificate ---
+
+NGINX = """
+daemon off; master_process off; pid nginx.pid; error_log stderr notice;
+events {{ worker_connections 64; }}
+http {{
+    access_log off;
+    client_body_temp_path t; proxy_temp_path t; fastcgi_temp_path t; uwsgi_temp_path t; scgi_temp_path t;
+    ssl_certificate server-other.crt; ssl_certificate_key leaf.key; ssl_verify_client on; ssl_verify_depth 3;
+    {servers}
+}}
+"""
+# How each server is: its CA, and what else.
+DOORS = {"plain": ("root", ""), "revoked": ("root", "ssl_crl revoked.crl;"), "stale": ("root", "ssl_crl stale.crl;"),
+         "again": ("again", ""), "pages": ("root", "error_page 495 =495 /no; error_page 496 =496 /no; location /no { return 200 no; }"),
+         "h2": ("root", "http2")}
+
+
+@pytest.fixture(scope="module")
+def nginx(world, tmp_path_factory):
+    program = shutil.which("nginx", path=os.environ["PATH"] + ":/usr/sbin")
+    if program is None:
+        pytest.skip("nginx is not installed")
+    held, servers = {}, ""
+    for name, (ca, more) in DOORS.items():
+        held[name] = socket.create_server(("127.0.0.1", 0))
+        port = held[name].getsockname()[1]
+        listen = f"127.0.0.1:{port} ssl" + (" http2" if more == "http2" else "")
+        servers += f"server {{ listen {listen}; ssl_client_certificate {ca}.crt; {'' if more == 'http2' else more} }}\n"
+    place = tmp_path_factory.mktemp("nginx")
+    (world.dir / "nginx.conf").write_text(NGINX.format(servers=servers))
+    ports = {name: server.getsockname()[1] for name, server in held.items()}
+    for server in held.values():
+        server.close()
+    running = subprocess.Popen([program, "-p", place, "-c", world.dir / "nginx.conf", "-e", "stderr"], stderr=subprocess.PIPE, text=True)
+    for line in running.stderr:
+        if "start worker" in line or "getrlimit" in line or "emerg" in line:
+            break
+    yield ports
+    running.kill()
+    running.communicate()
+
+
+def test_nginx_says_it_in_http(mutual, world, nginx):
+    """The server's certificate is another CA's, so that nothing but its list of names tells whom it lets in."""
+    others = ["--cacert", world.path("other.crt")]
+    both = ["--cacert", world.path("other.crt"), "--cacert", world.path("root.crt")]
+    for door, who, more, cause, code, words in [
+            ("plain", "client", others, "ok", 0, ["404"]),
+            ("h2", "client", others, "ok", 0, ["404"]),
+            ("plain", None, others, "client_cert_not_sent", 1, ["400"]),
+            ("plain", "client-other", others, "client_untrusted_ca", 1, ["400", "Other Root"]),
+            ("plain", "client-over", others, "client_cert_expired", 1, ["400"]),
+            # The present key of the CA is at hand, and it did sign the client's: so it is less likely that the CA was made again.
+            ("revoked", "client", both, "client_cert_revoked", 1, ["400"]),
+            ("again", "client", others, "ca_rekeyed_same_name", 1, ["400"]),
+            # A list that lies here tells.
+            ("stale", "client", [*both, "--server-crl", world.path("stale.crl")], "crl_expired", 1, ["400"]),
+            ("pages", "client", others, "ok", 0, ["404"]),
+            ("pages", None, others, "client_cert_not_sent", 1, ["496"]),
+            ("pages", "client-other", others, "client_untrusted_ca", 1, ["495"]),
+            ("pages", "client-purpose", others, "client_cert_no_clientauth", 1, ["495"])]:
+        check(explain(mutual, world, nginx[door], *(own(world, who) if who else []), *more), cause, code, *words)

@@ -139,7 +139,7 @@ def test_what_openssl_makes_anew_is_in_order(mutual, scratch):
         mutual("explain", "--server-cert", cert, "--server-key", key, "--cacert", place / "ca.crt", "--host", "localhost").ok()
     for cause in ("ca_cert_expired", "ca_not_strict_profile"):
         cert, _ = make(cause, "ca")
-        mutual("explain", "--cert", place / "client.crt", "--server-cacert", cert).ok()
+        mutual("explain", "--cert", place / "client.crt", "--key", place / "client.key", "--server-cacert", cert).ok()
     cert, key = make("key_too_small", "ca")
     mutual("explain", cert, key).ok()
     for cause in ("intermediate_expired", "issuer_not_ca", "key_too_small"):
