@@ -281,7 +281,7 @@ const struct mu_cmd mu_cmd_explain = {
     .example =
         "mutual explain --as my-client https://localhost:3000\n"
         "mutual explain my-client.crt my-client.key ca.crt\n"
-        "mutual explain --cert my-client.crt --server-cert localhost.crt --server-cacert ca.crt\n"
+        "mutual explain --cert my-client.crt --key my-client.key --server-cert localhost.crt --server-cacert ca.crt\n"
         "mutual explain --list\n"
         "mutual explain server_no_san",
     .opts = opts,

@@ -62,8 +62,8 @@ struct mu_probe_facts {
     size_t tried;
     const struct mu_address *address; /* the one that answers; NULL: none does */
 
-    struct mu_probe_call ours;     /* as the client does it */
-    struct mu_probe_call http1;    /* the same, for the sake of HTTP/1.1 */
+    struct mu_probe_call ours; /* as the client does it */
+    struct mu_probe_call http1; /* the same with HTTP/1.1, where a request over HTTP/2 came to nothing */
     struct mu_probe_call bare;     /* without a certificate */
     struct mu_probe_call nameless; /* without a server name */
     struct mu_probe_call no_alpn;  /* without protocols */

@@ -65,6 +65,17 @@ static int tell_proxied(const struct mu_probe_case *of, struct mu_report *report
         mu_probe_place(of->probe, place), http->status, http->reason);
 }
 
+static int note_not_asked(const struct mu_probe_case *of, struct mu_report *report,
+                          struct mu_error *err)
+{
+    const char *alpn = of->facts->ours.seen.alpn;
+    return *alpn == '\0' || mu_str_equal(alpn, "h2") || mu_str_starts_with(alpn, "http/1.")
+               ? 0
+               : mu_report_check(report, MU_MARK_UNKNOWN, err,
+                                 "HTTP: no request was made, as \"%s\" was agreed on, which is no HTTP",
+                                 alpn);
+}
+
 /* Where TLS lets everybody through, the answer is the same for any program. */
 static const char same_answer[] =
     "TLS has let the certificate through, and this answer is HTTP's: none would fare better with it";
@@ -79,7 +90,7 @@ int mu_probe_judge_http(const struct mu_probe_case *of, struct mu_report *report
     if (http->too_much)
         return mu_report_check(report, MU_MARK_ODD, err, "HTTP: headers that do not end");
     if (http->status == 0)
-        return !http->asked ? 0
+        return !http->asked ? note_not_asked(of, report, err)
                             : mu_report_check(report, MU_MARK_UNKNOWN, err, "HTTP: %s",
                                               http->answered ? "the answer is not HTTP"
                                               : seen->timed_out

@@ -41,6 +41,14 @@ def check(said, cause, code, *words):
 DATE = time.strftime("%a, %d %b %Y %H:%M:%S GMT", time.gmtime(time.time() + 200))  # five minutes either way are none, and others' tests come first
 LATE = time.strftime("%a, %d %b %Y %H:%M:%S GMT", time.gmtime(time.time() + 40 * 24 * 3600))
 
+
+def h2(status):
+    """What a server of HTTP/2 and nothing else says: its settings, and a head with this status. [RFC 9113 4.1, RFC 7541 6.2.2]"""
+    def frame(kind, flags, stream, data=b""):
+        return len(data).to_bytes(3, "big") + bytes([kind, flags]) + stream.to_bytes(4, "big") + data
+    return frame(4, 0, 0) + frame(4, 1, 0) + frame(1, 5, 1, b"\x08\x03" + str(status).encode())
+
+
 # name, how the server is, who the client is, cause, exit, words
 CASES = [
     ("all is well", {}, "client", "ok", 0, ["TLSv1.3", "alice", "200"]),
@@ -79,6 +87,9 @@ CASES = [
      "client_cert_not_sent", 1, ["400"]),
     ("a CDN that lets certificates through", {"says": answer("200 OK", "", "Via: 1.1 edge", "Server: cloudflare")}, "client",
      "ok", 0, []),
+    ("HTTP/2 alone", {"alpn": ["h2"], "says": h2(200)}, "client", "ok", 0, ["200"]),
+    ("HTTP/2 alone, not let in", {"alpn": ["h2"], "says": h2(403)}, "client", "not_authorized", 1, ["alice", "403"]),
+    ("HTTP/2 alone, no certificate", {"alpn": ["h2"], "says": h2(403), "clients": ASK}, None, "client_cert_not_sent", 1, ["403"]),
     ("another host's request", {"says": answer("421 Misdirected Request")}, "client", "sni_unknown", 1, ["421"]),
     ("the server's is over", {"cert": "server-over"}, "client", "server_cert_expired", 1, ["2021-01-01"]),
     ("the server's is another's", {"cert": "server-other"}, "client", "server_untrusted_ca", 1, ["Other Root"]),
