@@ -90,7 +90,7 @@ static int read_asks(const struct mu_args *args, enum mu_asks *ret, struct mu_er
     return 0;
 }
 
-static int read_scope(const struct mu_args *args, bool *ret, struct mu_error *err)
+int mu_explain_crl_scope(const struct mu_args *args, bool *ret, struct mu_error *err)
 {
     const char *scope = mu_args_value(args, "server-crl-scope");
     *ret = scope != NULL && mu_str_equal(scope, "leaf");
@@ -134,7 +134,8 @@ static int explain_sides(const struct mu_args *args, bool by_url, time_t at,
         .source = source,
         .at = at,
     };
-    if (read_asks(args, &sides.asks, err) != 0 || read_scope(args, &sides.crl_leaf_only, err) != 0 ||
+    if (read_asks(args, &sides.asks, err) != 0 ||
+        mu_explain_crl_scope(args, &sides.crl_leaf_only, err) != 0 ||
         read_versions(args, &sides.tls12_only, err) != 0 ||
         (sides.limit_depth && mu_args_number(args, "server-depth", 0, 1000, &depth, err) != 0))
         return -1;
@@ -264,9 +265,10 @@ const struct mu_cmd mu_cmd_explain = {
         "tells what is wrong; where the reason can lie only at the server, what its operator should run. What is known\n"
         "of the server's side (--server-cert ...) helps. Your certificate is shown to whoever answers, your key to nobody.\n"
         "\n"
-        "--listen HOST:PORT: waits for clients, in any language, with the server's --cert and --key and the CAs of --cacert,\n"
-        "and tells of each what it offers and presents, whether and why a door would refuse it, and what its owner\n"
-        "should do. The client gets the verdict as its answer. An interrupt ends it with a summary; --json has a line a client.\n"
+        "--listen HOST:PORT: waits for clients, in any language, with the server's --cert and --key and the CAs of --cacert\n"
+        "(and its --crl, --server-depth), and tells of each what it offers and presents, whether and why a door would refuse\n"
+        "it, and what its owner should do. The client gets the verdict as its answer. An interrupt ends it with a\n"
+        "summary; --json has a line a client.\n"
         "\n"
         "FILE...: what each file is, what is wrong with it, what does not belong together, what will fail later.\n"
         "Without FILE, both sides' files by options, as many as are known: would the two come together, and which\n"

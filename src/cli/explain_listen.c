@@ -192,11 +192,14 @@ int mu_explain_listen(const struct mu_args *args, struct mu_error *err)
     MU_AUTO_CLEAR(side) side = {0};
     MU_AUTO_STRUCT(mu_tls_ear) ear = NULL;
     struct tally tally = {.json = mu_args_json(args)};
-    long count = mu_args_given(args, "once") ? 1 : 0, patience_s = 0;
+    const bool limit_depth = mu_args_given(args, "server-depth");
+    long count = mu_args_given(args, "once") ? 1 : 0, patience_s = 0, depth = 0;
+    bool crl_leaf_only;
     if ((mu_args_given(args, "count") &&
          mu_args_number(args, "count", 1, 1000000, &count, err) != 0) ||
+        (limit_depth && mu_args_number(args, "server-depth", 0, 1000, &depth, err) != 0) ||
         mu_args_number(args, "max-time", 1, 3600, &patience_s, err) != 0 ||
-        load(args, &side, err) != 0)
+        mu_explain_crl_scope(args, &crl_leaf_only, err) != 0 || load(args, &side, err) != 0)
         return -1;
     char place[MU_ADDRESS_LEN] = "";
     const bool made_up = side.chain.count == 0;
@@ -212,6 +215,9 @@ int mu_explain_listen(const struct mu_args *args, struct mu_error *err)
         .crls = side.crls.at,
         .crl_count = side.crls.count,
         .crl_file = mu_args_value(args, "crl"),
+        .crl_leaf_only = crl_leaf_only,
+        .limit_depth = limit_depth,
+        .depth = (int)depth,
         .at = place,
     };
     const struct mu_tls_hearing how = {.chain = &side.chain,

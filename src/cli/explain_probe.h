@@ -17,6 +17,9 @@ bool mu_explain_is_url(const char *word);
 MU_CHECK int mu_explain_probe(const struct mu_args *args, const struct mu_sides *sides,
                               struct mu_report *report, struct mu_error *err);
 
+/* --server-crl-scope: are the clients alone looked up, not their CAs? Fails with MU_E_USAGE. */
+MU_CHECK int mu_explain_crl_scope(const struct mu_args *args, bool *ret, struct mu_error *err);
+
 /* Stand in the place of a server, with --listen. Returns the exit status. Fails with MU_E_USAGE, MU_E_LISTEN and as loading the
  * files does. */
 MU_CHECK int mu_explain_listen(const struct mu_args *args, struct mu_error *err);

@@ -27,6 +27,9 @@ struct mu_listen_case {
     struct mu_crl *const *crls;
     size_t crl_count;
     const char *crl_file;
+    bool crl_leaf_only; /* the CAs above a client are not looked up */
+    bool limit_depth;
+    int depth;      /* how many CAs may stand between a client and the root */
     const char *at; /* where clients come to, HOST:PORT, for the words; NULL: not known */
 };
 

@@ -12,6 +12,9 @@
 /* Clocks of machines that ask the time differ by less. */
 enum { CLOCK_SKEW_S = 300 };
 
+/* Whatever it makes of certificates bites later. */
+enum { CLOCK_FIRST = -1000 };
+
 /* --- Words --- */
 
 const char *mu_probe_accepted(const struct mu_tls_seen *seen, char *ret, size_t cap)
@@ -156,7 +159,7 @@ int mu_probe_judge_clocks(const struct mu_probe_case *of, struct mu_report *repo
         mu_probe_finding(of, we_are_wrong ? MU_CAUSE_clock_wrong : MU_CAUSE_server_clock_wrong,
                          we_are_wrong || bites ? MU_GRAVITY_FAULT : MU_GRAVITY_SUSPICIOUS,
                          we_are_wrong ? MU_PHASE_SERVER : MU_PHASE_CLIENT);
-    finding.depth = -1;
+    finding.depth = CLOCK_FIRST;
     if (mu_report_check(report, MU_MARK_BAD, err, "clocks: the server's says %s",
                         mu_date(theirs, there)) != 0)
         return -1;

@@ -71,9 +71,9 @@ static int note_not_asked(const struct mu_probe_case *of, struct mu_report *repo
     const char *alpn = of->facts->ours.seen.alpn;
     return *alpn == '\0' || mu_str_equal(alpn, "h2") || mu_str_starts_with(alpn, "http/1.")
                ? 0
-               : mu_report_check(report, MU_MARK_UNKNOWN, err,
-                                 "HTTP: no request was made, as \"%s\" was agreed on, which is no HTTP",
-                                 alpn);
+               : mu_report_check(
+                     report, MU_MARK_UNKNOWN, err,
+                     "HTTP: no request was made, as \"%s\" was agreed on, which is no HTTP", alpn);
 }
 
 /* Where TLS lets everybody through, the answer is the same for any program. */

@@ -2,6 +2,7 @@
 
 #include <stdlib.h>
 
+#include "explain/clock.h"
 #include "explain/file.h"
 #include "explain/probe_judge.h"
 
@@ -136,6 +137,21 @@ static bool anything_given(const struct mu_sides *sides)
            sides->server.key != NULL || sides->server.cas.count > 0 || sides->server.crls.count > 0;
 }
 
+/* By the clock none of the certificates is valid, those of the server's that it has shown included: then it is the clock. The rest is
+ * judged as if it were right. */
+static int check_clock(const struct material *material, struct mu_probe_facts *facts,
+                       struct mu_report *report, struct mu_error *err)
+{
+    MU_AUTO_CLEAR(mu_certs) all = {0};
+    const struct mu_certs *shown = &facts->ours.seen.presented;
+    if (shown->count == 0)
+        return 0;
+    return add(&all, &material->known, err) != 0 || add(&all, shown, err) != 0 ||
+                   mu_check_clock(&all, facts->now, report, &facts->now, err) != 0
+               ? -1
+               : 0;
+}
+
 int mu_explain_url(const struct mu_probe_url *what, struct mu_report *report, struct mu_error *err)
 {
     const struct mu_sides *sides = what->sides;
@@ -163,6 +179,8 @@ int mu_explain_url(const struct mu_probe_url *what, struct mu_report *report, st
         return -1;
     if (sides->at != 0)
         facts.now = sides->at;
+    if (check_clock(&material, &facts, report, err) != 0)
+        return -1;
     const struct mu_probe_case of = {
         .probe = &probe,
         .facts = &facts,

@@ -76,6 +76,16 @@ def fetch(world, port, cert=None, key="leaf", ca="root", name="localhost", highe
         return str(error)
 
 
+def test_a_door_that_limits_the_chain(mutual, world):
+    with Ear(mutual, world, "--server-depth", "1") as ear:
+        fetch(world, ear.port, "client-chain")
+        ear.heard("ok", "alice")
+        assert "verify_depth_exceeded" in fetch(world, ear.port, "client-deep")
+        said = ear.heard("verify_depth_exceeded", "2 intermediate CAs")
+        assert (said["whose"], said["remedy"]) == ("server", "mutual serve")
+    mutual("explain", "--listen", "127.0.0.1:0", "--server-depth", "x").refused("--server-depth", code=2)
+
+
 def say(port, data):
     with socket.create_connection(("127.0.0.1", port)) as plain:
         plain.sendall(data)

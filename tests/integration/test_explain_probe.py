@@ -1,10 +1,12 @@
 """mutual explain URL: a server looked at from where its client stands."""
+import json
 import os
 import select
 import shutil
 import socket
 import ssl
 import subprocess
+import sys
 import time
 
 import pytest
@@ -231,6 +233,48 @@ def test_what_is_not_there(mutual, world):
         free.bind(("127.0.0.1", 0))
         check(explain(mutual, world, free.getsockname()[1]), "connection_refused", 1, f":{free.getsockname()[1]}")
     check(explain(mutual, world, 443, host="nowhere.invalid"), "host_not_found", 1, "nowhere.invalid")
+
+
+RESOLVER = """
+import fcntl, pathlib, socket, struct, subprocess, sys
+with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as any:  # in a network of its own, where 53 is free
+    fcntl.ioctl(any, 0x8914, struct.pack("16sh14x", b"lo", 1))  # SIOCSIFFLAGS, IFF_UP
+for name, text in [("resolv.conf", "nameserver 127.0.0.1\\n"), ("nsswitch.conf", "hosts: files dns\\n")]:
+    pathlib.Path(name).write_text(text)
+    subprocess.run(["mount", "--bind", name, f"/etc/{name}"], check=True)
+silent = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+silent.bind(("127.0.0.1", 53))
+print("ready", flush=True)
+sys.exit(subprocess.run(sys.argv[1:]).returncode)
+"""
+
+
+def test_a_resolver_that_never_answers_holds_nobody_up(mutual, world, tmp_path):
+    """getaddrinfo() would wait for ten seconds and more; it is asked beside us, and left alone when the time is over."""
+    apart = ["unshare", "--user", "--map-root-user", "--mount", "--net"]
+    if shutil.which("unshare") is None or subprocess.run([*apart, "true"], check=False, capture_output=True).returncode != 0:
+        pytest.skip("unshare cannot make a network of its own here")
+    said = mutual("explain", "https://slow.example", "--max-time", "1", "--json", prefix=[*apart, sys.executable, "-c", RESOLVER],
+                  cwd=tmp_path)
+    ready, _, text = said.stdout.partition("\n")
+    if ready != "ready":
+        pytest.skip(f"a network of its own cannot be made here: {said.stderr}")
+    report = json.loads(text)
+    assert (report["cause"], said.code) == ("host_not_found", 1) and "resolver does not answer" in report["what"], said
+
+
+def test_a_clock_that_is_wrong(mutual, world):
+    """By ours the server's certificate is not yet valid; by the server's own, in HTTP, it is. Or all of them are of another time."""
+    with tls(world, cert="server-early", says=answer("200 OK", "", f"Date: {LATE}")) as server:
+        said = check(explain(mutual, world, server.port, *own(world)), "clock_wrong", 1, "by the server's its certificate is valid")
+        assert said["whose"] == "client" and "server_cert_not_yet_valid" in said["causes"]
+        check(explain(mutual, world, server.port, *own(world), "--at", "1970-01-02"), "clock_wrong", 1, "1970-01-02")
+    with tls(world, cert="server-early") as server:
+        check(explain(mutual, world, server.port, *own(world)), "server_cert_not_yet_valid", 1)
+    with tls(world) as server:
+        said = check(explain(mutual, world, server.port, *own(world), "--at", "1970-01-02"), "clock_wrong", 1)
+        assert said["causes"] == ["clock_wrong"]
+        check(explain(mutual, world, server.port, "--at", "2070-01-02"), "clock_wrong", 1)
 
 
 def relay(server, limit):
