@@ -22,6 +22,8 @@ static const struct mu_exchange_fault
     late_answer = {504, "backend-timeout",
                    "the service behind this door did not answer in "
                    "time"},
+    no_upgrade = {502, "backend-no-upgrade",
+                  "the service behind this door does not speak WebSocket there"},
     no_memory = {500, "out-of-memory", "there is not enough memory"};
 
 const struct mu_exchange_fault
@@ -313,12 +315,16 @@ static void on_head(struct mu_exchange *e)
     struct mu_head head;
     if (!mu_h1_reader_head(e->reader, &head))
         return;
-    if (head.status == 101 && e->request.upgrade[0] == '\0') { /* nobody has asked for it */
+    if (head.status == 101 && !mu_relay_switches(&head, &e->request)) {
         mu_exchange_fail(e, &mu_exchange_bad_answer);
         return;
     }
     if (head.status < 200 && head.status != 101) {
         e->client->interim(e->arg, &head);
+        return;
+    }
+    if (head.status < 300 && head.status != 101 && e->request.accept[0] != '\0') {
+        mu_exchange_fail(e, &no_upgrade); /* in HTTP/2 it would say that they have switched */
         return;
     }
     e->answered = true;

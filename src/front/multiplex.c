@@ -26,7 +26,7 @@ enum { GRAIN_MS = 10 };
 enum { TURNS = 16, READ_SIZE = 16 * 1024 };
 
 /* What a stream's deadline is for; and the connection's, while it is no stream's. */
-enum phase { BODY, CONNECT, BACKEND, WRITE };
+enum phase { BODY, CONNECT, BACKEND, WRITE, CARRY };
 enum rest { HEAD, IDLE, BLOCKED, BUSY };
 
 struct stream {
@@ -40,6 +40,8 @@ struct stream {
     struct mu_exchange exchange;
     struct mu_response response;
     bool request_ended, answer_begun, over; /* all of the answer has been said */
+    bool upgrade; /* it is to be a WebSocket, and nothing is said to the backend before that has agreed */
+    struct mu_buf early; /* what the client says before that; its window is the bound */
     int status;
     size_t held; /* of the request's body, that the client may not yet replace by more */
     uint64_t received, given;
@@ -59,7 +61,7 @@ struct session {
     struct mu_buf told; /* what it points to */
     struct mu_who *who;
     struct stream *streams, *due;
-    bool stopping, client_ended;
+    bool stopping, expelled, client_ended;
     bool faulted; /* and it has been told */
     uint64_t written;
 
@@ -244,6 +246,11 @@ static void answer_ourselves(struct stream *st, int status, const char *id, cons
     send_own(st, id);
 }
 
+static bool carries(const struct stream *st)
+{
+    return st->exchange.state == MU_EXCHANGE_CARRY;
+}
+
 /* What has begun cannot be answered otherwise any more: it is cut off, and visibly. */
 static void give_up(struct stream *st, int status, const char *id, const char *sentence)
 {
@@ -255,7 +262,8 @@ static void give_up(struct stream *st, int status, const char *id, const char *s
     mu_exchange_end(&st->exchange);
     st->exchanging = false;
     st->over = true;
-    mu_h2_reset(st->h2, MU_H2_INTERNAL_ERROR);
+    /* Of a WebSocket that is what a reset is in TCP. [RFC 8441 5] */
+    mu_h2_reset(st->h2, st->upgrade ? MU_H2_CANCEL : MU_H2_INTERNAL_ERROR);
 }
 
 /* --- What an exchange hands back --- */
@@ -287,8 +295,9 @@ static void on_answer(void *arg, const struct mu_head *head)
     st->status = head->status;
     const bool ended =
         head->framing == MU_BODY_NONE || (head->framing == MU_BODY_LENGTH && head->length == 0);
-    mu_h2_respond(st->h2, head->status, fields,
-                  mu_relay_response_fields(head, &how, number, fields), ended);
+    mu_h2_respond(st->h2, head->status == 101 ? 200 : head->status, fields,
+                  mu_relay_response_fields(head, &how, number, fields),
+                  ended && head->status != 101);
 }
 
 static void on_body(void *arg, const char *data, size_t len)
@@ -339,17 +348,22 @@ static void arm(struct session *s, int64_t at_ms)
 static enum phase phase_of(const struct stream *st)
 {
     const struct mu_exchange *e = &st->exchange;
+    if (carries(st) && st->s->door->proxy.carry_ms > 0)
+        return CARRY;
     if (st->over || mu_h2_unsent(st->h2) > 0)
         return WRITE;
     if (st->exchanging && e->state == MU_EXCHANGE_CONNECT)
         return CONNECT;
-    const bool takes = !st->exchanging || mu_exchange_takes(e);
+    if (carries(st))
+        return CARRY;
+    const bool takes = !st->exchanging || (mu_exchange_takes(e) && !st->upgrade);
     return !st->request_ended && takes && !st->answer_begun ? BODY : BACKEND;
 }
 
-static uint64_t moved(const struct stream *st)
+static uint64_t moved(const struct stream *st, enum phase phase)
 {
-    return st->exchange.moved + st->received + st->given - mu_h2_unsent(st->h2);
+    const uint64_t all = st->exchange.moved + st->received + st->given;
+    return phase == CARRY ? all : all - mu_h2_unsent(st->h2);
 }
 
 /* Anew when anything has moved. False: nothing has. */
@@ -361,25 +375,44 @@ static bool set_deadline(struct stream *st)
         [CONNECT] = deadlines->connect_ms,
         [BACKEND] = deadlines->read_ms,
         [WRITE] = deadlines->write_ms,
+        [CARRY] = st->s->door->proxy.carry_ms,
     };
     const enum phase phase = phase_of(st);
-    if (st->deadline_ms != 0 && phase == st->phase && moved(st) == st->moved)
+    if (st->deadline_ms != 0 && phase == st->phase && moved(st, phase) == st->moved)
         return false;
     st->phase = phase;
-    st->moved = moved(st);
-    st->deadline_ms = mu_backend_now_ms() + ms[phase];
-    arm(st->s, st->deadline_ms);
+    st->moved = moved(st, phase);
+    const bool for_ever = phase == CARRY && ms[CARRY] == 0;
+    st->deadline_ms = for_ever ? INT64_MAX : mu_backend_now_ms() + ms[phase];
+    if (!for_ever)
+        arm(st->s, st->deadline_ms);
     return true;
 }
 
 /* --- Streams, going on --- */
 
+/* The backend has agreed to speak something else: what the client has said ahead of that is for it now. */
+static void hand_on_early(struct stream *st)
+{
+    mu_exchange_send(&st->exchange, st->early.data, st->early.len);
+    if (mu_buf_failed(&st->early))
+        st->exchange.out.failed = true;
+    mu_buf_clear(&st->early);
+    if (st->request_ended)
+        mu_exchange_send_end(&st->exchange, NULL, 0);
+}
+
 static void run(struct stream *st)
 {
     struct mu_exchange *e = &st->exchange;
     if (st->exchanging) {
+        const bool carried = carries(st);
         mu_exchange_run(e);
-        if (mu_exchange_takes(e)) {
+        if (carries(st) && !carried) {
+            hand_on_early(st);
+            mu_exchange_run(e);
+        }
+        if (st->early.len == 0 && mu_exchange_takes(e)) {
             mu_h2_taken_in(st->h2, st->held);
             st->held = 0;
         }
@@ -439,6 +472,7 @@ static void remove_stream(struct stream *st)
         st->next->previous = st->previous;
     mu_exchange_clear(&st->exchange);
     mu_response_clear(&st->response);
+    mu_buf_clear(&st->early);
     free(st);
 }
 
@@ -453,10 +487,17 @@ static void hand_on(struct stream *st, const struct mu_route *route, const struc
         answer_ourselves(st, 500, "out-of-memory", "there is not enough memory");
         return;
     }
+    st->upgrade = head->upgrade != NULL;
+    if (st->upgrade && proxy->backends->h2) {
+        answer_ourselves(st, 501, "bad-request", "this protocol is not spoken here");
+        return;
+    }
     st->exchanging = true;
     if (!mu_exchange_begin(&st->exchange, proxy, mu_conn_worker(s->conn), &client, st, head,
                            &s->about, &why))
         answer_ourselves(st, 400, "bad-request", why);
+    else if (st->upgrade) /* what it says in HTTP/1.1 is all in its head */
+        mu_exchange_send_end(&st->exchange, NULL, 0);
 }
 
 static bool is_too_large(const struct session *s, uint64_t body_len)
@@ -515,14 +556,17 @@ static void on_request_body(void *arg, struct mu_h2_stream *h2, const char *data
         return;
     st->received += len;
     make_due(st);
-    if (!st->over && is_too_large(st->s, st->received))
+    if (!st->over && !st->upgrade && is_too_large(st->s, st->received))
         give_up(st, 413, "bad-request", "the body is too large");
     if (!st->exchanging) {
         mu_h2_taken_in(h2, len); /* nobody wants it */
         return;
     }
     st->held += len;
-    mu_exchange_send(&st->exchange, data, len);
+    if (st->upgrade && !carries(st))
+        mu_buf_add(&st->early, data, len);
+    else
+        mu_exchange_send(&st->exchange, data, len);
 }
 
 static void on_request_end(void *arg, struct mu_h2_stream *h2, const struct mu_header *trailers,
@@ -534,7 +578,10 @@ static void on_request_end(void *arg, struct mu_h2_stream *h2, const struct mu_h
         return;
     st->request_ended = true;
     make_due(st);
-    if (st->exchanging) {
+    if (st->exchanging && st->upgrade) {
+        if (carries(st))
+            mu_exchange_send_end(&st->exchange, NULL, 0);
+    } else if (st->exchanging) {
         mu_exchange_send_end(&st->exchange, trailers, count);
     } else if (!st->answer_begun) {
         st->status = st->response.status;
@@ -559,7 +606,10 @@ static void break_off(struct stream *st)
     if (!st->answer_begun)
         st->status = 499; /* as in nginx's log */
     st->over = true;
-    tell(st, "client-gone");
+    tell(st, !carries(st)      ? "client-gone"
+             : st->s->expelled ? "expelled"
+             : st->s->stopping ? "stopped"
+                               : "client-reset");
     mu_exchange_end(&st->exchange);
     st->exchanging = false;
 }
@@ -699,6 +749,7 @@ static void expire_stream(struct stream *st)
             make_due(st);
         }
         break;
+    case CARRY: give_up(st, st->status, "idle", ""); break;
     case WRITE: /* it takes nothing, so there is nothing to say but that */
         if (!st->over) {
             give_up(st, st->status, "client-slow", "the answer is not taken");
@@ -760,13 +811,18 @@ static enum mu_serve session_stop(void *arg)
     return session_serve(s);
 }
 
-/* What has begun may end; what is on its way is not heard any more, whoever sent it. */
+/* What has begun may end; what is on its way is not heard any more, whoever sent it. A WebSocket has no end that could be waited for. */
 static enum mu_serve session_expel(void *arg)
 {
     struct session *s = arg;
-    s->stopping = true;
+    s->stopping = s->expelled = true;
     mu_h2_stop(s->h2);
     mu_h2_stop(s->h2);
+    for (struct stream *st = s->streams; st != NULL; st = st->next)
+        if (carries(st)) {
+            break_off(st);
+            mu_h2_reset(st->h2, MU_H2_CANCEL);
+        }
     return session_serve(s);
 }
 
@@ -782,6 +838,16 @@ static void session_close(void *arg)
     free(s);
 }
 
+/* Can a request for a WebSocket be handed on? */
+static bool upgrades(const struct mu_door *door)
+{
+    const struct mu_backends *backends;
+    for (size_t i = 0; (backends = mu_door_backends(door, i)) != NULL; i++)
+        if (backends->count > 0 && !backends->h2)
+            return true;
+    return false;
+}
+
 static void *session_open(void *arg, struct mu_conn *conn)
 {
     struct session *s = calloc(1, sizeof *s);
@@ -789,7 +855,7 @@ static void *session_open(void *arg, struct mu_conn *conn)
         return NULL;
     s->door = arg;
     s->conn = conn;
-    s->h2 = mu_h2_server(&handler, s, &s->door->requests);
+    s->h2 = mu_h2_server(&handler, s, &s->door->requests, upgrades(s->door));
     mu_guard_open(&s->guard, s->door, conn);
     if (s->h2 != NULL)
         return s;

@@ -27,6 +27,8 @@ struct mu_h2_stream {
     size_t held;                /* bytes that the handler was given and has not yet taken in */
     bool head_told, head_request, remote_ended;
     bool refused; /* a request whose head has been told with a status */
+    bool upgrade; /* is to be more than a request and its answer; and it has been agreed to */
+    bool upgraded;
 
     struct mu_buf out; /* body for the peer */
     size_t out_taken;
@@ -202,6 +204,7 @@ static void tell_request(struct mu_h2_stream *stream, bool ended)
     const int status = mu_h2_fields_request(&stream->fields, ended, &head, &why);
     stream->head_request = head.method != NULL && mu_str_equal(head.method, "HEAD");
     stream->refused = status != 0;
+    stream->upgrade = status == 0 && head.upgrade != NULL;
     h2->handler->head(h2->arg, stream, &head, status, why);
 }
 
@@ -456,7 +459,7 @@ static int on_frame_sent(nghttp2_session *session, const nghttp2_frame *frame, v
         (frame->hd.type != NGHTTP2_DATA && frame->hd.type != NGHTTP2_HEADERS))
         return 0;
     struct mu_h2_stream *stream = stream_of(h2, frame->hd.stream_id);
-    if (stream != NULL && !stream->remote_ended)
+    if (stream != NULL && !stream->remote_ended && !stream->upgraded)
         mu_h2_reset(stream, MU_H2_NO_ERROR);
     return 0;
 }
@@ -528,6 +531,7 @@ void mu_h2_respond(struct mu_h2_stream *stream, int status, const struct mu_head
     count =
         1 + make_fields(headers, count < MU_H2_HEADERS_MAX ? count : MU_H2_HEADERS_MAX, fields + 1);
     stream->submitted = status >= 200;
+    stream->upgraded = stream->upgrade && stream->submitted && status < 300;
     const int result =
         stream->submitted
             ? nghttp2_submit_response(session, stream->id, fields, count, ended ? NULL : &body)
@@ -711,13 +715,14 @@ static int make_session(struct mu_h2 *h2)
     return h2->session == NULL ? -1 : result;
 }
 
-static int greet(struct mu_h2 *h2)
+static int greet(struct mu_h2 *h2, bool upgrades)
 {
     const nghttp2_settings_entry of_server[] = {
         {NGHTTP2_SETTINGS_MAX_CONCURRENT_STREAMS, MU_H2_STREAMS},
         {NGHTTP2_SETTINGS_INITIAL_WINDOW_SIZE, STREAM_WINDOW},
         {NGHTTP2_SETTINGS_MAX_HEADER_LIST_SIZE, (uint32_t)h2->head_max},
         {NGHTTP2_SETTINGS_NO_RFC7540_PRIORITIES, 1},
+        {NGHTTP2_SETTINGS_ENABLE_CONNECT_PROTOCOL, 1},
     };
     const nghttp2_settings_entry of_client[] = {
         {NGHTTP2_SETTINGS_ENABLE_PUSH, 0},
@@ -725,17 +730,18 @@ static int greet(struct mu_h2 *h2)
         {NGHTTP2_SETTINGS_MAX_HEADER_LIST_SIZE, MU_H2_FIELDS_MAX},
         {NGHTTP2_SETTINGS_NO_RFC7540_PRIORITIES, 1},
     };
-    const int result = h2->is_server ? nghttp2_submit_settings(h2->session, NGHTTP2_FLAG_NONE,
-                                                               of_server, MU_COUNT(of_server))
-                                     : nghttp2_submit_settings(h2->session, NGHTTP2_FLAG_NONE,
-                                                               of_client, MU_COUNT(of_client));
+    const int result = h2->is_server
+                           ? nghttp2_submit_settings(h2->session, NGHTTP2_FLAG_NONE, of_server,
+                                                     MU_COUNT(of_server) - (upgrades ? 0 : 1))
+                           : nghttp2_submit_settings(h2->session, NGHTTP2_FLAG_NONE, of_client,
+                                                     MU_COUNT(of_client));
     return result != 0
                ? -1
                : nghttp2_session_set_local_window_size(h2->session, NGHTTP2_FLAG_NONE, 0, WINDOW);
 }
 
 static struct mu_h2 *make(const struct mu_h2_handler *handler, void *arg, bool is_server,
-                          const struct mu_h1_limits *limits)
+                          const struct mu_h1_limits *limits, bool upgrades)
 {
     MU_AUTO_STRUCT(mu_h2) h2 = calloc(1, sizeof *h2);
     if (h2 == NULL)
@@ -747,19 +753,19 @@ static struct mu_h2 *make(const struct mu_h2_handler *handler, void *arg, bool i
     h2->target_max = limits->target;
     h2->idle_frames = IDLE_FRAMES_AT_ONCE;
     h2->idle_since_ms = handler->now_ms(arg);
-    return make_session(h2) == 0 && greet(h2) == 0 ? mu_take(&h2) : NULL;
+    return make_session(h2) == 0 && greet(h2, upgrades) == 0 ? mu_take(&h2) : NULL;
 }
 
 struct mu_h2 *mu_h2_server(const struct mu_h2_handler *handler, void *arg,
-                           const struct mu_h1_limits *limits)
+                           const struct mu_h1_limits *limits, bool upgrades)
 {
-    return make(handler, arg, true, limits);
+    return make(handler, arg, true, limits, upgrades);
 }
 
 struct mu_h2 *mu_h2_client(const struct mu_h2_handler *handler, void *arg)
 {
     static const struct mu_h1_limits limits = {.head = MU_H2_FIELDS_MAX};
-    return make(handler, arg, false, &limits);
+    return make(handler, arg, false, &limits, false);
 }
 
 void mu_h2_free(struct mu_h2 *h2)

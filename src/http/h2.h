@@ -49,9 +49,9 @@ struct mu_h2_handler {
 enum { MU_H2_STREAMS = 100, MU_H2_HEADERS_MAX = MU_HEADERS_MAX + 16 };
 
 /* All are borrowed for the machine's life; of the limits, the head's and the target's count, up to MU_H2_FIELDS_MAX. NULL without
- * memory. */
+ * memory. A server that `upgrades` offers that a stream may become something else: then `upgrade` of a head may be set. [RFC 8441 3] */
 struct mu_h2 *mu_h2_server(const struct mu_h2_handler *handler, void *arg,
-                           const struct mu_h1_limits *limits);
+                           const struct mu_h1_limits *limits, bool upgrades);
 struct mu_h2 *mu_h2_client(const struct mu_h2_handler *handler, void *arg);
 void mu_h2_free(struct mu_h2 *h2);
 MU_AUTO_DEFINE_STRUCT(mu_h2, mu_h2_free)
@@ -89,7 +89,8 @@ bool mu_h2_stream_head(const struct mu_h2_stream *stream, struct mu_head *ret);
 /* A new request; `headers` as mu_h2_respond() has them. NULL: it cannot be made now. */
 struct mu_h2_stream *mu_h2_request(struct mu_h2 *h2, const struct mu_header *headers, size_t count,
                                    bool ended, void *arg);
-/* An answer's head, or an interim one's below 200; `ended`: there is no body. Names may be in any case; all is copied. At most
+/* An answer's head, or an interim one's below 200; `ended`: there is no body. A 2xx to a request with `upgrade` agrees to it: from
+ * then on each side ends for itself. Names may be in any case; all is copied. At most
  * MU_H2_HEADERS_MAX. Without memory the stream will be reset. */
 void mu_h2_respond(struct mu_h2_stream *stream, int status, const struct mu_header *headers,
                    size_t count, bool ended);

@@ -186,21 +186,30 @@ static const char *check_authority(struct mu_h2_fields *f)
 /* nghttp2 has seen to it that there is one Content-Length at most, that it is a number, and that it is true. */
 static void settle_framing(struct mu_h2_fields *f, bool ended, struct mu_head *head)
 {
+    if (f->protocol != 0) /* what follows are another protocol's bytes, and no body */
+        return;
     size_t lengths;
     const char *length = find(f, "content-length", &lengths);
     head->length = length == NULL ? 0 : strtoull(length, NULL, 10);
     head->framing = length != NULL ? MU_BODY_LENGTH : ended ? MU_BODY_NONE : MU_BODY_CHUNKED;
 }
 
+/* What asks for a WebSocket is a GET in HTTP/1.1, and so it is to all rules, whichever way it comes. [RFC 8441 5] */
+static const char *method_of(const struct mu_h2_fields *f)
+{
+    return f->protocol != 0 ? "GET" : text_at(f, f->method);
+}
+
 static void describe(const struct mu_h2_fields *f, struct mu_head *ret)
 {
     const char *status = text_at(f, f->status);
-    ret->method = text_at(f, f->method);
+    ret->method = method_of(f);
     ret->target = text_at(f, f->target);
     ret->status = status == NULL ? 0 : (int)strtol(status, NULL, 10);
     ret->reason = status == NULL ? NULL : mu_http_reason(ret->status);
     ret->minor = 1;
     ret->h2 = true;
+    ret->upgrade = text_at(f, f->protocol);
     ret->keep_alive = true;
     ret->header_count = list(f, text_at(f, f->authority), 0, f->header_count, &ret->headers);
 }
@@ -214,6 +223,15 @@ bool mu_h2_fields_head(const struct mu_h2_fields *f, struct mu_head *ret)
     return true;
 }
 
+/* nghttp2 lets no protocol through where we have not offered that, nor with another method. [RFC 8441 4] */
+static const char *check_connect(const struct mu_h2_fields *f)
+{
+    const char *protocol = text_at(f, f->protocol);
+    if (protocol == NULL)
+        return "this is not a proxy";
+    return strcmp(protocol, "websocket") == 0 ? NULL : "this protocol is not spoken here";
+}
+
 static int check_request(struct mu_h2_fields *f, const char **ret_why)
 {
     const char *method = text_at(f, f->method), *target = text_at(f, f->target),
@@ -222,9 +240,11 @@ static int check_request(struct mu_h2_fields *f, const char **ret_why)
         *ret_why = "the headers are too long";
         return 431;
     }
-    *ret_why = "this is not a proxy";
-    if (method != NULL && mu_str_equal(method, "CONNECT"))
-        return 501;
+    if (method != NULL && mu_str_equal(method, "CONNECT")) {
+        *ret_why = check_connect(f);
+        if (*ret_why != NULL)
+            return 501;
+    }
     *ret_why = "the request is not whole";
     if (method == NULL || target == NULL || scheme == NULL)
         return 400;
@@ -247,7 +267,7 @@ static int check_request(struct mu_h2_fields *f, const char **ret_why)
 int mu_h2_fields_request(struct mu_h2_fields *f, bool ended, struct mu_head *ret,
                          const char **ret_why)
 {
-    *ret = (struct mu_head){.method = text_at(f, f->method), .target = text_at(f, f->target)};
+    *ret = (struct mu_head){.method = method_of(f), .target = text_at(f, f->target)};
     f->header_count = f->count;
     if (!mu_buf_failed(&f->text)) {
         const int status = check_request(f, ret_why);

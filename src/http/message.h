@@ -37,6 +37,8 @@ struct mu_head {
     const char *reason;
     int minor; /* HTTP/1.minor */
     bool h2;   /* HTTP/2; `minor` is 1, for all that this means */
+    const char *
+        upgrade; /* of a request over HTTP/2: what its stream is to become, "websocket", or NULL [RFC 8441 4] */
     const struct mu_header *headers;
     size_t header_count;
     enum mu_framing framing;

@@ -20,8 +20,9 @@ enum kind {
     EXPECT,
     HOST,
     DATE,
-    CLIENT, /* who the client is: said by us, and by nobody else */
-    METHOD, /* asks for another method than the request's own */
+    CLIENT,  /* who the client is: said by us, and by nobody else */
+    METHOD,  /* asks for another method than the request's own */
+    OPENING, /* of a WebSocket, where HTTP/1.1 is spoken */
 };
 
 static const struct {
@@ -40,6 +41,8 @@ static const struct {
     {"proxy-authenticate", sizeof "proxy-authenticate" - 1, HOP},
     {"proxy-authorization", sizeof "proxy-authorization" - 1, HOP},
     {"proxy-connection", sizeof "proxy-connection" - 1, HOP},
+    {"sec-websocket-accept", sizeof "sec-websocket-accept" - 1, OPENING},
+    {"sec-websocket-key", sizeof "sec-websocket-key" - 1, OPENING},
     {"te", sizeof "te" - 1, TE},
     {"transfer-encoding", sizeof "transfer-encoding" - 1, FRAMING},
     {"true-client-ip", sizeof "true-client-ip" - 1, CLIENT},
@@ -147,6 +150,7 @@ static void look_over(const struct mu_head *head, struct survey *ret, enum kind 
         case HOP:
         case FRAMING:
         case METHOD:
+        case OPENING:
         case CLIENT: break;
         }
     }
@@ -251,6 +255,13 @@ static bool may_upgrade(const struct mu_head *head, const char *upgrade)
            header_lists(head, "Connection", "upgrade");
 }
 
+static bool ask_for_websocket(const struct mu_head *head, struct mu_relay_request *ret,
+                              char ret_key[MU_WEBSOCKET_KEY_LEN])
+{
+    mu_str_copy(ret->upgrade, sizeof ret->upgrade, head->upgrade);
+    return mu_websocket_key(ret_key) && mu_websocket_accept(ret_key, ret->accept);
+}
+
 /* printf() takes longer for it than the parser for a whole line. */
 static void add_number(struct mu_buf *out, uint64_t number)
 {
@@ -285,9 +296,9 @@ static void add_client(struct mu_buf *out, const struct mu_relay_client *client,
     mu_buf_adds(out, "\r\n");
 }
 
-static bool goes_on(enum kind kind, const struct mu_relay_client *client)
+static bool goes_on(enum kind kind, const struct mu_head *head, const struct mu_relay_client *client)
 {
-    return kind == END_TO_END || kind == DATE ||
+    return kind == END_TO_END || kind == DATE || (kind == OPENING && !head->h2) ||
            (kind == METHOD && (client == NULL || !client->method_counts));
 }
 
@@ -297,6 +308,7 @@ bool mu_relay_request(const struct mu_head *head, const struct mu_relay_client *
     enum kind kinds_of[MU_HEADERS_MAX];
     struct survey survey;
     struct target target;
+    char key[MU_WEBSOCKET_KEY_LEN];
     if (!split_target(head, &target, ret_why))
         return false;
     look_over(head, &survey, kinds_of);
@@ -306,7 +318,11 @@ bool mu_relay_request(const struct mu_head *head, const struct mu_relay_client *
         .expects_continue =
             survey.expects_continue && head->minor == 1 && head->framing != MU_BODY_NONE,
     };
-    if (may_upgrade(head, survey.upgrade))
+    if (head->upgrade != NULL && !ask_for_websocket(head, ret, key)) {
+        *ret_why = "a WebSocket cannot be asked for here";
+        return false;
+    }
+    if (head->upgrade == NULL && may_upgrade(head, survey.upgrade))
         mu_str_copy(ret->upgrade, sizeof ret->upgrade, survey.upgrade);
 
     const char *host = target.authority != NULL ? target.authority : survey.host;
@@ -323,7 +339,7 @@ bool mu_relay_request(const struct mu_head *head, const struct mu_relay_client *
     mu_buf_adds(out, "\r\n");
     for (size_t i = 0; i < head->header_count; i++) {
         const struct mu_header *header = &head->headers[i];
-        if (goes_on(kinds_of[i], client) &&
+        if (goes_on(kinds_of[i], head, client) &&
             !(survey.names_others && header_lists(head, "Connection", header->name)))
             add_line(out, header->name, header->value);
     }
@@ -336,6 +352,8 @@ bool mu_relay_request(const struct mu_head *head, const struct mu_relay_client *
     if (ret->upgrade[0] != '\0') {
         mu_buf_adds(out, "Connection: upgrade\r\n");
         add_line(out, "Upgrade", ret->upgrade);
+        if (head->upgrade != NULL)
+            add_line(out, "Sec-WebSocket-Key", key);
     } else if (survey.trailers) {
         mu_buf_adds(out, "Connection: te\r\nTE: trailers\r\n");
     }
@@ -348,6 +366,18 @@ bool mu_relay_request(const struct mu_head *head, const struct mu_relay_client *
     mu_buf_adds(out, "\r\n");
     *ret_why = "there is not enough memory";
     return !mu_buf_failed(out);
+}
+
+bool mu_relay_switches(const struct mu_head *head, const struct mu_relay_request *request)
+{
+    if (request->upgrade[0] == '\0') /* nobody has asked for it */
+        return false;
+    if (request->accept[0] == '\0') /* the client sees to that */
+        return true;
+    const char *accept = find(head, "Sec-WebSocket-Accept");
+    return accept != NULL && strcmp(accept, request->accept) == 0 &&
+           header_lists(head, "Upgrade", request->upgrade) &&
+           header_lists(head, "Connection", "upgrade");
 }
 
 /* The text up to `end`, which is cut off; `*rest` begins behind it. */
@@ -394,7 +424,7 @@ size_t mu_relay_request_fields(struct mu_buf *text, struct mu_header *ret, size_
 static bool shows(const struct mu_head *head, enum kind kind, const char *name, bool names_more)
 {
     if (kind != END_TO_END && kind != DATE && kind != CLIENT && kind != METHOD && kind != HOST &&
-        kind != EXPECT)
+        kind != EXPECT && kind != OPENING)
         return false;
     return !names_more || !header_lists(head, "Connection", name);
 }
@@ -454,7 +484,8 @@ size_t mu_relay_response_fields(const struct mu_head *head, const struct mu_rela
     size_t count = 0;
     look_over(head, &survey, kinds_of);
     for (size_t i = 0; i < head->header_count; i++)
-        if (shows(head, kinds_of[i], head->headers[i].name, survey.names_others))
+        if (kinds_of[i] != OPENING &&
+            shows(head, kinds_of[i], head->headers[i].name, survey.names_others))
             ret[count++] = head->headers[i];
     if (head->status >= 200 && !survey.has_date && how->date != NULL)
         ret[count++] = (struct mu_header){"date", how->date};

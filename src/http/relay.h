@@ -11,6 +11,7 @@
 
 #include "base/buf.h"
 #include "http/message.h"
+#include "tls/websocket.h"
 
 /* What a backend is told of a client, the same for all its requests: lines of a head. */
 enum { MU_RELAY_CLIENT_LEN = 256 };
@@ -25,19 +26,23 @@ struct mu_relay_client {
 void mu_relay_client_init(struct mu_relay_client *client, const char *ip);
 
 struct mu_relay_request {
-    char upgrade[64]; /* what the client asks to switch to, if it may; "" */
-    bool idempotent;  /* to be done twice is to be done once [RFC 9110 9.2.2] */
-    bool head;        /* HEAD */
+    char upgrade[64];                     /* what the client asks to switch to, if it may; "" */
+    char accept[MU_WEBSOCKET_ACCEPT_LEN]; /* what a backend that agrees says, if it is we who have asked; "" */
+    bool idempotent;                      /* to be done twice is to be done once [RFC 9110 9.2.2] */
+    bool head;                            /* HEAD */
     bool expects_continue;
 };
 
 /*
  * Add a request's head for a backend, as HTTP/1.1, to `out`. `client` is NULL for a request of our own. Its framing is that of `head`. False: it cannot be passed on, and
- * *ret_why says why (400).
+ * *ret_why says why (400). A client of HTTP/2 has no opening handshake of WebSocket; towards the backend it is ours. [RFC 8441 5]
  */
 MU_CHECK bool mu_relay_request(const struct mu_head *head, const struct mu_relay_client *client,
                                struct mu_buf *out, struct mu_relay_request *ret,
                                const char **ret_why);
+
+/* Is this 101 the answer to that? [RFC 6455 4.1] */
+bool mu_relay_switches(const struct mu_head *head, const struct mu_relay_request *request);
 
 /*
  * The same head as the fields of HTTP/2: `text` is what mu_relay_request() has added, which is cut into pieces for it. What belongs to one

@@ -101,7 +101,7 @@ static void feed(const uint8_t *data, size_t size, size_t piece, bool client)
     static const struct mu_h1_limits limits = {.target = 256, .head = 2048};
     struct heard heard = {.client = client};
     struct mu_h2 *h2 =
-        client ? mu_h2_client(&handler, &heard) : mu_h2_server(&handler, &heard, &limits);
+        client ? mu_h2_client(&handler, &heard) : mu_h2_server(&handler, &heard, &limits, true);
     if (h2 == NULL)
         abort();
     if (client)

@@ -56,7 +56,7 @@ class Client:
             ctx.set_alpn_protocols(["h2"])
         self.sock = door if ctx is None else connect(door, ctx, name)
         assert self.sock.selected_alpn_protocol() == "h2"
-        self.data, self.next = b"", 1
+        self.data, self.next, self.offered = b"", 1, {}
         if greet:
             self.send(PREFACE + frame(SETTINGS, 0, 0, struct.pack(">HIHI", 1, 0, 4, window) + settings))
 
@@ -84,6 +84,7 @@ class Client:
             kind, flags, stream = self.data[3], self.data[4], int.from_bytes(self.data[5:9], "big")
             payload, self.data = self.data[9:9 + length], self.data[9 + length:]
             if kind == SETTINGS and not flags & ACK:
+                self.offered.update(struct.iter_unpack(">HI", payload))
                 self.send(frame(SETTINGS, ACK))
             elif kind not in (SETTINGS, WINDOW_UPDATE):
                 return kind, flags, stream, payload

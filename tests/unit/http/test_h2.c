@@ -115,7 +115,7 @@ static int set_up(void **state)
 {
     static struct fixture f;
     f = (struct fixture){.server = {.takes_in = true}, .client = {.takes_in = true}};
-    f.server.h2 = mu_h2_server(&handler, &f.server, &limits);
+    f.server.h2 = mu_h2_server(&handler, &f.server, &limits, true);
     f.client.h2 = mu_h2_client(&handler, &f.client);
     *state = &f;
     return f.server.h2 == NULL || f.client.h2 == NULL;
@@ -335,6 +335,65 @@ static void pieces_of_a_cookie_arrive_as_one(void **state)
     talk(f);
     assert_string_equal(f->server.told,
                         "GET: /\nhost: a\nx-between: them\ncookie: a=1; b=2; c=3\nbody: none\n");
+}
+
+/* --- Streams that become something else --- */
+
+static void ask_to_switch(struct fixture *f, uint32_t id, const char *protocol)
+{
+    MU_AUTO_CLEAR(mu_buf) bytes = MU_BUF_INIT;
+    if (id == 1)
+        begin(&bytes);
+    request(&bytes, id, 0, "CONNECT", ":protocol", protocol, strlen(protocol));
+    (void)mu_h2_input(f->server.h2, bytes.data, bytes.len);
+    gather(&f->server);
+}
+
+static void a_stream_that_is_upgraded_has_two_ends(void **state)
+{
+    struct fixture *f = *state;
+    struct mu_head head;
+    int count;
+    ask_to_switch(f, 1, "websocket");
+    assert_string_equal(f->server.told, "GET: /\nhost: localhost\nbody: none\n");
+    assert_true(mu_h2_stream_head(f->server.stream, &head));
+    assert_string_equal(head.upgrade, "websocket");
+    mu_h2_respond(f->server.stream, 200, NULL, 0, false);
+    mu_h2_send_end(f->server.stream, NULL, 0);
+    gather(&f->server);
+    assert_non_null(sent_frame(f, DATA, &count));
+    assert_null(sent_frame(f, RST_STREAM, &count)); /* the client may go on */
+    MU_AUTO_CLEAR(mu_buf) bytes = MU_BUF_INIT;
+    frame(&bytes, DATA, END_STREAM, 1, "bye", 3);
+    assert_true(send_to_server(f, &bytes));
+    assert_int_equal(f->server.body_len, 3);
+    assert_int_equal(f->server.closed, 1);
+    assert_int_equal(f->server.code, MU_H2_NO_ERROR);
+}
+
+static void an_upgrade_that_is_refused_is_an_answer(void **state)
+{
+    struct fixture *f = *state;
+    int count;
+    ask_to_switch(f, 1, "websocket");
+    mu_h2_respond(f->server.stream, 403, NULL, 0, true);
+    gather(&f->server);
+    assert_non_null(sent_frame(f, RST_STREAM, &count)); /* nobody wants the rest */
+    ask_to_switch(f, 3, "connect-udp");
+    assert_int_equal(f->server.status, 501);
+    assert_non_null(strstr(f->server.why, "protocol"));
+}
+
+static void what_is_not_offered_is_not_asked_for(void **state)
+{
+    struct fixture *f = *state;
+    int count;
+    mu_h2_free(f->server.h2);
+    f->server.h2 = mu_h2_server(&handler, &f->server, &limits, false);
+    assert_non_null(f->server.h2);
+    ask_to_switch(f, 1, "websocket");
+    assert_non_null(sent_frame(f, RST_STREAM, &count));
+    assert_int_equal(f->server.heads, 0);
 }
 
 /* --- What is refused --- */
@@ -724,6 +783,9 @@ int main(void)
         TEST(a_body_that_turns_out_to_be_empty_ends_all_the_same),
         TEST(an_answer_that_is_over_before_its_request_tells_the_client_to_stop),
         TEST(pieces_of_a_cookie_arrive_as_one),
+        TEST(a_stream_that_is_upgraded_has_two_ends),
+        TEST(an_upgrade_that_is_refused_is_an_answer),
+        TEST(what_is_not_offered_is_not_asked_for),
         TEST(an_authority_with_a_user_in_it_is_no_host),
         TEST(requests_that_could_be_read_in_two_ways_are_answered_with_a_refusal),
         TEST(a_malformed_request_is_reset_and_never_told),

@@ -186,6 +186,65 @@ static void an_upgrade_is_asked_for_unless_it_would_hide_what_follows(void **sta
     }
 }
 
+/* Over HTTP/2 a client has no opening handshake, so whatever it says of one is not its business. [RFC 8441 5] */
+static void a_websocket_is_asked_for_by_us_where_the_client_speaks_http_2(void **state)
+{
+    MU_AUTO_CLEAR(mu_buf) out = MU_BUF_INIT;
+    struct mu_relay_request how;
+    const char *why;
+    const struct mu_header headers[] = {{"host", "h"},
+                                        {"sec-websocket-key", "mine"},
+                                        {"sec-websocket-accept", "mine"},
+                                        {"sec-websocket-version", "13"}};
+    const struct mu_head head = {.method = "GET",
+                                 .target = "/",
+                                 .minor = 1,
+                                 .h2 = true,
+                                 .upgrade = "websocket",
+                                 .headers = headers,
+                                 .header_count = MU_COUNT(headers)};
+    (void)state;
+    assert_true(mu_relay_request(&head, NULL, &out, &how, &why));
+    char *key = strstr(mu_buf_str(&out), "Sec-WebSocket-Key: ");
+    assert_non_null(key);
+    assert_int_equal(strspn(key + 19,
+                            "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/="),
+                     24);
+    assert_string_equal(key + 19 + 24, "\r\n\r\n");
+    *key = '\0';
+    assert_string_equal(out.data, "GET / HTTP/1.1\r\nHost: h\r\nsec-websocket-version: 13\r\n"
+                                  "Connection: upgrade\r\nUpgrade: websocket\r\n");
+}
+
+static void only_what_was_asked_for_is_switched_to(void **state)
+{
+    static const struct mu_relay_request nobody, client = {.upgrade = "websocket"},
+                                                 ours = {.upgrade = "websocket", .accept = "yes"};
+    struct mu_header headers[] = {{"Upgrade", "WebSocket"},
+                                  {"Connection", "x, Upgrade"},
+                                  {"Sec-WebSocket-Accept", "yes"},
+                                  {"Sec-WebSocket-Protocol", "chat"}};
+    struct mu_header shown[MU_HEADERS_MAX];
+    char number[MU_RELAY_NUMBER_LEN];
+    struct mu_head head = {.status = 101, .headers = headers, .header_count = MU_COUNT(headers)};
+    const struct mu_relay_response as = {.framing = MU_BODY_NONE};
+    (void)state;
+    assert_false(mu_relay_switches(&head, &nobody));
+    assert_true(mu_relay_switches(&head, &client));
+    assert_true(mu_relay_switches(&head, &ours));
+    assert_int_equal(mu_relay_response_fields(&head, &as, number, shown), 1);
+    assert_string_equal(shown[0].value, "chat");
+    for (size_t i = 0; i < 3; i++) { /* each of them is needed */
+        const struct mu_header good = headers[i];
+        headers[i].value = "no";
+        assert_false(mu_relay_switches(&head, &ours));
+        headers[i].value = "";
+        assert_false(mu_relay_switches(&head, &ours));
+        headers[i] = good;
+    }
+    assert_true(mu_relay_switches(&head, &ours));
+}
+
 static void an_ipv6_client_is_quoted(void **state)
 {
     struct mu_relay_client client;
@@ -323,6 +382,8 @@ int main(void)
         cmocka_unit_test(another_spelling_of_a_name_that_means_something_goes_no_further),
         cmocka_unit_test(a_target_says_one_thing),
         cmocka_unit_test(an_upgrade_is_asked_for_unless_it_would_hide_what_follows),
+        cmocka_unit_test(a_websocket_is_asked_for_by_us_where_the_client_speaks_http_2),
+        cmocka_unit_test(only_what_was_asked_for_is_switched_to),
         cmocka_unit_test(an_ipv6_client_is_quoted),
         cmocka_unit_test(a_request_is_the_same_in_http_2),
         cmocka_unit_test(a_response_is_the_same_in_http_2),
