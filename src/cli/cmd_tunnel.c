@@ -4,13 +4,18 @@
 #include "base/str.h"
 #include "base/time.h"
 #include "cli/cmd.h"
+#include "cli/commands.h" /* made by meson.build: MU_VERSION */
 #include "cli/passphrase.h"
 #include "cli/print.h"
 #include "cli/rights.h"
 #include "cli/serve_log.h"
 #include "cli/tunnel.h"
+#include "front/probe.h"
 #include "net/watch.h"
 #include "pki/token.h"
+
+/* The most addresses that a name stands for where it is told how it is. */
+enum { STATUS_MAX = 8 };
 
 struct running {
     const struct mu_args *args;
@@ -20,6 +25,10 @@ struct running {
     const struct mu_tunnel *tunnel; /* in force; the server's */
     struct mu_watch *watch;
     struct mu_rights rights;
+    struct mu_probe probe;
+    struct mu_plain_config plain[STATUS_MAX];
+    time_t started;
+    uint64_t reloads_done, reloads_failed;
     bool replacing;                       /* the workers are taking it over */
     char last_failure[MU_ERROR_WHAT_LEN]; /* so that it is told once */
 };
@@ -56,19 +65,31 @@ static void print_ready_json(const struct running *r)
                               json_string(mu_address_text(mu_server_address(r->server, i), text)));
     for (size_t i = 0; i < servers->count; i++)
         json_array_append_new(to, json_string(servers->at[i].name));
-    mu_print_json_line(json_pack("{s:s, s:o, s:o}", "event", "ready", "listen", listen, "to", to));
+    mu_print_json_line(json_pack("{s:s, s:o, s:o, s:o*}", "event", "ready", "listen", listen, "to",
+                                 to, "status",
+                                 r->config.plain_count == 0
+                                     ? NULL
+                                     : json_string(mu_address_text(&r->plain[0].address, text))));
+}
+
+static void print_ready(const struct running *r)
+{
+    char text[MU_ADDRESS_LEN];
+    printf("ready: %s, to %s\n", mu_address_text(mu_server_address(r->server, 0), text),
+           r->tunnel->servers.at[0].name);
+    if (r->config.plain_count > 0)
+        printf("status: %s%s\n", mu_address_path(&r->plain[0].address) == NULL ? "http://" : "",
+               mu_address_text(&r->plain[0].address, text));
 }
 
 static void on_ready(void *arg)
 {
     const struct running *r = arg;
-    char text[MU_ADDRESS_LEN];
     warn_about_listening(r);
     if (mu_args_json(r->args))
         print_ready_json(r);
     else
-        printf("ready: %s, to %s\n", mu_address_text(mu_server_address(r->server, 0), text),
-               r->tunnel->servers.at[0].name);
+        print_ready(r);
     fflush(stdout);
     mu_rights_print(&r->rights, mu_args_json(r->args));
     mu_notify("READY=1");
@@ -84,6 +105,48 @@ static void on_alive(void *arg)
 {
     (void)arg;
     mu_notify("WATCHDOG=1");
+}
+
+/* --- What is told of it, without TLS --- */
+
+static bool measure(void *arg, const struct mu_survey *survey, struct mu_measured *ret)
+{
+    const struct running *r = arg;
+    const struct mu_tunnel *tunnel = r->tunnel;
+    struct mu_metrics *metrics = &ret->metrics;
+    if (!mu_measured_init(ret, r->server, survey, tunnel->chain.count + tunnel->anchors.count,
+                          tunnel->servers.count))
+        return false;
+    metrics->calls = true;
+    metrics->version = MU_VERSION;
+    metrics->started = r->started;
+    metrics->log_lines_lost = mu_serve_log_lines_lost(r->log);
+    metrics->reloads_done = r->reloads_done;
+    metrics->reloads_failed = r->reloads_failed;
+    metrics->max_connections = r->config.max_connections;
+    mu_measured_add_backends(ret, &tunnel->servers);
+    mu_measured_add_certs(ret, &tunnel->chain);
+    metrics->certificates = mu_measured_since(ret, 0);
+    mu_measured_add_certs(ret, &tunnel->anchors);
+    metrics->trust = mu_measured_since(ret, tunnel->chain.count);
+    return true;
+}
+
+static int add_status(struct running *r, struct mu_error *err)
+{
+    struct mu_address addresses[STATUS_MAX] = {0};
+    const char *text = mu_args_value(r->args, "status");
+    if (text == NULL)
+        return 0;
+    if (mu_address_parse(text, addresses, MU_COUNT(addresses), &r->config.plain_count, err) != 0)
+        return -1;
+    r->probe = (struct mu_probe){.measure = measure, .arg = r};
+    for (size_t i = 0; i < r->config.plain_count; i++)
+        r->plain[i] = (struct mu_plain_config){.address = addresses[i],
+                                               .handler = &mu_probe_handler,
+                                               .arg = &r->probe};
+    r->config.plain = r->plain;
+    return 0;
 }
 
 /* --- Putting in force --- */
@@ -154,6 +217,8 @@ static void reload(struct running *r, bool asked)
     } else if (err.code == MU_E_BUSY) {
         mu_watch_again(r->watch);
     } else {
+        if (err.code != MU_E_KEY_MISMATCH)
+            r->reloads_failed++;
         if (asked || !mu_str_equal(r->last_failure, err.what))
             tell_failure(r, &err);
         mu_str_copy(r->last_failure, sizeof r->last_failure, err.what);
@@ -163,8 +228,10 @@ static void reload(struct running *r, bool asked)
 static void on_moved(void *arg)
 {
     struct running *r = arg;
-    if (r->replacing)
+    if (r->replacing) {
+        r->reloads_done++;
         tell_done(r);
+    }
     r->replacing = false;
 }
 
@@ -190,13 +257,20 @@ static int make_log(struct running *r, struct mu_error *err)
 
 /* --- Giving up what it does not need --- */
 
-static int add_sockets(struct mu_strs *list, const struct mu_server *server)
+static int add_socket(struct mu_strs *list, const struct mu_address *address)
 {
-    for (size_t i = 0; i < mu_server_address_count(server); i++) {
-        const char *path = mu_address_path(mu_server_address(server, i));
-        if (path != NULL && mu_rights_add_directory(list, path) != 0)
+    const char *path = mu_address_path(address);
+    return path == NULL ? 0 : mu_rights_add_directory(list, path);
+}
+
+static int add_sockets(struct mu_strs *list, const struct running *r)
+{
+    for (size_t i = 0; i < mu_server_address_count(r->server); i++)
+        if (add_socket(list, mu_server_address(r->server, i)) != 0)
             return -1;
-    }
+    for (size_t i = 0; i < r->config.plain_count; i++)
+        if (add_socket(list, &r->plain[i].address) != 0)
+            return -1;
     return 0;
 }
 
@@ -207,8 +281,7 @@ static int give_up(struct running *r, struct mu_error *err)
     if (mu_tunnel_paths(r->args, &paths, err) != 0)
         return -1;
     bool ok = mu_rights_add_passphrase(&sandbox.readable, r->args) == 0 &&
-              mu_rights_add_system(&sandbox.readable) == 0 &&
-              add_sockets(&sandbox.sockets, r->server) == 0;
+              mu_rights_add_system(&sandbox.readable) == 0 && add_sockets(&sandbox.sockets, r) == 0;
     for (size_t i = 0; ok && i < paths.count; i++)
         ok = mu_rights_add_directory(&sandbox.readable, paths.at[i]) == 0;
     return ok ? mu_rights_give_up(&r->rights, &sandbox, err) : mu_fail_nomem(err);
@@ -219,6 +292,7 @@ static int run(const struct mu_args *args, struct mu_error *err)
     bool sandboxed;
     MU_AUTO_CLEAR(running) r = {
         .args = args,
+        .started = time(NULL),
         .config = {.alive_ms = mu_notify_watchdog_ms() / 3, /* late once is not yet too late */
                    .events = {.alive = on_alive,
                               .stopping = on_stopping,
@@ -229,7 +303,8 @@ static int run(const struct mu_args *args, struct mu_error *err)
     if (mu_rights_read_sandbox(args, &sandboxed, err) != 0 ||
         mu_rights_read(args, mu_args_value(args, "user"), sandboxed, false, &r.rights, err) != 0)
         return -1;
-    if (make_log(&r, err) != 0 || mu_watch_new(on_change, &r, &r.watch, err) != 0)
+    if (make_log(&r, err) != 0 || add_status(&r, err) != 0 ||
+        mu_watch_new(on_change, &r, &r.watch, err) != 0)
         return -1;
     if (renew(&r, err) != 0)
         return -1;
@@ -255,6 +330,8 @@ static const struct mu_opt opts[] = {
     {"any-name", 0, NULL, "the server needs no name but what --verify-... asks for", NULL, false},
     {"workers", 'w', "N", "worker threads [one a core]", NULL, false},
     {"max-connections", 0, "N", "open connections, in all", "10000", false},
+    {"status", 0, "HOST:PORT",
+     "tell /metrics, /healthz and /readyz there, without TLS, or at unix:PATH", NULL, false},
     {"user", 0, "NAME", "become this user (NAME:GROUP) once all is open, for good", NULL, false},
     {"sandbox", 0, "ON|OFF", "give up what it never needs: see above", "on", false},
     {"log", 0, "WHAT", "what to log on standard error: troubles, connections, all or none",

@@ -333,7 +333,7 @@ void mu_serve_log_succeeded(struct mu_serve_log *log, pid_t successor)
     tell(log, "upgrade", NULL, "handed-on", sentence, "", "", "");
 }
 
-static uint64_t lines_lost(void *arg)
+uint64_t mu_serve_log_lines_lost(void *arg)
 {
     const struct mu_serve_log *log = arg;
     return mu_log_sink_lost(log->sink);
@@ -351,7 +351,7 @@ void mu_serve_log_attach(struct mu_serve_log *log, unsigned classes, struct mu_f
                                               .requested = on_requested,
                                               .failed = on_requested,
                                               .forwarded = on_forwarded,
-                                              .lines_lost = lines_lost};
+                                              .lines_lost = mu_serve_log_lines_lost};
     config->log = classes;
     config->reloaded = classes != 0 ? on_reloaded : NULL;
 }

@@ -26,6 +26,9 @@ void mu_serve_log_attach_tunnel(struct mu_serve_log *log, unsigned classes,
 /* What has become of a request to read the files anew. */
 void mu_serve_log_reload(struct mu_serve_log *log, const struct mu_reload_event *event);
 
+/* How many lines have been lost so far; the argument is the log. */
+uint64_t mu_serve_log_lines_lost(void *log);
+
 /* Another process serves from now on. */
 void mu_serve_log_succeeded(struct mu_serve_log *log, pid_t successor);
 

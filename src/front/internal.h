@@ -53,6 +53,8 @@ void mu_front_on_hangup(void *front);
 /* From workers: see struct mu_server_events. */
 bool mu_front_barred(void *front, const struct mu_cert *client, struct mu_refusal *ret);
 void mu_front_on_moved(void *front);
+/* As struct mu_probe has it. */
+bool mu_front_measure(void *front, const struct mu_survey *survey, struct mu_measured *ret);
 
 /* What every backend is told of a connection's client, once for all its requests; `told` holds what `ret` points to. */
 void mu_proxy_describe_client(struct mu_guard *guard, struct mu_buf *told,

@@ -40,7 +40,7 @@ static void single(struct mu_buf *ret, const char *name, const char *type, const
 /* --- Handshakes and refusals --- */
 
 /* Some faults share an id, and of one id there may be one sample. */
-static void fault_sample(struct mu_buf *ret, const char *name, const char *label,
+static void fault_sample(struct mu_buf *ret, const char *name, const char *label, const char *whose,
                          const uint64_t *counted, enum mu_fault fault)
 {
     char id[64];
@@ -52,7 +52,7 @@ static void fault_sample(struct mu_buf *ret, const char *name, const char *label
             return;
         n += counted[i];
     }
-    snprintf(id, sizeof id, "client-cert-%s", mu_fault_id(fault));
+    snprintf(id, sizeof id, "%s-cert-%s", whose, mu_fault_id(fault));
     sample(ret, name, label, id, n);
 }
 
@@ -84,7 +84,7 @@ static void refusal_samples(struct mu_buf *ret, const char *name, const char *la
              (!is_before_tls((enum mu_refusal_code)i) && !is_behind_tls((enum mu_refusal_code)i))))
             sample(ret, name, label, mu_refusal_id((enum mu_refusal_code)i), counters->refused[i]);
     for (int i = MU_FAULT_NONE + 1; i < MU_FAULT_COUNT; i++)
-        fault_sample(ret, name, label, counters->faults, (enum mu_fault)i);
+        fault_sample(ret, name, label, "client", counters->faults, (enum mu_fault)i);
 }
 
 static void add_handshakes(struct mu_buf *ret, const struct mu_counters *counters)
@@ -113,27 +113,49 @@ static void add_expelled(struct mu_buf *ret, const struct mu_counters *counters)
         sample(ret, "expelled_total", "reason", mu_refusal_id(codes[i]),
                counters->expelled[codes[i]]);
     for (int i = MU_FAULT_NONE + 1; i < MU_FAULT_COUNT; i++)
-        fault_sample(ret, "expelled_total", "reason", counters->expelled_faults, (enum mu_fault)i);
+        fault_sample(ret, "expelled_total", "reason", "client", counters->expelled_faults,
+                     (enum mu_fault)i);
     single(ret, "connections_untracked", "gauge",
            "Open connections whose door has gone: no change of trust or lists reaches them.",
            counters->untracked);
 }
 
-static void add_handshake_seconds(struct mu_buf *ret, const struct mu_counters *counters)
+static void add_histogram(struct mu_buf *ret, const char *name, const char *help,
+                          const struct mu_counters *counters)
 {
     uint64_t below = 0;
-    begin(ret, "handshake_seconds", "histogram",
-          "From the accepted connection to the end of its handshake.");
+    begin(ret, name, "histogram", help);
     for (size_t i = 0; i < MU_HANDSHAKE_CLASSES; i++) {
         below += counters->handshakes[i];
-        mu_buf_addf(ret, "mutual_handshake_seconds_bucket{le=\"%g\"} %" PRIu64 "\n",
+        mu_buf_addf(ret, "mutual_%s_bucket{le=\"%g\"} %" PRIu64 "\n", name,
                     (double)mu_handshake_bounds_us[i] / 1e6, below);
     }
     below += counters->handshakes[MU_HANDSHAKE_CLASSES];
     mu_buf_addf(ret,
-                "mutual_handshake_seconds_bucket{le=\"+Inf\"} %" PRIu64
-                "\nmutual_handshake_seconds_sum %.6f\nmutual_handshake_seconds_count %" PRIu64 "\n",
-                below, (double)counters->handshake_us / 1e6, below);
+                "mutual_%s_bucket{le=\"+Inf\"} %" PRIu64
+                "\nmutual_%s_sum %.6f\nmutual_%s_count %" PRIu64 "\n",
+                name, below, name, (double)counters->handshake_us / 1e6, name, below);
+}
+
+/* Every reason that is told of servers, as in the log. */
+static void add_calls(struct mu_buf *ret, const struct mu_counters *counters)
+{
+    single(ret, "backend_handshakes_total", "counter",
+           "TLS handshakes with backends that came to their end.", counters->called);
+    single(ret, "backend_handshakes_resumed_total", "counter",
+           "Of these, with a session of before.", counters->called_again);
+    begin(ret, "backend_refused_total", "counter",
+          "Connections that a backend refused, or that were refused because of it, by the reason.");
+    for (int i = MU_REFUSAL_NONE + 1; i < MU_REFUSAL_CERT; i++)
+        if (is_of_server((enum mu_refusal_code)i))
+            sample(ret, "backend_refused_total", "reason", mu_refusal_id((enum mu_refusal_code)i),
+                   counters->refused[i]);
+    for (int i = MU_FAULT_NONE + 1; i < MU_FAULT_COUNT; i++)
+        fault_sample(ret, "backend_refused_total", "reason", "server", counters->faults,
+                     (enum mu_fault)i);
+    add_histogram(ret, "backend_handshake_seconds",
+                  "From the first packet to a backend to the end of the handshake with it.",
+                  counters);
 }
 
 /* --- Connections and requests --- */
@@ -151,9 +173,9 @@ static void add_connections(struct mu_buf *ret, const struct mu_metrics *metrics
     single(ret, "accept_pauses_total", "counter",
            "Times that no descriptors or no memory was left for a connection.",
            counters->accept_pauses);
-    single(ret, "received_bytes_total", "counter", "Bytes from clients, encrypted.",
+    single(ret, "received_bytes_total", "counter", "Bytes from clients, as they are on the wire.",
            counters->received);
-    single(ret, "sent_bytes_total", "counter", "Bytes to clients, encrypted.", counters->sent);
+    single(ret, "sent_bytes_total", "counter", "Bytes to clients, likewise.", counters->sent);
 }
 
 static void add_answers(struct mu_buf *ret, const struct mu_counters *counters)
@@ -282,8 +304,8 @@ static void add_process(struct mu_buf *ret, const struct mu_metrics *metrics)
                 "# TYPE process_cpu_seconds_total counter\nprocess_cpu_seconds_total %.6f\n",
                 (int64_t)metrics->started, metrics->cpu_s);
     single(ret, "workers", "gauge", "Worker threads.", metrics->workers);
-    single(ret, "reloads_total", "counter", "Doors that have taken the place of those before.",
-           metrics->reloads_done);
+    single(ret, "reloads_total", "counter",
+           "Configurations that have taken the place of those before.", metrics->reloads_done);
     single(ret, "reloads_failed_total", "counter",
            "Changes of the files that could not be taken over.", metrics->reloads_failed);
     single(ret, "log_lines_lost_total", "counter", "Lines of the log that could not be written.",
@@ -291,21 +313,14 @@ static void add_process(struct mu_buf *ret, const struct mu_metrics *metrics)
     single(ret, "workers_alive", "gauge", "Worker threads that answer.", metrics->workers_alive);
 }
 
-void mu_metrics_write(const struct mu_metrics *metrics, struct mu_buf *ret)
+/* Who comes in, and what they get. */
+static void add_clients(struct mu_buf *ret, const struct mu_metrics *metrics)
 {
-    add_process(ret, metrics);
-    add_connections(ret, metrics);
     add_handshakes(ret, &metrics->counters);
     add_expelled(ret, &metrics->counters);
-    add_handshake_seconds(ret, &metrics->counters);
+    add_histogram(ret, "handshake_seconds",
+                  "From the accepted connection to the end of its handshake.", &metrics->counters);
     add_answers(ret, &metrics->counters);
-    add_backends(ret, metrics);
-    add_ends(ret, "certificate_expiry_timestamp_seconds", "subject",
-             "When a certificate that is presented to clients ends, since 1970.",
-             &metrics->certificates);
-    add_ends(ret, "trust_expiry_timestamp_seconds", "subject",
-             "When the certificate of a CA whose clients come in ends, since 1970.",
-             &metrics->trust);
     add_ends(ret, "crl_expiry_timestamp_seconds", "issuer",
              "When the next revocation list of a CA is due, since 1970: after that its clients are "
              "refused.",
@@ -315,4 +330,19 @@ void mu_metrics_write(const struct mu_metrics *metrics, struct mu_buf *ret)
            metrics->clients_seen);
     single(ret, "clients_expiring", "gauge", "Of these, whose certificates are about to end.",
            metrics->clients_expiring);
+}
+
+void mu_metrics_write(const struct mu_metrics *metrics, struct mu_buf *ret)
+{
+    add_process(ret, metrics);
+    add_connections(ret, metrics);
+    add_backends(ret, metrics);
+    add_ends(ret, "certificate_expiry_timestamp_seconds", "subject",
+             "When a certificate that is presented ends, since 1970.", &metrics->certificates);
+    add_ends(ret, "trust_expiry_timestamp_seconds", "subject",
+             "When the certificate of a CA that is trusted ends, since 1970.", &metrics->trust);
+    if (metrics->calls)
+        add_calls(ret, &metrics->counters);
+    else
+        add_clients(ret, metrics);
 }

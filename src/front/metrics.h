@@ -30,6 +30,7 @@ struct mu_metrics_ends {
 };
 
 struct mu_metrics {
+    bool calls; /* clients come plainly, and it is the backends with whom hands are shaken */
     const char *version, *openssl;
     time_t started, now;
     int64_t expiry_warning_s;

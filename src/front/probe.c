@@ -2,13 +2,10 @@
 
 #include <stdlib.h>
 #include <string.h>
-#include <sys/resource.h>
 
 #include "base/str.h"
 #include "front/internal.h"
-#include "front/metrics.h"
 #include "http/h1.h"
-#include "pki/info.h"
 
 static const struct mu_h1_limits limits = {.target = 1024, .head = 8 * 1024, .body = 1024};
 
@@ -20,161 +17,16 @@ struct session {
 
 /* --- Metrics --- */
 
-/* What is gathered for one answer. */
-struct gathered {
-    struct mu_metrics_backend *backends;
-    struct mu_metrics_end *ends;
-    char (*names)[512];
-    char (*serials)[MU_SERIAL_TEXT_LEN];
-    size_t end_count, backend_count;
-};
-
-static void clear_gathered(struct gathered *gathered)
-{
-    free(gathered->backends);
-    free(gathered->ends);
-    free(gathered->names);
-    free(gathered->serials);
-}
-MU_AUTO_DEFINE_CLEAR(gathered, clear_gathered)
-
-static bool make_room(const struct mu_doors *doors, struct gathered *ret)
-{
-    size_t ends = 1, backends = 1;
-    for (size_t i = 0; i < doors->count; i++) {
-        const struct mu_door *door = &doors->at[i];
-        ends += door->chain.count + door->anchors.count + door->list_count;
-        const struct mu_backends *set;
-        for (size_t j = 0; (set = mu_door_backends(door, j)) != NULL; j++)
-            backends += set->count;
-    }
-    ret->backends = calloc(backends, sizeof *ret->backends);
-    ret->ends = calloc(ends, sizeof *ret->ends);
-    ret->names = calloc(ends, sizeof *ret->names);
-    ret->serials = calloc(ends, sizeof *ret->serials);
-    return ret->backends != NULL && ret->ends != NULL && ret->names != NULL && ret->serials != NULL;
-}
-
-static void add_certs(struct gathered *ret, const struct mu_certs *certs)
-{
-    for (size_t i = 0; i < certs->count; i++, ret->end_count++) {
-        const size_t at = ret->end_count;
-        char label[MU_CERT_LABEL_LEN];
-        mu_str_copy(ret->names[at], sizeof ret->names[at], mu_cert_label(certs->at[i], label));
-        ret->ends[at] =
-            (struct mu_metrics_end){.name = ret->names[at],
-                                    .serial = mu_cert_serial(certs->at[i], ret->serials[at]),
-                                    .at = mu_cert_not_after(certs->at[i])};
-    }
-}
-
-static void add_lists(struct gathered *ret, const struct mu_door *door)
-{
-    for (size_t i = 0; i < door->list_count; i++) {
-        const struct mu_crl_info *info = &door->lists[i].info;
-        const size_t at = ret->end_count;
-        if (info->next_update == 0)
-            continue;
-        mu_str_copy(ret->names[at], sizeof ret->names[at], info->issuer);
-        ret->ends[at] = (struct mu_metrics_end){.name = ret->names[at],
-                                                .at = info->next_update,
-                                                .since = info->this_update};
-        ret->end_count++;
-    }
-}
-
-static void add_backends(struct gathered *ret, const struct mu_backends *backends)
-{
-    const int64_t now_ms = mu_backend_now_ms();
-    for (size_t i = 0; i < backends->count; i++) {
-        const struct mu_backend *backend = &backends->at[i];
-        ret->backends[ret->backend_count++] =
-            (struct mu_metrics_backend){.name = backend->name,
-                                        .connections = atomic_load_explicit(&backend->open,
-                                                                            memory_order_relaxed),
-                                        .up = atomic_load_explicit(&backend->avoided_until_ms,
-                                                                   memory_order_relaxed) <= now_ms};
-    }
-}
-
-/* Each door adds to the same list; what was added is the part from `before` on. */
-static struct mu_metrics_ends since(const struct gathered *gathered, size_t before)
-{
-    return (struct mu_metrics_ends){.at = gathered->ends + before,
-                                    .count = gathered->end_count - before};
-}
-
-static void gather_ends(const struct mu_doors *doors, struct gathered *ret,
-                        struct mu_metrics *metrics)
-{
-    size_t before = ret->end_count;
-    for (size_t i = 0; i < doors->count; i++)
-        add_certs(ret, &doors->at[i].chain);
-    metrics->certificates = since(ret, before);
-    before = ret->end_count;
-    for (size_t i = 0; i < doors->count; i++)
-        add_certs(ret, &doors->at[i].anchors);
-    metrics->trust = since(ret, before);
-    before = ret->end_count;
-    for (size_t i = 0; i < doors->count; i++)
-        add_lists(ret, &doors->at[i]);
-    metrics->lists = since(ret, before);
-}
-
-static double cpu_seconds(void)
-{
-    struct rusage usage;
-    if (getrusage(RUSAGE_SELF, &usage) != 0)
-        return 0;
-    return (double)(usage.ru_utime.tv_sec + usage.ru_stime.tv_sec) +
-           (double)(usage.ru_utime.tv_usec + usage.ru_stime.tv_usec) / 1e6;
-}
-
-/* Who has come in within a day. */
-static void count_client(void *arg, const struct mu_seen_client *client)
-{
-    struct mu_metrics *metrics = arg;
-    metrics->clients_seen++;
-    if (mu_seen_ends_soon(client, metrics->now, metrics->expiry_warning_s))
-        metrics->clients_expiring++;
-}
-
 static void tell_metrics(const struct session *s, struct mu_response *ret)
 {
-    const struct mu_front *front = s->probe->front;
-    const struct mu_front_events *events = &front->config.events;
-    MU_AUTO_CLEAR(gathered) gathered = {0};
-    struct mu_metrics metrics = {
-        .version = front->config.version,
-        .openssl = mu_tls_library_version(),
-        .started = front->started,
-        .now = time(NULL),
-        .expiry_warning_s = front->config.expiry_warning_s,
-        .cpu_s = cpu_seconds(),
-        .log_lines_lost = events->lines_lost == NULL ? 0 : events->lines_lost(events->arg),
-        .reloads_done = mu_front_reloads(front).done,
-        .reloads_failed = mu_front_reloads(front).failed,
-        .workers = s->survey->workers,
-        .workers_alive = s->survey->alive,
-        .max_connections = front->server_config.max_connections,
-    };
-    if (!make_room(front->doors, &gathered)) {
+    MU_AUTO_CLEAR(mu_measured) measured = {0};
+    if (!s->probe->measure(s->probe->arg, s->survey, &measured)) {
         mu_response_sentence(ret, 503, "there is not enough memory");
         return;
     }
-    for (size_t i = 0; i < front->doors->count; i++) {
-        const struct mu_backends *set;
-        for (size_t j = 0; (set = mu_door_backends(&front->doors->at[i], j)) != NULL; j++)
-            add_backends(&gathered, set);
-    }
-    mu_seen_each(front->seen, metrics.now - 24 * 3600, count_client, &metrics);
-    metrics.backends = gathered.backends;
-    metrics.backend_count = gathered.backend_count;
-    gather_ends(front->doors, &gathered, &metrics);
-    mu_server_count(front->server, &metrics.counters);
     ret->status = 200;
     ret->content_type = MU_METRICS_TYPE;
-    mu_metrics_write(&metrics, &ret->text);
+    mu_metrics_write(&measured.metrics, &ret->text);
 }
 
 /* --- The others --- */
@@ -261,7 +113,7 @@ static bool changes_kicks(const struct session *s, const struct mu_request *requ
                           struct mu_response *ret)
 {
     const char *who = mu_request_header(request, "Mutual-Client");
-    if (!s->probe->control || !mu_str_equal(mu_target_origin(request->target), "/kick") ||
+    if (s->probe->front == NULL || !mu_str_equal(mu_target_origin(request->target), "/kick") ||
         who == NULL)
         return false;
     if (mu_request_is(request, "POST"))
@@ -296,7 +148,7 @@ static void find_page(const struct session *s, const char *path, struct mu_respo
     size_t len = strcspn(path, "?");
     for (size_t i = 0; i < MU_COUNT(pages); i++)
         if (strlen(pages[i].path) == len && strncmp(pages[i].path, path, len) == 0 &&
-            (s->probe->control || !pages[i].only_control)) {
+            (s->probe->front != NULL || !pages[i].only_control)) {
             pages[i].tell(s, ret);
             return;
         }

@@ -6,13 +6,16 @@
  * answer?), /readyz (may clients be sent here?), and on the control socket /status.
  */
 
+#include "front/measure.h"
 #include "net/plain.h"
 
 struct mu_front;
 
 struct mu_probe {
-    const struct mu_front *front;
-    bool control; /* who is there is told, too */
+    /* What there is to be told by now. False without memory. */
+    bool (*measure)(void *arg, const struct mu_survey *survey, struct mu_measured *ret);
+    void *arg;
+    const struct mu_front *front; /* of the control socket: who is there is told, too; or NULL */
 };
 
 /* Its argument is a struct mu_probe, which is borrowed for as long as a session lives. */

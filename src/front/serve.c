@@ -214,7 +214,7 @@ static int add_status(struct mu_front *front, const char *text, struct mu_error 
         return 0;
     if (mu_address_parse(text, addresses, MU_PLAIN_MAX - 1, &count, err) != 0)
         return -1;
-    front->status = (struct mu_probe){.front = front};
+    front->status = (struct mu_probe){.measure = mu_front_measure, .arg = front};
     for (size_t i = 0; i < count; i++)
         front->plain[front->plain_count++] = (struct mu_plain_config){.address = addresses[i],
                                                                       .handler = &mu_probe_handler,
@@ -232,7 +232,7 @@ static int add_control(struct mu_front *front, const struct mu_config *config, s
     snprintf(text, sizeof text, "unix:%s", config->control);
     if (mu_address_parse(text, &address, 1, &count, err) != 0)
         return config->control_by_default ? 0 : -1;
-    front->control = (struct mu_probe){.front = front, .control = true};
+    front->control = (struct mu_probe){.measure = mu_front_measure, .arg = front, .front = front};
     front->plain[front->plain_count++] =
         (struct mu_plain_config){.address = address,
                                  .handler = &mu_probe_handler,
@@ -352,7 +352,7 @@ const struct mu_doors *mu_front_doors(const struct mu_front *front)
 
 const struct mu_address *mu_front_status_address(const struct mu_front *front)
 {
-    return front->status.front == NULL ? NULL : &front->plain[0].address;
+    return front->status.measure == NULL ? NULL : &front->plain[0].address;
 }
 
 const char *mu_front_control(const struct mu_front *front, int *ret_missing)

@@ -26,7 +26,9 @@ struct mu_counters {        /* nothing but uint64_t */
     uint64_t resumed;       /* of these, with a session of before */
     uint64_t handshake_us;  /* all of them together, refused ones too */
     uint64_t handshakes[MU_HANDSHAKE_CLASSES + 1];
-    uint64_t refused[MU_REFUSAL_COUNT]; /* of MU_REFUSAL_CERT, see the faults */
+    uint64_t called,
+        called_again; /* servers, in TLS, that have been reached; and with a session of before */
+    uint64_t refused[MU_REFUSAL_COUNT]; /* of MU_REFUSAL_CERT, see the faults; servers, where it is they who are called in TLS */
     uint64_t faults[MU_FAULT_COUNT];
     uint64_t expelled[MU_REFUSAL_COUNT],
         expelled_faults[MU_FAULT_COUNT]; /* likewise, of those who were in */

@@ -25,9 +25,11 @@ struct mu_stream {
     int events;                   /* what the poll handle watches for now */
     struct mu_tls_caller *caller; /* NULL: without TLS */
     size_t target;
+    uint64_t began_ns;
     bool connected; /* and the handshake is over, if there is one */
     bool given_up;  /* libuv watches it no more */
     bool freed;
+    bool refused; /* and it has been counted */
     void (*wake)(void *arg);
     void (*dropped)(void *arg); /* while it rests */
     void *arg;
@@ -80,6 +82,7 @@ struct mu_stream *mu_stream_connect(struct mu_worker *worker, const struct mu_ad
     stream->address = *address;
     stream->caller = caller;
     stream->target = target;
+    stream->began_ns = caller == NULL ? 0 : uv_hrtime();
     stream->wake = wake;
     stream->arg = arg;
     return stream;
@@ -308,6 +311,14 @@ static enum mu_io shake_hands(struct mu_channel *channel)
     return io;
 }
 
+static void count_call(const struct mu_stream *stream, bool done)
+{
+    struct mu_counters *counters = &stream->worker->counters;
+    mu_count_handshake(counters, (uv_hrtime() - stream->began_ns) / 1000);
+    mu_count(&counters->called, done ? 1 : 0);
+    mu_count(&counters->called_again, done && mu_tls_resumed(stream->channel.tls) ? 1 : 0);
+}
+
 enum mu_io mu_stream_connected(struct mu_stream *stream)
 {
     struct mu_channel *channel = &stream->channel;
@@ -323,6 +334,8 @@ enum mu_io mu_stream_connected(struct mu_stream *stream)
     }
     if (io == MU_IO_DONE && channel->tls != NULL)
         io = shake_hands(channel);
+    if (channel->tls != NULL && (io == MU_IO_DONE || io == MU_IO_FAILED))
+        count_call(stream, io == MU_IO_DONE);
     stream->connected = io == MU_IO_DONE;
     return io;
 }
@@ -333,7 +346,12 @@ const struct mu_refusal *mu_stream_refusal(struct mu_stream *stream)
     if (tls == NULL)
         return NULL;
     mu_tls_hear_out(tls);
-    return mu_tls_refusal(tls)->code == MU_REFUSAL_NONE ? NULL : mu_tls_refusal(tls);
+    if (mu_tls_refusal(tls)->code == MU_REFUSAL_NONE)
+        return NULL;
+    if (!stream->refused)
+        mu_count_refusal(&stream->worker->counters, mu_tls_refusal(tls));
+    stream->refused = true;
+    return mu_tls_refusal(tls);
 }
 
 enum mu_io mu_stream_read(struct mu_stream *stream, void *ret, size_t cap, size_t *ret_len)

@@ -18,6 +18,7 @@ import pytest
 
 from backend import Backend, echo, greet, reset
 from door import WAIT, Door, read_all
+from metrics import ask_status, metrics, status_of
 from test_command_line import examples
 from test_forward import MIB, free_port, until
 from test_proxy_protocol import Introduced
@@ -490,6 +491,37 @@ def test_another_trust_is_taken_over(ca, place, mutual, tunnel):
 
 
 # --- Its own life ---
+
+
+def test_what_it_does_is_counted(ca, place, mutual, tunnel):
+    """Under the names that a door has for the same things; and it is asked whether it is well."""
+    mutual("issue", "server", "other.example").ok()
+    options = ("--as", "my-client", "--workers", "1", "--status", "unix:status")
+    with Server(ca, place, answer_and_part) as server, tunnel(server, options=options) as way:
+        where = str(place / status_of(way))
+        assert metrics(where)["mutual_backend_handshakes_total"] == 0, "there from the beginning"
+        assert ask_status(where, "/healthz")[0] == ask_status(where, "/readyz")[0] == 200
+        assert ask_status(where, "/status")[0] == ask_status(where, "/kick", "POST")[0] - 1 == 404
+        for _ in range(3):
+            assert say(way) == (b"HELLO", None)
+        server.context.load_cert_chain(place / "other.example.crt", place / "other.example.key")
+        server.context.session_tickets = 0
+        mutual("issue", "client", "my-client", "--force").ok()  # so that no session is used any more
+        way.says(" reload reloaded: ")
+        refused(way, "server-cert-name-mismatch")
+        (place / "my-client.key").write_text("no key\n")
+        way.says(" reload reload-failed: ")
+        told = metrics(where)
+        for name, value in {"backend_handshakes_total": 3, "backend_handshakes_resumed_total": 2,
+                            'backend_refused_total{reason="server-cert-name-mismatch"}': 1,
+                            'backend_refused_total{reason="server-refused"}': 0, "backend_handshake_seconds_count": 4,
+                            "connections_accepted_total": 4, "connections_active": 0, "received_bytes_total": 15,
+                            "sent_bytes_total": 15, "workers_alive": 1, "reloads_total": 1, "reloads_failed_total": 1,
+                            f'backend_connections{{backend="localhost:{server.port}"}}': 0}.items():
+            assert told[f"mutual_{name}"] == value, name
+        assert sum(name.startswith("mutual_certificate_expiry_timestamp_seconds{") for name in told) == 1
+        assert sum(name.startswith("mutual_trust_expiry_timestamp_seconds{") for name in told) == 1
+        assert not any("handshakes_total{" in name or "requests" in name for name in told), "what a door has, and it has not"
 
 
 def test_the_log_has_a_line_a_connection(ca, place, tunnel):

@@ -52,6 +52,23 @@ static void faults_that_share_an_id_are_one_sample(void **state)
                      1);
 }
 
+static void what_shakes_hands_with_backends_tells_of_these(void **state)
+{
+    (void)state;
+    struct mu_metrics metrics = plain();
+    metrics.calls = true;
+    metrics.counters.called = 3;
+    metrics.counters.refused[MU_REFUSAL_SERVER_ALERT] = 2;
+    metrics.counters.faults[MU_FAULT_EXPIRED] = 1;
+    mu_count_handshake(&metrics.counters, 400);
+    MU_AUTO_CLEAR(mu_buf) text = written(&metrics);
+    assert_says(text.data, "mutual_backend_handshakes_total 3\n");
+    assert_says(text.data, "mutual_backend_refused_total{reason=\"server-refused\"} 2\n");
+    assert_says(text.data, "mutual_backend_refused_total{reason=\"server-cert-expired\"} 1\n");
+    assert_says(text.data, "mutual_backend_handshake_seconds_count 1\n");
+    assert_int_equal(count(text.data, "client-"), 0);
+}
+
 static void a_name_cannot_forge_a_sample(void **state)
 {
     (void)state;
@@ -103,6 +120,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_histogram_is_cumulative_and_its_count_is_that_of_all),
         cmocka_unit_test(faults_that_share_an_id_are_one_sample),
+        cmocka_unit_test(what_shakes_hands_with_backends_tells_of_these),
         cmocka_unit_test(a_name_cannot_forge_a_sample),
         cmocka_unit_test(what_several_doors_have_in_common_is_told_once),
         cmocka_unit_test(more_closed_than_accepted_is_none_open),
