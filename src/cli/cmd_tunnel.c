@@ -143,6 +143,7 @@ static int add_status(struct running *r, struct mu_error *err)
     r->probe = (struct mu_probe){.measure = measure, .arg = r};
     for (size_t i = 0; i < r->config.plain_count; i++)
         r->plain[i] = (struct mu_plain_config){.address = addresses[i],
+                                               .hint = MU_STATUS_HINT,
                                                .handler = &mu_probe_handler,
                                                .arg = &r->probe};
     r->config.plain = r->plain;

@@ -18,6 +18,9 @@ struct mu_probe {
     const struct mu_front *front; /* of the control socket: who is there is told, too; or NULL */
 };
 
+/* What to do where its address cannot be had. */
+#define MU_STATUS_HINT "choose another one with --status HOST:PORT, or stop what holds it"
+
 /* Its argument is a struct mu_probe, which is borrowed for as long as a session lives. */
 extern const struct mu_plain_handler mu_probe_handler;
 

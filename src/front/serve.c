@@ -217,6 +217,7 @@ static int add_status(struct mu_front *front, const char *text, struct mu_error 
     front->status = (struct mu_probe){.measure = mu_front_measure, .arg = front};
     for (size_t i = 0; i < count; i++)
         front->plain[front->plain_count++] = (struct mu_plain_config){.address = addresses[i],
+                                                                      .hint = MU_STATUS_HINT,
                                                                       .handler = &mu_probe_handler,
                                                                       .arg = &front->status};
     return 0;

@@ -187,5 +187,9 @@ def test_a_status_port_that_is_taken_stops_the_start_in_words(ca, mutual, place)
         taken.bind(("127.0.0.1", 0))
         taken.listen()
         where = f"127.0.0.1:{taken.getsockname()[1]}"
-        mutual("serve", "--listen", "127.0.0.1:0", "--status", where).refused(f"cannot listen on {where}", "hint: ")
+        for command in (("serve",), ("tunnel", "--as", "my-client", "--to", "localhost:1")):
+            mutual(*command, "--listen", "127.0.0.1:0", "--status", where).refused(f"cannot listen on {where}", "hint: choose another one")
+    for options in (("--status", "unix:door"), ("--control", "door"), ("--status", "unix:there", "--control", "there")):
+        mutual("serve", "--listen", "unix:door", *options).refused("cannot listen on unix:", "hint: ")
+        assert not list(place.glob("*door*")) and not list(place.glob("*there*")), "nor is anything left of what could be had"
     mutual("serve", "--listen", "127.0.0.1:0", "--status", "nowhere").refused("hint: ", code=2)

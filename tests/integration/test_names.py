@@ -1,11 +1,12 @@
 """Doors at one address, told apart by the name of the server that a client asks for."""
+import contextlib
 import functools
 import socket
 import ssl
 
 import pytest
 
-from door import ask, connect, context, plain, read_answer, refused
+from door import WAIT, ask, connect, context, plain, read_answer, refused
 from made_config import client, door_text, serve, write_config
 
 VERSIONS = [ssl.TLSVersion.TLSv1_2, ssl.TLSVersion.TLSv1_3]
@@ -135,6 +136,21 @@ def test_clients_optional(ca, place, config, version):
         with pytest.raises((ssl.SSLError, ConnectionError)):
             shown(door, client(place, "stranger", version), "a.example")
         door.says(" client-cert-untrusted: ")
+
+
+def test_each_address_has_a_rule_of_its_own(ca, place, config):
+    """One door wants a certificate, the other one asks for it, in one server."""
+    strict, open_ = door_text("unix:strict"), door_text("unix:open", clients="optional", allow=["all", "anonymous"])
+    with serve(config(strict, open_), ca) as door:
+        for path, ctx, good in (("strict", client(place), True), ("open", client(place), True),
+                                ("open", context(place / "ca.crt"), True), ("strict", context(place / "ca.crt"), False)):
+            with socket.socket(socket.AF_UNIX) as raw:
+                raw.settimeout(WAIT)
+                raw.connect(str(place / path))
+                with contextlib.nullcontext() if good else pytest.raises((ssl.SSLError, ConnectionError)):
+                    with ctx.wrap_socket(raw, server_hostname="localhost") as sock:
+                        assert ask(sock, "GET / HTTP/1.1\r\nHost: localhost\r\n\r\n")[0] == 200
+        door.says(" client-cert-missing: ")
 
 
 def test_tls_versions_belong_to_the_name(ca, place, config):

@@ -239,9 +239,10 @@ def test_it_survives_running_out_of_descriptors(ca, place):
     limit = ["prlimit", "--nofile=40:40"]
     if not subprocess.run(["which", "prlimit"], capture_output=True).stdout:
         pytest.skip("prlimit is not installed")
-    with Door(place, "--workers", "1", home=ca, prefix=limit) as door:
+    with Door(place, "--workers", "1", home=ca, prefix=limit) as door, connect(door, client(ca, place)) as inside:
         held = [plain(door) for _ in range(60)]
         door.says(" accept-paused: ")
+        assert ask(inside, GET)[0] == 200, "who is in is served as ever"
         for sock in held:
             sock.close()
         with connect(door, client(ca, place)) as sock:
