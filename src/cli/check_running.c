@@ -11,14 +11,15 @@
 #include "cli/serve_home.h"
 #include "front/door.h"
 #include "front/serve.h"
-#include "pki/verify.h"
+#include "tls/lists.h"
 #include "tls/names.h"
+#include "tls/vetted.h"
 
-/* What a client is judged by. */
+/* What a client is judged by. `lax`: where the options name lists, a CA without one lets in everybody, and so does one whose list is
+ * out of date, which `context` is asked about. */
 struct rules {
-    struct mu_certs trust;
-    struct mu_crls lists;
-    const struct mu_door *door; /* whose rules count, too; NULL: none's */
+    struct mu_tls_context *context, *lax; /* lax NULL: there is nothing to forgive */
+    const struct mu_door *door;           /* whose rules count, too; NULL: none's */
 };
 
 struct others {
@@ -28,8 +29,8 @@ struct others {
 
 static void clear_rules(struct rules *rules)
 {
-    mu_certs_clear(&rules->trust);
-    mu_crls_clear(&rules->lists);
+    mu_tls_context_free(rules->context);
+    mu_tls_context_free(rules->lax);
 }
 
 static void clear_others(struct others *others)
@@ -51,18 +52,6 @@ bool mu_check_is_running(const struct mu_args *args)
 
 /* --- Loading --- */
 
-static int load_rules(const struct mu_strs *trust, const struct mu_strs *crl, struct rules *ret,
-                      struct mu_error *err)
-{
-    for (size_t i = 0; i < trust->count; i++)
-        if (mu_cas_load(trust->at[i], NULL, &ret->trust, err) != 0)
-            return -1;
-    for (size_t i = 0; i < crl->count; i++)
-        if (mu_crls_load(crl->at[i], &ret->lists, err) != 0)
-            return -1;
-    return 0;
-}
-
 static int load_doors(const struct mu_args *args, struct others *ret, struct mu_error *err)
 {
     MU_AUTO_CLEAR(mu_serve_home) home = {0};
@@ -78,35 +67,54 @@ static int load_doors(const struct mu_args *args, struct others *ret, struct mu_
     for (size_t i = 0; i < ret->doors->count; i++) {
         const struct mu_door *door = &ret->doors->at[i];
         ret->of_doors[i].door = door;
-        if (load_rules(&door->config->trust, &door->config->crl, &ret->of_doors[i], err) != 0)
+        if (mu_tls_context_to_judge(&door->anchors, door->revoked, &ret->of_doors[i].context,
+                                    err) != 0)
             return -1;
     }
     return 0;
 }
 
-static int read_all(const struct mu_args *args, const char *option, struct mu_strs *ret,
-                    struct mu_error *err)
+static int make_context(const struct mu_certs *trust, const struct mu_crls *crls, int64_t grace_s,
+                        struct mu_tls_context **ret, struct mu_error *err)
 {
-    const char *text;
-    for (int i = 0; (text = mu_args_nth(args, option, i)) != NULL; i++)
-        if (mu_strs_add(ret, text) != 0)
-            return mu_fail_nomem(err);
-    return 0;
+    MU_AUTO_STRUCT(mu_tls_lists) lists = NULL;
+    return mu_tls_lists_new(crls, trust, grace_s, &lists, err) != 0
+               ? -1
+               : mu_tls_context_to_judge(trust, lists, ret, err);
 }
 
-static int load(const struct mu_args *args, struct others *ret, struct mu_error *err)
+/* Of the server, what is not named here stays: its CAs, and their lists, of which we know nothing. */
+static int load_options(const struct mu_args *args, const struct mu_certs *present,
+                        struct rules *ret, struct mu_error *err)
 {
-    MU_AUTO_CLEAR(mu_strs) trust = {0};
-    MU_AUTO_CLEAR(mu_strs) crl = {0};
-    if (mu_args_given(args, "config") &&
-        (mu_args_given(args, "trust") || mu_args_given(args, "crl")))
+    const char *text, *grace = mu_args_value(args, "crl-grace");
+    MU_AUTO_CLEAR(mu_certs) trust = {0};
+    MU_AUTO_CLEAR(mu_crls) crls = {0};
+    int64_t grace_s = MU_CRL_GRACE_CLOSED;
+    if (grace != NULL && !mu_crl_grace_parse(grace, &grace_s))
+        return mu_usage(err, args, "--crl-grace is closed, open or a duration, not \"%s\"", grace);
+    for (int i = 0; (text = mu_args_nth(args, "trust", i)) != NULL; i++)
+        if (mu_cas_load(text, NULL, &trust, err) != 0)
+            return -1;
+    for (int i = 0; (text = mu_args_nth(args, "crl", i)) != NULL; i++)
+        if (mu_crls_load(text, &crls, err) != 0)
+            return -1;
+    const struct mu_certs *anchors = trust.count > 0 ? &trust : present;
+    return make_context(anchors, &crls, MU_CRL_GRACE_OPEN, &ret->lax, err) != 0
+               ? -1
+               : make_context(anchors, &crls, grace_s, &ret->context, err);
+}
+
+static int load(const struct mu_args *args, const struct mu_certs *present, struct others *ret,
+                struct mu_error *err)
+{
+    if (!mu_args_given(args, "config"))
+        return load_options(args, present, &ret->one, err);
+    if (mu_args_given(args, "trust") || mu_args_given(args, "crl") ||
+        mu_args_given(args, "crl-grace"))
         return mu_usage(err, args,
                         "--config describes whole doors; give --trust and --crl without it");
-    if (mu_args_given(args, "config"))
-        return load_doors(args, ret, err);
-    return read_all(args, "trust", &trust, err) != 0 || read_all(args, "crl", &crl, err) != 0
-               ? -1
-               : load_rules(&trust, &crl, &ret->one, err);
+    return load_doors(args, ret, err);
 }
 
 /* --- Judging --- */
@@ -132,45 +140,34 @@ static const struct rules *rules_for(const struct others *others, const struct m
     return for_all;
 }
 
-/* By a list that its issuer has signed; other lists are as if they were not there. */
-static bool is_revoked(const struct rules *rules, const struct mu_certs *chain)
+static bool is_authentic(const struct rules *rules, const struct mu_seen_chain *client,
+                         struct mu_refusal *ret)
 {
-    for (size_t i = 0; i + 1 < chain->count; i++)
-        for (size_t j = 0; j < rules->lists.count; j++) {
-            const struct mu_crl *crl = rules->lists.at[j];
-            if (mu_crl_names(crl, chain->at[i + 1]) && mu_crl_has(crl, chain->at[i]) &&
-                mu_crl_is_signed_by(crl, chain->at[i + 1]))
-                return true;
-        }
-    return false;
+    if (rules->lax == NULL)
+        return mu_tls_would_vet(rules->context, &client->chain, ret);
+    return mu_tls_would_vet(rules->lax, &client->chain, ret) &&
+           (mu_tls_would_vet(rules->context, &client->chain, ret) ||
+            ret->fault != MU_FAULT_CRL_EXPIRED);
 }
 
-static int judge(const struct rules *rules, const struct mu_certs *trust,
-                 const struct mu_seen_chain *client, char ret[MU_ERROR_WHAT_LEN],
-                 struct mu_error *err)
+static int judge(const struct rules *rules, const struct mu_seen_chain *client,
+                 char ret[MU_ERROR_WHAT_LEN], struct mu_error *err)
 {
-    struct mu_verdict verdict;
-    struct mu_refusal refusal;
-    MU_AUTO_CLEAR(mu_certs) chain = {0};
+    struct mu_refusal refusal = {.sentence = ""};
     MU_AUTO_STRUCT(mu_identity) who = NULL;
-    const struct mu_verify how = {.anchors = rules->trust.count > 0 ? &rules->trust : trust,
-                                  .untrusted = &client->chain,
-                                  .purpose = MU_PURPOSE_CLIENT,
-                                  .at = time(NULL)};
-    *ret = '\0';
-    if (mu_verify(client->chain.at[0], &how, &verdict, &chain, err) != 0 ||
-        mu_identity_read(client->chain.at[0], &who, err) != 0)
+    if (mu_identity_read(client->chain.at[0], &who, err) != 0)
         return -1;
-    if (verdict.fault != MU_FAULT_NONE)
-        mu_str_copy(ret, MU_ERROR_WHAT_LEN, verdict.sentence);
-    else if (is_revoked(rules, &chain))
-        mu_str_copy(ret, MU_ERROR_WHAT_LEN, "it is revoked");
-    else if (rules->door != NULL && !mu_door_admits(rules->door, who)) {
+    const bool authentic = is_authentic(rules, client, &refusal);
+    if (authentic && (rules->door == NULL || mu_door_admits(rules->door, who))) {
+        *ret = '\0';
+        return 0;
+    }
+    if (authentic) {
         struct mu_access_verdict access;
         (void)mu_access_judge(&rules->door->config->access, who, &access);
         mu_access_refusal(&access, who, &refusal);
-        mu_str_copy(ret, MU_ERROR_WHAT_LEN, refusal.sentence);
     }
+    mu_str_copy(ret, MU_ERROR_WHAT_LEN, refusal.sentence);
     return 0;
 }
 
@@ -203,14 +200,14 @@ int mu_check_running(const struct mu_args *args, struct mu_error *err)
     MU_AUTO_CLEAR(others) others = {0};
     MU_AUTO_CLEAR(mu_seen_answer) seen = {0};
     if (mu_duration_parse(mu_args_value(args, "within"), &within_s, err) != 0 ||
-        load(args, &others, err) != 0 ||
-        mu_seen_ask(mu_args_value(args, "socket"), time(NULL) - (time_t)within_s, &seen, err) != 0)
+        mu_seen_ask(mu_args_value(args, "socket"), time(NULL) - (time_t)within_s, &seen, err) != 0 ||
+        load(args, &seen.trust, &others, err) != 0)
         return -1;
     json_t *list = json_array();
     for (size_t i = 0; i < seen.count; i++) {
         char why[MU_ERROR_WHAT_LEN] = "no door would be where it comes to";
         const struct rules *rules = rules_for(&others, &seen.at[i]);
-        if (rules != NULL && judge(rules, &seen.trust, &seen.at[i], why, err) != 0) {
+        if (rules != NULL && judge(rules, &seen.at[i], why, err) != 0) {
             json_decref(list);
             return -1;
         }

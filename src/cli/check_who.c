@@ -3,7 +3,6 @@
 #include <jansson.h>
 #include <stdio.h>
 #include <string.h>
-#include <strings.h>
 #include <time.h>
 
 #include "base/str.h"
@@ -13,7 +12,8 @@
 #include "cli/print.h"
 #include "cli/serve_describe.h"
 #include "cli/serve_home.h"
-#include "pki/verify.h"
+#include "tls/names.h"
+#include "tls/vetted.h"
 
 struct who {
     struct mu_certs given;        /* as a client would present them */
@@ -76,44 +76,23 @@ static void refuse(struct outcome *ret, const struct mu_refusal *refusal)
     ret->id = ret->refusal_id;
 }
 
-static int load_lists(const struct mu_door *door, struct mu_crls *ret, struct mu_error *err)
-{
-    for (size_t i = 0; i < door->config->crl.count; i++)
-        if (mu_crls_load(door->config->crl.at[i], ret, err) != 0)
-            return -1;
-    return 0;
-}
-
 /* As TLS does. False: it says why not. */
-static bool is_authentic(const struct mu_door *door, const struct who *who, struct outcome *ret)
+static int is_authentic(const struct mu_door *door, const struct who *who, bool *ret_is,
+                        struct outcome *ret, struct mu_error *err)
 {
-    struct mu_error err = MU_ERROR_INIT;
-    struct mu_verdict verdict = {0};
     struct mu_refusal refusal;
-    MU_AUTO_CLEAR(mu_crls) lists = {0};
-    const int loaded = load_lists(door, &lists, &err);
-    const struct mu_verify how = {.anchors = &door->anchors,
-                                  .untrusted = &who->given,
-                                  .crls = lists.at,
-                                  .crl_count = lists.count,
-                                  .crl_grace_s = door->config->crl_grace_s,
-                                  .purpose = MU_PURPOSE_CLIENT,
-                                  .at = time(NULL)};
-    mu_refusal_set(&refusal, MU_REFUSAL_CERT_MISSING);
+    MU_AUTO_STRUCT(mu_tls_context) context = NULL;
     if (who->identity == NULL) {
-        if (!door->config->clients_optional)
-            refuse(ret, &refusal);
-        return door->config->clients_optional;
+        *ret_is = door->config->clients_optional;
+        mu_refusal_set(&refusal, MU_REFUSAL_CERT_MISSING);
+    } else {
+        if (mu_tls_context_to_judge(&door->anchors, door->revoked, &context, err) != 0)
+            return -1;
+        *ret_is = mu_tls_would_vet(context, &who->given, &refusal);
     }
-    if (loaded != 0 || mu_verify(who->given.at[0], &how, &verdict, NULL, &err) != 0) {
-        mu_str_copy(ret->sentence, sizeof ret->sentence, err.what);
-        return false;
-    }
-    if (verdict.fault == MU_FAULT_NONE)
-        return true;
-    mu_refusal_from_verdict(&refusal, &verdict);
-    refuse(ret, &refusal);
-    return false;
+    if (!*ret_is)
+        refuse(ret, &refusal);
+    return 0;
 }
 
 static const struct mu_access *rules_for(const struct mu_door *door, const struct asked *asked,
@@ -138,41 +117,31 @@ static const struct mu_access *rules_for(const struct mu_door *door, const struc
     return &config->routes[i].access;
 }
 
-static void judge(const struct mu_door *door, const struct who *who, const struct asked *asked,
-                  struct outcome *ret)
+static int judge(const struct mu_door *door, const struct who *who, const struct asked *asked,
+                 struct outcome *ret, struct mu_error *err)
 {
     struct mu_access_verdict verdict;
     struct mu_refusal refusal;
+    bool is;
     *ret = (struct outcome){.id = ""};
-    if (!is_authentic(door, who, ret))
-        return;
-    const struct mu_access *access = rules_for(door, asked, ret);
+    if (is_authentic(door, who, &is, ret, err) != 0)
+        return -1;
+    const struct mu_access *access = is ? rules_for(door, asked, ret) : NULL;
     if (access == NULL)
-        return;
+        return 0;
     ret->let_in = mu_access_judge(access, who->identity, &verdict);
     mu_access_rule_id(&verdict, ret->rule);
     if (verdict.term != NULL)
         mu_str_printable(verdict.term->text, strlen(verdict.term->text), ret->term,
                          sizeof ret->term);
     if (ret->let_in)
-        return;
+        return 0;
     mu_access_refusal(&verdict, who->identity, &refusal);
     refuse(ret, &refusal);
+    return 0;
 }
 
 /* --- Which doors --- */
-
-static bool has_name(const struct mu_door *door, const char *host)
-{
-    const struct mu_strs *names = &door->config->names;
-    for (size_t i = 0; i < names->count; i++) {
-        const char *name = names->at[i], *dot = strchr(host, '.');
-        if (strcasecmp(name, host) == 0 ||
-            (mu_str_starts_with(name, "*.") && dot != NULL && strcasecmp(name + 1, dot) == 0))
-            return true;
-    }
-    return false;
-}
 
 /* By the name that a client asks for; doors without names are for those that no other door has. */
 static bool is_asked_for(const struct mu_doors *doors, const struct mu_door *door, const char *host)
@@ -181,8 +150,8 @@ static bool is_asked_for(const struct mu_doors *doors, const struct mu_door *doo
     if (host == NULL)
         return true;
     for (size_t i = 0; i < doors->count; i++)
-        any = any || has_name(&doors->at[i], host);
-    return any ? has_name(door, host) : door->config->names.count == 0;
+        any = any || mu_tls_name_leads(&doors->at[i].config->names, host);
+    return any ? mu_tls_name_leads(&door->config->names, host) : door->config->names.count == 0;
 }
 
 /* --- In words --- */
@@ -275,7 +244,10 @@ int mu_check_who(const struct mu_args *args, const struct mu_doors *doors, struc
         char where[256];
         if (!is_asked_for(doors, &doors->at[i], asked.host))
             continue;
-        judge(&doors->at[i], &who, &asked, &outcome);
+        if (judge(&doors->at[i], &who, &asked, &outcome, err) != 0) {
+            json_decref(list);
+            return -1;
+        }
         any = any || outcome.let_in;
         judged++;
         describe_place(doors, i, &outcome, where, sizeof where);
@@ -310,5 +282,7 @@ int mu_check_who_flags(const struct mu_args *args, struct mu_error *err)
         return -1;
     struct mu_door door = {.config = described, .anchors = anchors};
     const struct mu_doors doors = {.config = config, .at = &door, .count = 1};
-    return mu_check_who(args, &doors, err);
+    const int result = mu_door_load_lists(&door, err) != 0 ? -1 : mu_check_who(args, &doors, err);
+    mu_door_clear_lists(&door);
+    return result;
 }

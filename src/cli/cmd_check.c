@@ -252,7 +252,7 @@ static void print_json(const struct mu_doors *doors)
 /* Options that describe a door are in the place of the file, and all of them are about somebody. */
 static int check_options(const struct mu_args *args, bool who, struct mu_error *err)
 {
-    static const char *const of_door[] = {"cacert", "crl", "allow", "deny"};
+    static const char *const of_door[] = {"cacert", "crl", "crl-grace", "allow", "deny"};
     static const char *const of_who[] = {"path", "method", "host"};
     const bool file = mu_args_count(args) > 0;
     if (!file && !who)
@@ -302,6 +302,9 @@ static const struct mu_opt opts[] = {
     {"cacert", 0, "FILE", "of clients of this CA [the home CA]", NULL, true},
     {"crl", 0, "FILE", "and whom this list does not name; without --who: of a running server", NULL,
      true},
+    {"crl-grace", 0, "WHAT",
+     "what it means that it is out of date: closed, open, or how long it still counts [closed]",
+     NULL, false},
     MU_CHECK_RUNNING_OPTS,
     MU_PASSPHRASE_OPT,
     {0},
@@ -316,7 +319,7 @@ const struct mu_cmd mu_cmd_check = {
         "starts or reloads does. Nothing is opened to clients: whether an address is free shows at the start.\n"
         "Exit status 1: it would not start, and why, with line and column.\n"
         "With --who it says who that certificate is known as, and of each door whether it would come in and by which\n"
-        "rule; exit status 1: nowhere. The door of options needs no file: --allow, --deny, --cacert, --crl.\n"
+        "rule; exit status 1: nowhere. The door of options needs no file: --allow, --deny, --cacert, --crl, --crl-grace.\n"
         "With --crl, --trust or --config and neither of these, a running server is asked who is connected or has come in\n"
         "lately, and these clients are judged by that list, those CAs or doors: exit status 1, and who, if somebody\n"
         "would be locked out. Nothing changes at the server, which remembers some 16,000 clients.\n"

@@ -8,7 +8,6 @@
 #include "front/rate.h"
 #include "http/problem.h"
 #include "net/crowd.h"
-#include "pki/verify.h"
 
 /* --- The connection --- */
 
@@ -209,39 +208,19 @@ void mu_guard_respond(struct mu_guard *guard, const struct mu_permit *permit,
 
 /* --- For the backend --- */
 
-/* The chain by which the client's certificate has been found good, and not whatever else it may have presented; without the CA
- * that is trusted. [RFC 9440 2.3] */
-static bool find_chain(const struct mu_door *door, const struct mu_certs *presented,
-                       struct mu_certs *ret)
-{
-    struct mu_error err = MU_ERROR_INIT;
-    struct mu_verdict verdict;
-    const struct mu_verify how = {.anchors = &door->anchors,
-                                  .untrusted = presented,
-                                  .purpose = MU_PURPOSE_CLIENT,
-                                  .at = time(NULL)};
-    if (mu_verify(presented->at[0], &how, &verdict, ret, &err) != 0 || ret->count == 0)
-        return false;
-    while (ret->count > 1 && mu_certs_hold(&door->anchors, ret->at[ret->count - 1]))
-        mu_cert_free(ret->at[--ret->count]);
-    return true;
-}
-
 void mu_guard_tell(struct mu_guard *guard, struct mu_buf *ret)
 {
     const struct mu_door *door = guard->door;
-    const unsigned told = door->config->tell;
-    MU_AUTO_CLEAR(mu_certs) presented = {0};
     MU_AUTO_CLEAR(mu_certs) chain = {0};
-    if (told == 0 || who_is(guard) == NULL)
+    if (door->config->tell == 0 || who_is(guard) == NULL)
         return;
-    const bool whole = (told & (MU_TOLD_CHAIN | MU_TOLD_XFCC_CERT)) != 0;
-    struct mu_told_about about = {.who = guard->who,
-                                  .chain = whole ? &chain : &presented,
-                                  .door = door->identity};
-    if (mu_conn_presented(guard->conn, &presented) &&
-        (!whole || find_chain(door, &presented, &chain)))
-        mu_told_write(told, &about, ret);
-    else
+    const struct mu_told_about about = {.who = guard->who, .chain = &chain, .door = door->identity};
+    if (!mu_conn_chain(guard->conn, &chain)) {
         ret->failed = true;
+        return;
+    }
+    /* Without the CA that is trusted. [RFC 9440 2.3] */
+    while (chain.count > 1 && mu_certs_hold(&door->anchors, chain.at[chain.count - 1]))
+        mu_cert_free(chain.at[--chain.count]);
+    mu_told_write(door->config->tell, &about, ret);
 }

@@ -39,14 +39,16 @@ void mu_seen_free(struct mu_seen *seen)
     free(seen);
 }
 
-static bool is(const struct entry *entry, const unsigned char presented[32], const char *listen,
+static bool is(const struct entry *entry, const unsigned char sha256[32], const char *listen,
                const char *asked)
 {
-    return entry != NULL && memcmp(entry->presented, presented, sizeof entry->presented) == 0 &&
+    return entry != NULL &&
+           memcmp(entry->client.sha256, sha256, sizeof entry->client.sha256) == 0 &&
            mu_str_equal(entry->client.listen, listen) && mu_str_equal(entry->client.asked, asked);
 }
 
-static struct entry *make(const struct mu_vetted *vetted, const char *listen, const char *asked)
+static struct entry *make(const struct mu_vetted *vetted, const char *listen, const char *asked,
+                          time_t now)
 {
     const struct mu_cert *cert = mu_vetted_cert(vetted);
     const size_t listen_len = strlen(listen) + 1, asked_len = strlen(asked) + 1;
@@ -66,42 +68,65 @@ static struct entry *make(const struct mu_vetted *vetted, const char *listen, co
     entry->client = (struct mu_seen_client){
         .listen = texts,
         .asked = texts + listen_len,
+        .last = now,
         .from = mu_cert_not_before(cert),
         .until = mu_cert_not_after(cert),
         .chain = texts + listen_len + asked_len,
     };
-    mu_cert_sha256(cert, entry->client.sha256);
+    memcpy(entry->client.sha256, mu_vetted_sha256(vetted), sizeof entry->client.sha256);
     return entry;
 }
 
-static struct entry **place_for(struct entry *set[WAYS])
+/* Those of one certificate have the same few places, so that nobody fills more of them by what else it presents. */
+static struct entry **set_of(struct mu_seen *seen, const unsigned char sha256[32])
 {
-    size_t oldest = 0;
+    return seen->at[(sha256[0] << 8 | sha256[1]) % SETS];
+}
+
+/* Its own, a free one, or that of whoever was seen longest ago. */
+static struct entry **place_for(struct entry *set[WAYS], const unsigned char sha256[32],
+                                const char *listen, const char *asked)
+{
+    struct entry **place = &set[0];
     for (size_t i = 0; i < WAYS; i++) {
-        if (set[i] == NULL)
+        if (is(set[i], sha256, listen, asked))
             return &set[i];
-        if (set[i]->client.last < set[oldest]->client.last)
-            oldest = i;
+        if (*place != NULL && (set[i] == NULL || set[i]->client.last < (*place)->client.last))
+            place = &set[i];
     }
-    return &set[oldest];
+    return place;
+}
+
+/* With the same chain as last time there is nothing to write down but when it was. */
+static bool note_again(struct mu_seen *seen, const struct mu_vetted *vetted, const char *listen,
+                       const char *asked, time_t now)
+{
+    const unsigned char *sha256 = mu_vetted_sha256(vetted);
+    pthread_mutex_lock(&seen->lock);
+    struct entry *entry = *place_for(set_of(seen, sha256), sha256, listen, asked);
+    const bool known =
+        is(entry, sha256, listen, asked) &&
+        memcmp(entry->presented, mu_vetted_presented(vetted), sizeof entry->presented) == 0;
+    if (known)
+        entry->client.last = now;
+    pthread_mutex_unlock(&seen->lock);
+    return known;
 }
 
 void mu_seen_note(struct mu_seen *seen, const struct mu_vetted *vetted, const char *listen,
                   const char *asked, time_t now)
 {
-    const unsigned char *presented = mu_vetted_presented(vetted);
-    struct entry **set = seen->at[(presented[2] << 8 | presented[3]) % SETS], *found = NULL;
+    const unsigned char *sha256 = mu_vetted_sha256(vetted);
+    if (note_again(seen, vetted, listen, asked, now))
+        return;
+    struct entry *entry = make(vetted, listen, asked, now); /* while others go on */
+    if (entry == NULL)
+        return;
     pthread_mutex_lock(&seen->lock);
-    for (size_t i = 0; found == NULL && i < WAYS; i++)
-        found = is(set[i], presented, listen, asked) ? set[i] : NULL;
-    if (found == NULL && (found = make(vetted, listen, asked)) != NULL) {
-        struct entry **place = place_for(set);
-        free(*place);
-        *place = found;
-    }
-    if (found != NULL)
-        found->client.last = now;
+    struct entry **place = place_for(set_of(seen, sha256), sha256, listen, asked), *before = *place;
+    *place = entry;
     pthread_mutex_unlock(&seen->lock);
+    free(before);
 }
 
 void mu_seen_each(struct mu_seen *seen, time_t since,

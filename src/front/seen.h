@@ -4,7 +4,7 @@
 /*
  * Who has come in lately, and by which door: what it takes to say whom other lists, CAs or rules would lock out, and whose
  * certificates are about to end. It has room for some 16,000 clients, about 1 KB each; a new one takes the place of one that was
- * seen long ago. For any thread.
+ * seen long ago. Of what a client presents besides its own certificate the last counts. For any thread.
  */
 
 #include <stddef.h>
@@ -26,7 +26,7 @@ struct mu_seen_client {
     time_t last;              /* when it last came in */
     time_t from, until;       /* when its own certificate begins and ends */
     const char *chain;        /* what it has presented: PEM, its own certificate first */
-    unsigned char sha256[32]; /* of that */
+    unsigned char sha256[32]; /* of its own certificate */
 };
 
 /* It has come in. Only in the thread that has `vetted`. Without memory it is not remembered. */

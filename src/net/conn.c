@@ -101,9 +101,10 @@ const struct mu_cert *mu_conn_client(const struct mu_conn *c)
     return c->client;
 }
 
-bool mu_conn_presented(const struct mu_conn *c, struct mu_certs *ret)
+bool mu_conn_chain(const struct mu_conn *c, struct mu_certs *ret)
 {
-    return c->channel.tls != NULL && mu_tls_presented(c->channel.tls, ret);
+    const struct mu_vetted *vetted = c->channel.tls == NULL ? NULL : mu_tls_vetted(c->channel.tls);
+    return vetted != NULL && mu_vetted_chain(vetted, ret);
 }
 
 bool mu_conn_leads_here(const struct mu_conn *c, const char *name, size_t len)

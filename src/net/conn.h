@@ -71,8 +71,8 @@ bool mu_conn_tls_facts(const struct mu_conn *conn, struct mu_tls_facts *ret);
 struct mu_counters *mu_conn_counters(const struct mu_conn *conn);
 /* The client's certificate; NULL: it has none, and this door does not insist. Borrowed, there for as long as the protocol's session. NULL: it came without TLS. */
 const struct mu_cert *mu_conn_client(const struct mu_conn *conn);
-/* All that the client has presented, its certificate first: see mu_tls_presented(). */
-MU_CHECK bool mu_conn_presented(const struct mu_conn *conn, struct mu_certs *ret);
+/* By which the client's certificate was found good: see mu_vetted_chain(). False also where there is none. */
+MU_CHECK bool mu_conn_chain(const struct mu_conn *conn, struct mu_certs *ret);
 /* It has come in, and is turned away after all: count that, and tell it. What becomes of the connection is the caller's affair;
  * NULL from `open` resets it. */
 void mu_conn_refuse(struct mu_conn *conn, const struct mu_refusal *refusal);

@@ -154,6 +154,25 @@ int mu_tls_context_new(const struct mu_tls_door *door, struct mu_tls_context **r
     return 0;
 }
 
+int mu_tls_context_to_judge(const struct mu_certs *anchors, struct mu_tls_lists *lists,
+                            struct mu_tls_context **ret, struct mu_error *err)
+{
+    const struct mu_tls_door door = {.anchors = anchors, .lists = lists};
+    SSL_CTX *ctx = SSL_CTX_new_ex(mu_tls_narrow(), NULL, TLS_server_method());
+    if (ctx == NULL)
+        return mu_fail_openssl(err, MU_E_TLS, "TLS could not be set up");
+    if (trust(ctx, anchors, err) != 0) {
+        SSL_CTX_free(ctx);
+        return -1;
+    }
+    if (!mu_tls_judge_clients(ctx, &door)) {
+        SSL_CTX_free(ctx);
+        return mu_fail_nomem(err);
+    }
+    *ret = (struct mu_tls_context *)ctx;
+    return 0;
+}
+
 void mu_tls_context_free(struct mu_tls_context *context)
 {
     SSL_CTX_free((SSL_CTX *)context);

@@ -44,6 +44,10 @@ MU_CHECK int mu_tls_context_new(const struct mu_tls_door *door, struct mu_tls_co
 void mu_tls_context_free(struct mu_tls_context *context);
 MU_AUTO_DEFINE_STRUCT(mu_tls_context, mu_tls_context_free)
 
+/* One that serves nobody, for mu_tls_would_vet(): with these anchors and, unless it is NULL, these lists. Fails with MU_E_TLS. */
+MU_CHECK int mu_tls_context_to_judge(const struct mu_certs *anchors, struct mu_tls_lists *lists,
+                                     struct mu_tls_context **ret, struct mu_error *err);
+
 /* `former` is in force no more, but for handshakes that have begun: they go by the lists of `present`. Both are of this
  * thread. */
 void mu_tls_context_follow(struct mu_tls_context *former, const struct mu_tls_context *present);

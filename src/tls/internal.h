@@ -74,8 +74,9 @@ struct mu_vetted {
     unsigned users;
     struct mu_presented presented;
     X509 *leaf;
-    STACK_OF(X509) * sent;  /* as it was presented, leaf first */
-    STACK_OF(X509) * chain; /* as it was built, the anchor last */
+    unsigned char sha256[32]; /* of it */
+    STACK_OF(X509) * sent;    /* as it was presented, leaf first */
+    STACK_OF(X509) * chain;   /* as it was built, the anchor last */
     struct mu_anchored anchored;
     time_t from, until; /* when it was built, and when its first certificate ends */
 };
@@ -91,8 +92,8 @@ int mu_tls_lists_check(struct mu_tls_lists *lists, X509_STORE_CTX *ctx, X509_CRL
 /* Is it all the same, since somebody has chosen so, that a list is out of date or missing? */
 bool mu_tls_lists_forgive(const struct mu_tls_lists *lists, int error, const X509_CRL *crl,
                           time_t now);
-/* When the first of them counts no more; 0: none ends. */
-time_t mu_tls_lists_until(const struct mu_tls_lists *lists);
+/* When the first of those that count now does so no more; 0: none ends. */
+time_t mu_tls_lists_until(const struct mu_tls_lists *lists, time_t now);
 bool mu_tls_lists_any(const struct mu_tls_lists *lists);
 
 /* Let the clients of this context be judged by its store and the door's lists, and remember whom it has found good. False:

@@ -118,7 +118,7 @@ static time_t end_of(STACK_OF(X509) * chain)
 
 static void remember(struct judge *judge, struct mu_vetted *vetted, time_t now)
 {
-    const time_t lists_until = mu_tls_lists_until(judge->lists);
+    const time_t lists_until = mu_tls_lists_until(judge->lists, now);
     mu_remembered_add(judge->remembered, vetted, now,
                       lists_until != 0 && lists_until < vetted->until ? lists_until : vetted->until);
 }
@@ -239,18 +239,28 @@ static bool look_up(struct mu_vetted *vetted, const struct judge *judge, X509_ST
            common.check_revocation(of) == 1;
 }
 
+/* As libssl does. */
+static bool begin(X509_STORE_CTX *of, SSL_CTX *ctx, X509 *leaf, STACK_OF(X509) * sent)
+{
+    return X509_STORE_CTX_init(of, SSL_CTX_get_cert_store(ctx), leaf, sent) == 1 &&
+           X509_STORE_CTX_set_default(of, "ssl_client") == 1;
+}
+
+static bool verify_at(X509_STORE_CTX *of, const SSL_CTX *ctx, struct mu_refusal *refusal)
+{
+    X509_VERIFY_PARAM_set_auth_level(X509_STORE_CTX_get0_param(of), SSL_CTX_get_security_level(ctx));
+    return verify(of, refusal);
+}
+
 static bool judge_again(struct mu_vetted *vetted, SSL_CTX *ctx, struct judge *judge, time_t now,
                         struct mu_refusal *refusal)
 {
     MU_AUTO(X509_STORE_CTX) of = X509_STORE_CTX_new();
-    if (of == NULL ||
-        X509_STORE_CTX_init(of, SSL_CTX_get_cert_store(ctx), vetted->leaf, vetted->sent) != 1 ||
-        X509_STORE_CTX_set_default(of, "ssl_client") != 1)
+    if (of == NULL || !begin(of, ctx, vetted->leaf, vetted->sent))
         return false;
-    if (is_built_for(vetted, judge, now))
-        return look_up(vetted, judge, of, refusal);
-    X509_VERIFY_PARAM_set_auth_level(X509_STORE_CTX_get0_param(of), SSL_CTX_get_security_level(ctx));
-    return verify(of, refusal) && note_chain(vetted, judge, of, now);
+    return is_built_for(vetted, judge, now)
+               ? look_up(vetted, judge, of, refusal)
+               : verify_at(of, ctx, refusal) && note_chain(vetted, judge, of, now);
 }
 
 bool mu_vetted_judge(struct mu_vetted *vetted, struct mu_tls_context *context,
@@ -269,6 +279,25 @@ bool mu_vetted_judge(struct mu_vetted *vetted, struct mu_tls_context *context,
         remember(judge, vetted, now);
     else if (ret->code == MU_REFUSAL_NONE)
         mu_refusal_from_openssl(ret);
+    ERR_clear_error();
+    return good;
+}
+
+bool mu_tls_would_vet(struct mu_tls_context *context, const struct mu_certs *sent,
+                      struct mu_refusal *ret)
+{
+    SSL_CTX *ctx = (SSL_CTX *)context;
+    STACK_OF(X509) *certs = sk_X509_new_null();
+    MU_AUTO(X509_STORE_CTX) of = X509_STORE_CTX_new();
+    bool ok = certs != NULL && of != NULL;
+    *ret = (struct mu_refusal){.code = MU_REFUSAL_NONE};
+    for (size_t i = 0; ok && i < sent->count; i++)
+        ok = sk_X509_push(certs, mu_cert_x509(sent->at[i])) > 0;
+    const bool good =
+        ok && begin(of, ctx, mu_cert_x509(sent->at[0]), certs) && verify_at(of, ctx, ret);
+    if (!good && ret->code == MU_REFUSAL_NONE)
+        mu_refusal_from_openssl(ret);
+    sk_X509_free(certs);
     ERR_clear_error();
     return good;
 }

@@ -148,14 +148,15 @@ bool mu_tls_lists_forgive(const struct mu_tls_lists *lists, int error, const X50
     }
 }
 
-time_t mu_tls_lists_until(const struct mu_tls_lists *lists)
+time_t mu_tls_lists_until(const struct mu_tls_lists *lists, time_t now)
 {
     time_t first = 0;
     for (size_t i = 0; lists != NULL && lists->grace_s != MU_CRL_GRACE_OPEN && i < lists->count;
          i++) {
         const struct list *list = &lists->at[i];
-        if (list->until != 0 && (first == 0 || list->until + lists->grace_s < first))
-            first = list->until + (time_t)lists->grace_s;
+        const time_t end = list->until + (time_t)lists->grace_s;
+        if (list->until != 0 && end > now && (first == 0 || end < first))
+            first = end;
     }
     return first;
 }

@@ -440,31 +440,6 @@ struct mu_cert *mu_tls_peer_cert(const struct mu_tls *tls)
     return (struct mu_cert *)SSL_get1_peer_certificate(tls->ssl);
 }
 
-/* libssl's own may be of a context in which keys are not looked for. */
-static bool add_anew(X509 *x, struct mu_certs *ret)
-{
-    struct mu_error ignored = MU_ERROR_INIT;
-    struct mu_cert *cert = NULL;
-    unsigned char *der = NULL;
-    const int len = i2d_X509(x, &der);
-    const unsigned char *at = der;
-    X509 *anew = len <= 0 ? NULL : d2i_X509(NULL, &at, len);
-    OPENSSL_free(der);
-    return anew != NULL && mu_cert_wrap(anew, &cert, &ignored) == 0 &&
-           mu_certs_add(ret, cert, &ignored) == 0;
-}
-
-bool mu_tls_presented(const struct mu_tls *tls, struct mu_certs *ret)
-{
-    X509 *own = SSL_get0_peer_certificate(tls->ssl);
-    STACK_OF(X509) *others = SSL_get_peer_cert_chain(tls->ssl);
-    bool ok = own != NULL && add_anew(own, ret);
-    for (int i = 0; ok && i < sk_X509_num(others); i++)
-        if (X509_cmp(sk_X509_value(others, i), own) != 0)
-            ok = add_anew(sk_X509_value(others, i), ret);
-    return ok;
-}
-
 bool mu_tls_speaks(const struct mu_tls *tls, const char *protocol)
 {
     const unsigned char *agreed;

@@ -85,10 +85,6 @@ void mu_tls_discard_output(struct mu_tls *tls);
 /* The client's certificate, given; NULL before the handshake is done. */
 struct mu_cert *mu_tls_peer_cert(const struct mu_tls *tls);
 
-/* All that the client has presented, in this handshake or in that of the session, its own certificate first; parsed anew, so
- * that everything can be asked of it. Given, in `ret`. False: nothing, or no memory. */
-MU_CHECK bool mu_tls_presented(const struct mu_tls *tls, struct mu_certs *ret);
-
 /* What a service behind the door may want to know of a connection; the texts are borrowed, for as long as it lives. */
 struct mu_tls_facts {
     const char *version, *cipher; /* "TLSv1.3", "TLS_AES_256_GCM_SHA384" */

@@ -14,6 +14,7 @@ struct mu_vetted *mu_vetted_new(const struct mu_presented *presented, X509 *leaf
     vetted->users = 1;
     vetted->presented = *presented;
     vetted->leaf = leaf;
+    mu_cert_sha256((const struct mu_cert *)leaf, vetted->sha256);
     return vetted;
 }
 
@@ -39,6 +40,11 @@ const struct mu_cert *mu_vetted_cert(const struct mu_vetted *vetted)
     return (const struct mu_cert *)vetted->leaf;
 }
 
+const unsigned char *mu_vetted_sha256(const struct mu_vetted *vetted)
+{
+    return vetted->sha256;
+}
+
 time_t mu_vetted_until(const struct mu_vetted *vetted)
 {
     return vetted->until;
@@ -47,6 +53,17 @@ time_t mu_vetted_until(const struct mu_vetted *vetted)
 const unsigned char *mu_vetted_presented(const struct mu_vetted *vetted)
 {
     return vetted->presented.sha256;
+}
+
+bool mu_vetted_chain(const struct mu_vetted *vetted, struct mu_certs *ret)
+{
+    struct mu_error ignored = MU_ERROR_INIT;
+    bool ok = true;
+    for (int i = 0; ok && i < sk_X509_num(vetted->chain); i++) {
+        struct mu_cert *cert = (struct mu_cert *)sk_X509_value(vetted->chain, i);
+        ok = mu_certs_add(ret, mu_cert_ref(cert), &ignored) == 0;
+    }
+    return ok;
 }
 
 void mu_vetted_sent(const struct mu_vetted *vetted, struct mu_buf *ret)

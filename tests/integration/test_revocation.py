@@ -225,8 +225,14 @@ def test_a_list_that_would_bring_back_the_revoked_is_not_taken(ca, mutual, clien
     ("1s", False, "all its clients will be refused"),
 ])
 def test_what_a_list_that_is_out_of_date_means_is_chosen(ca, mutual, clients, old_list, grace, let_in, words):
-    """And who is named by it stays outside."""
-    config = write_config(clients / "mutual.yaml", door_text(crl=str(old_list), crl_grace=grace))
+    """And who is named by it stays outside. `mutual check` knows as much."""
+    config = write_config(clients / "mutual.yaml", door_text(crl=str(old_list), crl_grace=grace),
+                          above=f"workers: 1\ncontrol: {clients}/control\n")
+    for options in (config,), ("--allow", "all", "--crl", old_list, "--crl-grace", grace):
+        for name, welcome in ("amy", let_in), ("ben", False):
+            told = mutual("check", "--who", f"{name}.crt", "--json", *options)
+            assert told.json()["let_in"] == welcome == (told.code == 0)
+            assert welcome or told.json()["doors"][0]["id"] == f"client-cert-{'revoked' if let_in else 'crl-expired'}"
     with serve(config, ca) as door:
         door.says(words)
         door.says(" trouble crl-lapsed: ")
@@ -236,6 +242,11 @@ def test_what_a_list_that_is_out_of_date_means_is_chosen(ca, mutual, clients, ol
                     assert (ask(sock, GET)[0] == 200) == welcome
             if not welcome:
                 door.says(" refused client-cert-revoked: " if let_in else " refused client-cert-crl-expired: ")
+        check = functools.partial(mutual, "check", "--socket", "control", "--crl", old_list)
+        assert check("--crl-grace", grace).ok().stdout.startswith(f"0 of {1 if let_in else 0} clients")
+        if let_in:
+            shown = check()
+            assert shown.code == 1 and "1 of 1 clients" in shown.stdout and "out of date" in shown.stdout, shown
 
 
 @pytest.fixture
@@ -264,7 +275,8 @@ def test_whom_other_lists_cas_and_doors_would_lock_out(ca, mutual, clients):
         mutual("revoke", "ben").ok()
         shown = check("--crl", ca / "ca.crl")
         assert shown.code == 1 and '"ben" (serial number ' in shown.stdout and shown.stdout.endswith("1 of 2 clients would be locked out\n")
-        assert "unix:" in shown.stdout and ", connected) would be locked out: it is revoked" in shown.stdout
+        assert "unix:" in shown.stdout and ", connected) would be locked out: the certificate " in shown.stdout
+        assert " was revoked on 20" in shown.stdout
         told = check("--trust", place / "other/ca.crt", "--json")
         assert told.code == 1 and told.json()["clients"] == 2
         assert sorted(one["client"] for one in told.json()["locked_out"]) == ["amy", "ben"]

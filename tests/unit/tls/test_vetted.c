@@ -226,6 +226,17 @@ static void a_list_that_has_lapsed_means_what_was_chosen(void **state)
     }
 }
 
+/* Or who is let in by another CA would be judged anew for ever. */
+static void a_list_that_has_lapsed_ends_no_more(void **state)
+{
+    (void)state;
+    const time_t now = time(NULL), past = now - 1000;
+    struct mu_tls_lists *lists = make_lists(&world.ca, NULL, past, 100);
+    assert_int_equal(mu_tls_lists_until(lists, past), past + 100);
+    assert_int_equal(mu_tls_lists_until(lists, past + 100), 0);
+    mu_tls_lists_unref(lists);
+}
+
 static void a_list_by_a_namesake_is_as_none(void **state)
 {
     (void)state;
@@ -272,6 +283,7 @@ int main(void)
         cmocka_unit_test(other_anchors_mean_another_chain),
         cmocka_unit_test(the_clock_decides_and_one_that_went_back_is_asked_again),
         cmocka_unit_test(a_list_that_has_lapsed_means_what_was_chosen),
+        cmocka_unit_test(a_list_that_has_lapsed_ends_no_more),
         cmocka_unit_test(a_list_by_a_namesake_is_as_none),
         cmocka_unit_test(a_list_for_some_is_none_for_others),
     };
