@@ -46,14 +46,20 @@ static bool on_body(void *arg, const void *data, size_t len)
     return !mu_buf_failed(answer) && answer->len <= ANSWER_MAX;
 }
 
-/* "400 Bad Request: the sentence" */
+/* "400 Bad Request: the sentence", and perhaps "hint: what to do" in a line of its own. */
 static int fail_as_told(const struct mu_control_call *how, const char *path, long status,
                         struct mu_buf *answer, struct mu_error *err)
 {
     char *text = strstr(mu_buf_str(answer), ": ");
     if ((status == 400 || status == 404) && text != NULL && !mu_str_equal(how->method, "GET")) {
+        char *hint = strstr(text, "\nhint: ");
+        if (hint != NULL) {
+            hint += strlen("\nhint: ");
+            hint[strcspn(hint, "\n")] = '\0';
+        }
         text[strcspn(text, "\n")] = '\0';
-        return mu_fail(err, status == 404 ? MU_E_NOT_FOUND : MU_E_USAGE, "%s", text + 2);
+        mu_fail(err, status == 404 ? MU_E_NOT_FOUND : MU_E_USAGE, "%s", text + 2);
+        return hint == NULL ? -1 : mu_hint(err, "%s", hint);
     }
     mu_fail(err, MU_E_HTTP, "what answers at %s is not a server's control socket", path);
     return mu_hint(err, "name the one that it was given: mutual serve --control PATH");

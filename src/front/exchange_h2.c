@@ -6,6 +6,20 @@
 /* A request that a backend has refused untouched is asked again so often. */
 enum { REFUSALS_MAX = 3 };
 
+static const struct mu_exchange_fault too_many_fields =
+    {502, "backend-too-many-fields",
+     "the request has more header lines than can be said to the service behind this door"};
+
+/* Four fields are there always; of the lines, the first one, that of the host and the empty one are none. What is left out could be
+ * what the backend goes by: who the client is stands behind the client's own. */
+static bool fits(const struct mu_buf *head)
+{
+    size_t lines = 0;
+    for (const char *at = head->data; (at = strchr(at, '\n')) != NULL; at++)
+        lines++;
+    return lines + 1 <= MU_H2_HEADERS_MAX;
+}
+
 void mu_exchange_h2_begin(struct mu_exchange *e, const struct mu_head *head)
 {
     e->h2 = true;
@@ -14,6 +28,8 @@ void mu_exchange_h2_begin(struct mu_exchange *e, const struct mu_head *head)
     e->chunked = false; /* HTTP/2 has frames for it */
     e->bodiless = head->framing == MU_BODY_NONE;
     e->request.upgrade[0] = '\0'; /* and no way to switch */
+    if (!fits(&e->head))
+        mu_exchange_fail(e, &too_many_fields);
 }
 
 /* --- What the link tells; what comes of it is for mu_exchange_h2_run() --- */

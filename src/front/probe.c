@@ -89,6 +89,7 @@ static void kick(const struct session *s, const char *who, const char *for_s,
     }
     if (mu_kicks_add(kicks, who, now + seconds, &err) != 0) {
         mu_response_sentence(ret, 400, err.what);
+        mu_buf_addf(&ret->text, "hint: %s\n", err.hint);
         return;
     }
     ret->status = 200;

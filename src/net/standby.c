@@ -10,6 +10,7 @@
 #include <unistd.h>
 
 #include "base/macros.h"
+#include "net/internal.h"
 #include "net/successor.h"
 
 /* Linux passes 253 descriptors a message. */
@@ -97,6 +98,7 @@ __attribute__((noreturn)) static void stand_by(int socket, pid_t server)
     static struct standby s;
     s.socket = socket;
     s.server = server;
+    mu_raise_file_limit(); /* it has as many sockets as the server for a moment */
     for (size_t i = 0; i < MU_COUNT(signals); i++)
         signal(signals[i], SIG_IGN);
     while (receive(&s))

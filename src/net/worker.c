@@ -258,8 +258,7 @@ void mu_server_review(struct mu_server *server)
     wake_all(server);
 }
 
-/* The soft limit on open files is low for the sake of select(2), which is not used here. */
-static void raise_file_limit(void)
+void mu_raise_file_limit(void)
 {
     struct rlimit limit;
     if (getrlimit(RLIMIT_NOFILE, &limit) != 0 || limit.rlim_cur == limit.rlim_max)
@@ -275,7 +274,7 @@ int mu_server_new(const struct mu_server_config *config, const struct mu_server_
     if (server == NULL)
         return mu_fail_nomem(err);
     server->config = config;
-    raise_file_limit();
+    mu_raise_file_limit();
     mu_memory_keep_little();
     if (uv_loop_init(&server->loop) != 0)
         return mu_fail_errno(err, MU_E_SYSTEM, "cannot make an event loop");

@@ -13,7 +13,8 @@ import pytest
 
 import h2
 from backend import Backend
-from door import WAIT, Door, connect
+from conftest import Mutual
+from door import WAIT, Door, ask, connect, context
 from test_http2 import client, curl, place  # noqa: F401
 
 NODE = """
@@ -106,6 +107,19 @@ def test_requests_of_either_version_arrive_as_http_2(place, node, ctx):  # noqa:
         for hop in "connection", "upgrade", "x-hop", "transfer-encoding":
             assert hop not in said["headers"]
         assert " PUT / 200 HTTP/1.1 h2c://" in door.says(" request ")
+
+
+def test_a_request_with_more_fields_than_can_be_said_is_refused_whole(place):  # noqa: F811
+    """And not handed on without the last ones, which tell who the client is."""
+    told, uris = [], sum((["--san", f"https://example.org/{i}"] for i in range(20)), [])
+    Mutual(place / "home", place)("issue", "client", "many", *uris).ok()
+    ctx = context(place / "ca.crt", place / "many.crt", place / "many.key")
+    with Backend(lambda sock: h2.Server(sock, lambda server, stream: (told.append(server), server.answer(stream)))) as backend, \
+            serving(place, backend.url, "--tell", "X-Client-URI") as door, connect(door, ctx) as sock:
+        for lines, expected in (100, 200), (120, 502), (100, 200):
+            status, _, body = ask(sock, "GET / HTTP/1.1\r\nHost: h\r\n" + "X-A: b\r\n" * lines + "\r\n")
+            assert status == expected and (status == 200 or b"[backend-too-many-fields]" in body)
+        assert len(told) == 2
 
 
 def test_grpc_goes_through_with_its_trailers(place, node, ctx):  # noqa: F811

@@ -184,6 +184,18 @@ def test_kicks_that_cannot_be(mutual, words, said):
     mutual("kick", "--socket", "none", *words).refused(said, code=2)
 
 
+def test_what_a_server_says_to_do_is_handed_on(mutual, place):
+    said = b"400 Bad Request: as many clients are kicked as can be\nhint: take some back\n"
+
+    def answer(sock):
+        sock.recv(65536)
+        sock.sendall(b"HTTP/1.1 400 Bad Request\r\nContent-Length: %d\r\n\r\n%s" % (len(said), said))
+
+    with Backend(answer, place / "control"):
+        told = mutual("kick", "--socket", "control", "ben").refused(code=2)
+        assert told.stderr == "mutual: as many clients are kicked as can be\n  hint: take some back\n"
+
+
 # --- Lists that take the place of others ---
 
 

@@ -122,6 +122,15 @@ def test_each_kind_of_socket(ca, place, monkeypatch):
             assert ask_status(str(place / "status"), "/healthz")[0] == 200
 
 
+def test_there_may_be_more_sockets_than_the_soft_limit_has_room_for(ca, place):
+    (place / "ca.crt").write_bytes((ca / "ca.crt").read_bytes())
+    doors = [door_text(f"unix:{i}") for i in range(40)]
+    with serve(write_config(place / "mutual.yaml", *doors), ca, prefix=["prlimit", "--nofile=32:1024"]) as door:
+        door.signal(signal.SIGUSR2)
+        with ended(successor(door)), over_unix(place, "39", client(place)) as sock:
+            assert ask(sock, GET)[0] == 200
+
+
 def test_systemd_is_told_who_serves(ca, place):
     notes = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
     notes.bind(str(place / "notify"))
