@@ -107,13 +107,29 @@ static const char *next_cause(const char *list, char ret[64])
     return list + len;
 }
 
-static void add_list(struct mu_said *ret, const char *causes, bool at_server)
+static void add_list(struct mu_said *ret, const char *list)
 {
     char id[64];
-    const char *servers = strchr(causes, '|');
-    const char *list = at_server && servers != NULL ? servers + 1 : causes;
     while ((list = next_cause(list, id)) != NULL)
-        add(ret, mu_cause_find(id));
+        if (mu_cause_find(id) != MU_CAUSE_other)
+            add(ret, mu_cause_find(id));
+}
+
+/* What it means if the server tells of it. */
+static const char *of_server(const char *causes)
+{
+    const char *servers = strchr(causes, '|');
+    return servers != NULL ? servers + 1 : causes;
+}
+
+static bool names(const char *causes, const char *id)
+{
+    size_t len = strlen(id);
+    for (const char *at = causes; (at = strstr(at, id)) != NULL; at += len)
+        if ((at == causes || at[-1] == ' ' || at[-1] == '|') &&
+            (at[len] == '\0' || at[len] == ' ' || at[len] == '|'))
+            return true;
+    return false;
 }
 
 /* How much a saying leaves open. */
@@ -136,36 +152,36 @@ static bool says_more(const struct saying *a, const struct saying *b)
     return open != other ? open < other : strlen(a->pattern) > strlen(b->pattern);
 }
 
+/* The sayings that fit, those that say most first. Returns how many. */
+static size_t fitting(const char *plain, const struct saying *ret[MU_COUNT(sayings)])
+{
+    size_t count = 0;
+    for (size_t i = 0; i < MU_COUNT(sayings); i++) {
+        if (!fits_as_word(plain, sayings[i].pattern))
+            continue;
+        size_t at = count++;
+        for (; at > 0 && says_more(&sayings[i], ret[at - 1]); at--)
+            ret[at] = ret[at - 1];
+        ret[at] = &sayings[i];
+    }
+    return count;
+}
+
 void mu_said_find(const char *text, size_t len, struct mu_said *ret)
 {
     static _Thread_local char plain[2 * MU_SAID_TEXT_MAX + 1];
-    bool fit[MU_COUNT(sayings)];
+    const struct saying *fit[MU_COUNT(sayings)];
     normalise(text, len, plain);
     *ret = (struct mu_said){.at_server = is_of_server(plain)};
-    for (size_t i = 0; i < MU_COUNT(sayings); i++)
-        fit[i] = fits_as_word(plain, sayings[i].pattern);
-    for (;;) {
-        size_t best = MU_COUNT(sayings);
-        for (size_t i = 0; i < MU_COUNT(sayings); i++)
-            if (fit[i] && (best == MU_COUNT(sayings) || says_more(&sayings[i], &sayings[best])))
-                best = i;
-        if (best == MU_COUNT(sayings))
-            return;
-        fit[best] = false;
-        if (ret->who == NULL)
-            ret->who = sayings[best].who;
-        add_list(ret, sayings[best].causes, ret->at_server);
-    }
-}
-
-static bool names(const char *causes, const char *id)
-{
-    size_t len = strlen(id);
-    for (const char *at = causes; (at = strstr(at, id)) != NULL; at += len)
-        if ((at == causes || at[-1] == ' ' || at[-1] == '|') &&
-            (at[len] == '\0' || at[len] == ' ' || at[len] == '|'))
-            return true;
-    return false;
+    size_t count = fitting(plain, fit);
+    ret->who = count > 0 ? fit[0]->who : NULL;
+    for (size_t i = 0; i < count; i++)
+        add_list(ret, ret->at_server ? of_server(fit[i]->causes) : fit[i]->causes);
+    /* Most programs say the same at both ends. */
+    for (size_t i = 0; i < count && !ret->at_server; i++)
+        add_list(ret, of_server(fit[i]->causes));
+    if (count > 0 && names(fit[0]->causes, mu_cause_of(MU_CAUSE_other)->id))
+        add(ret, MU_CAUSE_other);
 }
 
 bool mu_said_of_cause(enum mu_cause_id cause, size_t i, const char **ret_who,

@@ -2,6 +2,7 @@
 //
 //   Peer client PORT VERSION CA P12|- COUNT
 //   Peer server VERSION CA P12
+//   Peer jobs                   (one a line, from standard input: see observe.py)
 //
 // P12 is a PKCS#12 file under the passphrase "secret".
 
@@ -9,8 +10,12 @@ import com.sun.net.httpserver.HttpsConfigurator;
 import com.sun.net.httpserver.HttpsExchange;
 import com.sun.net.httpserver.HttpsParameters;
 import com.sun.net.httpserver.HttpsServer;
+import java.io.BufferedReader;
 import java.io.FileInputStream;
+import java.io.IOException;
 import java.io.InputStream;
+import java.io.InputStreamReader;
+import java.net.InetAddress;
 import java.net.InetSocketAddress;
 import java.net.Socket;
 import java.net.URI;
@@ -25,10 +30,16 @@ import java.security.PrivateKey;
 import java.security.cert.Certificate;
 import java.security.cert.CertificateFactory;
 import java.security.cert.X509Certificate;
+import java.util.HashMap;
+import java.util.Map;
+import java.util.concurrent.ConcurrentHashMap;
 import javax.net.ssl.KeyManager;
+import javax.net.ssl.KeyManagerFactory;
 import javax.net.ssl.SSLContext;
 import javax.net.ssl.SSLEngine;
 import javax.net.ssl.SSLParameters;
+import javax.net.ssl.SSLServerSocket;
+import javax.net.ssl.SSLSocket;
 import javax.net.ssl.TrustManagerFactory;
 import javax.net.ssl.X509ExtendedKeyManager;
 
@@ -154,8 +165,137 @@ public class Peer {
         System.out.println("port " + server.getAddress().getPort());
     }
 
+    // --- Jobs: any client and any server, as somebody would write it who follows the manual ---
+
+    static final Map<String, SSLServerSocket> listeners = new ConcurrentHashMap<>();
+
+    static void say(String what, String id, String text) {
+        System.out.println(what + "\t" + id + "\t" + text.strip().replace("\n", " / "));
+    }
+
+    /** An exception and its causes, as far as these say something new. */
+    static String jobReasons(Throwable e) {
+        StringBuilder all = new StringBuilder(e.toString());
+        for (e = e.getCause(); e != null; e = e.getCause()) {
+            if (e.getMessage() == null || all.indexOf(e.getMessage()) < 0)
+                all.append(" / Caused by: ").append(e);
+        }
+        return all.toString();
+    }
+
+    static SSLContext jobContext(Map<String, String> job) throws Exception {
+        KeyManager[] keys = null;
+        if (job.containsKey("pfx")) {
+            char[] passphrase = job.getOrDefault("pass", "secret").toCharArray();
+            KeyStore own = KeyStore.getInstance("PKCS12");
+            try (InputStream in = Files.newInputStream(Path.of(job.get("pfx")))) {
+                own.load(in, passphrase);
+            }
+            KeyManagerFactory factory = KeyManagerFactory.getInstance(KeyManagerFactory.getDefaultAlgorithm());
+            factory.init(own, passphrase);
+            keys = factory.getKeyManagers();
+        }
+        TrustManagerFactory trust = TrustManagerFactory.getInstance(TrustManagerFactory.getDefaultAlgorithm());
+        KeyStore trusted = KeyStore.getInstance(KeyStore.getDefaultType());
+        trusted.load(null, null);
+        if (job.containsKey("ca")) {
+            try (InputStream in = new FileInputStream(job.get("ca"))) {
+                int i = 0;
+                for (Certificate root : CertificateFactory.getInstance("X.509").generateCertificates(in))
+                    trusted.setCertificateEntry("ca-" + i++, root);
+            }
+        }
+        trust.init(trusted);
+        SSLContext context = SSLContext.getInstance("TLS");
+        context.init(keys, job.containsKey("ca") ? trust.getTrustManagers() : null, null);
+        return context;
+    }
+
+    static SSLParameters jobParameters(SSLContext context, Map<String, String> job) {
+        SSLParameters parameters = context.getDefaultSSLParameters();
+        if ("1.2".equals(job.get("max")))
+            parameters.setProtocols(new String[] {"TLSv1.2"});
+        return parameters;
+    }
+
+    static void jobClient(Map<String, String> job) {
+        try {
+            SSLContext context = jobContext(job);
+            int port = Integer.parseInt(job.get("port"));
+            try (Socket plain = new Socket(InetAddress.getByName("127.0.0.1"), port);
+                 SSLSocket socket = (SSLSocket) context.getSocketFactory().createSocket(plain, job.get("host"), port, true)) {
+                socket.setSoTimeout(20000);
+                SSLParameters parameters = jobParameters(context, job);
+                parameters.setEndpointIdentificationAlgorithm("HTTPS");
+                socket.setSSLParameters(parameters);
+                socket.getOutputStream().write(
+                    ("GET / HTTP/1.1\r\nHost: " + job.get("host") + "\r\nConnection: close\r\n\r\n").getBytes());
+                byte[] answer = socket.getInputStream().readAllBytes();
+                if (answer.length == 0)
+                    throw new java.io.EOFException("no answer");
+                String text = new String(answer).replace("\r", "");
+                say("answer", job.get("id"), text.split(" ")[1] + " " + text.substring(text.indexOf("\n\n") + 2));
+            }
+        } catch (Exception e) {
+            say("error", job.get("id"), jobReasons(e));
+        }
+    }
+
+    static void jobTalk(String id, SSLSocket accepted) {
+        try (SSLSocket socket = accepted) {
+            socket.setSoTimeout(20000);
+            if (socket.getInputStream().read(new byte[4096]) > 0)
+                socket.getOutputStream().write(
+                    "HTTP/1.1 200 OK\r\nContent-Length: 5\r\nConnection: close\r\n\r\nHello".getBytes());
+        } catch (IOException e) {
+            say("log", id, jobReasons(e));
+        }
+    }
+
+    static void jobServer(Map<String, String> job) {
+        String id = job.get("id");
+        try {
+            SSLContext context = jobContext(job);
+            SSLServerSocket listener = (SSLServerSocket) context.getServerSocketFactory().createServerSocket(
+                0, 64, InetAddress.getByName("127.0.0.1"));
+            SSLParameters parameters = jobParameters(context, job);
+            if (job.get("clients").equals("require"))
+                parameters.setNeedClientAuth(true);
+            else if (!job.get("clients").equals("none"))
+                parameters.setWantClientAuth(true);
+            listener.setSSLParameters(parameters);
+            listeners.put(id, listener);
+            say("port", id, "" + listener.getLocalPort());
+            while (true) {
+                SSLSocket accepted = (SSLSocket) listener.accept();
+                new Thread(() -> jobTalk(id, accepted)).start();
+            }
+        } catch (Exception e) {
+            if (!listeners.containsKey(id))
+                say("error", id, jobReasons(e));
+        }
+    }
+
+    static void jobs() throws Exception {
+        BufferedReader lines = new BufferedReader(new InputStreamReader(System.in));
+        for (String line = lines.readLine(); line != null; line = lines.readLine()) {
+            Map<String, String> job = new HashMap<>();
+            for (String field : line.split("\t"))
+                job.put(field.substring(0, field.indexOf('=')), field.substring(field.indexOf('=') + 1));
+            switch (job.get("op")) {
+                case "client": new Thread(() -> jobClient(job)).start(); break;
+                case "server": new Thread(() -> jobServer(job)).start(); break;
+                case "stop": listeners.get(job.get("id")).close(); break;
+                default: say("answer", job.get("id"), System.getProperty("java.version"));
+            }
+        }
+        System.exit(0);
+    }
+
     public static void main(String[] args) throws Exception {
-        if (args[0].equals("client")) {
+        if (args[0].equals("jobs")) {
+            jobs();
+        } else if (args[0].equals("client")) {
             client(args[1], args[2], args[3], args[4], Integer.parseInt(args[5]));
         } else {
             server(args[1], args[2], args[3]);

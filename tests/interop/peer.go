@@ -3,19 +3,25 @@
 //	peer client PORT VERSION CA CERT|- KEY|- COUNT
 //	peer server VERSION CA CERT KEY
 //	peer verify CA CERT
+//	peer jobs            (one a line, from standard input: see observe.py)
 package main
 
 import (
+	"bufio"
+	"context"
 	"crypto/tls"
 	"crypto/x509"
 	"encoding/pem"
+	"errors"
 	"fmt"
 	"io"
 	"log"
 	"net"
 	"net/http"
 	"os"
+	"runtime"
 	"strconv"
+	"strings"
 )
 
 func version(text string) uint16 {
@@ -109,8 +115,118 @@ func verify(args []string) {
 	}
 }
 
+// --- Jobs: any client and any server, as somebody would write it who follows the manual ---
+
+// What has gone wrong, on one line.
+func oneLine(text string) string { return strings.ReplaceAll(strings.TrimSpace(text), "\n", " / ") }
+
+func jobConfig(job map[string]string) (*tls.Config, *x509.CertPool, error) {
+	config := &tls.Config{}
+	if job["max"] == "1.2" {
+		config.MaxVersion = tls.VersionTLS12
+	}
+	if job["cert"] != "" {
+		pair, err := tls.LoadX509KeyPair(job["cert"], job["key"])
+		if err != nil {
+			return nil, nil, err
+		}
+		config.Certificates = []tls.Certificate{pair}
+	}
+	if job["ca"] == "" {
+		return config, nil, nil
+	}
+	text, err := os.ReadFile(job["ca"])
+	if err != nil {
+		return nil, nil, err
+	}
+	trusted := x509.NewCertPool()
+	if !trusted.AppendCertsFromPEM(text) {
+		return nil, nil, errors.New("x509.CertPool.AppendCertsFromPEM: false")
+	}
+	return config, trusted, nil
+}
+
+func jobClient(job map[string]string) (string, error) {
+	config, trusted, err := jobConfig(job)
+	if err != nil {
+		return "", err
+	}
+	config.RootCAs = trusted
+	here := func(ctx context.Context, network, _ string) (net.Conn, error) {
+		return (&net.Dialer{}).DialContext(ctx, network, "127.0.0.1:"+job["port"])
+	}
+	transport := &http.Transport{TLSClientConfig: config, DialContext: here, DisableKeepAlives: true}
+	response, err := (&http.Client{Transport: transport}).Get("https://" + net.JoinHostPort(job["host"], job["port"]) + "/")
+	if err != nil {
+		return "", err
+	}
+	defer response.Body.Close()
+	body, err := io.ReadAll(response.Body)
+	return fmt.Sprintf("%d %s", response.StatusCode, body), err
+}
+
+// What a server of jobs logs goes out with its number before it.
+type jobLog string
+
+func (id jobLog) Write(line []byte) (int, error) {
+	fmt.Printf("log\t%s\t%s\n", string(id), oneLine(string(line)))
+	return len(line), nil
+}
+
+func jobServer(job map[string]string) (net.Listener, error) {
+	config, trusted, err := jobConfig(job)
+	if err != nil {
+		return nil, err
+	}
+	config.ClientCAs = trusted
+	config.ClientAuth = map[string]tls.ClientAuthType{"require": tls.RequireAndVerifyClientCert,
+		"request": tls.VerifyClientCertIfGiven, "any": tls.RequestClientCert, "none": tls.NoClientCert}[job["clients"]]
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		return nil, err
+	}
+	s := http.Server{TLSConfig: config, ErrorLog: log.New(jobLog(job["id"]), "", 0),
+		Handler: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { fmt.Fprint(w, "Hello") })}
+	go s.ServeTLS(listener, "", "")
+	return listener, nil
+}
+
+func jobs() {
+	listeners := map[string]net.Listener{}
+	lines := bufio.NewScanner(os.Stdin)
+	for lines.Scan() {
+		job := map[string]string{}
+		for _, field := range strings.Split(lines.Text(), "\t") {
+			name, value, _ := strings.Cut(field, "=")
+			job[name] = value
+		}
+		switch job["op"] {
+		case "client":
+			if answer, err := jobClient(job); err != nil {
+				fmt.Printf("error\t%s\t%s\n", job["id"], oneLine(err.Error()))
+			} else {
+				fmt.Printf("answer\t%s\t%s\n", job["id"], oneLine(answer))
+			}
+		case "server":
+			if listener, err := jobServer(job); err != nil {
+				fmt.Printf("error\t%s\t%s\n", job["id"], oneLine(err.Error()))
+			} else {
+				listeners[job["id"]] = listener
+				fmt.Printf("port\t%s\t%d\n", job["id"], listener.Addr().(*net.TCPAddr).Port)
+			}
+		case "stop":
+			listeners[job["id"]].Close()
+			delete(listeners, job["id"])
+		case "version":
+			fmt.Printf("answer\t%s\t%s\n", job["id"], runtime.Version())
+		}
+	}
+}
+
 func main() {
 	switch os.Args[1] {
+	case "jobs":
+		jobs()
 	case "client":
 		client(os.Args[2:])
 	case "server":

@@ -7,6 +7,7 @@ The certificates come from the openssl command line, by fixed dates, and with fe
 a command line for `mutual explain`, the cause that it has to name first, and the exit status.
 """
 import collections
+import datetime
 import json
 import pathlib
 import subprocess
@@ -51,8 +52,9 @@ def changed(extensions, **values):
 
 
 class Maker:
-    def __init__(self, directory):
-        self.dir = pathlib.Path(directory)
+    def __init__(self, directory, later=datetime.timedelta()):
+        """All dates are `later` than they are written: programs that know no --at see by their own clock what is to be seen."""
+        self.dir, self.later = pathlib.Path(directory).resolve(), later
         self.cases = []
         (self.dir / "new").mkdir(parents=True, exist_ok=True)
         self.write("index.txt", "")
@@ -63,6 +65,9 @@ class Maker:
         # From 3.2 on, openssl no longer makes certificates of version 1.
         version = self.openssl("version").decode().split()[1]
         self.makes_v1 = tuple(map(int, version.split(".")[:2])) < (3, 2)
+
+    def date(self, written):
+        return (datetime.datetime.strptime(written, "%Y%m%d%H%M%SZ") + self.later).strftime("%Y%m%d%H%M%SZ")
 
     def path(self, name):
         return str(self.dir / name)
@@ -100,7 +105,7 @@ class Maker:
             self.write("serial", serial + "\n")
         self.write("ext.cnf", (extensions or "") + "\n")
         words = ["ca", "-config", "openssl.cnf", "-batch", "-notext", "-in", f"{key}.csr", "-subj", subject, "-md", md,
-                 "-startdate", start, "-enddate", end, "-out", f"{name}.crt", "-keyfile", f"{ca_key}.key"]
+                 "-startdate", self.date(start), "-enddate", self.date(end), "-out", f"{name}.crt", "-keyfile", f"{ca_key}.key"]
         words += ["-cert", f"{ca}.crt"] if ca else ["-selfsign"]
         if extensions is not None:
             words += ["-extfile", "ext.cnf"]
@@ -114,7 +119,7 @@ class Maker:
         for cert in revoke:
             self.openssl("ca", "-config", "openssl.cnf", "-batch", "-cert", f"{ca}.crt", "-keyfile", f"{key}.key", "-revoke", f"{cert}.crt")
         self.openssl("ca", "-config", "openssl.cnf", "-gencrl", "-cert", f"{ca}.crt", "-keyfile", f"{key}.key",
-                     "-crl_lastupdate", last, "-crl_nextupdate", due, "-out", f"{name}.crl")
+                     "-crl_lastupdate", self.date(last), "-crl_nextupdate", self.date(due), "-out", f"{name}.crl")
         self.write("index.txt", "")
         return self.path(f"{name}.crl")
 
@@ -239,6 +244,8 @@ def chains(m):
     m.cert("c_other_root", "/CN=Other Root", CA, key="other", start=CA_START, end=CA_END)
     m.cert("c_other_server", "/CN=localhost", SERVER, by=("c_other_root", "other"))
     m.cert("c_other_client", "/CN=alice", CLIENT, by=("c_other_root", "other"))
+    m.cert("c_inspector", "/CN=Corp TLS Inspection CA", CA, key="other", start=CA_START, end=CA_END)
+    m.cert("c_inspected", "/CN=localhost", SERVER, by=("c_inspector", "other"))  # for tests/interop/odd_servers.py
     m.sides("server_untrusted", "server_untrusted_ca", server_cert="c_other_server.crt")
     m.sides("client_untrusted", "client_untrusted_ca", cert="c_other_client.crt")
     m.join("c_both_roots.crt", "c_other_root.crt", "root.crt")
@@ -522,8 +529,11 @@ def files(m):
     m.case("one_file_alone", "ok", "f_one.pem")
 
 
-def make(directory):
-    m = Maker(directory)
+GROUPS = (names, time, chains, purposes, algorithms, revocation, mutual_half, files)
+
+
+def make(directory, later=datetime.timedelta(), groups=GROUPS):
+    m = Maker(directory, later)
     for name in ("root", "inter", "leaf", "other"):
         m.key(name)
     m.key("rsa", "-algorithm", "RSA", "-pkeyopt", "rsa_keygen_bits:2048")
@@ -538,7 +548,7 @@ def make(directory):
     m.sides("all_well", "ok")
     m.sides("without_host", "ok", host=None)
     m.case("client_alone", "ok", "--cert", "alice.crt", "--key", "leaf.key")
-    for group in (names, time, chains, purposes, algorithms, revocation, mutual_half, files):
+    for group in groups:
         group(m)
     return m.cases
 

@@ -151,6 +151,46 @@ static void every_line_of_the_table_works(void **state)
     }
 }
 
+/* What another program has printed, if the line says so: "  client curl with nginx, 400: WORDS". NULL: it does not. */
+static const char *words_of(const char *line)
+{
+    static const char judged[] = " side refused by ";
+    const char *found = strstr(line, judged), *words = strstr(line, ": ");
+    const char *tool = found != NULL ? found + strlen(judged)
+                       : strncmp(line, "  client ", 9) == 0 || strncmp(line, "  server ", 9) == 0
+                           ? line + 9
+                           : NULL;
+    bool ours =
+        tool != NULL && (strncmp(tool, "mutual", 6) == 0 || strncmp(tool, "explain", 7) == 0);
+    return tool == NULL || ours || words == NULL ? NULL : words + 2;
+}
+
+/* What tests/interop/observe.py has seen. */
+static void what_was_seen_is_known_by_its_cause(void **state)
+{
+    enum { FEW = 1000 };
+    char line[2048], id[64] = "", seen[64] = "";
+    size_t count = 0, unknown = 0;
+    FILE *record = fopen(MU_TEST_DATA "/causes/observed.txt", "r");
+    (void)state;
+    assert_non_null(record);
+    while (fgets(line, sizeof line, record) != NULL) {
+        line[strcspn(line, "\n")] = '\0';
+        const char *words = words_of(line);
+        if (sscanf(line, "case %63[^:]: %63s", seen, id) == 2 || words == NULL ||
+            strcmp(id, "ok") == 0)
+            continue;
+        count++;
+        if (can_mean(words, mu_cause_find(id)) || can_mean(words, MU_CAUSE_other))
+            continue; /* or it is known as one that does not say which */
+        print_error("%s (%s): \"%s\"\n", id, seen, words);
+        unknown++;
+    }
+    fclose(record);
+    assert_true(count > FEW);
+    assert_int_equal(unknown, 0);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -160,6 +200,7 @@ int main(void)
         cmocka_unit_test(a_stale_list_hides_behind_an_expired_certificate),
         cmocka_unit_test(what_nobody_says_means_nothing),
         cmocka_unit_test(every_line_of_the_table_works),
+        cmocka_unit_test(what_was_seen_is_known_by_its_cause),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
