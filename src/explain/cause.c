@@ -15,6 +15,8 @@ enum {
     RUSTLS = 1u << MU_STACK_RUSTLS,
     ALL = (1u << MU_STACK_COUNT) - 1,
     ALL_BUT_JAVA = ALL & ~JAVA,
+    ALL_BUT_RUSTLS = ALL & ~RUSTLS,
+    LOOKS_INTO_ROOTS = ALL & ~(JAVA | RUSTLS),
 };
 
 static const struct mu_cause causes[MU_CAUSE_COUNT] = {
@@ -27,6 +29,17 @@ static const struct mu_cause causes[MU_CAUSE_COUNT] = {
 const struct mu_cause *mu_cause_of(enum mu_cause_id id)
 {
     return &causes[(unsigned)id < MU_CAUSE_COUNT ? id : MU_CAUSE_other];
+}
+
+unsigned mu_cause_refused_by(enum mu_cause_id id, bool of_root)
+{
+    switch (id) {
+    case MU_CAUSE_ca_cert_expired:
+    case MU_CAUSE_ca_cert_not_yet_valid:
+    case MU_CAUSE_pathlen_exceeded: return of_root ? LOOKS_INTO_ROOTS : ALL;
+    case MU_CAUSE_issuer_not_ca: return of_root ? ALL & ~(GNUTLS | RUSTLS) : ALL;
+    default: return mu_cause_of(id)->refused_by;
+    }
 }
 
 enum mu_cause_id mu_cause_find(const char *id)

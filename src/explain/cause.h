@@ -3,6 +3,7 @@
 
 /* What can be really wrong: the table causes.def. */
 
+#include <stdbool.h>
 #include <stddef.h>
 
 /* Programs whose rules differ, as flags: who refuses what. */
@@ -46,6 +47,10 @@ struct mu_cause {
 
 /* Never NULL. */
 const struct mu_cause *mu_cause_of(enum mu_cause_id id);
+
+/* Who refuses, a set as in mu_cause. `of_root`: it is in the certificate that is trusted, of which some take the name and the
+ * key alone. [RFC 5280 6.1.1] */
+unsigned mu_cause_refused_by(enum mu_cause_id id, bool of_root);
 
 /* MU_CAUSE_COUNT: there is no cause of that id. */
 enum mu_cause_id mu_cause_find(const char *id);

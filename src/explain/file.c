@@ -96,6 +96,7 @@ static struct mu_finding about(const struct mu_file *file, enum mu_cause_id caus
     mu_finding_hold(&finding, mu_holder_of(file->whose));
     if (file->role == MU_ROLE_CAS)
         finding.holder = MU_HOLDER_ROOT;
+    finding.refuser = file->whose == MU_PARTY_SERVER ? MU_REFUSER_SERVER : MU_REFUSER_CLIENT;
     return finding;
 }
 
@@ -114,13 +115,14 @@ static int tell_text_faults(const struct mu_file *file, const struct mu_text_fau
                       file->name) != 0)
         return -1;
     set_remedy(&finding, "tr '\\r' '\\n' < {file} > NEW.pem");
+    finding.refused_by &= ~(1u << MU_STACK_GNUTLS | 1u << MU_STACK_RUSTLS);
     if (faults->carriage &&
         mu_report_add(report, &finding, err,
                       "the lines of %s end in carriage returns alone, so that it is one long line",
                       file->name) != 0)
         return -1;
     finding.gravity = MU_GRAVITY_SOME_PEERS;
-    finding.refused_by = 1u << MU_STACK_GO | 1u << MU_STACK_JAVA;
+    finding.refused_by = 1u << MU_STACK_GO | 1u << MU_STACK_RUSTLS;
     set_remedy(&finding, "sed -i '1s/^\\xef\\xbb\\xbf//' {file}");
     if (faults->mark &&
         mu_report_add(report, &finding, err,

@@ -34,6 +34,21 @@ static enum mu_holder holder_of(const struct subject *s)
     return s->info->self_signed ? MU_HOLDER_ROOT : MU_HOLDER_ISSUING;
 }
 
+/* Who does not load it, or does not start with it. Node.js is content with less than OpenSSL is in Debian. */
+static unsigned unusable_by(enum mu_cause_id cause)
+{
+    switch (cause) {
+    case MU_CAUSE_cert_is_v1:
+    case MU_CAUSE_unknown_critical_extension: return 1u << MU_STACK_RUSTLS;
+    case MU_CAUSE_key_too_small:
+        return 1u << MU_STACK_OPENSSL | 1u << MU_STACK_PYTHON | 1u << MU_STACK_RUSTLS;
+    case MU_CAUSE_signature_too_weak:
+        return 1u << MU_STACK_OPENSSL | 1u << MU_STACK_PYTHON | 1u << MU_STACK_NODE;
+    case MU_CAUSE_unsupported_key_type: return mu_cause_of(cause)->refused_by;
+    default: return 0;
+    }
+}
+
 static struct mu_finding about(const struct subject *s, enum mu_cause_id cause,
                                enum mu_gravity gravity)
 {
@@ -44,6 +59,8 @@ static struct mu_finding about(const struct subject *s, enum mu_cause_id cause,
     finding.refuser = s->client   ? MU_REFUSER_SERVER
                       : s->server ? MU_REFUSER_CLIENT
                                   : MU_REFUSER_BOTH;
+    finding.refused_by = mu_cause_refused_by(cause, s->info->self_signed && !s->leaf);
+    finding.unusable_by = s->leaf ? unusable_by(cause) : 0;
     finding.depth = (int)s->depth;
     mu_finding_hold(&finding, holder_of(s));
     if (s->what->at > s->info->not_after || s->what->at < s->info->not_before)
@@ -165,6 +182,18 @@ static int check_server(const struct subject *s, struct mu_error *err)
                : 0;
 }
 
+/* Where a key identifier says that the issuer is another, OpenSSL 3 believes it. */
+static int tell_same_name(const struct subject *s, const char *sentence, struct mu_error *err)
+{
+    struct mu_finding finding = about(s, MU_CAUSE_subject_equals_issuer, MU_GRAVITY_SUSPICIOUS);
+    if (*s->info->authority_key_id != '\0')
+        finding.refused_by = 0;
+    else
+        finding.gravity = MU_GRAVITY_SOME_PEERS;
+    return mu_report_add(s->report, &finding, err, "%s%s\"%s\": %s", finding.file,
+                         *finding.file != '\0' ? ": " : "", s->label, sentence);
+}
+
 static int check_leaf(const struct subject *s, struct mu_error *err)
 {
     const char *sentence;
@@ -184,8 +213,7 @@ static int check_leaf(const struct subject *s, struct mu_error *err)
     if (has_problem(s, "unsupported_key_type", &sentence) &&
         tell(s, MU_CAUSE_unsupported_key_type, MU_GRAVITY_FAULT, sentence, err) != 0)
         return -1;
-    if (has_problem(s, "subject_equals_issuer", &sentence) &&
-        tell(s, MU_CAUSE_subject_equals_issuer, MU_GRAVITY_SOME_PEERS, sentence, err) != 0)
+    if (has_problem(s, "subject_equals_issuer", &sentence) && tell_same_name(s, sentence, err) != 0)
         return -1;
     if (s->client &&
         (has_problem(s, "server_ku_no_signature", &sentence) ||

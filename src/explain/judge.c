@@ -239,8 +239,9 @@ static int tell_incomplete(struct matter *matter, const struct mu_cert *missing,
     bool completes = missing != NULL && holds(matter->how->own_trust, missing);
     if (completes) {
         finding.gravity = MU_GRAVITY_SOME_PEERS;
-        finding.refused_by &=
-            ~(1u << MU_STACK_OPENSSL | 1u << MU_STACK_NODE | 1u << MU_STACK_PYTHON);
+        finding.unusable_by = finding.refused_by & ~(1u << MU_STACK_OPENSSL | 1u << MU_STACK_NODE |
+                                                     1u << MU_STACK_PYTHON);
+        finding.refused_by = 0; /* by whoever it is presented to */
     }
     if (missing != NULL)
         snprintf(label, sizeof label, "the intermediate \"%.200s\"",
@@ -440,6 +441,11 @@ static const struct mu_cert *cert_at_fault(const struct matter *matter)
     return depth < matter->chain.count ? matter->chain.at[depth] : matter->how->presented->at[0];
 }
 
+static bool is_root(const struct mu_cert *cert)
+{
+    return mu_cert_is_signed_by(cert, cert);
+}
+
 static bool is_about_time(enum mu_fault fault)
 {
     return fault == MU_FAULT_EXPIRED || fault == MU_FAULT_CA_EXPIRED ||
@@ -453,6 +459,7 @@ static int tell_as_it_is(struct matter *matter, struct mu_error *err)
     enum mu_cause_id cause =
         mu_cause_find(mu_fault_cause(matter->verdict.fault, matter->how->side, id));
     struct mu_finding finding = about(matter, cause, cert_at_fault(matter), matter->verdict.depth);
+    finding.refused_by = mu_cause_refused_by(cause, is_root(cert_at_fault(matter)));
     if (is_about_time(matter->verdict.fault)) /* with the CA\'s end all that it issued ends */
         finding.depth = -matter->verdict.depth;
     mu_str_copy(finding.subject, sizeof finding.subject, matter->verdict.subject);

@@ -112,6 +112,7 @@ static void merge(struct mu_finding *into, const struct mu_finding *other)
 {
     if (into->refuser != other->refuser)
         into->refuser = MU_REFUSER_BOTH;
+    into->unusable_by |= other->unusable_by;
     if (other->gravity < into->gravity)
         into->gravity = other->gravity;
     if (other->phase < into->phase)
@@ -255,8 +256,10 @@ enum mu_cause_id mu_report_refusal(const struct mu_report *report, enum mu_stack
 {
     for (size_t i = 0; i < report->count; i++) {
         const struct mu_finding *finding = &report->findings[i];
-        if ((finding->refused_by & (1u << stack)) != 0 &&
-            (finding->refuser == MU_REFUSER_BOTH || finding->refuser == as))
+        bool refuses = finding->refuser == MU_REFUSER_BOTH || finding->refuser == as;
+        bool owns = finding->refuser != as;
+        if ((refuses && (finding->refused_by & (1u << stack)) != 0) ||
+            (owns && (finding->unusable_by & (1u << stack)) != 0))
             return finding->cause;
     }
     return MU_CAUSE_ok;

@@ -45,6 +45,7 @@ struct mu_finding {
     enum mu_party whose;
     enum mu_refuser refuser;
     unsigned refused_by;                  /* a set of 1u << MU_STACK_... */
+    unsigned unusable_by;                 /* who cannot so much as use it as his own; a set, too */
     enum mu_holder holder;                /* whose certificate, key or file it is about */
     char file[MU_FINDING_FILE_LEN];       /* "" where it is in none */
     char key[MU_FINDING_FILE_LEN];        /* the other file, where there is one, or "" */

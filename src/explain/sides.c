@@ -174,6 +174,7 @@ static struct mu_finding about_pair(const struct read_side *side, enum mu_cause_
                       NULL);
     mu_finding_hold(&finding, mu_holder_of(side->party));
     mu_str_copy(finding.key, sizeof finding.key, side->key.name);
+    finding.refuser = side->party == MU_PARTY_SERVER ? MU_REFUSER_SERVER : MU_REFUSER_CLIENT;
     return finding;
 }
 
@@ -478,6 +479,9 @@ static int check_asking(struct table *table, struct mu_error *err)
             mu_finding_of(MU_CAUSE_client_cert_not_sent,
                           sides->asks == MU_ASKS ? MU_GRAVITY_SUSPICIOUS : MU_GRAVITY_FAULT,
                           MU_PHASE_ASK, NULL, NULL, NULL);
+        finding.refuser = MU_REFUSER_SERVER;
+        if (sides->asks == MU_ASKS)
+            finding.refused_by = 0;
         if (mu_report_add(table->report, &finding, err,
                           "the server %s a client certificate, and the client has none configured",
                           sides->asks == MU_ASKS ? "asks for" : "wants") != 0)
@@ -546,6 +550,7 @@ static int check_stale(struct table *table, struct mu_error *err)
         struct mu_finding finding =
             mu_finding_of(MU_CAUSE_server_serves_stale_cert, MU_GRAVITY_FAULT, MU_PHASE_CONNECT,
                           server->cert.name, NULL, NULL);
+        finding.refuser = MU_REFUSER_CLIENT;
         return mu_report_add(
             table->report, &finding, err,
             "\"%.200s\" has been renewed until %s, and the server still presents the certificate that "
