@@ -149,8 +149,8 @@ void mu_plain_meet(struct mu_plain *plain, struct mu_worker *workers, unsigned c
 void mu_plain_join(struct mu_plain *plain, struct mu_worker *worker);
 void mu_plain_close(struct mu_plain *plain);
 void mu_plain_free(struct mu_plain *plain);
-/* stream.c: close those that are kept. */
-void mu_streams_drop(struct mu_worker *worker);
+/* stream.c: close those that are kept. Returns how many there were. */
+unsigned mu_streams_drop(struct mu_worker *worker);
 
 struct mu_conn {
     struct mu_worker *worker;

@@ -160,6 +160,8 @@ static bool accept_one(struct mu_listener *listener)
         return true;
     }
     if (errno == EMFILE || errno == ENFILE || errno == ENOBUFS || errno == ENOMEM) {
+        if (mu_streams_drop(listener->worker) > 0)
+            return true; /* there may be room now */
         pause_accepting(listener->worker);
         return false;
     }

@@ -10,8 +10,9 @@
 
 #include "net/internal.h"
 
-/* Of each worker. One that nobody has needed for so long is likely to be closed by its other end soon. */
-enum { KEPT_MAX = 256, KEPT_MS = 60 * 1000 };
+/* Of each worker. Whoever closes what is needed again in a moment pays for each request as for a first one, so the bound is far away: what nobody
+ * has needed for a while goes by its age, for its other end is likely to close it soon. */
+enum { KEPT_MAX = 1024, KEPT_MS = 60 * 1000 };
 
 struct mu_stream {
     uv_poll_t poll;
@@ -274,10 +275,12 @@ struct mu_stream *mu_stream_kept(struct mu_worker *worker, const struct mu_addre
     return NULL;
 }
 
-void mu_streams_drop(struct mu_worker *worker)
+unsigned mu_streams_drop(struct mu_worker *worker)
 {
+    const unsigned count = worker->kept_count;
     while (worker->kept != NULL)
         drop(worker->kept);
+    return count;
 }
 
 void **mu_worker_common(struct mu_worker *worker)

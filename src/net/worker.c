@@ -566,7 +566,7 @@ void mu_server_free(struct mu_server *server)
     for (unsigned i = 0; i < server->worker_count; i++) {
         struct mu_worker *worker = &server->workers[i];
         mu_hall_end_task(worker->hall);
-        mu_streams_drop(worker);
+        (void)mu_streams_drop(worker);
         if (worker->has_loop)
             take_down_loop(&worker->loop);
         mu_move_free(atomic_load(&worker->move));

@@ -372,6 +372,32 @@ def test_a_client_that_takes_a_request_back_ends_it_at_the_backend(place, ctx):
             door.says(" client-gone")
 
 
+def test_what_a_burst_has_needed_is_there_for_the_next(place, ctx):
+    """Each request of many at once has a connection of HTTP/1.1 to itself; none of these is closed in between."""
+    arrived, go_on = threading.Semaphore(0), threading.Event()
+
+    def hold(sock, _incoming, _head):
+        arrived.release()
+        assert go_on.wait(WAIT)
+        sock.sendall(OK)
+
+    with Recorder(hold) as backend, proxying(place, backend) as door, contextlib.ExitStack() as stack:
+        backend.socket.listen(512)
+        clients = [stack.enter_context(h2.Client(door, ctx)) for _ in range(3)]
+        for _ in range(2):
+            go_on.clear()
+            asked = [(conn, [conn.ask() for _ in range(100)]) for conn in clients]
+            for _ in range(300):
+                assert arrived.acquire(timeout=WAIT)
+            go_on.set()
+            for conn, streams in asked:
+                while streams:
+                    kind, flags, stream, _ = conn.read()
+                    if flags & h2.END_STREAM:
+                        streams.remove(stream)
+        assert backend.accepted == 300
+
+
 def test_an_answer_that_is_cut_off_does_not_look_whole(place, ctx):
     with Recorder(b"HTTP/1.1 200 OK\r\nContent-Length: 100\r\nConnection: close\r\n\r\nsome", b"rubbish\r\n\r\n") as backend, \
             proxying(place, backend) as door, h2.Client(door, ctx) as conn:

@@ -4,6 +4,7 @@ import json
 import os
 import queue
 import re
+import shutil
 import socket
 import ssl
 import threading
@@ -576,6 +577,30 @@ def test_a_kept_connection_that_was_closed_is_not_used(ca, place, ctx):
         until(lambda: backend.open == 0)
         assert ask(sock, b"POST / HTTP/1.1\r\nHost: h\r\nContent-Length: 1\r\n\r\nx")[0] == 200
         assert backend.accepted == 2
+
+
+@pytest.mark.skipif(shutil.which("prlimit") is None, reason="prlimit is not here")
+def test_what_is_kept_makes_room_for_clients(ca, place, ctx):
+    """Where there are no descriptors left for these, and before one of them has to wait for any."""
+    together = threading.Barrier(8)
+
+    def answer(sock, _incoming, _head):
+        together.wait(WAIT)
+        sock.sendall(OK)
+
+    with Recorder(answer) as backend, contextlib.ExitStack() as stack, \
+            Door(place, "--to", http(backend), "--workers", "1", home=ca, prefix=["prlimit", "--nofile=48:48"]) as door:
+        clients = [stack.enter_context(connect(door, ctx)) for _ in range(8)]
+        for sock in clients:
+            sock.sendall(GET)
+        for sock in clients:
+            assert read_answer(sock)[0] == 200
+        assert backend.open == 8
+        more = [stack.enter_context(plain(door)) for _ in range(40)]
+        until(lambda: backend.open == 0)
+        door.says(" accept-paused: ")
+        for sock in more:
+            sock.close()
 
 
 def test_when_one_is_away_the_others_serve_and_the_least_busy_is_next(ca, place, ctx):
