@@ -77,27 +77,26 @@ static int read_lists(const struct mu_args *args, struct mu_door_config *door, s
                : mu_usage(err, args, "--crl none stands alone; name lists, or none");
 }
 
-int mu_serve_read_trust(const struct mu_args *args, struct mu_door_config *door,
-                        struct mu_error *err)
-{
-    char home_ca[MU_PATH_LEN];
-    if (read_lists(args, door, err) != 0)
-        return -1;
-    if (mu_args_given(args, "cacert"))
-        return read_all(args, "cacert", &door->trust, err);
-    if (mu_need_anchor_path(args, home_ca, err) != 0)
-        return -1;
-    return mu_strs_add(&door->trust, home_ca) != 0 ? mu_fail_nomem(err) : 0;
-}
-
-static int read_revocation(const struct mu_args *args, struct mu_door_config *door,
-                           struct mu_error *err)
+static int read_grace(const struct mu_args *args, struct mu_door_config *door, struct mu_error *err)
 {
     const char *grace = mu_args_value(args, "crl-grace");
     door->crl_grace_said = grace != NULL;
     if (grace != NULL && !mu_crl_grace_parse(grace, &door->crl_grace_s))
         return mu_usage(err, args, "--crl-grace is closed, open or a duration, not \"%s\"", grace);
     return 0;
+}
+
+int mu_serve_read_trust(const struct mu_args *args, struct mu_door_config *door,
+                        struct mu_error *err)
+{
+    char home_ca[MU_PATH_LEN];
+    if (read_lists(args, door, err) != 0 || read_grace(args, door, err) != 0)
+        return -1;
+    if (mu_args_given(args, "cacert"))
+        return read_all(args, "cacert", &door->trust, err);
+    if (mu_need_anchor_path(args, home_ca, err) != 0)
+        return -1;
+    return mu_strs_add(&door->trust, home_ca) != 0 ? mu_fail_nomem(err) : 0;
 }
 
 static int read_content(const struct mu_args *args, struct mu_door_config *door,
@@ -319,8 +318,7 @@ static int from_options(const struct mu_args *args, struct mu_config **ret, stru
         read_proxy(args, door, err) != 0 || read_access(args, door, err) != 0 ||
         read_tell(args, door, err) != 0 || read_explain(args, door, err) != 0 ||
         read_sizes(args, &door->limits, err) != 0 || read_rates(args, &door->limits, err) != 0 ||
-        mu_serve_read_trust(args, door, err) != 0 || read_revocation(args, door, err) != 0 ||
-        read_session_lifetime(args, door, err) != 0 ||
+        mu_serve_read_trust(args, door, err) != 0 || read_session_lifetime(args, door, err) != 0 ||
         read_deadlines(args, config, door, err) != 0 || read_rights(args, config, err) != 0 ||
         copy(mu_args_value(args, "status"), &config->status, err) != 0 ||
         copy(mu_args_value(args, "control"), &config->control, err) != 0)

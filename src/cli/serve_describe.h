@@ -12,7 +12,7 @@
 MU_CHECK int mu_serve_describe(const struct mu_args *args, struct mu_config **ret,
                                struct mu_error *err);
 
-/* Every --cacert, or else the home CA, and every --crl. Fails with MU_E_USAGE, MU_E_NO_CA. */
+/* Every --cacert, or else the home CA; every --crl, and --crl-grace. Fails with MU_E_USAGE, MU_E_NO_CA. */
 MU_CHECK int mu_serve_read_trust(const struct mu_args *args, struct mu_door_config *door,
                                  struct mu_error *err);
 
