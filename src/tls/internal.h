@@ -79,6 +79,8 @@ struct mu_vetted {
     STACK_OF(X509) * chain;   /* as it was built, the anchor last */
     struct mu_anchored anchored;
     time_t from, until; /* when it was built, and when its first certificate ends */
+    uint64_t good_in; /* the epoch of the context that was the last to find it good, and for how long that holds */
+    time_t good_from, good_until;
 };
 
 /* One user; nothing but these two is known of it yet. NULL without memory. */

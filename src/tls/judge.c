@@ -4,6 +4,7 @@
 #include <openssl/evp.h>
 #include <openssl/ssl.h>
 #include <pthread.h>
+#include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
@@ -16,6 +17,7 @@
 struct judge {
     struct mu_remembered *remembered;
     struct mu_tls_lists *lists;
+    uint64_t epoch; /* another one of the process's whenever these lists become others */
     struct mu_anchored anchored;
     EVP_MD *sha256; /* to look it up costs more than to compute it */
     time_t session_age_s;
@@ -29,6 +31,8 @@ static struct {
     X509_STORE_CTX_check_revocation_fn check_revocation;
     bool good;
 } common;
+
+static _Atomic uint64_t epochs;
 
 /* --- Judging --- */
 
@@ -119,8 +123,11 @@ static time_t end_of(STACK_OF(X509) * chain)
 static void remember(struct judge *judge, struct mu_vetted *vetted, time_t now)
 {
     const time_t lists_until = mu_tls_lists_until(judge->lists, now);
-    mu_remembered_add(judge->remembered, vetted, now,
-                      lists_until != 0 && lists_until < vetted->until ? lists_until : vetted->until);
+    vetted->good_in = judge->epoch;
+    vetted->good_from = now;
+    vetted->good_until =
+        lists_until != 0 && lists_until < vetted->until ? lists_until : vetted->until;
+    mu_remembered_add(judge->remembered, vetted, now, vetted->good_until);
 }
 
 /* Build a chain of what was presented, and judge it. False: `refusal` says why it is not good. */
@@ -263,6 +270,12 @@ static bool judge_again(struct mu_vetted *vetted, SSL_CTX *ctx, struct judge *ju
                : verify_at(of, ctx, refusal) && note_chain(vetted, judge, of, now);
 }
 
+/* Whoever has been found good and not forgotten is known in this way, however many others have come since. */
+static bool is_good_still(const struct mu_vetted *vetted, const struct judge *judge, time_t now)
+{
+    return vetted->good_in == judge->epoch && now >= vetted->good_from && now < vetted->good_until;
+}
+
 bool mu_vetted_judge(struct mu_vetted *vetted, struct mu_tls_context *context,
                      struct mu_refusal *ret)
 {
@@ -270,6 +283,8 @@ bool mu_vetted_judge(struct mu_vetted *vetted, struct mu_tls_context *context,
     struct judge *judge = SSL_CTX_get_ex_data(ctx, common.judge_of_context);
     const time_t now = time(NULL);
     *ret = (struct mu_refusal){.code = MU_REFUSAL_NONE};
+    if (is_good_still(vetted, judge, now))
+        return true;
     /* What is remembered may be another finding about the same bytes, and this one at its end. */
     const struct mu_vetted *found = mu_remembered_find(judge->remembered, &vetted->presented, now);
     if (found != NULL && (found == vetted || now < vetted->until))
@@ -344,6 +359,7 @@ static bool go_by(SSL_CTX *ctx, struct judge *judge, struct mu_tls_lists *lists)
                                 X509_V_FLAG_USE_DELTAS | X509_V_FLAG_EXTENDED_CRL_SUPPORT;
     X509_VERIFY_PARAM *param = X509_STORE_get0_param(SSL_CTX_get_cert_store(ctx));
     struct mu_tls_lists *before = judge->lists;
+    judge->epoch = atomic_fetch_add(&epochs, 1) + 1;
     judge->lists = mu_tls_lists_ref(lists);
     mu_tls_lists_unref(before);
     return (mu_tls_lists_any(lists) ? X509_VERIFY_PARAM_set_flags(param, flags)
