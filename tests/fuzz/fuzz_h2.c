@@ -39,6 +39,11 @@ static void on_head(void *arg, struct mu_h2_stream *stream, const struct mu_head
         abort();
     if (status == 0)
         check(head->headers, head->header_count);
+    /* What asks to become something else is that and nothing more, in HTTP/1.1 too. */
+    if (status == 0 && head->upgrade != NULL &&
+        (strcmp(head->upgrade, "websocket") != 0 || strcmp(head->method, "GET") != 0 ||
+         head->framing != MU_BODY_NONE))
+        abort();
     heard->heads++;
     if (heard->client)
         return;

@@ -40,6 +40,19 @@ static bool is_ours(const char *name, size_t len)
     return false;
 }
 
+/* Lines of a head by this name, as a program behind a gateway reads it. */
+static size_t count_of(const char *text, const char *name)
+{
+    size_t count = 0;
+    for (const char *line = text; (line = strstr(line, "\r\n")) != NULL;) {
+        char folded[32];
+        line += 2;
+        fold(line, strcspn(line, ":\r\n"), folded, sizeof folded);
+        count += strcmp(folded, name) == 0;
+    }
+    return count;
+}
+
 static size_t read_headers(char *text, struct mu_header *ret)
 {
     size_t count = 0;
@@ -84,9 +97,13 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     for (char *p = text; *p != '\0'; p++)
         *p = *p == '\r' ? ' ' : *p; /* as the parser has seen to */
     const size_t count = read_headers(text, headers);
+    const bool websocket =
+        size % 2 == 1; /* of a client that speaks HTTP/2: its opening handshake is ours */
     const struct mu_head head = {.method = "GET",
                                  .target = "/",
                                  .minor = 1,
+                                 .h2 = websocket,
+                                 .upgrade = websocket ? "websocket" : NULL,
                                  .headers = headers,
                                  .header_count = count};
     mu_relay_client_init(&client, "192.0.2.1");
@@ -96,6 +113,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     if (mu_relay_request(&head, &client, &head_out, &request, &why)) {
         const size_t ours = count_ours(strchr(mu_buf_str(&head_out), '\n') + 1);
         if (ours != 5 && ours != 6)
+            abort();
+        if (websocket && count_of(head_out.data, "sec_websocket_key") != 1)
             abort();
     }
     mu_relay_last_chunk(&trailers_out, headers, count);
