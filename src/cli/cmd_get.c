@@ -157,7 +157,7 @@ static int fetch(const struct mu_args *args, struct output *out, struct mu_error
     else if (status == 400 && tls.asked)
         mu_note(
             "some servers, nginx among them, refuse a certificate in this way: see what the answer says");
-    enum mu_cause_id cause = mu_cause_of_status(&tls, status);
+    enum mu_cause_id cause = mu_cause_of_status(&tls, status, time(NULL));
     if (cause != MU_CAUSE_COUNT)
         mu_note("cause: %s", mu_cause_of(cause)->id);
     return 1;

@@ -32,6 +32,17 @@ enum mu_cause_id mu_cause_of_error(const struct mu_error *err)
     }
 }
 
+enum mu_cause_id mu_cause_of_client_alert(int alert)
+{
+    switch (alert) {
+    case 43: return MU_CAUSE_server_cert_no_serverauth;
+    case 44: return MU_CAUSE_server_cert_revoked;
+    case 45: return MU_CAUSE_server_cert_expired;
+    case 51: return MU_CAUSE_ca_rekeyed_same_name;
+    default: return MU_CAUSE_server_untrusted_ca;
+    }
+}
+
 enum mu_cause_id mu_cause_of_refusal(const struct mu_refusal *refusal)
 {
     char id[MU_CAUSE_LEN];
@@ -52,7 +63,7 @@ enum mu_cause_id mu_cause_of_refusal(const struct mu_refusal *refusal)
     case MU_REFUSAL_NOT_TLS:
     case MU_REFUSAL_PLAIN_HTTP:
     case MU_REFUSAL_SERVER_NOT_TLS: return MU_CAUSE_not_tls;
-    case MU_REFUSAL_CLIENT_ALERT: return MU_CAUSE_server_untrusted_ca;
+    case MU_REFUSAL_CLIENT_ALERT: return mu_cause_of_client_alert(refusal->alert);
     case MU_REFUSAL_SERVER_ALERT: return MU_CAUSE_client_untrusted_ca;
     case MU_REFUSAL_SERVER_CERT_UNEXPECTED: return MU_CAUSE_server_name_mismatch;
     case MU_REFUSAL_CLOSED:
@@ -74,6 +85,18 @@ enum mu_cause_id mu_cause_of_refusal(const struct mu_refusal *refusal)
 
 /* --- The end of a call --- */
 
+/* A server that does not say why may well mean what our certificate says of itself. */
+static enum mu_cause_id of_own(const struct mu_cert *own, time_t now, enum mu_cause_id otherwise)
+{
+    if (own == NULL)
+        return otherwise;
+    if (now > mu_cert_not_after(own))
+        return MU_CAUSE_client_cert_expired;
+    if (now < mu_cert_not_before(own))
+        return MU_CAUSE_client_cert_not_yet_valid;
+    return mu_cert_is_signed_by(own, own) ? MU_CAUSE_client_self_signed : otherwise;
+}
+
 /* What an alert says of the certificate that was presented. [RFC 8446 6.2] */
 static enum mu_cause_id of_alert(const struct mu_tls_client *tls, time_t now)
 {
@@ -85,17 +108,15 @@ static enum mu_cause_id of_alert(const struct mu_tls_client *tls, time_t now)
     case 50:
     case 116:
         return withheld || own == NULL ? MU_CAUSE_client_cert_not_sent
-                                       : MU_CAUSE_client_untrusted_ca;
+                                       : of_own(own, now, MU_CAUSE_client_untrusted_ca);
     case 43: return MU_CAUSE_client_cert_no_clientauth;
     case 44: return MU_CAUSE_client_cert_revoked;
     case 45: /* OpenSSL says the same of a revocation list that is out of date */
         return own != NULL && now <= mu_cert_not_after(own) ? MU_CAUSE_crl_expired
                                                             : MU_CAUSE_client_cert_expired;
     case 46:
-    case 48:
-        return own != NULL && mu_cert_is_signed_by(own, own) ? MU_CAUSE_client_self_signed
-                                                             : MU_CAUSE_client_untrusted_ca;
-    case 49: return MU_CAUSE_not_authorized;
+    case 48: return of_own(own, now, MU_CAUSE_client_untrusted_ca);
+    case 49: return of_own(own, now, MU_CAUSE_not_authorized); /* GnuTLS's server knows no other */
     case 51:
         return MU_CAUSE_ca_rekeyed_same_name; /* that our key fits was seen when it was loaded */
     case 70: return MU_CAUSE_tls_version_mismatch;
@@ -115,14 +136,15 @@ enum mu_cause_id mu_cause_of_call(const struct mu_tls_client *tls, const struct 
     if (tls->alert >= 0)
         return of_alert(tls, now);
     if (err->code == MU_E_REFUSED)
-        return tls->chain == NULL ? MU_CAUSE_client_cert_not_sent : MU_CAUSE_client_untrusted_ca;
+        return tls->chain == NULL ? MU_CAUSE_client_cert_not_sent
+                                  : of_own(tls->chain->at[0], now, MU_CAUSE_client_untrusted_ca);
     if (err->code == MU_E_TLS)
         return strstr(err->cause, "wrong version number") != NULL ? MU_CAUSE_not_tls
                                                                   : MU_CAUSE_other;
     return mu_cause_of_error(err);
 }
 
-enum mu_cause_id mu_cause_of_status(const struct mu_tls_client *tls, long status)
+enum mu_cause_id mu_cause_of_status(const struct mu_tls_client *tls, long status, time_t now)
 {
     if (status == 421)
         return MU_CAUSE_sni_unknown;
@@ -130,5 +152,7 @@ enum mu_cause_id mu_cause_of_status(const struct mu_tls_client *tls, long status
         return tls->asked ? MU_CAUSE_client_cert_not_sent : MU_CAUSE_COUNT;
     if (status == 403 && tls->asked)
         return MU_CAUSE_not_authorized;
-    return status == 400 && tls->asked ? MU_CAUSE_client_untrusted_ca : MU_CAUSE_COUNT;
+    return status == 400 && tls->asked
+               ? of_own(tls->chain->at[0], now, MU_CAUSE_client_untrusted_ca)
+               : MU_CAUSE_COUNT;
 }

@@ -13,6 +13,9 @@
 /* MU_CAUSE_COUNT: it is about none of these, a command line for instance. */
 enum mu_cause_id mu_cause_of_error(const struct mu_error *err);
 
+/* What a client's alert says of the certificate of its server. [RFC 8446 6.2] */
+enum mu_cause_id mu_cause_of_client_alert(int alert);
+
 enum mu_cause_id mu_cause_of_refusal(const struct mu_refusal *refusal);
 
 /* Why this call came to nothing, as far as this side can know: what the server said, held against what was presented. `err`
@@ -21,6 +24,6 @@ enum mu_cause_id mu_cause_of_call(const struct mu_tls_client *tls, const struct 
                                   time_t now);
 
 /* The same where TLS went well, and HTTP answered with a status of 400 or more. */
-enum mu_cause_id mu_cause_of_status(const struct mu_tls_client *tls, long status);
+enum mu_cause_id mu_cause_of_status(const struct mu_tls_client *tls, long status, time_t now);
 
 #endif

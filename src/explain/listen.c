@@ -6,20 +6,11 @@
 #include "base/buf.h"
 #include "base/str.h"
 #include "base/time.h"
+#include "explain/cause_of.h"
 #include "explain/judge.h"
 #include "http/message.h"
 #include "pki/info.h"
 #include "tls/alert.h"
-
-enum {
-    ALERT_BAD_CERTIFICATE = 42,
-    ALERT_UNSUPPORTED_CERTIFICATE = 43,
-    ALERT_CERTIFICATE_REVOKED = 44,
-    ALERT_CERTIFICATE_EXPIRED = 45,
-    ALERT_CERTIFICATE_UNKNOWN = 46,
-    ALERT_UNKNOWN_CA = 48,
-    ALERT_DECRYPT_ERROR = 51
-};
 
 void mu_listen_facts_clear(struct mu_listen_facts *facts)
 {
@@ -156,17 +147,6 @@ static int judge_own(const struct mu_listen_case *of, const struct mu_listen_fac
     return mu_judge(&how, report, err);
 }
 
-static enum mu_cause_id cause_of_alert(int alert)
-{
-    switch (alert) {
-    case ALERT_CERTIFICATE_EXPIRED: return MU_CAUSE_server_cert_expired;
-    case ALERT_CERTIFICATE_REVOKED: return MU_CAUSE_server_cert_revoked;
-    case ALERT_UNSUPPORTED_CERTIFICATE: return MU_CAUSE_server_cert_no_serverauth;
-    case ALERT_DECRYPT_ERROR: return MU_CAUSE_ca_rekeyed_same_name;
-    default: return MU_CAUSE_server_untrusted_ca;
-    }
-}
-
 static bool has_fault(const struct mu_report *report)
 {
     for (size_t i = 0; i < report->count; i++)
@@ -188,7 +168,8 @@ static int judge_refused_server(const struct mu_listen_case *of, const struct mu
         return -1;
     if (has_fault(report))
         return 0;
-    struct mu_finding finding = finding_of(facts, cause_of_alert(heard->alert), MU_PHASE_SERVER);
+    struct mu_finding finding =
+        finding_of(facts, mu_cause_of_client_alert(heard->alert), MU_PHASE_SERVER);
     finding.whose = MU_PARTY_CLIENT;
     finding.refuser = MU_REFUSER_CLIENT;
     mu_cert_label(of->chain->at[0], label);

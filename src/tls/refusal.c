@@ -26,6 +26,7 @@ void mu_refusal_set(struct mu_refusal *ret, enum mu_refusal_code code)
 {
     ret->code = code;
     ret->fault = MU_FAULT_NONE;
+    ret->alert = 0;
     mu_str_copy(ret->id, sizeof ret->id, infos[code].id);
     mu_str_copy(ret->sentence, sizeof ret->sentence, infos[code].sentence);
     mu_str_copy(ret->hint, sizeof ret->hint, infos[code].hint);
@@ -81,6 +82,7 @@ static void refuse_by_alert(struct mu_refusal *ret, int number)
 {
     const struct mu_alert *alert = mu_alert_find(number);
     mu_refusal_set(ret, MU_REFUSAL_CLIENT_ALERT);
+    ret->alert = number;
     bool about_certificate = mu_alert_is_about_certificate(number);
     if (about_certificate)
         snprintf(ret->sentence, sizeof ret->sentence,

@@ -39,6 +39,16 @@ static void an_alert_is_held_against_what_was_presented(void **state)
     assert_int_equal(of_alert(45, &expired, true), MU_CAUSE_client_cert_expired);
     assert_int_equal(of_alert(45, &good, true), MU_CAUSE_crl_expired); /* ours has not */
     assert_int_equal(of_alert(51, &good, true), MU_CAUSE_ca_rekeyed_same_name);
+    /* Java's server, and GnuTLS's, say one thing whatever the reason. */
+    assert_int_equal(of_alert(46, &expired, true), MU_CAUSE_client_cert_expired);
+    assert_int_equal(of_alert(49, &expired, true), MU_CAUSE_client_cert_expired);
+    assert_int_equal(of_alert(49, &good, true), MU_CAUSE_not_authorized);
+    struct mu_tls_client tls = MU_TLS_CLIENT_INIT; /* nginx, in HTTP */
+    tls.asked = true;
+    tls.chain = &expired;
+    assert_int_equal(mu_cause_of_status(&tls, 400, NOW), MU_CAUSE_client_cert_expired);
+    tls.chain = &good;
+    assert_int_equal(mu_cause_of_status(&tls, 400, NOW), MU_CAUSE_client_untrusted_ca);
 }
 
 static void every_refusal_has_its_cause(void **state)
@@ -49,6 +59,11 @@ static void every_refusal_has_its_cause(void **state)
     assert_int_equal(mu_cause_of_refusal(&refusal), MU_CAUSE_client_cert_not_sent);
     mu_refusal_set(&refusal, MU_REFUSAL_PLAIN_HTTP);
     assert_int_equal(mu_cause_of_refusal(&refusal), MU_CAUSE_not_tls);
+    mu_refusal_set(&refusal, MU_REFUSAL_CLIENT_ALERT);
+    refusal.alert = 45;
+    assert_int_equal(mu_cause_of_refusal(&refusal), MU_CAUSE_server_cert_expired);
+    refusal.alert = 48;
+    assert_int_equal(mu_cause_of_refusal(&refusal), MU_CAUSE_server_untrusted_ca);
     struct mu_verdict verdict = {.fault = MU_FAULT_EXPIRED};
     mu_refusal_from_verdict(&refusal, &verdict);
     assert_int_equal(mu_cause_of_refusal(&refusal), MU_CAUSE_client_cert_expired);
