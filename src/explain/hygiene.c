@@ -34,14 +34,15 @@ static enum mu_holder holder_of(const struct subject *s)
     return s->info->self_signed ? MU_HOLDER_ROOT : MU_HOLDER_ISSUING;
 }
 
-/* Who does not load it, or does not start with it. Node.js is content with less than OpenSSL is in Debian. */
+/* Who does not load it, or does not start with it. */
 static unsigned unusable_by(enum mu_cause_id cause)
 {
     switch (cause) {
     case MU_CAUSE_cert_is_v1:
     case MU_CAUSE_unknown_critical_extension: return 1u << MU_STACK_RUSTLS;
     case MU_CAUSE_key_too_small:
-        return 1u << MU_STACK_OPENSSL | 1u << MU_STACK_PYTHON | 1u << MU_STACK_RUSTLS;
+        return 1u << MU_STACK_OPENSSL | 1u << MU_STACK_NODE | 1u << MU_STACK_PYTHON |
+               1u << MU_STACK_RUSTLS;
     case MU_CAUSE_signature_too_weak:
         return 1u << MU_STACK_OPENSSL | 1u << MU_STACK_PYTHON | 1u << MU_STACK_NODE;
     case MU_CAUSE_unsupported_key_type: return mu_cause_of(cause)->refused_by;

@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Let other people's clients and servers meet with every case of tests/data/causes/make.py, and write down what they say.
 
-    tests/interop/observe.py MUTUAL [--only CASE] [--tools NAME,NAME] > tests/data/causes/observed.txt
+    tests/interop/observe.py MUTUAL [--only CASE] [--tools NAME,NAME] [--beside RECORD] > tests/data/causes/observed.txt
 
 Each client judges the server's side of each case at a server that lets in anybody, and each server the client's side of it,
 at a client that looks away: who refuses what. Then, for one case of each cause, all clients meet all servers: what is printed
@@ -134,8 +134,17 @@ class Tools:
 
 # --- Cases ---
 
+def is_whole(end):
+    """False: its key, or what opens it, is not at hand, and no program could be started with it."""
+    if end.cert is None or end.key is not None:
+        return True
+    if stacks.is_container(end.cert):
+        return end.passphrase is not None or not end.cert.endswith(".p12")
+    return b"PRIVATE KEY" in pathlib.Path(end.cert).read_bytes()
+
+
 def ends_of(case):
-    """(the client's End, the server's End) of a case that has both sides, else None."""
+    """(the client's End, the server's End) of a case that has both sides in full, else None."""
     given = {}
     for option, value in zip(case.argv, case.argv[1:]):
         if option.startswith("--"):
@@ -154,7 +163,7 @@ def ends_of(case):
     server = End(one("server-cacert"), one("server-cert"), one("server-key"), None, tuple(given.get("server-crl", ())),
                  crl_leaf_only=one("server-crl-scope") == "leaf", clients=clients, depth=one("server-depth"),
                  ciphers=one("server-ciphers"))
-    return client, server
+    return (client, server) if is_whole(client) and is_whole(server) else None
 
 
 def since(moment):
@@ -323,6 +332,7 @@ def main():
     options.add_argument("program", metavar="MUTUAL")
     options.add_argument("--only", metavar="CASE", action="append")
     options.add_argument("--tools", type=lambda text: text.split(","))
+    options.add_argument("--beside", metavar="RECORD", type=pathlib.Path, help="write only what is not in that one")
     given = options.parse_args()
     with tempfile.TemporaryDirectory(prefix="observe-") as scratch:
         scratch = pathlib.Path(scratch)
@@ -349,7 +359,8 @@ def main():
         make.make(scratch / "now", since(make.AT))
         seen += observe_all_live(tools, scratch / "now", Place(scratch / "live"), lambda name: not given.only or name in given.only)
         tools.close()
-    sys.stdout.write(record.written(tools.versions, seen))
+    text = record.written(tools.versions, seen)
+    sys.stdout.write(record.beside(text, record.read(given.beside)) if given.beside else text)
 
 
 if __name__ == "__main__":

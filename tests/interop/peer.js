@@ -57,7 +57,7 @@ function server([version, ca, cert, key]) {
 
 const oneLine = (text) => String(text).trim().replace(/\n/g, ' / ');
 const say = (what, job, text) => console.log(`${what}\t${job.id}\t${oneLine(text)}`);
-const reason = (error) => (error.code ? `${error.code}: ${error.message}` : error.message);
+const reason = (error) => `${error.code || error.name}: ${error.message}`;
 const given = (job, name) => (job[name] ? fs.readFileSync(job[name]) : undefined);
 
 function jobOptions(job) {

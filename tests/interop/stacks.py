@@ -60,7 +60,7 @@ PATTERNS = [(re.compile(pattern), by) for pattern, by in [
     (r"\d\d/\w{3}/\d{4}:\d\d:\d\d:\d\d(?:\.\d+)?", "DATE"),
     (r"\d{4}-\d\d-\d\d(?: \d\d:\d\d(?: UTC)?)?", "DATE"),
     (r"verified for [0-9]+|time: \d+|UnixTime\(\d+\)", "TIME"),
-    (r"\b\d{8,10}\b", "TIME"),
+    (r"(?<![:\w])\d{8,10}\b", "TIME"),
     (r"\(\d+ seconds? (?:ago|from now)\)", "(TIME)"),
     (r"\d+ (?:months|days|hours|minutes|years)", "N days"),
     (r"((?:127\.0\.0\.1|localhost|\[::1?\]|[\w.-]*example\.\w+)):\d{4,5}\b", r"\1:PORT"),

@@ -15,6 +15,7 @@ import pathlib
 import re
 
 PATH = pathlib.Path(__file__).resolve().parent / "observed.txt"
+NEWER = PATH.with_name("observed-debian13.txt")  # only what Debian 13's programs do otherwise
 HEAD = """# What other people's clients and servers do with the cases of make.py, and what they print. Made by tests/interop/observe.py
 # and not by hand. Directories, dates, ports, addresses and the lines of sources are taken out, the rest is verbatim.
 """
@@ -136,3 +137,35 @@ def parsed(text):
 
 def read(path=PATH):
     return parsed(path.read_text(encoding="utf-8"))
+
+
+# --- Two of them ---
+
+def kind(tool):
+    """java21 -> java."""
+    return tool.rstrip("0123456789")
+
+
+def unversioned(words):
+    """Words change between versions, and so do numbers in them, which is no change."""
+    return re.sub(r"\d+\.\d+(?:\.\d+)*", "N", words)
+
+
+def beside(text, other):
+    """Of a record the lines that are not in the other one, too: what another version does otherwise."""
+    known = {(cell.case, cell.side, kind(cell.tool), unversioned(cell.words)) for cell in other.cells}
+    verdicts = {(case, side, kind(tool)): verdict for (case, side, tool), verdict in other.verdicts.items()}
+
+    def is_known(one):
+        return (all((cell.case, cell.side, kind(cell.tool), unversioned(cell.words)) in known for cell in one.cells)
+                and all(verdicts.get((case, side, kind(tool)), verdict) == verdict
+                        for (case, side, tool), verdict in one.verdicts.items()))
+
+    head, *blocks = re.split(r"\n\n(?=case )", text.rstrip("\n"))
+    kept = []
+    for block in blocks:
+        title, *lines = block.split("\n")
+        lines = [line for line in lines if not is_known(parsed(f"{title}\n{line}"))]
+        if lines:
+            kept.append("\n".join([title, *lines]))
+    return "\n\n".join([head, *kept]) + "\n"
