@@ -224,7 +224,7 @@ static int open_locked(struct mu_file *file, size_t i, const struct mu_reading *
     }
     /* Nearly every container has a passphrase; that one is needed is worth a word, and no fault. */
     enum mu_gravity gravity = container || how->by_name ? MU_GRAVITY_SUSPICIOUS : MU_GRAVITY_FAULT;
-    if (why.code == MU_E_PASSPHRASE_NEEDED && container && how->role == MU_ROLE_CERT)
+    if (why.code == MU_E_PASSPHRASE_NEEDED && container && !how->by_name)
         return 0; /* whoever asked for a certificate tells that there may be one */
     if (why.code == MU_E_PASSPHRASE_NEEDED && container)
         return mu_report_check(
@@ -287,6 +287,34 @@ static int sort_out(struct mu_file *file, struct mu_error *err)
     return 0;
 }
 
+/* [RFC 7468 8, RFC 5652 5.1] */
+static bool is_bundle(const struct mu_objects *objects, const char *data, size_t len)
+{
+    static const char signed_data[] = "\x06\x09\x2a\x86\x48\x86\xf7\x0d\x01\x07\x02";
+    static const char *const labels[] = {"PKCS7", "PKCS #7 SIGNED DATA", "CMS"};
+    enum { BEGINNING = 32 }; /* of a DER structure: its type comes first */
+    for (size_t i = 0; i < objects->count; i++)
+        for (size_t k = 0; k < MU_COUNT(labels); k++)
+            if (mu_str_equal(objects->at[i].label, labels[k]))
+                return true;
+    return memmem(data, len < BEGINNING ? len : BEGINNING, signed_data, sizeof signed_data - 1) !=
+           NULL;
+}
+
+static int tell_bundle(const struct mu_file *file, const struct mu_reading *how,
+                       struct mu_report *report, struct mu_error *err)
+{
+    struct mu_finding finding = about(file, MU_CAUSE_wrong_file, MU_GRAVITY_FAULT);
+    if (how->by_name && promises_der(file->name))
+        return 0;
+    set_remedy(&finding, "openssl pkcs7 -print_certs -in {file} -out NEW.pem");
+    mu_str_copy(finding.openssl, sizeof finding.openssl, finding.remedy);
+    return mu_report_add(report, &finding, err,
+                         "%s is a PKCS#7 bundle: the certificates in it have to be taken out, as "
+                         "programs look for -----BEGIN CERTIFICATE-----",
+                         file->name);
+}
+
 static int tell_der(const struct mu_file *file, const struct mu_reading *how,
                     struct mu_report *report, struct mu_error *err)
 {
@@ -300,6 +328,8 @@ static int tell_der(const struct mu_file *file, const struct mu_reading *how,
         return 0;
     if (mu_str_equal(kind, "crl"))
         finding.gravity = MU_GRAVITY_SOME_PEERS;
+    if (file->is_bundle)
+        kind = "pkcs7 -print_certs";
     snprintf(finding.openssl, sizeof finding.openssl,
              "openssl %s -inform DER -in {file} -out NEW.pem", kind);
     set_remedy(&finding, finding.openssl);
@@ -340,7 +370,10 @@ int mu_file_recognise(const char *name, const void *data, size_t len, const stru
     }
     if (sort_out(ret, err) != 0)
         return -1;
-    return ret->is_der ? tell_der(ret, how, report, err) : 0;
+    ret->is_bundle = ret->certs.count > 0 && is_bundle(&ret->objects, data, len);
+    if (ret->is_der)
+        return tell_der(ret, how, report, err);
+    return ret->is_bundle ? tell_bundle(ret, how, report, err) : 0;
 }
 
 int mu_file_read_as(const char *path, const struct mu_reading *how, struct mu_file *ret,

@@ -35,6 +35,7 @@ struct mu_file {
     const struct mu_key *key; /* its private key, if that could be read; borrowed from `objects` */
     bool locked;              /* there is a private key in it, and it could not be opened */
     bool has_request, has_public_key, is_container, is_der;
+    bool is_bundle;   /* PKCS#7: certificates, in a wrapping that programs do not look into */
     bool is_keystore; /* a Java keystore, as its name says: nothing was told of it */
 };
 void mu_file_clear(struct mu_file *file);

@@ -264,11 +264,13 @@ static int tell_wrong_intermediate(struct matter *matter, const struct mu_cert *
                                       by_side(matter, MU_CAUSE_server_chain_wrong_intermediate,
                                               MU_CAUSE_client_chain_incomplete),
                                       matter->how->presented->at[0], 0);
-    return mu_report_add(
-        matter->report, &finding, err,
-        "the %s sends the intermediate \"%.200s\" along, which did not issue its certificate: "
-        "%s",
-        presenter(matter), mu_cert_label(stray, label), name_leaf(matter, leaf, sizeof leaf));
+    return mu_report_add(matter->report, &finding, err,
+                         "the %s sends the intermediate \"%.200s\" along, which %s: %s",
+                         presenter(matter), mu_cert_label(stray, label),
+                         mu_cert_is_signed_by(matter->how->presented->at[0], stray)
+                             ? "did issue its certificate, but leads to another root"
+                             : "did not issue its certificate",
+                         name_leaf(matter, leaf, sizeof leaf));
 }
 
 static bool trusts_any_ca(const struct matter *matter)

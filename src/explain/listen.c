@@ -155,6 +155,18 @@ static bool has_fault(const struct mu_report *report)
     return false;
 }
 
+/* The server is as it should be: it is the client that does not trust it. */
+static struct mu_finding about_distrust(const struct mu_listen_facts *facts, enum mu_cause_id cause)
+{
+    struct mu_finding finding = finding_of(facts, cause, MU_PHASE_SERVER);
+    finding.whose = MU_PARTY_CLIENT;
+    finding.refuser = MU_REFUSER_CLIENT;
+    mu_str_copy(finding.remedy, sizeof finding.remedy, "mutual get --cacert ca.crt {url}");
+    mu_str_copy(finding.openssl, sizeof finding.openssl,
+                "openssl s_client -connect {at} -CAfile ca.crt -verify_return_error </dev/null");
+    return finding;
+}
+
 /* The client said no to our certificate, or hung up when it saw it. */
 static int judge_refused_server(const struct mu_listen_case *of, const struct mu_listen_facts *facts,
                                 struct mu_report *report, struct mu_error *err)
@@ -168,13 +180,8 @@ static int judge_refused_server(const struct mu_listen_case *of, const struct mu
         return -1;
     if (has_fault(report))
         return 0;
-    struct mu_finding finding =
-        finding_of(facts, mu_cause_of_client_alert(heard->alert), MU_PHASE_SERVER);
-    finding.whose = MU_PARTY_CLIENT;
-    finding.refuser = MU_REFUSER_CLIENT;
+    struct mu_finding finding = about_distrust(facts, mu_cause_of_client_alert(heard->alert));
     mu_cert_label(of->chain->at[0], label);
-    mu_str_copy(finding.openssl, sizeof finding.openssl,
-                "openssl s_client -connect {at} -CAfile ca.crt -verify_return_error </dev/null");
     if (of->made_up) {
         mu_str_copy(finding.remedy, sizeof finding.remedy,
                     "mutual explain --listen {at} --cacert ca.crt --cert server.crt --key server.key");
@@ -183,7 +190,6 @@ static int judge_refused_server(const struct mu_listen_case *of, const struct mu
             "the client does not trust the certificate that was made up for this: give the server's own "
             "with --cert and --key to see how the client goes on");
     }
-    mu_str_copy(finding.remedy, sizeof finding.remedy, "mutual get --cacert ca.crt {url}");
     return mu_report_add(
         report, &finding, err,
         "the client %s the server's certificate \"%.200s\"%s%s%s: as a rule it does not have the server's "
@@ -250,17 +256,28 @@ static int judge_client(const struct mu_listen_case *of, const struct mu_listen_
         mu_date(mu_cert_not_after(presented->at[0]), date), presented->count);
 }
 
-/* Some programs look at the server's name only when the handshake is over, and say nothing if they do not like it. */
+/* Some programs look at the server's certificate only when the handshake is over, and say nothing if they do not like it. Who was
+ * content would say goodbye. */
 static int judge_gone(const struct mu_listen_case *of, const struct mu_listen_facts *facts,
                       struct mu_report *report, struct mu_error *err)
 {
-    if (!of->made_up && judge_own(of, facts, report, err) != 0)
+    const struct mu_tls_heard *heard = &facts->heard;
+    if ((!of->made_up && judge_own(of, facts, report, err) != 0) ||
+        mu_report_check(report, has_fault(report) ? MU_MARK_BAD : MU_MARK_ODD, err,
+                        "the client %s when the handshake was over",
+                        heard->timed_out ? "said no more"
+                        : heard->closed  ? "said goodbye"
+                                         : "went away without a goodbye") != 0)
         return -1;
-    return mu_report_check(
-        report, has_fault(report) ? MU_MARK_BAD : MU_MARK_ODD, err,
-        "the client %s when the handshake was over: some do that if the server's certificate has "
-        "another name than they want",
-        facts->heard.timed_out ? "said no more" : "went away");
+    if (has_fault(report) || heard->timed_out || heard->closed)
+        return 0;
+    struct mu_finding finding = about_distrust(facts, MU_CAUSE_server_untrusted_ca);
+    finding.gravity = MU_GRAVITY_SUSPICIOUS;
+    return mu_report_add(
+        report, &finding, err,
+        "the client went away as soon as the handshake was over, without a request or a goodbye: Node.js "
+        "and others do that when they do not trust the server's CA, or want another name than the "
+        "certificate has; a port scan does, too");
 }
 
 /* --- All of it --- */

@@ -20,7 +20,7 @@ enum {
     IN_HTTP = -2
 };
 
-enum { REASONS = 6 };
+enum { REASONS = 7 };
 
 /* When our own files explain nothing: what a server that says this alert can mean, the likeliest first. */
 static const struct reason {
@@ -30,7 +30,8 @@ static const struct reason {
     {ALERT_UNKNOWN_CA,
      {MU_CAUSE_client_untrusted_ca, MU_CAUSE_verify_depth_exceeded, MU_CAUSE_ca_rekeyed_same_name,
       MU_CAUSE_client_chain_incomplete, MU_CAUSE_crl_missing}},
-    {ALERT_CERTIFICATE_EXPIRED, {MU_CAUSE_crl_expired, MU_CAUSE_server_clock_wrong}},
+    {ALERT_CERTIFICATE_EXPIRED,
+     {MU_CAUSE_crl_expired, MU_CAUSE_ca_cert_expired, MU_CAUSE_server_clock_wrong}},
     {ALERT_CERTIFICATE_REVOKED, {MU_CAUSE_client_cert_revoked}},
     {ALERT_BAD_CERTIFICATE,
      {MU_CAUSE_client_untrusted_ca, MU_CAUSE_not_authorized, MU_CAUSE_server_clock_wrong,
@@ -38,15 +39,18 @@ static const struct reason {
     {ALERT_CERTIFICATE_UNKNOWN,
      {MU_CAUSE_client_untrusted_ca, MU_CAUSE_ca_rekeyed_same_name, MU_CAUSE_not_authorized,
       MU_CAUSE_client_cert_revoked}},
-    {ALERT_ACCESS_DENIED, {MU_CAUSE_not_authorized}},
+    {ALERT_ACCESS_DENIED, {MU_CAUSE_not_authorized, MU_CAUSE_ca_rekeyed_same_name}},
     {ALERT_DECRYPT_ERROR,
      {MU_CAUSE_ca_rekeyed_same_name, MU_CAUSE_crl_bad_signature, MU_CAUSE_key_mismatch}},
     {IN_HTTP,
      {MU_CAUSE_client_untrusted_ca, MU_CAUSE_verify_depth_exceeded, MU_CAUSE_ca_rekeyed_same_name,
-      MU_CAUSE_client_cert_revoked, MU_CAUSE_crl_expired, MU_CAUSE_crl_missing}},
+      MU_CAUSE_client_cert_revoked, MU_CAUSE_crl_expired, MU_CAUSE_ca_cert_expired,
+      MU_CAUSE_crl_missing}},
+    /* Node.js does that to whatever its verifier finds; whoever knows a client and does not let it in says so, as a rule */
     {-1,
-     {MU_CAUSE_client_untrusted_ca, MU_CAUSE_not_authorized, MU_CAUSE_ca_rekeyed_same_name,
-      MU_CAUSE_client_cert_revoked}},
+     {MU_CAUSE_client_untrusted_ca, MU_CAUSE_verify_depth_exceeded, MU_CAUSE_ca_rekeyed_same_name,
+      MU_CAUSE_client_cert_revoked, MU_CAUSE_crl_expired, MU_CAUSE_ca_cert_expired,
+      MU_CAUSE_not_authorized}},
 };
 
 static const struct reason *reason_of(int alert)
@@ -250,11 +254,7 @@ static int tell_not_listed(const struct mu_probe_case *of, struct mu_report *rep
                            struct mu_error *err)
 {
     char ours[400], accepted[256];
-    const struct mu_cert *leaf = of->probe->chain->at[0];
     struct mu_error ignored = MU_ERROR_INIT;
-    if (mu_cert_is_signed_by(leaf, leaf))
-        return tell_not_listed_why(of, MU_CAUSE_client_self_signed,
-                                   "is signed by itself, and not by a CA", report, err);
     if (lacks_intermediate(of, &ignored))
         return tell_not_listed_why(of, MU_CAUSE_client_chain_incomplete,
                                    "comes without the intermediate that issued it", report, err);
@@ -266,6 +266,20 @@ static int tell_not_listed(const struct mu_probe_case *of, struct mu_report *rep
         "the client certificate %s is not from a CA that this server accepts; it accepts %s",
         mu_probe_ours(of, ours, sizeof ours),
         mu_probe_accepted(&of->facts->ours.seen, accepted, sizeof accepted));
+}
+
+/* Only who has been given this very certificate trusts it, whatever CAs are listed. */
+static int tell_self_signed(const struct mu_probe_case *of, struct mu_report *report,
+                            struct mu_error *err)
+{
+    char ours[400], accepted[256];
+    struct mu_finding finding =
+        mu_probe_about_ours(of, MU_CAUSE_client_self_signed, MU_GRAVITY_FAULT);
+    mu_probe_accepted(&of->facts->ours.seen, accepted, sizeof accepted);
+    return mu_report_add(report, &finding, err,
+                         "the client certificate %s is signed by itself, and not by a CA%s%s",
+                         mu_probe_ours(of, ours, sizeof ours),
+                         *accepted != '\0' ? "; the server accepts " : "", accepted);
 }
 
 static int add(struct mu_certs *list, const struct mu_certs *more, struct mu_error *err)
@@ -336,6 +350,9 @@ int mu_probe_explain_refusal(const struct mu_probe_case *of, struct mu_report *r
         return tell_no_scheme(of, report, err);
     if (mu_probe_blames_client(report))
         return 0;
+    if (mu_cert_is_signed_by(of->probe->chain->at[0], of->probe->chain->at[0]) &&
+        !mu_certs_hold(&seen->listed_certs, of->probe->chain->at[0]))
+        return tell_self_signed(of, report, err);
     if (seen->listed == MU_LISTED_NOT && seen->alert != ALERT_CERTIFICATE_REVOKED &&
         seen->alert != ALERT_CERTIFICATE_EXPIRED)
         return tell_not_listed(of, report, err);

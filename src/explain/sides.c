@@ -102,6 +102,12 @@ static int read_cas(struct table *table, struct read_side *side, struct mu_error
             mu_file_judge_role(&file, NULL, table->report, err) != 0 ||
             add_certs(&side->trusted, &file.certs, err) != 0)
             return -1;
+        if (file.is_container && file.locked && file.certs.count == 0 &&
+            mu_report_leave_open(table->report, err,
+                                 "the PKCS#12 container %s is closed, so that the CAs in it were not "
+                                 "looked at: give its passphrase with --passphrase-file",
+                                 file.name) != 0)
+            return -1;
         snprintf(what, sizeof what, "the %s's trusted CAs: %s holds %s", side->name, file.name,
                  *file.what != '\0' ? file.what : "nothing that can be used");
         if (note(table, before, what, err) != 0)

@@ -86,6 +86,24 @@ def test_a_door_that_limits_the_chain(mutual, world):
     mutual("explain", "--listen", "127.0.0.1:0", "--server-depth", "x").refused("--server-depth", code=2)
 
 
+def leave(world, port, goodbye):
+    """A client that goes when the handshake is over."""
+    context = ssl.create_default_context(cafile=world.path("root.crt"))
+    context.load_cert_chain(world.path("client.crt"), world.path("leaf.key"))
+    connection = context.wrap_socket(socket.create_connection(("127.0.0.1", port)), server_hostname="localhost")
+    if goodbye:
+        connection.unwrap()
+    connection.close()
+
+
+def test_who_goes_without_a_goodbye_may_not_trust_the_server(mutual, world):
+    with Ear(mutual, world) as ear:
+        leave(world, ear.port, goodbye=False)
+        assert ear.heard("server_untrusted_ca", "without a request or a goodbye")["exit"] == 3
+        leave(world, ear.port, goodbye=True)
+        ear.heard("ok", "said goodbye")
+
+
 def say(port, data):
     with socket.create_connection(("127.0.0.1", port)) as plain:
         plain.sendall(data)
