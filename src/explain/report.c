@@ -209,6 +209,60 @@ int mu_report_leave_open(struct mu_report *report, struct mu_error *err, const c
     return mu_report_check(report, MU_MARK_UNKNOWN, err, "%s", text);
 }
 
+/* In which order a verifier comes upon faults of a chain: OpenSSL's, which looks at the dates last, from the root down. A key that
+ * cannot be used is met before all else. */
+enum stage {
+    STAGE_KEY = -1,
+    STAGE_CHAIN, /* who issued what; and all that is no fault of a chain */
+    STAGE_EXTENSIONS,
+    STAGE_CONSTRAINTS,
+    STAGE_STRENGTH,
+    STAGE_HOST,
+    STAGE_LISTS,
+    STAGE_DATES
+};
+
+static enum stage stage_of(const struct mu_finding *finding)
+{
+    static const enum stage stages[MU_CAUSE_COUNT] = {
+        [MU_CAUSE_issuer_not_ca] = STAGE_EXTENSIONS,
+        [MU_CAUSE_issuer_is_v1] = STAGE_EXTENSIONS,
+        [MU_CAUSE_ca_no_keycertsign] = STAGE_EXTENSIONS,
+        [MU_CAUSE_pathlen_exceeded] = STAGE_EXTENSIONS,
+        [MU_CAUSE_unknown_critical_extension] = STAGE_EXTENSIONS,
+        [MU_CAUSE_server_cert_no_serverauth] = STAGE_EXTENSIONS,
+        [MU_CAUSE_client_cert_no_clientauth] = STAGE_EXTENSIONS,
+        [MU_CAUSE_ca_eku_forbids] = STAGE_EXTENSIONS,
+        [MU_CAUSE_client_ku_no_signature] = STAGE_EXTENSIONS,
+        [MU_CAUSE_server_ku_no_signature] = STAGE_EXTENSIONS,
+        [MU_CAUSE_name_constraint_violation] = STAGE_CONSTRAINTS,
+        [MU_CAUSE_key_too_small] = STAGE_STRENGTH,
+        [MU_CAUSE_signature_too_weak] = STAGE_STRENGTH,
+        [MU_CAUSE_server_name_mismatch] = STAGE_HOST,
+        [MU_CAUSE_server_ip_not_in_san] = STAGE_HOST,
+        [MU_CAUSE_server_ip_written_as_dns] = STAGE_HOST,
+        [MU_CAUSE_server_wildcard_mismatch] = STAGE_HOST,
+        [MU_CAUSE_client_cert_revoked] = STAGE_LISTS,
+        [MU_CAUSE_server_cert_revoked] = STAGE_LISTS,
+        [MU_CAUSE_intermediate_revoked] = STAGE_LISTS,
+        [MU_CAUSE_crl_expired] = STAGE_LISTS,
+        [MU_CAUSE_crl_not_yet_valid] = STAGE_LISTS,
+        [MU_CAUSE_crl_missing] = STAGE_LISTS,
+        [MU_CAUSE_crl_wrong_issuer] = STAGE_LISTS,
+        [MU_CAUSE_crl_bad_signature] = STAGE_LISTS,
+        [MU_CAUSE_server_cert_expired] = STAGE_DATES,
+        [MU_CAUSE_client_cert_expired] = STAGE_DATES,
+        [MU_CAUSE_intermediate_expired] = STAGE_DATES,
+        [MU_CAUSE_ca_cert_expired] = STAGE_DATES,
+        [MU_CAUSE_server_cert_not_yet_valid] = STAGE_DATES,
+        [MU_CAUSE_client_cert_not_yet_valid] = STAGE_DATES,
+        [MU_CAUSE_ca_cert_not_yet_valid] = STAGE_DATES,
+    };
+    const bool own_key =
+        finding->cause == MU_CAUSE_key_too_small || finding->cause == MU_CAUSE_unsupported_key_type;
+    return own_key && finding->depth == 0 ? STAGE_KEY : stages[finding->cause];
+}
+
 static bool bites_before(const struct mu_finding *a, const struct mu_finding *b)
 {
     bool fault = a->gravity == MU_GRAVITY_FAULT;
@@ -216,7 +270,9 @@ static bool bites_before(const struct mu_finding *a, const struct mu_finding *b)
         return fault;
     if (!fault)
         return a->cause < b->cause;
-    return a->phase != b->phase ? a->phase < b->phase : a->depth < b->depth;
+    if (a->phase != b->phase)
+        return a->phase < b->phase;
+    return stage_of(a) != stage_of(b) ? stage_of(a) < stage_of(b) : a->depth < b->depth;
 }
 
 /* Few, and those of one rank have to stay in the order in which they were found. */

@@ -75,6 +75,39 @@ static void what_bites_first_comes_first(void **state)
     assert_string_equal(report.findings[0].sentence, "it is wrong");
 }
 
+static void find_at(struct mu_report *report, enum mu_cause_id cause, int depth)
+{
+    struct mu_error err = MU_ERROR_INIT;
+    struct mu_finding finding =
+        mu_finding_of(cause, MU_GRAVITY_FAULT, MU_PHASE_SERVER, "f", NULL, NULL);
+    finding.depth = depth;
+    assert_worked(mu_report_add(report, &finding, &err, "x"), &err);
+}
+
+/* OpenSSL's order, whatever certificate of the chain it is about. */
+static void faults_of_one_chain_come_in_the_order_of_a_verifier(void **state)
+{
+    static const enum mu_cause_id order[] = {MU_CAUSE_unsupported_key_type,
+                                             MU_CAUSE_server_chain_incomplete,
+                                             MU_CAUSE_ca_eku_forbids,
+                                             MU_CAUSE_name_constraint_violation,
+                                             MU_CAUSE_signature_too_weak,
+                                             MU_CAUSE_server_name_mismatch,
+                                             MU_CAUSE_server_cert_revoked,
+                                             MU_CAUSE_ca_cert_expired,
+                                             MU_CAUSE_server_cert_expired};
+    MU_AUTO_CLEAR(mu_report) report = {0};
+    (void)state;
+    for (size_t i = MU_COUNT(order); i-- > 0;)
+        find_at(&report, order[i],
+                order[i] == MU_CAUSE_ca_eku_forbids    ? 1
+                : order[i] == MU_CAUSE_ca_cert_expired ? -2
+                                                       : 0);
+    mu_report_finish(&report);
+    for (size_t i = 0; i < MU_COUNT(order); i++)
+        assert_int_equal(report.findings[i].cause, order[i]);
+}
+
 static void the_table_of_peers_says_who_refuses_as_what(void **state)
 {
     MU_AUTO_CLEAR(mu_report) report = {0};
@@ -93,6 +126,7 @@ int main(void)
         cmocka_unit_test(every_cause_says_all_there_is_to_say),
         cmocka_unit_test(every_fault_has_its_cause),
         cmocka_unit_test(what_bites_first_comes_first),
+        cmocka_unit_test(faults_of_one_chain_come_in_the_order_of_a_verifier),
         cmocka_unit_test(the_table_of_peers_says_who_refuses_as_what),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
