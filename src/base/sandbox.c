@@ -193,6 +193,10 @@ void mu_sandbox_prepare(void) {}
 /* All that Landlock knows of files, version by version; and how much of its structure each version has. */
 #define READ_RIGHTS (LANDLOCK_ACCESS_FS_READ_FILE | LANDLOCK_ACCESS_FS_READ_DIR)
 #define SOCKET_RIGHTS (LANDLOCK_ACCESS_FS_MAKE_SOCK | LANDLOCK_ACCESS_FS_REMOVE_FILE)
+#define LANDLOCK_TRUNCATE (UINT64_C(1) << 14) /* since its third version */
+#define WRITE_RIGHTS                                                                               \
+    (READ_RIGHTS | LANDLOCK_ACCESS_FS_WRITE_FILE | LANDLOCK_ACCESS_FS_MAKE_REG |                   \
+     LANDLOCK_ACCESS_FS_REMOVE_FILE | LANDLOCK_TRUNCATE)
 enum { NEWEST = 6 };
 static const uint64_t known_rights[NEWEST + 1] = {0,      0x1fff, 0x3fff, 0x7fff,
                                                   0x7fff, 0xffff, 0xffff};
@@ -241,6 +245,8 @@ static int restrict_files(const struct mu_sandbox *sandbox, int version, struct 
         result = allow(ruleset, sandbox->listable.at[i], LANDLOCK_ACCESS_FS_READ_DIR, err);
     for (size_t i = 0; result == 0 && i < sandbox->sockets.count; i++)
         result = allow(ruleset, sandbox->sockets.at[i], SOCKET_RIGHTS, err);
+    for (size_t i = 0; result == 0 && i < sandbox->writable.count; i++)
+        result = allow(ruleset, sandbox->writable.at[i], WRITE_RIGHTS & known_rights[known], err);
     if (result == 0 && (result = (int)syscall(SYS_landlock_restrict_self, ruleset, 0)) != 0)
         mu_fail_errno(err, MU_E_SYSTEM, "cannot restrict which files may be read");
     close(ruleset);

@@ -15,6 +15,7 @@ struct mu_sandbox {
     bool leave_files;        /* do not restrict them */
     struct mu_strs readable; /* directories and files that may be read, with all below them */
     struct mu_strs listable; /* directories whose names, but not files, may be read */
+    struct mu_strs writable; /* directories whose files may be read, written and replaced */
     struct mu_strs sockets;  /* directories in which sockets may be made and removed */
 };
 void mu_sandbox_clear(struct mu_sandbox *sandbox);

@@ -78,7 +78,7 @@ static int make_context(const struct mu_certs *trust, const struct mu_crls *crls
                         struct mu_tls_context **ret, struct mu_error *err)
 {
     MU_AUTO_STRUCT(mu_tls_lists) lists = NULL;
-    return mu_tls_lists_new(crls, trust, grace_s, &lists, err) != 0
+    return mu_tls_lists_new(crls, trust, grace_s, NULL, &lists, err) != 0
                ? -1
                : mu_tls_context_to_judge(trust, lists, ret, err);
 }

@@ -282,7 +282,8 @@ int mu_check_who_flags(const struct mu_args *args, struct mu_error *err)
         return -1;
     struct mu_door door = {.config = described, .anchors = anchors};
     const struct mu_doors doors = {.config = config, .at = &door, .count = 1};
-    const int result = mu_door_load_lists(&door, err) != 0 ? -1 : mu_check_who(args, &doors, err);
+    const int result =
+        mu_door_load_lists(&door, NULL, err) != 0 ? -1 : mu_check_who(args, &doors, err);
     mu_door_clear_lists(&door);
     return result;
 }

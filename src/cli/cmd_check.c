@@ -57,6 +57,7 @@ static void print_clients(const struct mu_door *door)
             door->config->clients_optional ? ", and whoever has no certificate" : "");
     print_words("trust", &door->config->trust);
     print_words("crl", &door->config->crl);
+    print_words("fetch crl from", &door->config->fetch_crl);
 }
 
 static void print_terms(const char *label, const struct mu_access_list *list)
@@ -224,18 +225,18 @@ static json_t *door_json(const struct mu_door *door)
     json_t *warnings = json_array();
     mu_door_warn(door, add_warning, warnings);
     return json_pack(
-        "{s:i, s:o, s:o, s:o, s:s, s:s, s:s, s:s, s:s, s:o, s:o, s:o, s:s?, s:o, s:o, s:o, s:o, s:o, s:o}",
+        "{s:i, s:o, s:o, s:o, s:s, s:s, s:s, s:s, s:s, s:o, s:o, s:o, s:o, s:s?, s:o, s:o, s:o, s:o, s:o, s:o}",
         "line", door->config->at.line, "listen", words_json(&door->config->listen), "addresses",
         addresses_json(door), "names", words_json(&door->config->names), "clients",
         door->config->clients_optional ? "optional" : "required", "tls_min",
         door->config->only_tls13 ? "1.3" : "1.2", "certificate", door->config->certificate,
         "subject", mu_cert_label(door->chain.at[0], label), "not_after",
         mu_date_rfc3339(mu_cert_not_after(door->chain.at[0]), until), "trust",
-        words_json(&door->config->trust), "crl", words_json(&door->config->crl), "to",
-        words_json(&door->config->to), "files", door->config->files, "warnings", warnings, "allow",
-        terms_json(&door->config->access.allow), "deny", terms_json(&door->config->access.deny),
-        "routes", routes_json(door->config), "tell", told_json(door->config), "limits",
-        limits_json(&door->config->limits));
+        words_json(&door->config->trust), "crl", words_json(&door->config->crl), "fetch_crl",
+        words_json(&door->config->fetch_crl), "to", words_json(&door->config->to), "files",
+        door->config->files, "warnings", warnings, "allow", terms_json(&door->config->access.allow),
+        "deny", terms_json(&door->config->access.deny), "routes", routes_json(door->config), "tell",
+        told_json(door->config), "limits", limits_json(&door->config->limits));
 }
 
 static void print_json(const struct mu_doors *doors)
@@ -334,6 +335,7 @@ const struct mu_cmd mu_cmd_check = {
         "  sandbox: on                    # or off: keep what a server never needs\n"
         "  status: localhost:9090         # /metrics, /healthz and /readyz, without TLS; or unix:PATH\n"
         "  control: /run/mutual.sock      # for mutual status; or none\n"
+        "  crl_cache: /var/cache/mutual   # a directory in which lists that are fetched outlive a restart\n"
         "  doors:\n"
         "    - listen: [\"*:8443\", \"unix:/run/door\"]    # or systemd:NAME; localhost:PORT is this machine alone\n"
         "      names: [api.example.com, \"*.api.example.com\"]   # needed where doors share an address; without: all others\n"
@@ -342,6 +344,7 @@ const struct mu_cmd mu_cmd_check = {
         "      trust: ca.crt              # the CAs whose clients come in; like crl and to, one or a list\n"
         "      crl: ca.crl                # each CA of a client needs one that is not out of date; or none.\n"
         "                                 # without it: the home CA's own list, if that CA is trusted here\n"
+        "      fetch_crl: crl.example.com # lists are fetched from where certificates say, at HOST or HOST:PORT; or all\n"
         "      crl_grace: closed          # or open, or how long a list that is out of date still counts\n"
         "      session_lifetime: 1h       # clients may come back so long without showing their certificates\n"
         "      clients: required          # or optional: who has no certificate comes in where a rule says anonymous\n"

@@ -129,6 +129,10 @@ static const struct mu_opt opts[] = {
     {"crl-grace", 0, "WHAT",
      "what a list out of date means: closed, open, or for so long what it meant [closed]", NULL,
      false},
+    {"fetch-crl", 0, "HOST", "fetch lists from where certificates say, at HOST[:PORT]; or all",
+     NULL, true},
+    {"crl-cache", 0, "DIR", "keep the lists that are fetched there, for the next start", NULL,
+     false},
     {"session-lifetime", 0, "TIME", "clients may come back without showing their certificates",
      "1h", false},
     {"expiry-warning", 0, "TIME", "speak of a client's certificate so long before its end", "14d",
@@ -202,9 +206,11 @@ const struct mu_cmd mu_cmd_serve = {
         "they speak. Of several backends, the one with the least to do is next. A door that trusts the home\n"
         "CA goes by its list, ca.crl in the home: mutual revoke takes effect within a second. Its age does not matter\n"
         "unless --crl-grace is given; --crl none leaves it alone. With --crl FILE (PEM or DER), each CA that issued a\n"
-        "client must have a list, and one that is not out of date. When a list, a CA or the time says that a client who\n"
-        "is connected would not be let in any more, its connection is closed: HTTP when the answer under way is out,\n"
-        "within half a second, all else at once.\n"
+        "client must have a list, and one that is not out of date. --fetch-crl fetches the lists that the certificates\n"
+        "of good chains point to (http, nothing else), and again before they are out of date; all: from any host that is\n"
+        "not in a private network. What it means that a list has not come, --crl-grace says. When a list, a CA or the\n"
+        "time says that a client who is connected would not be let in any more, its connection is closed: HTTP when the\n"
+        "answer under way is out, within half a second, all else at once.\n"
         "--allow says who comes in, and may be given several times: one that fits is enough. all: every client of the\n"
         "CA; or by what is in the certificate: dns=*.example.com, uri=spiffe://example.org/ns/**, email=*@example.com,\n"
         "ip=10.0.0.0/8, cn=web-*, ou=ops, issuer=NAME, serial=HEX, fingerprint=SHA256, pin=sha256//BASE64 (of the\n"

@@ -12,6 +12,7 @@
 #include "cli/credentials.h"
 #include "cli/rights.h"
 #include "cli/serve_home.h"
+#include "front/fetch.h"
 
 /* Every value of an option that may be given several times. */
 static int read_all(const struct mu_args *args, const char *option, struct mu_strs *ret,
@@ -83,7 +84,11 @@ static int read_grace(const struct mu_args *args, struct mu_door_config *door, s
     door->crl_grace_said = grace != NULL;
     if (grace != NULL && !mu_crl_grace_parse(grace, &door->crl_grace_s))
         return mu_usage(err, args, "--crl-grace is closed, open or a duration, not \"%s\"", grace);
-    return 0;
+    const char *host;
+    for (int i = 0; (host = mu_args_nth(args, "fetch-crl", i)) != NULL; i++)
+        if (!mu_fetch_host_is_good(host))
+            return mu_usage(err, args, "--fetch-crl takes HOST, HOST:PORT or all, not \"%s\"", host);
+    return read_all(args, "fetch-crl", &door->fetch_crl, err);
 }
 
 int mu_serve_read_trust(const struct mu_args *args, struct mu_door_config *door,
@@ -320,6 +325,7 @@ static int from_options(const struct mu_args *args, struct mu_config **ret, stru
         read_sizes(args, &door->limits, err) != 0 || read_rates(args, &door->limits, err) != 0 ||
         mu_serve_read_trust(args, door, err) != 0 || read_session_lifetime(args, door, err) != 0 ||
         read_deadlines(args, config, door, err) != 0 || read_rights(args, config, err) != 0 ||
+        copy(mu_args_value(args, "crl-cache"), &config->crl_cache, err) != 0 ||
         copy(mu_args_value(args, "status"), &config->status, err) != 0 ||
         copy(mu_args_value(args, "control"), &config->control, err) != 0)
         return -1;
@@ -337,6 +343,8 @@ static int check_alone(const struct mu_args *args, struct mu_error *err)
         "cacert",
         "crl",
         "crl-grace",
+        "fetch-crl",
+        "crl-cache",
         "session-lifetime",
         "expiry-warning",
         "files",

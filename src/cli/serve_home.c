@@ -99,7 +99,7 @@ static int obey(struct mu_door_config *door, const struct mu_home *home, struct 
     if (door->crl_of_home == NULL ||
         (access(home->crl, F_OK) == 0 && mu_strs_add(&door->crl, home->crl) != 0))
         return mu_fail_nomem(err);
-    if (!door->crl_grace_said)
+    if (!door->crl_grace_said && door->fetch_crl.count == 0)
         door->crl_grace_s = MU_CRL_GRACE_OPEN;
     return 0;
 }

@@ -64,6 +64,9 @@ static int describe(const struct mu_args *args, const struct mu_front *front, st
          mu_rights_add_directory(&ret->readable, doors->config->file) != 0) ||
         mu_rights_add_passphrase(&ret->readable, args) != 0)
         return -1;
+    if (doors->config->crl_cache != NULL &&
+        mu_strs_add(&ret->writable, doors->config->crl_cache) != 0)
+        return -1;
     /* Whether a private key of its lies where clients may fetch from is looked at by name. */
     if (mu_strs_add(&ret->listable, mu_args_home(args)) != 0)
         return -1;

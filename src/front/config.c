@@ -29,6 +29,7 @@ static void clear_door(struct mu_door_config *door)
     mu_strs_clear(&door->names);
     mu_strs_clear(&door->trust);
     mu_strs_clear(&door->crl);
+    mu_strs_clear(&door->fetch_crl);
     mu_strs_clear(&door->to);
     mu_strs_clear(&door->proxy_from);
     mu_access_list_clear(&door->access.allow);
@@ -51,6 +52,7 @@ void mu_config_free(struct mu_config *config)
         clear_door(&config->doors[i]);
     free(config->doors);
     free(config->file);
+    free(config->crl_cache);
     free(config->status);
     free(config->control);
     free(config->user);

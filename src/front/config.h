@@ -54,6 +54,8 @@ struct mu_door_config {
     char *crl_of_home;
     int64_t crl_grace_s; /* for which a list counts after the next was due; or MU_CRL_GRACE_OPEN */
     bool crl_grace_said; /* somebody has chosen it */
+    struct mu_strs
+        fetch_crl; /* hosts from which lists are fetched: see mu_fetch_right(); none: none are */
     unsigned session_age_s; /* for how long a client may come back without showing its certificate */
     struct mu_strs to;      /* the backends' URLs; none: it answers itself */
     char *health_check; /* the path at which backends say whether they are well; NULL: they are not asked */
@@ -104,6 +106,7 @@ struct mu_config {
     char *status; /* where metrics and health are told, as mu_address_parse() takes it; NULL: nowhere */
     char *control;            /* the path of a socket that also tells who is there; NULL: none */
     bool control_by_default;  /* nobody has asked for it, so it may be missing */
+    char *crl_cache;          /* a directory for the lists that are fetched; NULL: none */
     int64_t expiry_warning_s; /* before the end of a client's certificate */
     unsigned stop_ms;         /* for what is under way when the server is told to stop */
     char *user; /* whose rights it has once all is open: NAME or NAME:GROUP; NULL: nothing changes */

@@ -8,6 +8,7 @@
 #include "base/file.h"
 #include "base/time.h"
 #include "front/config_read.h"
+#include "front/fetch.h"
 #include "tls/names.h"
 
 /* Doors that a person describes need no more; and libyaml takes its time for what does. */
@@ -37,6 +38,23 @@ static int add_crl(struct mu_yaml *yaml, const struct mu_yaml_node *node, void *
     return mu_str_equal(text, "none")
                ? 0
                : mu_config_add_text(yaml, &door->crl, mu_config_path(yaml, node, "crl"));
+}
+
+static int add_fetch_crl(struct mu_yaml *yaml, const struct mu_yaml_node *node, void *into)
+{
+    static const char wanted[] = "HOST, HOST:PORT or all";
+    const char *text = mu_yaml_text(yaml, node, "fetch_crl", wanted);
+    if (text == NULL)
+        return -1;
+    if (!mu_fetch_host_is_good(text))
+        return mu_yaml_fail(yaml, mu_yaml_place(node), "fetch_crl takes %s, not \"%s\"", wanted,
+                            text);
+    return mu_config_add_text(yaml, into, mu_yaml_copy(yaml, node, "fetch_crl", ""));
+}
+
+static int read_fetch_crl(struct mu_yaml *yaml, const struct mu_yaml_node *node, void *into)
+{
+    return mu_yaml_list_or_one(yaml, node, "fetch_crl", add_fetch_crl, into);
 }
 
 static int read_listen(struct mu_yaml *yaml, const struct mu_yaml_node *node, void *into)
@@ -254,6 +272,7 @@ static const struct mu_yaml_key door_keys[] = {
     {"trust", read_trust, OF_DOOR(trust)},
     {"crl", read_crl, 0},
     {"crl_grace", read_crl_grace, 0},
+    {"fetch_crl", read_fetch_crl, OF_DOOR(fetch_crl)},
     {"session_lifetime", read_session_lifetime, OF_DOOR(session_age_s)},
     {"clients", read_clients, OF_DOOR(clients_optional)},
     {"tls_min", read_tls_min, OF_DOOR(only_tls13)},
@@ -387,6 +406,12 @@ static int read_status(struct mu_yaml *yaml, const struct mu_yaml_node *node, vo
     return *address == NULL ? -1 : 0;
 }
 
+static int read_crl_cache(struct mu_yaml *yaml, const struct mu_yaml_node *node, void *into)
+{
+    char **path = into;
+    return (*path = mu_config_path(yaml, node, "crl_cache")) == NULL ? -1 : 0;
+}
+
 static int read_control(struct mu_yaml *yaml, const struct mu_yaml_node *node, void *into)
 {
     static const char wanted[] = "the path of a socket, or none";
@@ -439,6 +464,7 @@ static const struct mu_yaml_key file_keys[] = {
     {"expiry_warning", read_expiry_warning, offsetof(struct mu_config, expiry_warning_s)},
     {"status", read_status, offsetof(struct mu_config, status)},
     {"control", read_control, offsetof(struct mu_config, control)},
+    {"crl_cache", read_crl_cache, offsetof(struct mu_config, crl_cache)},
     {"user", read_user, offsetof(struct mu_config, user)},
     {"sandbox", read_sandbox, offsetof(struct mu_config, no_sandbox)},
     {"log", mu_config_log, offsetof(struct mu_config, log)},

@@ -139,7 +139,7 @@ static int load_trust(struct mu_door *door, const struct mu_door_loader *loader,
     for (size_t i = 0; i < trust->count; i++)
         if (mu_cas_load(trust->at[i], loader->passphrase, &door->anchors, err) != 0)
             return -1;
-    return mu_door_load_lists(door, err);
+    return mu_door_load_lists(door, loader->points, err);
 }
 
 /* Does `path` lie below `dir`, when all links are followed? */

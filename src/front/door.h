@@ -21,6 +21,7 @@
 #include "pki/key.h"
 #include "tls/lists.h"
 
+struct mu_points;
 struct mu_rates;
 
 /* A route that has been loaded; of the same index as in the configuration. */
@@ -35,7 +36,7 @@ enum { MU_DOOR_ADDRESSES = 32 };
 /* What is known of a revocation list. */
 struct mu_door_list {
     struct mu_crl_info info;
-    const char *path; /* the configuration's */
+    const char *path; /* the configuration's, or a URL */
     /* By whom it is: the place of an anchor with its issuer's name and key, or of one that has the name alone; or nobody's. */
     enum mu_list_by { MU_LIST_BY_ANCHOR, MU_LIST_BY_NAMESAKE, MU_LIST_BY_OTHER } by;
 };
@@ -49,6 +50,7 @@ struct mu_door {
     struct mu_door_list *lists;
     size_t list_count;
     struct mu_strs without_list;  /* the CAs, if any has a list, of which none is */
+    struct mu_strs fetched;       /* the URLs of lists that have come from there */
     struct mu_tls_lists *revoked; /* what is in them; until the TLS contexts have it */
     struct mu_files *files;       /* NULL: the greeting */
     struct mu_backends backends;  /* if any, they get the bytes of the clients */
@@ -98,7 +100,8 @@ struct mu_door_loader {
     /* Fails where what is below `dir` is not for clients. */
     int (*may_serve)(void *arg, const char *dir, struct mu_error *err);
     void *arg;
-    bool only_look; /* nobody is going to serve them: see mutual check */
+    struct mu_points *points; /* lists that are fetched; NULL: none are */
+    bool only_look;           /* nobody is going to serve them: see mutual check */
 };
 
 /*
@@ -108,6 +111,9 @@ struct mu_door_loader {
  */
 MU_CHECK int mu_doors_load(struct mu_config *config, const struct mu_door_loader *loader,
                            struct mu_doors **ret, struct mu_error *err);
+
+/* Does any of them fetch lists? */
+bool mu_doors_fetch_lists(const struct mu_doors *doors);
 
 /* What is in their lists is with the TLS contexts now, which let it go when they need it no more. */
 void mu_doors_drop_lists(struct mu_doors *doors);
@@ -124,7 +130,12 @@ MU_CHECK int mu_doors_check_lists(const struct mu_doors *doors, const struct mu_
 MU_CHECK int mu_door_check_key(const char *dir, const char *file, struct mu_error *err);
 
 /* door_lists.c: every list of a door, and what is known of them. Fails as mu_crls_load() does. */
-MU_CHECK int mu_door_load_lists(struct mu_door *door, struct mu_error *err);
+MU_CHECK int mu_door_load_lists(struct mu_door *door, struct mu_points *points,
+                                struct mu_error *err);
+/* Is this list, which comes from `name`, not older than the one before from there, and in date if that one was? Fails with
+ * MU_E_LIST. */
+MU_CHECK int mu_door_check_list_age(const char *name, const struct mu_crl_info *list,
+                                    const struct mu_crl_info *before, struct mu_error *err);
 void mu_door_clear_lists(struct mu_door *door);
 /* Are its lists those of the home, which nobody has named and which count however old they are? */
 bool mu_door_obeys_home(const struct mu_door *door);

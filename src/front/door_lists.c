@@ -7,6 +7,7 @@
 #include "base/str.h"
 #include "base/time.h"
 #include "front/door.h"
+#include "front/points.h"
 
 /* --- Loading --- */
 
@@ -29,13 +30,15 @@ static enum mu_list_by find_issuer(const struct mu_crl *crl, const struct mu_cer
 
 bool mu_door_obeys_home(const struct mu_door *door)
 {
-    return door->config->crl_of_home != NULL && !door->config->crl_grace_said;
+    return door->config->crl_of_home != NULL && !door->config->crl_grace_said &&
+           door->config->fetch_crl.count == 0;
 }
 
 static int note_without(struct mu_door *door, const bool *has_list, struct mu_error *err)
 {
     char label[MU_CERT_LABEL_LEN];
-    const bool asked = door->list_count > 0 && !mu_door_obeys_home(door);
+    const bool asked =
+        door->list_count > 0 && !mu_door_obeys_home(door) && door->config->fetch_crl.count == 0;
     for (size_t i = 0; asked && i < door->anchors.count; i++)
         if (!has_list[i] &&
             mu_strs_add(&door->without_list, mu_cert_label(door->anchors.at[i], label)) != 0)
@@ -43,50 +46,88 @@ static int note_without(struct mu_door *door, const bool *has_list, struct mu_er
     return 0;
 }
 
-static int add_file(struct mu_door *door, const char *path, struct mu_crls *all, bool *has_list,
-                    struct mu_error *err)
+/* What is known of the lists from `all->at[door->list_count]` on, which come from these places, or all from the one. */
+static int describe(struct mu_door *door, const struct mu_crls *all, const char *path,
+                    const struct mu_strs *paths, bool *has_list, struct mu_error *err)
 {
-    if (mu_crls_load(path, all, err) != 0)
-        return -1;
-    struct mu_door_list *longer = realloc(door->lists, all->count * sizeof *longer);
+    struct mu_door_list *longer = realloc(door->lists, (all->count + 1) * sizeof *longer);
     if (longer == NULL)
         return mu_fail_nomem(err);
     door->lists = longer;
-    for (; door->list_count < all->count; door->list_count++) {
+    for (size_t i = 0; door->list_count < all->count; door->list_count++, i++) {
         const struct mu_crl *crl = all->at[door->list_count];
         struct mu_door_list *list = &door->lists[door->list_count];
         mu_crl_info(crl, &list->info);
-        list->path = path;
+        list->path = path != NULL ? path : paths->at[i];
         list->by = find_issuer(crl, &door->anchors, has_list);
     }
     return 0;
 }
 
-int mu_door_load_lists(struct mu_door *door, struct mu_error *err)
+static int add_files(struct mu_door *door, struct mu_crls *all, bool *has_list, struct mu_error *err)
 {
     const struct mu_strs *crl = &door->config->crl;
+    for (size_t i = 0; i < crl->count; i++)
+        if (mu_crls_load(crl->at[i], all, err) != 0 ||
+            describe(door, all, crl->at[i], NULL, has_list, err) != 0)
+            return -1;
+    return 0;
+}
+
+/* Whoever put them there has seen to it that they are what they should be. */
+static int add_fetched(struct mu_door *door, struct mu_points *points, struct mu_crls *all,
+                       bool *has_list, struct mu_error *err)
+{
+    return points == NULL ? 0
+           : mu_points_lists(points, all, &door->fetched, err) != 0
+               ? -1
+               : describe(door, all, NULL, &door->fetched, has_list, err);
+}
+
+static int make_lists(struct mu_door *door, struct mu_points *points, const struct mu_crls *all,
+                      struct mu_error *err)
+{
+    struct mu_tls_list_source source;
+    if (points != NULL && mu_points_source(points, &door->config->fetch_crl, &source, err) != 0)
+        return -1;
+    return mu_tls_lists_new(all, &door->anchors, door->config->crl_grace_s,
+                            points == NULL ? NULL : &source, &door->revoked, err);
+}
+
+int mu_door_load_lists(struct mu_door *door, struct mu_points *points, struct mu_error *err)
+{
+    const struct mu_door_config *config = door->config;
     MU_AUTO_CLEAR(mu_crls) all = {0};
-    if (crl->count == 0)
+    if (config->fetch_crl.count == 0)
+        points = NULL;
+    if (config->crl.count == 0 && points == NULL)
         return 0;
     bool *has_list = calloc(door->anchors.count + 1, sizeof *has_list);
     if (has_list == NULL)
         return mu_fail_nomem(err);
-    int result = 0;
-    for (size_t i = 0; result == 0 && i < crl->count; i++)
-        result = add_file(door, crl->at[i], &all, has_list, err);
+    int result = add_files(door, &all, has_list, err);
+    if (result == 0)
+        result = add_fetched(door, points, &all, has_list, err);
     if (result == 0)
         result = note_without(door, has_list, err);
     free(has_list);
-    return result != 0 ? -1
-                       : mu_tls_lists_new(&all, &door->anchors, door->config->crl_grace_s,
-                                          &door->revoked, err);
+    return result != 0 ? -1 : make_lists(door, points, &all, err);
 }
 
 void mu_door_clear_lists(struct mu_door *door)
 {
     free(door->lists);
+    mu_strs_clear(&door->fetched);
     mu_strs_clear(&door->without_list);
     mu_tls_lists_unref(door->revoked);
+}
+
+bool mu_doors_fetch_lists(const struct mu_doors *doors)
+{
+    for (size_t i = 0; i < doors->count; i++)
+        if (doors->at[i].config->fetch_crl.count > 0)
+            return true;
+    return false;
 }
 
 void mu_doors_drop_lists(struct mu_doors *doors)
@@ -132,29 +173,35 @@ static bool stand_for_each_other(const struct mu_door_list *a, const struct mu_d
            memcmp(a->info.scope, b->info.scope, sizeof a->info.scope) == 0;
 }
 
-static int check_list(const struct mu_door_list *list, const struct mu_door_list *before,
-                      struct mu_error *err)
+int mu_door_check_list_age(const char *name, const struct mu_crl_info *list,
+                           const struct mu_crl_info *before, struct mu_error *err)
 {
     char date[MU_DATE_LEN], date_before[MU_DATE_LEN];
     const time_t now = time(NULL);
+    if (is_older(list, before))
+        return mu_fail(err, MU_E_LIST,
+                       "%s: the revocation list of \"%s\" of %s is older than the one before, of %s",
+                       name, list->issuer, mu_date(list->this_update, date),
+                       mu_date(before->this_update, date_before));
+    if (is_past(list, now) && !is_past(before, now))
+        return mu_fail(
+            err, MU_E_LIST,
+            "%s: the revocation list of \"%s\" is out of date since %s, and the one before is not",
+            name, list->issuer, mu_date(list->next_update, date));
+    return 0;
+}
+
+static int check_list(const struct mu_door_list *list, const struct mu_door_list *before,
+                      struct mu_error *err)
+{
     if (list->by == MU_LIST_BY_NAMESAKE && before->by == MU_LIST_BY_ANCHOR)
         return mu_fail(
             err, MU_E_LIST,
             "%s: the revocation list of \"%s\" is not signed by that CA, as the one before was",
             list->path, list->info.issuer);
-    if (list->by != before->by)
-        return 0;
-    if (is_older(&list->info, &before->info))
-        return mu_fail(err, MU_E_LIST,
-                       "%s: the revocation list of \"%s\" of %s is older than the one before, of %s",
-                       list->path, list->info.issuer, mu_date(list->info.this_update, date),
-                       mu_date(before->info.this_update, date_before));
-    if (is_past(&list->info, now) && !is_past(&before->info, now))
-        return mu_fail(
-            err, MU_E_LIST,
-            "%s: the revocation list of \"%s\" is out of date since %s, and the one before is not",
-            list->path, list->info.issuer, mu_date(list->info.next_update, date));
-    return 0;
+    return list->by != before->by
+               ? 0
+               : mu_door_check_list_age(list->path, &list->info, &before->info, err);
 }
 
 /* Doors may have changed their order; files are what they were. */

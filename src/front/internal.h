@@ -8,6 +8,7 @@
 #include "front/forward.h"
 #include "front/guard.h"
 #include "front/kick.h"
+#include "front/points.h"
 #include "front/probe.h"
 #include "front/seen.h"
 #include "front/serve.h"
@@ -26,6 +27,8 @@ struct mu_front {
     struct mu_server_config server_config;
     struct mu_server *server;
     struct mu_watch *watch;
+    struct mu_points *points;
+    struct mu_call *arrived; /* some of them have */
     struct mu_kicks *kicks;
     struct mu_seen *seen;
     struct mu_strs changed;               /* files, since doors were last put in force */

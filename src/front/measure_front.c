@@ -66,6 +66,8 @@ bool mu_front_measure(void *arg, const struct mu_survey *survey, struct mu_measu
     metrics->max_connections = front->server_config.max_connections;
     add_backends(front->doors, ret);
     add_ends(front->doors, ret);
+    metrics->fetches_lists = mu_doors_fetch_lists(front->doors);
+    mu_points_count(front->points, &metrics->points);
     mu_seen_each(front->seen, metrics->now - 24 * 3600, count_client, metrics);
     return true;
 }

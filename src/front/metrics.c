@@ -287,6 +287,20 @@ static void add_updates(struct mu_buf *ret, const struct mu_metrics_ends *lists)
     }
 }
 
+static void add_fetches(struct mu_buf *ret, const struct mu_metrics *metrics)
+{
+    if (!metrics->fetches_lists)
+        return;
+    begin(ret, "crl_fetches_total", "counter",
+          "Times that a revocation list was fetched, and could be used or not.");
+    sample(ret, "crl_fetches_total", "result", "good", metrics->points.good);
+    sample(ret, "crl_fetches_total", "result", "failed", metrics->points.failed);
+    single(ret, "crl_points", "gauge", "Places from which revocation lists are fetched.",
+           metrics->points.points);
+    single(ret, "crl_points_waiting", "gauge", "Of these, from which none has come yet.",
+           metrics->points.waiting);
+}
+
 /* --- The whole --- */
 
 static void add_process(struct mu_buf *ret, const struct mu_metrics *metrics)
@@ -326,6 +340,7 @@ static void add_clients(struct mu_buf *ret, const struct mu_metrics *metrics)
              "refused.",
              &metrics->lists);
     add_updates(ret, &metrics->lists);
+    add_fetches(ret, metrics);
     single(ret, "clients_seen", "gauge", "Clients with a certificate that came in within a day.",
            metrics->clients_seen);
     single(ret, "clients_expiring", "gauge", "Of these, whose certificates are about to end.",

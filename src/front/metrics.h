@@ -8,6 +8,7 @@
 #include <time.h>
 
 #include "base/buf.h"
+#include "front/points.h"
 #include "net/counters.h"
 
 #define MU_METRICS_TYPE "text/plain; version=0.0.4; charset=utf-8"
@@ -34,6 +35,8 @@ struct mu_metrics {
     const char *version, *openssl;
     time_t started, now;
     int64_t expiry_warning_s;
+    bool fetches_lists; /* and how that goes: */
+    struct mu_points_count points;
     uint64_t clients_seen, clients_expiring; /* those who came in within a day */
     double cpu_s;                            /* of all threads, so far */
     uint64_t log_lines_lost;

@@ -8,6 +8,18 @@
 
 #include "front/internal.h"
 
+/* What is kept of lists outlives all doors, where the first ones say. */
+static int settle_points(struct mu_front *front, const struct mu_config *config,
+                         struct mu_error *err)
+{
+    if (front->points != NULL)
+        return 0;
+    if (mu_points_new(config->crl_cache, &front->points, err) != 0)
+        return -1;
+    front->config.loader.points = front->points;
+    return 0;
+}
+
 /* The files are looked at before they are read, so that a change meanwhile is seen as one, and not taken for what was read. */
 static int renew(struct mu_front *front, struct mu_error *err)
 {
@@ -18,7 +30,8 @@ static int renew(struct mu_front *front, struct mu_error *err)
     mu_watch_look(front->watch, &front->changed);
     if (how->configure(how->configure_arg, &config, err) != 0)
         return -1;
-    if (mu_config_paths(config, &paths, err) != 0 || mu_watch_set(front->watch, &paths, err) != 0) {
+    if (settle_points(front, config, err) != 0 || mu_config_paths(config, &paths, err) != 0 ||
+        mu_watch_set(front->watch, &paths, err) != 0) {
         mu_config_free(config);
         return -1;
     }
@@ -124,6 +137,18 @@ static void on_change(void *front)
     reload(front, false);
 }
 
+static void tell_of_list(void *arg, const struct mu_error *err)
+{
+    tell(arg, "crl-refused", err->what, "the list before stays in force, if there is one", err);
+}
+
+static void on_arrival(void *arg)
+{
+    struct mu_front *front = arg;
+    if (mu_points_take(front->points, &front->changed, tell_of_list, front))
+        reload(front, false);
+}
+
 struct mu_reloads mu_front_reloads(const struct mu_front *front)
 {
     return (struct mu_reloads){atomic_load(&front->done), atomic_load(&front->failed)};
@@ -145,6 +170,10 @@ int mu_front_new(const struct mu_front_config *config, struct mu_front **ret, st
         return -1;
     for (size_t i = 0; i < front->doors->count; i++)
         mu_door_warn(&front->doors->at[i], config->warned, NULL);
+    front->arrived = mu_call_new(front->server, on_arrival, front);
+    if (front->arrived == NULL)
+        return mu_fail_nomem(err);
+    mu_points_on_arrival(front->points, front->arrived);
     mu_watch_start(front->watch, front->server);
     *ret = mu_take(&front);
     return 0;
@@ -160,6 +189,8 @@ void mu_front_free(struct mu_front *front)
     mu_seen_free(front->seen);
     mu_front_let_go(&front->lists);
     mu_front_let_go(&front->former_lists);
+    mu_call_free(front->arrived);
+    mu_points_free(front->points);
     mu_strs_clear(&front->changed);
     free(front);
 }

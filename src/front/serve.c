@@ -46,6 +46,7 @@ static void explain_refusal(const struct mu_refusal *refusal, struct mu_buf *ret
 /* A set of doors, and what net has to know of each. */
 struct offer {
     struct mu_doors *doors;
+    struct mu_points *points; /* the front's */
     struct mu_server_door for_net[];
 };
 
@@ -166,6 +167,7 @@ static struct offer *make_offer(struct mu_doors *doors, const struct mu_front_co
     if (offer == NULL)
         return NULL;
     offer->doors = doors;
+    offer->points = front->loader.points;
     for (size_t i = 0; i < doors->count; i++)
         describe_to_net(&doors->at[i], front, &offer->for_net[i]);
     return offer;
@@ -175,6 +177,7 @@ static struct offer *make_offer(struct mu_doors *doors, const struct mu_front_co
 struct task {
     struct mu_health *health;
     struct mu_upkeep *upkeep;
+    struct mu_points_task *points;
 };
 
 static void *begin_task(void *arg, struct mu_worker *worker)
@@ -185,6 +188,8 @@ static void *begin_task(void *arg, struct mu_worker *worker)
         return NULL;
     task->health = mu_health_begin(worker, offer->doors);
     task->upkeep = mu_upkeep_begin(worker, offer->doors);
+    if (mu_doors_fetch_lists(offer->doors))
+        task->points = mu_points_begin(offer->points, worker);
     return task;
 }
 
@@ -193,6 +198,7 @@ static void end_task(void *arg)
     struct task *task = arg;
     mu_health_end(task->health);
     mu_upkeep_end(task->upkeep);
+    mu_points_end(task->points);
     free(task);
 }
 

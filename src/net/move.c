@@ -116,12 +116,13 @@ void mu_worker_make(struct mu_worker *worker, struct mu_move *move)
         *at = listener->next;
         close_listener(listener);
     }
-    mu_hall_end_task(left);
     worker->hall = move->hall;
+    if (worker->is_first)
+        mu_hall_begin_task(worker->hall,
+                           worker); /* before the other one's end: they may share something */
+    mu_hall_end_task(left);
     mu_hall_retire(left, worker->hall);
     mu_review_begin(worker);
-    if (worker->is_first)
-        mu_hall_begin_task(worker->hall, worker);
     for (struct mu_listener *listener = move->opened, *next; listener != NULL; listener = next) {
         next = listener->next;
         listener->worker = worker;

@@ -37,6 +37,24 @@ void mu_crls_clear(struct mu_crls *list)
     *list = (struct mu_crls){0};
 }
 
+struct mu_crl *mu_crl_ref(struct mu_crl *crl)
+{
+    X509_CRL_up_ref(mu_crl_x509(crl));
+    return crl;
+}
+
+int mu_crls_add(struct mu_crls *list, struct mu_crl *crl, struct mu_error *err)
+{
+    struct mu_crl **longer = realloc(list->at, (list->count + 1) * sizeof *longer);
+    if (longer == NULL) {
+        mu_crl_free(crl);
+        return mu_fail_nomem(err);
+    }
+    list->at = longer;
+    list->at[list->count++] = crl;
+    return 0;
+}
+
 int mu_crls_load(const char *path, struct mu_crls *ret, struct mu_error *err)
 {
     MU_AUTO_CLEAR(mu_objects) objects = {0};
@@ -107,6 +125,16 @@ bool mu_crl_is_signed_by(const struct mu_crl *crl, const struct mu_cert *ca)
     bool is = mu_crl_names(crl, ca) && key != NULL && X509_CRL_verify(x, key) == 1;
     ERR_clear_error();
     return is;
+}
+
+bool mu_crl_may_be_by(const struct mu_cert *ca)
+{
+    return (X509_get_key_usage(mu_cert_x509(ca)) & KU_CRL_SIGN) != 0; /* all bits without it */
+}
+
+bool mu_crl_same(const struct mu_crl *a, const struct mu_crl *b)
+{
+    return X509_CRL_match(mu_crl_x509(a), mu_crl_x509(b)) == 0;
 }
 
 /* --- Writing one --- */

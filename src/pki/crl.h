@@ -21,6 +21,8 @@ struct mu_crl;
 void mu_crl_free(struct mu_crl *crl);
 MU_AUTO_DEFINE_STRUCT(mu_crl, mu_crl_free)
 
+struct mu_crl *mu_crl_ref(struct mu_crl *crl);
+
 /* Several, owned. */
 struct mu_crls {
     struct mu_crl **at;
@@ -28,6 +30,9 @@ struct mu_crls {
 };
 void mu_crls_clear(struct mu_crls *list);
 MU_AUTO_DEFINE_CLEAR(mu_crls, mu_crls_clear)
+
+/* Takes `crl`, even on failure. Fails with MU_E_NOMEM. */
+MU_CHECK int mu_crls_add(struct mu_crls *list, struct mu_crl *crl, struct mu_error *err);
 
 /* Add every list in `path` ("-": standard input), PEM or DER. Fails as mu_objects_load() does, and with
  * MU_E_WRONG_KIND when it holds none. */
@@ -54,6 +59,12 @@ bool mu_crl_names(const struct mu_crl *crl, const struct mu_cert *ca);
 
 /* Is it by this CA: does it name it, and does its key verify it? */
 bool mu_crl_is_signed_by(const struct mu_crl *crl, const struct mu_cert *ca);
+
+/* May this CA sign lists? [4.2.1.3] */
+bool mu_crl_may_be_by(const struct mu_cert *ca);
+
+/* Are they, to the last bit, the same? */
+bool mu_crl_same(const struct mu_crl *a, const struct mu_crl *b);
 
 /* --- Making one --- */
 

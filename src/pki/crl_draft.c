@@ -140,7 +140,7 @@ static bool set_up(struct body *body, const struct mu_crl_plan *plan)
 int mu_crl_begin(const struct mu_crl_plan *plan, struct mu_crl_draft **ret, struct mu_error *err)
 {
     char label[MU_CERT_LABEL_LEN];
-    if ((X509_get_key_usage(mu_cert_x509(plan->ca)) & KU_CRL_SIGN) == 0) /* all bits without it */
+    if (!mu_crl_may_be_by(plan->ca))
         return mu_fail(err, MU_E_CA_UNFIT,
                        "the CA \"%s\" may not sign revocation lists: its keyUsage lacks cRLSign",
                        mu_cert_label(plan->ca, label));

@@ -109,6 +109,74 @@ int mu_pointers_add(X509 *x, const struct mu_pointers *pointers)
            add_points(x, NID_freshest_crl, pointers->delta_url) && add_access(x, pointers);
 }
 
+/* --- Reading --- */
+
+enum { POINTERS_MAX = 4 };
+
+static int add_url(const GENERAL_NAME *name, size_t most, struct mu_strs *ret)
+{
+    struct mu_error ignored = MU_ERROR_INIT;
+    char url[URL_MAX];
+    if (name->type != GEN_URI || ret->count >= most)
+        return 0;
+    const ASN1_STRING *uri = name->d.uniformResourceIdentifier;
+    const size_t len = (size_t)ASN1_STRING_length(uri);
+    if (len >= sizeof url)
+        return 0;
+    memcpy(url, ASN1_STRING_get0_data(uri), len);
+    url[len] = '\0';
+    return strlen(url) != len || mu_pointer_check(url, &ignored) != 0 ? 0 : mu_strs_add(ret, url);
+}
+
+static int add_points_of(const STACK_OF(DIST_POINT) * points, size_t most, struct mu_strs *ret)
+{
+    for (int i = 0; i < sk_DIST_POINT_num(points); i++) {
+        const DIST_POINT *point = sk_DIST_POINT_value(points, i);
+        if (point->distpoint == NULL || point->distpoint->type != 0 || point->CRLissuer != NULL)
+            continue;
+        const GENERAL_NAMES *names = point->distpoint->name.fullname;
+        for (int j = 0; j < sk_GENERAL_NAME_num(names); j++)
+            if (add_url(sk_GENERAL_NAME_value(names, j), most, ret) != 0)
+                return -1;
+    }
+    return 0;
+}
+
+static int take_points(STACK_OF(DIST_POINT) * points, size_t most, struct mu_strs *ret)
+{
+    const int result = add_points_of(points, most, ret);
+    sk_DIST_POINT_pop_free(points, DIST_POINT_free);
+    return result;
+}
+
+int mu_pointers_to_lists(const struct mu_cert *cert, struct mu_strs *ret)
+{
+    const X509 *x = mu_cert_x509(cert);
+    const size_t most = ret->count + POINTERS_MAX;
+    return take_points(X509_get_ext_d2i(x, NID_crl_distribution_points, NULL, NULL), most, ret) != 0
+               ? -1
+               : take_points(X509_get_ext_d2i(x, NID_freshest_crl, NULL, NULL), most, ret);
+}
+
+int mu_pointers_to_changes(const struct mu_crl *crl, struct mu_strs *ret)
+{
+    return take_points(X509_CRL_get_ext_d2i(mu_crl_x509(crl), NID_freshest_crl, NULL, NULL),
+                       ret->count + POINTERS_MAX, ret);
+}
+
+int mu_pointers_to_ocsp(const struct mu_cert *cert, struct mu_strs *ret)
+{
+    MU_AUTO(AUTHORITY_INFO_ACCESS)
+    all = X509_get_ext_d2i(mu_cert_x509(cert), NID_info_access, NULL, NULL);
+    const size_t most = ret->count + POINTERS_MAX;
+    for (int i = 0; i < sk_ACCESS_DESCRIPTION_num(all); i++) {
+        const ACCESS_DESCRIPTION *one = sk_ACCESS_DESCRIPTION_value(all, i);
+        if (OBJ_obj2nid(one->method) == NID_ad_OCSP && add_url(one->location, most, ret) != 0)
+            return -1;
+    }
+    return 0;
+}
+
 AUTHORITY_KEYID *mu_issuer_key_id(X509 *issuer)
 {
     unsigned char digest[EVP_MAX_MD_SIZE];

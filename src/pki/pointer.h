@@ -6,6 +6,9 @@
 #include <openssl/x509v3.h>
 
 #include "base/error.h"
+#include "base/str.h"
+#include "pki/cert.h"
+#include "pki/crl.h"
 
 /* http:// URLs in ASCII, as RFC 5280 4.2.1.13 and 4.2.2.1 have them; NULL: it is not said. Borrowed. */
 struct mu_pointers {
@@ -18,6 +21,16 @@ struct mu_pointers {
 /* Is this a URL that may stand there? Not https:, whose own certificate would have to be checked first. Fails with
  * MU_E_USAGE. */
 MU_CHECK int mu_pointer_check(const char *url, struct mu_error *err);
+
+/*
+ * The http:// URLs, and no others, at which there are a certificate's revocation list (cRLDistributionPoints) and what has changed
+ * since (freshestCRL); those of a list that somebody else than its issuer makes are left out. At most four are added. And the same
+ * for the changes of a list. [RFC 5280 4.2.1.13, 4.2.1.15, 5.2.6] -1 without memory.
+ */
+MU_CHECK int mu_pointers_to_lists(const struct mu_cert *cert, struct mu_strs *ret);
+MU_CHECK int mu_pointers_to_changes(const struct mu_crl *crl, struct mu_strs *ret);
+/* Likewise, of its OCSP responders. [RFC 5280 4.2.2.1] */
+MU_CHECK int mu_pointers_to_ocsp(const struct mu_cert *cert, struct mu_strs *ret);
 
 /* Add the extensions. 1, or 0 as OpenSSL's functions do. */
 int mu_pointers_add(X509 *x, const struct mu_pointers *pointers);

@@ -63,24 +63,10 @@ static bool is_beside_the_point(X509_STORE_CTX *ctx)
            (error == X509_V_ERR_HOSTNAME_MISMATCH || error == X509_V_ERR_IP_ADDRESS_MISMATCH);
 }
 
-static bool is_forgiven(const struct mu_verify *how, X509_STORE_CTX *ctx)
-{
-    const X509_CRL *crl = X509_STORE_CTX_get0_current_crl(ctx);
-    switch (X509_STORE_CTX_get_error(ctx)) {
-    case X509_V_ERR_CRL_HAS_EXPIRED:
-        return how->crl_grace_s < 0 ||
-               (crl != NULL &&
-                how->at < mu_time_from_asn1(X509_CRL_get0_nextUpdate(crl)) + how->crl_grace_s);
-    case X509_V_ERR_UNABLE_TO_GET_CRL:
-    case X509_V_ERR_DIFFERENT_CRL_SCOPE: return how->crl_grace_s < 0;
-    default: return false;
-    }
-}
-
 /* OpenSSL asks here about each fault; the first one is the verdict. */
 static int on_fault(int ok, X509_STORE_CTX *ctx)
 {
-    if (ok || is_beside_the_point(ctx) || is_forgiven(job_of(ctx)->how, ctx))
+    if (ok || is_beside_the_point(ctx))
         return 1;
     if (is_about_a_signer(ctx))
         return 0; /* then the list cannot be used: that is asked next */

@@ -50,8 +50,6 @@ struct mu_verify {
     const struct mu_certs *untrusted; /* may help to build the chain; NULL: none */
     struct mu_crl *const *crls; /* if any, every certificate but the root is checked against them */
     size_t crl_count;
-    /* For so long a list still counts after the next one was due; below 0: for ever, and none at all is no fault. Not if strict. */
-    int64_t crl_grace_s;
     enum mu_purpose purpose;
     const char *host;          /* a DNS name or an IP address the leaf must have; NULL: not asked */
     const char *const *emails; /* e-mail addresses the leaf must have, each of them */

@@ -10,6 +10,7 @@
 #include <time.h>
 
 #include "base/buf.h"
+#include "base/str.h"
 #include "pki/ossl.h"
 #include "tls/internal.h"
 #include "tls/remembered.h"
@@ -24,9 +25,15 @@ struct judge {
     bool required, explains; /* clients; to them */
 };
 
+/* What is found while a chain is verified. */
+struct finding {
+    struct mu_refusal *refusal;
+    int lacks; /* X509_V_ERR_*: but a list that may yet come; 0: nothing */
+};
+
 /* What this process has one of, when the first context is made. */
 static struct {
-    int judge_of_context, judge_of_store, refusal; /* places among OpenSSL's objects' data */
+    int judge_of_context, judge_of_store, finding; /* places among OpenSSL's objects' data */
     X509_STORE_CTX_check_crl_fn check_list;        /* as libcrypto does */
     X509_STORE_CTX_check_revocation_fn check_revocation;
     bool good;
@@ -41,22 +48,41 @@ static struct judge *judge_of(const X509_STORE_CTX *store_ctx)
     return X509_STORE_get_ex_data(X509_STORE_CTX_get0_store(store_ctx), common.judge_of_store);
 }
 
-/* libcrypto asks this about each certificate of a chain; the first fault is noted for the log. */
+/* Who is trusted need be on no list, and where lists are for some distribution points only there is none for it; of its own list
+ * those that it has issued have been asked before. */
+static bool is_about_anchor(const X509_STORE_CTX *store_ctx, int error)
+{
+    const int depth = X509_STORE_CTX_get_error_depth(store_ctx);
+    return depth > 0 && depth + 1 == sk_X509_num(X509_STORE_CTX_get0_chain(store_ctx)) &&
+           (error == X509_V_ERR_UNABLE_TO_GET_CRL || error == X509_V_ERR_DIFFERENT_CRL_SCOPE ||
+            error == X509_V_ERR_CRL_HAS_EXPIRED);
+}
+
+/* libcrypto asks this about each certificate of a chain; the first fault is noted for the log. It asks for lists before it verifies
+ * signatures, so what is but want of one is put off: before that nobody knows who it is that wants one fetched. */
 static int on_certificate(int ok, X509_STORE_CTX *store_ctx)
 {
     const struct judge *judge = judge_of(store_ctx);
     const time_t now = time(NULL);
-    if (ok || mu_tls_lists_forgive(judge->lists, X509_STORE_CTX_get_error(store_ctx),
-                                   X509_STORE_CTX_get0_current_crl(store_ctx), now))
+    const int error = X509_STORE_CTX_get_error(store_ctx);
+    if (ok ||
+        mu_tls_lists_forgive(judge->lists, error, X509_STORE_CTX_get0_current_crl(store_ctx), now))
         return 1;
     /* About whoever has signed a list, whose chain is verified in between: then the list cannot be used, which is asked
      * about next. */
     if (X509_STORE_CTX_get0_parent_ctx(store_ctx) != NULL)
         return 0;
+    if (is_about_anchor(store_ctx, error))
+        return 1;
+    struct finding *finding = X509_STORE_CTX_get_ex_data(store_ctx, common.finding);
+    const bool waits = mu_tls_lists_wait_for(judge->lists, error);
+    if (waits && finding->lacks != 0)
+        return 1;
     struct mu_verdict verdict;
     mu_verdict_from_ctx(&verdict, store_ctx, now, NULL);
-    mu_refusal_from_verdict(X509_STORE_CTX_get_ex_data(store_ctx, common.refusal), &verdict);
-    return 0;
+    mu_refusal_from_verdict(finding->refusal, &verdict);
+    finding->lacks = waits ? error : 0;
+    return waits;
 }
 
 /* The lists are not in the store, so that others can take their place. */
@@ -130,11 +156,36 @@ static void remember(struct judge *judge, struct mu_vetted *vetted, time_t now)
     mu_remembered_add(judge->remembered, vetted, now, vetted->good_until);
 }
 
-/* Build a chain of what was presented, and judge it. False: `refusal` says why it is not good. */
-static bool verify(X509_STORE_CTX *of, struct mu_refusal *refusal)
+/* The chain is good; does nothing but a list lack? Whoever fetches them hears of it in any case. */
+static bool has_its_lists(const struct judge *judge, X509_STORE_CTX *of,
+                          const struct finding *finding)
 {
+    char why[MU_ERROR_CAUSE_LEN];
+    mu_tls_lists_meet(judge->lists, X509_STORE_CTX_get0_chain(of), why);
+    if (finding->lacks == 0)
+        return true;
+    X509_STORE_CTX_set_error(of, finding->lacks);
+    mu_str_copy(finding->refusal->cause, sizeof finding->refusal->cause, why);
+    mu_str_copy(finding->refusal->hint, sizeof finding->refusal->hint,
+                "see in the log why it does not come (crl-fetch-failed), or let a missing list mean "
+                "something else: crl_grace");
+    return false;
+}
+
+/* With this function of libcrypto. False: `refusal` says why the client is not good. */
+static bool find_good(const struct judge *judge, X509_STORE_CTX *of, int (*by)(X509_STORE_CTX *of),
+                      struct mu_refusal *refusal)
+{
+    struct finding finding = {.refusal = refusal};
     X509_STORE_CTX_set_verify_cb(of, on_certificate);
-    return X509_STORE_CTX_set_ex_data(of, common.refusal, refusal) == 1 && X509_verify_cert(of) == 1;
+    return X509_STORE_CTX_set_ex_data(of, common.finding, &finding) == 1 && by(of) == 1 &&
+           has_its_lists(judge, of, &finding);
+}
+
+/* Build a chain of what was presented, and judge it. */
+static bool verify(const struct judge *judge, X509_STORE_CTX *of, struct mu_refusal *refusal)
+{
+    return find_good(judge, of, X509_verify_cert, refusal);
 }
 
 static bool note_chain(struct mu_vetted *vetted, const struct judge *judge, X509_STORE_CTX *of,
@@ -166,7 +217,7 @@ static struct mu_vetted *vet(struct judge *judge, X509_STORE_CTX *asked, const s
     if (of == NULL || X509_STORE_CTX_init(of, X509_STORE_CTX_get0_store(asked), leaf, certs) != 1 ||
         X509_VERIFY_PARAM_set1(X509_STORE_CTX_get0_param(of), X509_STORE_CTX_get0_param(asked)) != 1)
         return NULL;
-    const bool good = verify(of, refusal);
+    const bool good = verify(judge, of, refusal);
     X509_STORE_CTX_set_error(asked, X509_STORE_CTX_get_error(of));
     if (!good || !note_chain(vetted, judge, of, now))
         return NULL;
@@ -239,11 +290,9 @@ static bool look_up(struct mu_vetted *vetted, const struct judge *judge, X509_ST
 {
     if (!mu_tls_lists_any(judge->lists))
         return true;
-    X509_STORE_CTX_set_verify_cb(of, on_certificate);
     X509_STORE_CTX_set0_verified_chain(of, X509_chain_up_ref(vetted->chain));
     return X509_STORE_CTX_get0_chain(of) != NULL &&
-           X509_STORE_CTX_set_ex_data(of, common.refusal, refusal) == 1 &&
-           common.check_revocation(of) == 1;
+           find_good(judge, of, common.check_revocation, refusal);
 }
 
 /* As libssl does. */
@@ -253,10 +302,11 @@ static bool begin(X509_STORE_CTX *of, SSL_CTX *ctx, X509 *leaf, STACK_OF(X509) *
            X509_STORE_CTX_set_default(of, "ssl_client") == 1;
 }
 
-static bool verify_at(X509_STORE_CTX *of, const SSL_CTX *ctx, struct mu_refusal *refusal)
+static bool verify_at(const struct judge *judge, X509_STORE_CTX *of, const SSL_CTX *ctx,
+                      struct mu_refusal *refusal)
 {
     X509_VERIFY_PARAM_set_auth_level(X509_STORE_CTX_get0_param(of), SSL_CTX_get_security_level(ctx));
-    return verify(of, refusal);
+    return verify(judge, of, refusal);
 }
 
 static bool judge_again(struct mu_vetted *vetted, SSL_CTX *ctx, struct judge *judge, time_t now,
@@ -267,7 +317,7 @@ static bool judge_again(struct mu_vetted *vetted, SSL_CTX *ctx, struct judge *ju
         return false;
     return is_built_for(vetted, judge, now)
                ? look_up(vetted, judge, of, refusal)
-               : verify_at(of, ctx, refusal) && note_chain(vetted, judge, of, now);
+               : verify_at(judge, of, ctx, refusal) && note_chain(vetted, judge, of, now);
 }
 
 /* Whoever has been found good and not forgotten is known in this way, however many others have come since. */
@@ -302,6 +352,7 @@ bool mu_tls_would_vet(struct mu_tls_context *context, const struct mu_certs *sen
                       struct mu_refusal *ret)
 {
     SSL_CTX *ctx = (SSL_CTX *)context;
+    const struct judge *judge = SSL_CTX_get_ex_data(ctx, common.judge_of_context);
     STACK_OF(X509) *certs = sk_X509_new_null();
     MU_AUTO(X509_STORE_CTX) of = X509_STORE_CTX_new();
     bool ok = certs != NULL && of != NULL;
@@ -309,7 +360,7 @@ bool mu_tls_would_vet(struct mu_tls_context *context, const struct mu_certs *sen
     for (size_t i = 0; ok && i < sent->count; i++)
         ok = sk_X509_push(certs, mu_cert_x509(sent->at[i])) > 0;
     const bool good =
-        ok && begin(of, ctx, mu_cert_x509(sent->at[0]), certs) && verify_at(of, ctx, ret);
+        ok && begin(of, ctx, mu_cert_x509(sent->at[0]), certs) && verify_at(judge, of, ctx, ret);
     if (!good && ret->code == MU_REFUSAL_NONE)
         mu_refusal_from_openssl(ret);
     sk_X509_free(certs);
@@ -347,8 +398,8 @@ static void make_common(void)
     common.check_revocation = X509_STORE_CTX_get_check_revocation(of);
     common.judge_of_context = SSL_CTX_get_ex_new_index(0, NULL, NULL, NULL, on_context_free);
     common.judge_of_store = X509_STORE_get_ex_new_index(0, NULL, NULL, NULL, NULL);
-    common.refusal = X509_STORE_CTX_get_ex_new_index(0, NULL, NULL, NULL, NULL);
-    common.good = common.judge_of_context >= 0 && common.judge_of_store >= 0 && common.refusal >= 0;
+    common.finding = X509_STORE_CTX_get_ex_new_index(0, NULL, NULL, NULL, NULL);
+    common.good = common.judge_of_context >= 0 && common.judge_of_store >= 0 && common.finding >= 0;
 }
 
 /* Each CA of a chain must have a list that is not out of date: none, or an old one, is no reason to let anybody in.

@@ -29,6 +29,7 @@ struct checked {
 struct mu_tls_lists {
     _Atomic unsigned users;
     int64_t grace_s;
+    struct mu_tls_list_source source; /* or all NULL */
     struct list *at;
     size_t count;
     pthread_mutex_t lock; /* on what follows */
@@ -163,7 +164,28 @@ time_t mu_tls_lists_until(const struct mu_tls_lists *lists, time_t now)
 
 bool mu_tls_lists_any(const struct mu_tls_lists *lists)
 {
-    return lists != NULL && lists->count > 0;
+    return lists != NULL && (lists->count > 0 || lists->source.met != NULL);
+}
+
+bool mu_tls_lists_wait_for(const struct mu_tls_lists *lists, int error)
+{
+    return lists != NULL && lists->source.met != NULL &&
+           (error == X509_V_ERR_UNABLE_TO_GET_CRL || error == X509_V_ERR_DIFFERENT_CRL_SCOPE ||
+            error == X509_V_ERR_CRL_HAS_EXPIRED);
+}
+
+void mu_tls_lists_meet(const struct mu_tls_lists *lists, STACK_OF(X509) * chain,
+                       char ret_why[MU_ERROR_CAUSE_LEN])
+{
+    enum { LONGEST = 16 };
+    struct mu_cert *at[LONGEST];
+    struct mu_certs certs = {.at = at};
+    *ret_why = '\0';
+    if (lists == NULL || lists->source.met == NULL)
+        return;
+    for (int i = 0; i < sk_X509_num(chain) && certs.count < LONGEST; i++)
+        at[certs.count++] = (struct mu_cert *)sk_X509_value(chain, i);
+    lists->source.met(lists->source.arg, &certs, ret_why);
 }
 
 /* --- Life --- */
@@ -190,11 +212,17 @@ static void check_beforehand(struct mu_tls_lists *lists, const struct mu_certs *
 }
 
 int mu_tls_lists_new(const struct mu_crls *crls, const struct mu_certs *anchors, int64_t grace_s,
-                     struct mu_tls_lists **ret, struct mu_error *err)
+                     const struct mu_tls_list_source *source, struct mu_tls_lists **ret,
+                     struct mu_error *err)
 {
     struct mu_tls_lists *lists = calloc(1, sizeof *lists);
-    if (lists == NULL)
+    if (lists == NULL) {
+        if (source != NULL)
+            source->release(source->arg);
         return mu_fail_nomem(err);
+    }
+    if (source != NULL)
+        lists->source = *source;
     atomic_init(&lists->users, 1);
     pthread_mutex_init(&lists->lock, NULL);
     lists->grace_s = grace_s;
@@ -237,6 +265,8 @@ void mu_tls_lists_unref(struct mu_tls_lists *lists)
         X509_free(lists->checked[i].issuer);
         X509_free(lists->checked[i].subject);
     }
+    if (lists->source.release != NULL)
+        lists->source.release(lists->source.arg);
     pthread_mutex_destroy(&lists->lock);
     free(lists->at);
     free(lists);

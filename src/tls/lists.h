@@ -21,10 +21,23 @@ enum {
     MU_CRL_GRACE_OPEN = -1,  /* for ever; and a CA without any list lets in everybody */
 };
 
-/* What is in `crls` is shared; `anchors` are those who may have signed them, and may be others than that. With one user.
- * Fails with MU_E_NOMEM. */
+/* Where lists come from that are not there yet. */
+struct mu_tls_list_source {
+    /* Here is a chain that is good, whatever lists say of it: leaf first, the anchor last. `ret_why` is why there is perhaps no list
+     * for it, or no new one. Called in any worker's thread. */
+    void (*met)(void *arg, const struct mu_certs *chain, char ret_why[MU_ERROR_CAUSE_LEN]);
+    void (*release)(void *arg); /* nobody is going to call any more */
+    void *arg;
+};
+
+/*
+ * What is in `crls` is shared; `anchors` are those who may have signed them, and may be others than that. `source` is copied, and
+ * `arg` is taken, even on failure; NULL: there is none, and where there is no list at all nobody is asked for one. With one user.
+ * Fails with MU_E_NOMEM.
+ */
 MU_CHECK int mu_tls_lists_new(const struct mu_crls *crls, const struct mu_certs *anchors,
-                              int64_t grace_s, struct mu_tls_lists **ret, struct mu_error *err);
+                              int64_t grace_s, const struct mu_tls_list_source *source,
+                              struct mu_tls_lists **ret, struct mu_error *err);
 /* From any thread. NULL is nobody. */
 struct mu_tls_lists *mu_tls_lists_ref(struct mu_tls_lists *lists);
 void mu_tls_lists_unref(struct mu_tls_lists *lists);

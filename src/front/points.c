@@ -1,0 +1,544 @@
+#include "front/points.h"
+
+#include <pthread.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/random.h>
+#include <time.h>
+
+#include "base/file.h"
+#include "front/backend.h"
+#include "front/fetch.h"
+#include "front/points_cache.h"
+#include "front/points_judge.h"
+#include "net/timer.h"
+#include "pki/pointer.h"
+
+enum {
+    POINTS_MAX = 256,
+    AT_ONCE = 4,
+    LOOK_MS = 250,
+    FETCH_S = 60,
+    AGAIN_S =
+        60 *
+        60, /* at the latest, whatever the list says: who was revoked meanwhile is on the next one */
+    BACKOFF_S = 10 * 60,         /* at most */
+    FORGET_S = 7 * 24 * 60 * 60, /* a point that no good chain has named for so long */
+};
+#define ALL_LISTS_MAX ((size_t)128 * 1024 * 1024)
+
+struct point {
+    char *url;
+    enum mu_fetch_right right;
+    struct mu_cert *issuer; /* NULL: it comes from the cache, and nobody has asked for it yet */
+    struct mu_crl *crl;     /* NULL: none has come that could be used */
+    struct mu_crl_info info;
+    size_t size;
+    struct mu_buf arrived; /* not yet looked at */
+    bool under_way, has_arrived;
+    int64_t due_ms;    /* of mu_backend_now_ms() */
+    unsigned failures; /* in a row */
+    char why[MU_FETCH_WHY_LEN];
+    time_t met;
+};
+
+struct mu_points {
+    pthread_mutex_t lock; /* on all of it; nobody does anything long with it */
+    struct point *at[POINTS_MAX];
+    size_t count;
+    char *cache;
+    struct mu_call *arrived;
+    struct mu_points_task *task; /* the first worker's */
+    uint64_t good, failed;
+};
+
+/* --- When --- */
+
+/* Between half and all of it: not all servers come at once. */
+static int64_t with_jitter(int64_t ms)
+{
+    unsigned char random;
+    if (getrandom(&random, 1, GRND_NONBLOCK) != 1)
+        random = 0;
+    return ms / 2 + ms / 2 * random / 255;
+}
+
+static void settle_next(struct point *p, time_t now)
+{
+    int64_t after_s = AGAIN_S;
+    if (p->info.next_update != 0) {
+        const int64_t quarter_s = (int64_t)(p->info.next_update - p->info.this_update) / 4;
+        const int64_t left_s = (int64_t)(p->info.next_update - now) / 2;
+        after_s = quarter_s < after_s ? quarter_s : after_s;
+        after_s = left_s < after_s ? left_s : after_s;
+    }
+    p->due_ms = mu_backend_now_ms() + with_jitter(after_s < 1 ? 1000 : after_s * 1000);
+}
+
+static void note_failure(struct point *p, const char *why)
+{
+    const unsigned doublings = p->failures < 10 ? p->failures : 10;
+    const int64_t after_s = (int64_t)1 << doublings;
+    p->failures++;
+    mu_str_copy(p->why, sizeof p->why, why);
+    p->due_ms =
+        mu_backend_now_ms() + with_jitter((after_s < BACKOFF_S ? after_s : BACKOFF_S) * 1000);
+}
+
+/* --- Who is wanted --- */
+
+static void point_free(struct point *p)
+{
+    if (p == NULL)
+        return;
+    free(p->url);
+    mu_cert_free(p->issuer);
+    mu_crl_free(p->crl);
+    mu_buf_clear(&p->arrived);
+    free(p);
+}
+
+/* The caller has the lock, or there is nobody else. NULL: there is no room. */
+static struct point *add_point(struct mu_points *points, const char *url)
+{
+    struct point *p = points->count == POINTS_MAX ? NULL : calloc(1, sizeof *p);
+    if (p == NULL)
+        return NULL;
+    p->url = strdup(url);
+    p->met = time(NULL);
+    if (p->url == NULL) {
+        free(p);
+        return NULL;
+    }
+    return points->at[points->count++] = p;
+}
+
+/* What a cache has kept is the list of whoever has signed it. */
+static bool is_of(struct point *p, const struct mu_cert *issuer)
+{
+    if (p->issuer == NULL && p->crl != NULL && mu_crl_is_signed_by(p->crl, issuer))
+        p->issuer = mu_cert_ref((struct mu_cert *)issuer);
+    return p->issuer != NULL && mu_cert_same_key(p->issuer, issuer) &&
+           mu_cert_same_subject(p->issuer, issuer);
+}
+
+static struct point *find_point(struct mu_points *points, const char *url,
+                                const struct mu_cert *issuer)
+{
+    for (size_t i = 0; i < points->count; i++)
+        if (mu_str_equal(points->at[i]->url, url) && is_of(points->at[i], issuer))
+            return points->at[i];
+    return NULL;
+}
+
+static struct point *want(struct mu_points *points, const char *url, enum mu_fetch_right right,
+                          const struct mu_cert *issuer)
+{
+    struct point *p = find_point(points, url, issuer);
+    if (p == NULL && (p = add_point(points, url)) != NULL)
+        p->issuer = mu_cert_ref((struct mu_cert *)issuer);
+    if (p == NULL)
+        return NULL;
+    p->right = right > p->right ? right : p->right;
+    p->met = time(NULL);
+    return p;
+}
+
+/* The first reason there is counts; the best is that a list has not come at all. */
+static void tell_why(const struct point *p, char ret_why[MU_ERROR_CAUSE_LEN])
+{
+    if (*ret_why != '\0' && p->crl != NULL)
+        return;
+    if (p->crl == NULL && p->failures == 0)
+        snprintf(ret_why, MU_ERROR_CAUSE_LEN, "it is being fetched from %s", p->url);
+    else if (p->failures > 0)
+        snprintf(ret_why, MU_ERROR_CAUSE_LEN, "it could not be fetched from %s: %s", p->url, p->why);
+    else
+        snprintf(ret_why, MU_ERROR_CAUSE_LEN,
+                 "there is another one, or one from this moment, at %s", p->url);
+}
+
+/* --- From the doors --- */
+
+struct gate {
+    struct mu_points *points;
+    struct mu_strs hosts;
+};
+
+static void meet_url(const struct gate *gate, const char *url, const struct mu_cert *issuer,
+                     char ret_why[MU_ERROR_CAUSE_LEN])
+{
+    struct mu_fetch_url parsed;
+    const enum mu_fetch_right right =
+        mu_fetch_url_parse(url, &parsed) ? mu_fetch_right(&gate->hosts, &parsed) : MU_FETCH_NEVER;
+    if (right == MU_FETCH_NEVER) {
+        if (*ret_why == '\0')
+            snprintf(ret_why, MU_ERROR_CAUSE_LEN, "%.160s is not among the hosts of fetch_crl",
+                     parsed.authority);
+        return;
+    }
+    pthread_mutex_lock(&gate->points->lock);
+    const struct point *p = want(gate->points, url, right, issuer);
+    if (p == NULL)
+        snprintf(ret_why, MU_ERROR_CAUSE_LEN, "there are too many distribution points");
+    else
+        tell_why(p, ret_why);
+    pthread_mutex_unlock(&gate->points->lock);
+}
+
+static void on_met(void *arg, const struct mu_certs *chain, char ret_why[MU_ERROR_CAUSE_LEN])
+{
+    const struct gate *gate = arg;
+    for (size_t i = 0; i + 1 < chain->count; i++) {
+        MU_AUTO_CLEAR(mu_strs) urls = {0};
+        if (mu_pointers_to_lists(chain->at[i], &urls) != 0)
+            continue;
+        if (urls.count == 0 && *ret_why == '\0')
+            snprintf(ret_why, MU_ERROR_CAUSE_LEN, "no place is named to fetch it from by http");
+        for (size_t j = 0; j < urls.count; j++)
+            meet_url(gate, urls.at[j], chain->at[i + 1], ret_why);
+    }
+}
+
+static void on_release(void *arg)
+{
+    struct gate *gate = arg;
+    mu_strs_clear(&gate->hosts);
+    free(gate);
+}
+
+int mu_points_source(struct mu_points *points, const struct mu_strs *hosts,
+                     struct mu_tls_list_source *ret, struct mu_error *err)
+{
+    struct gate *gate = calloc(1, sizeof *gate);
+    bool ok = gate != NULL;
+    if (ok)
+        gate->points = points;
+    for (size_t i = 0; ok && i < hosts->count; i++)
+        ok = mu_strs_add(&gate->hosts, hosts->at[i]) == 0;
+    if (!ok && gate != NULL)
+        on_release(gate);
+    if (!ok)
+        return mu_fail_nomem(err);
+    *ret = (struct mu_tls_list_source){.met = on_met, .release = on_release, .arg = gate};
+    return 0;
+}
+
+/* --- Fetching --- */
+
+struct fetching {
+    struct mu_points_task *task;
+    struct point *point; /* NULL: nothing is under way here */
+    struct mu_fetch *fetch;
+};
+
+struct mu_points_task {
+    struct mu_points *points;
+    struct mu_worker *worker;
+    struct mu_timer *timer;
+    unsigned users; /* sets of doors: when others take their place, what is under way goes on */
+    struct fetching slots[AT_ONCE];
+};
+
+static void tell_failure(struct mu_worker *worker, const char *url, const char *why)
+{
+    char sentence[MU_ERROR_WHAT_LEN];
+    snprintf(sentence, sizeof sentence, "the revocation list at %.400s could not be fetched: %s",
+             url, why);
+    mu_worker_tell(worker, "crl-fetch-failed", sentence,
+                   "look at what serves it; it is asked for again by and by");
+}
+
+static void on_fetched(void *arg, const struct mu_buf *answer, const char *why)
+{
+    struct fetching *slot = arg;
+    struct mu_points *points = slot->task->points;
+    struct point *p = slot->point;
+    char url[MU_FETCH_URL_MAX];
+    pthread_mutex_lock(&points->lock);
+    p->under_way = false;
+    mu_str_copy(url, sizeof url, p->url);
+    if (answer != NULL) {
+        mu_buf_reset(&p->arrived);
+        mu_buf_add(&p->arrived, answer->data, answer->len);
+        p->has_arrived = true;
+    } else {
+        points->failed++;
+        note_failure(p, why);
+    }
+    pthread_mutex_unlock(&points->lock);
+    if (answer != NULL)
+        mu_call_make(points->arrived);
+    else
+        tell_failure(slot->task->worker, url, why);
+    mu_fetch_free(slot->fetch);
+    slot->fetch = NULL;
+    slot->point = NULL;
+}
+
+static bool is_due(const struct point *p, int64_t now_ms)
+{
+    return !p->under_way && !p->has_arrived && p->issuer != NULL && p->right != MU_FETCH_NEVER &&
+           p->due_ms <= now_ms;
+}
+
+static struct point *next_due(const struct mu_points *points)
+{
+    const int64_t now_ms = mu_backend_now_ms();
+    for (size_t i = 0; i < points->count; i++)
+        if (is_due(points->at[i], now_ms))
+            return points->at[i];
+    return NULL;
+}
+
+/* The caller has the lock. */
+static void begin_fetch(struct fetching *slot, struct point *p)
+{
+    const struct mu_fetch_order order = {
+        .url = p->url,
+        .right = p->right,
+        .accept = "application/pkix-crl, */*",
+        .limit = MU_FILE_LIMIT,
+        .limit_s = FETCH_S,
+    };
+    slot->fetch = mu_fetch_begin(slot->task->worker, &order, on_fetched, slot);
+    if (slot->fetch == NULL) {
+        note_failure(p, "there is no memory for it");
+        return;
+    }
+    slot->point = p;
+    p->under_way = true;
+}
+
+static void on_look(void *arg)
+{
+    struct mu_points_task *task = arg;
+    struct point *p;
+    pthread_mutex_lock(&task->points->lock);
+    for (size_t i = 0; i < AT_ONCE; i++)
+        if (task->slots[i].point == NULL && (p = next_due(task->points)) != NULL)
+            begin_fetch(&task->slots[i], p);
+    pthread_mutex_unlock(&task->points->lock);
+}
+
+struct mu_points_task *mu_points_begin(struct mu_points *points, struct mu_worker *worker)
+{
+    if (points->task != NULL) {
+        points->task->users++;
+        return points->task;
+    }
+    struct mu_points_task *task = calloc(1, sizeof *task);
+    if (task == NULL)
+        return NULL;
+    points->task = task;
+    *task = (struct mu_points_task){.points = points, .worker = worker, .users = 1};
+    for (size_t i = 0; i < AT_ONCE; i++)
+        task->slots[i].task = task;
+    task->timer = mu_timer_start(worker, LOOK_MS, on_look, task);
+    return task;
+}
+
+void mu_points_end(struct mu_points_task *task)
+{
+    if (task == NULL || --task->users > 0)
+        return;
+    task->points->task = NULL;
+    mu_timer_free(task->timer);
+    pthread_mutex_lock(&task->points->lock);
+    for (size_t i = 0; i < AT_ONCE; i++)
+        if (task->slots[i].point != NULL)
+            task->slots[i].point->under_way = false;
+    pthread_mutex_unlock(&task->points->lock);
+    for (size_t i = 0; i < AT_ONCE; i++)
+        mu_fetch_free(task->slots[i].fetch);
+    free(task);
+}
+
+/* --- What has come --- */
+
+static bool has_room_for(struct mu_points *points, const struct point *p, size_t size)
+{
+    pthread_mutex_lock(&points->lock);
+    for (size_t i = 0; i < points->count; i++)
+        size += points->at[i] == p ? 0 : points->at[i]->size;
+    pthread_mutex_unlock(&points->lock);
+    return size <= ALL_LISTS_MAX;
+}
+
+/* What a list says of its changes is as good as what a certificate says. */
+static void want_changes(struct mu_points *points, const struct point *p)
+{
+    MU_AUTO_CLEAR(mu_strs) urls = {0};
+    struct mu_fetch_url here, there;
+    if (p->info.delta || mu_pointers_to_changes(p->crl, &urls) != 0 ||
+        !mu_fetch_url_parse(p->url, &here))
+        return;
+    for (size_t i = 0; i < urls.count; i++)
+        if (mu_fetch_url_parse(urls.at[i], &there) && mu_str_equal(here.authority, there.authority))
+            (void)want(points, urls.at[i], p->right, p->issuer);
+}
+
+/* False: it is the same as before. */
+static bool install(struct mu_points *points, struct point *p, struct mu_crl **crl,
+                    const struct mu_crl_info *info, size_t size)
+{
+    const bool same = p->crl != NULL && mu_crl_same(p->crl, *crl);
+    struct mu_crl *before = p->crl;
+    pthread_mutex_lock(&points->lock);
+    p->crl = mu_take(crl);
+    p->info = *info;
+    p->size = size;
+    p->failures = 0;
+    points->good++;
+    settle_next(p, time(NULL));
+    want_changes(points, p);
+    pthread_mutex_unlock(&points->lock);
+    mu_crl_free(before);
+    return !same;
+}
+
+static bool take(struct mu_points *points, struct point *p, struct mu_strs *ret_changed,
+                 void (*tell)(void *arg, const struct mu_error *err), void *arg)
+{
+    struct mu_error err = MU_ERROR_INIT;
+    MU_AUTO_CLEAR(mu_buf) bytes = MU_BUF_INIT;
+    MU_AUTO_STRUCT(mu_crl) crl = NULL;
+    struct mu_crl_info info;
+    pthread_mutex_lock(&points->lock);
+    bytes = p->arrived;
+    p->arrived = (struct mu_buf)MU_BUF_INIT;
+    pthread_mutex_unlock(&points->lock);
+    const size_t size = bytes.len;
+    const struct mu_points_asked asked = {.url = p->url,
+                                          .issuer = p->issuer,
+                                          .before = p->crl == NULL ? NULL : &p->info};
+    int result = mu_buf_failed(&bytes) ? mu_fail_nomem(&err)
+                                       : mu_points_judge(&asked, &bytes, &crl, &info, &err);
+    if (result == 0 && !has_room_for(points, p, size))
+        result =
+            mu_fail(&err, MU_E_TOO_LARGE, "there is no room for the revocation list at %s", p->url);
+    const bool changed = result == 0 && install(points, p, &crl, &info, size);
+    pthread_mutex_lock(&points->lock);
+    p->has_arrived = false;
+    if (result != 0) {
+        points->failed++;
+        note_failure(p, err.what);
+    }
+    pthread_mutex_unlock(&points->lock);
+    if (changed && points->cache != NULL)
+        result = mu_points_cache_write(points->cache, p->url, p->crl, &err);
+    if (changed && result == 0 && mu_strs_add(ret_changed, p->url) != 0)
+        result = mu_fail_nomem(&err);
+    if (result != 0)
+        tell(arg, &err);
+    return changed;
+}
+
+static void forget_old(struct mu_points *points)
+{
+    const time_t now = time(NULL);
+    pthread_mutex_lock(&points->lock);
+    for (size_t i = points->count; i-- > 0;) {
+        struct point *p = points->at[i];
+        if (p->under_way || p->has_arrived || now - p->met < FORGET_S)
+            continue;
+        if (points->cache != NULL)
+            mu_points_cache_remove(points->cache, p->url);
+        points->at[i] = points->at[--points->count];
+        point_free(p);
+    }
+    pthread_mutex_unlock(&points->lock);
+}
+
+bool mu_points_take(struct mu_points *points, struct mu_strs *ret_changed,
+                    void (*tell)(void *arg, const struct mu_error *err), void *arg)
+{
+    bool changed = false;
+    for (size_t i = 0;; i++) {
+        pthread_mutex_lock(&points->lock);
+        struct point *p = i < points->count ? points->at[i] : NULL;
+        const bool has_arrived = p != NULL && p->has_arrived;
+        pthread_mutex_unlock(&points->lock);
+        if (p == NULL)
+            break;
+        if (has_arrived && take(points, p, ret_changed, tell, arg))
+            changed = true;
+    }
+    forget_old(points);
+    return changed;
+}
+
+int mu_points_lists(struct mu_points *points, struct mu_crls *ret, struct mu_strs *ret_urls,
+                    struct mu_error *err)
+{
+    int result = 0;
+    pthread_mutex_lock(&points->lock);
+    for (size_t i = 0; result == 0 && i < points->count; i++) {
+        const struct point *p = points->at[i];
+        if (p->crl == NULL)
+            continue;
+        result = mu_strs_add(ret_urls, p->url) != 0 ? mu_fail_nomem(err)
+                                                    : mu_crls_add(ret, mu_crl_ref(p->crl), err);
+    }
+    pthread_mutex_unlock(&points->lock);
+    return result;
+}
+
+void mu_points_count(struct mu_points *points, struct mu_points_count *ret)
+{
+    pthread_mutex_lock(&points->lock);
+    *ret = (struct mu_points_count){.good = points->good,
+                                    .failed = points->failed,
+                                    .points = points->count};
+    for (size_t i = 0; i < points->count; i++)
+        ret->waiting += points->at[i]->crl == NULL ? 1 : 0;
+    pthread_mutex_unlock(&points->lock);
+}
+
+/* --- Life --- */
+
+static int on_cached(void *arg, const char *url, struct mu_crl *crl, size_t size)
+{
+    struct mu_points *points = arg;
+    struct point *p = has_room_for(points, NULL, size) ? add_point(points, url) : NULL;
+    if (p == NULL) {
+        mu_crl_free(crl);
+        return 0;
+    }
+    p->crl = crl;
+    p->size = size;
+    mu_crl_info(crl, &p->info);
+    return 0;
+}
+
+int mu_points_new(const char *cache, struct mu_points **ret, struct mu_error *err)
+{
+    MU_AUTO_STRUCT(mu_points) points = calloc(1, sizeof *points);
+    if (points == NULL)
+        return mu_fail_nomem(err);
+    pthread_mutex_init(&points->lock, NULL);
+    points->cache = cache == NULL ? NULL : strdup(cache);
+    if (cache != NULL && points->cache == NULL)
+        return mu_fail_nomem(err);
+    if (cache != NULL && mu_points_cache_read(cache, on_cached, points, err) != 0)
+        return -1;
+    *ret = mu_take(&points);
+    return 0;
+}
+
+void mu_points_on_arrival(struct mu_points *points, struct mu_call *arrived)
+{
+    points->arrived = arrived;
+}
+
+void mu_points_free(struct mu_points *points)
+{
+    if (points == NULL)
+        return;
+    for (size_t i = 0; i < points->count; i++)
+        point_free(points->at[i]);
+    pthread_mutex_destroy(&points->lock);
+    free(points->cache);
+    free(points);
+}

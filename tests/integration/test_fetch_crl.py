@@ -1,0 +1,192 @@
+"""Revocation lists from where certificates say that they are: fetched by the door itself, and heeded like those of files."""
+import contextlib
+import functools
+import http.server
+import subprocess
+import threading
+
+import pytest
+
+from door import Door, ask, connect, context, read_all, refused
+from metrics import metrics
+
+GET = "GET / HTTP/1.1\r\nHost: localhost\r\n\r\n"
+
+
+class Point:
+    """A server of lists on a port of the kernel's; `answers` may put something else in the place of a file."""
+
+    def __init__(self, directory):
+        self.answers, self.asked, self.news = {}, [], threading.Condition()
+        point = self
+
+        class Handler(http.server.SimpleHTTPRequestHandler):
+            def log_message(self, *_):
+                pass
+
+            def do_GET(self):
+                with point.news:
+                    point.asked.append(self.path)
+                    point.news.notify_all()
+                answer = point.answers.get(self.path, point.answers.get("*"))
+                if answer is None:
+                    super().do_GET()
+                    return
+                status, headers, body = answer
+                self.send_response(status)
+                for name, value in headers.items():
+                    self.send_header(name, value)
+                self.send_header("Content-Length", str(len(body)))
+                self.end_headers()
+                with contextlib.suppress(OSError):
+                    self.wfile.write(body)
+
+        self.server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), functools.partial(Handler, directory=str(directory)))
+        self.host = f"localhost:{self.server.server_port}"  # a name, which has to be looked up
+        threading.Thread(target=self.server.serve_forever, daemon=True).start()
+
+    def is_asked(self, times):
+        with self.news:
+            assert self.news.wait_for(lambda: len(self.asked) >= times, 20)
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        self.server.shutdown()
+        self.server.server_close()
+
+
+@pytest.fixture
+def far(mutual, tmp_path, home):
+    """A CA that is elsewhere, whose lists a web server has, and a door's place with clients of that CA."""
+    with Point(home / "public") as point:
+        mutual("init", "Far CA").ok()
+        mutual("crl", "--url", f"http://{point.host}/").ok()
+        mutual("issue", "server", "localhost").ok()
+        for name in ("alice", "bob"):
+            mutual("issue", "client", name).ok()
+        mutual("revoke", "bob").ok()
+        (tmp_path / "ca.crt").write_bytes((home / "ca.crt").read_bytes())
+        yield point
+
+
+def serve(place, point, *more):
+    return Door(place, "--cacert", "ca.crt", "--fetch-crl", point.host, "--workers", 1, *more, home=place / "none")
+
+
+def client(place, name):
+    return context(place / "ca.crt", place / f"{name}.crt", place / f"{name}.key")
+
+
+def is_let_in(door, ctx):
+    with connect(door, ctx) as sock:
+        return ask(sock, GET)[0] == 200
+
+
+def publish(mutual, *more):
+    """A list that is soon out of date, so that it is soon fetched again."""
+    mutual("crl", "--lifetime", "4s", *more).ok()
+
+
+def test_a_list_is_fetched_for_whoever_comes_first_and_again_and_bites(far, mutual, tmp_path):
+    publish(mutual)
+    with serve(tmp_path, far, "--status", "unix:status") as door:
+        assert far.asked == []
+        refused(door, client(tmp_path, "alice"), "client-cert-crl-missing")
+        assert "it is being fetched from http://" in door.log[-1] and "crl_grace" in door.log[-1]
+        door.says(" reloaded: ")
+        refused(door, client(tmp_path, "bob"), "client-cert-revoked")
+        with connect(door, client(tmp_path, "alice")) as sock:
+            assert ask(sock, GET)[0] == 200
+            counted = metrics(str(tmp_path / "status"))
+            assert counted["mutual_crl_points"] == 1 and counted["mutual_crl_points_waiting"] == 0
+            assert counted['mutual_crl_fetches_total{result="good"}'] >= 1
+            assert counted['mutual_crl_updated_timestamp_seconds{issuer="CN=Far CA"}'] > 0
+            mutual("revoke", "alice").ok()
+            assert "client-cert-revoked" in door.says(" expelled ")
+            assert read_all(sock)[0] == b""
+
+
+def test_what_is_not_the_cas_newest_list_is_not_taken(far, mutual, tmp_path, home):
+    """Whoever is on the way can send what he likes; the list before stays, and who is on it stays outside."""
+    (path,) = (home / "public").glob("*.crl")
+    publish(mutual)
+    older, name = path.read_bytes(), "/" + path.name
+    mutual("revoke", "alice").ok()
+    publish(mutual)
+    with serve(tmp_path, far, "--crl-grace", "open") as door:
+        assert is_let_in(door, client(tmp_path, "bob")), "nothing is known yet, and open was asked for"
+        door.says(" reloaded: ")
+        far.answers[name] = (200, {}, older)
+        assert "is older than the one before" in door.says(" crl-refused: ")
+        far.answers[name] = (302, {"Location": "/"}, b"")
+        assert "the answer is 302, and no other place is gone to" in door.says(" crl-fetch-failed: ")
+        for revoked in ("alice", "bob"):
+            refused(door, client(tmp_path, revoked), "client-cert-revoked")
+
+
+def test_nobody_can_make_the_door_ask_anywhere(far, mutual, tmp_path, home):
+    """Neither a stranger, though his CA has the same name, nor a certificate that names another host."""
+    (tmp_path / "extensions").write_text(f"extendedKeyUsage=clientAuth\ncrlDistributionPoints=URI:http://{far.host}/x.crl\n"
+                                         "authorityKeyIdentifier=none\n")
+    for words in (("req", "-x509", "-newkey", "ed25519", "-nodes", "-subj", "/CN=Far CA", "-keyout", "s.key", "-out", "s.crt"),
+                  ("req", "-newkey", "ed25519", "-nodes", "-subj", "/CN=mallory", "-keyout", "mallory.key", "-out", "m.csr"),
+                  ("x509", "-req", "-in", "m.csr", "-CA", "s.crt", "-CAkey", "s.key", "-CAcreateserial", "-extfile",
+                   "extensions", "-out", "mallory.crt")):
+        subprocess.run(["openssl", *words], cwd=tmp_path, check=True, capture_output=True)
+    with serve(tmp_path, far) as door:
+        refused(door, client(tmp_path, "mallory"), "client-cert-ca-rekeyed")
+    with Door(tmp_path, "--cacert", "ca.crt", "--fetch-crl", "other.example", home=tmp_path / "none") as door:
+        refused(door, client(tmp_path, "alice"), "client-cert-crl-missing")
+        assert f"{far.host} is not among the hosts of fetch_crl" in door.log[-1]
+    with Door(tmp_path, "--cacert", "ca.crt", "--fetch-crl", "all", home=tmp_path / "none") as door:
+        refused(door, client(tmp_path, "alice"), "client-cert-crl-missing")
+        assert "it is in a private network, and its host has not been named" in door.says(" crl-fetch-failed: ")
+        refused(door, client(tmp_path, "alice"), "client-cert-crl-missing")
+        assert "it could not be fetched from" in door.log[-1]
+    assert far.asked == []
+
+
+def test_lists_outlive_a_restart(far, mutual, tmp_path):
+    (tmp_path / "cache").mkdir()
+    with serve(tmp_path, far, "--crl-cache", "cache") as door:
+        refused(door, client(tmp_path, "alice"), "client-cert-crl-missing")
+        door.says(" reloaded: ")
+        assert is_let_in(door, client(tmp_path, "alice"))
+    (kept,) = (tmp_path / "cache").iterdir()
+    assert kept.read_text().startswith(f"http://{far.host}/") and "X509 CRL" in kept.read_text()
+    (tmp_path / "cache" / "empty.crl").touch()
+    (tmp_path / "cache" / "cut.crl.new").touch()
+    far.answers["*"] = (503, {}, b"")
+    with serve(tmp_path, far, "--crl-cache", "cache") as door:
+        refused(door, client(tmp_path, "bob"), "client-cert-revoked")
+        assert is_let_in(door, client(tmp_path, "alice"))
+        assert not (tmp_path / "cache" / "cut.crl.new").exists()
+    mutual("serve", "--cacert", "ca.crt", "--fetch-crl", far.host, "--crl-cache", "nowhere").refused("nowhere", "make that directory")
+
+
+def test_partitions_and_deltas_are_heeded(far, mutual, tmp_path, home):
+    """Of two partitions each has its list, which is fetched for whoever belongs to it; and who is revoked only in the changes is."""
+    mutual("crl", "--partitions", "2", "--deltas", "on").ok()
+    parts = {}
+    for i in range(20):
+        mutual("issue", "client", f"client-{i}").ok()
+        (url,) = mutual("inspect", "--json", f"client-{i}.crt").json()["objects"][0]["crl_urls"]
+        parts.setdefault(url, f"client-{i}")
+        if len(parts) == 2:
+            break
+    one, other = parts.values()
+    mutual("crl").ok()
+    far.answers.update({"/" + path.name: (200, {}, path.read_bytes())
+                        for path in (home / "public").glob("*.crl") if "delta" not in path.name})
+    mutual("revoke", one).ok()
+    changes = next(url for url, name in parts.items() if name == one).replace(".crl", "-delta.crl")
+    with serve(tmp_path, far) as door:
+        refused(door, client(tmp_path, one), "client-cert-crl-missing")
+        door.says(changes)
+        refused(door, client(tmp_path, one), "client-cert-revoked")
+        refused(door, client(tmp_path, other), "client-cert-crl-missing")
+        door.says(next(url for url, name in parts.items() if name == other))
+        assert is_let_in(door, client(tmp_path, other))
+        refused(door, client(tmp_path, one), "client-cert-revoked")
