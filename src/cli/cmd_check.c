@@ -58,6 +58,7 @@ static void print_clients(const struct mu_door *door)
     print_words("trust", &door->config->trust);
     print_words("crl", &door->config->crl);
     print_words("fetch crl from", &door->config->fetch_crl);
+    print_words("ask ocsp at", &door->config->fetch_ocsp);
 }
 
 static void print_terms(const char *label, const struct mu_access_list *list)
@@ -225,7 +226,7 @@ static json_t *door_json(const struct mu_door *door)
     json_t *warnings = json_array();
     mu_door_warn(door, add_warning, warnings);
     return json_pack(
-        "{s:i, s:o, s:o, s:o, s:s, s:s, s:s, s:s, s:s, s:o, s:o, s:o, s:o, s:s?, s:o, s:o, s:o, s:o, s:o, s:o}",
+        "{s:i, s:o, s:o, s:o, s:s, s:s, s:s, s:s, s:s, s:o, s:o, s:o, s:o, s:o, s:s?, s:o, s:o, s:o, s:o, s:o, s:o}",
         "line", door->config->at.line, "listen", words_json(&door->config->listen), "addresses",
         addresses_json(door), "names", words_json(&door->config->names), "clients",
         door->config->clients_optional ? "optional" : "required", "tls_min",
@@ -233,9 +234,10 @@ static json_t *door_json(const struct mu_door *door)
         "subject", mu_cert_label(door->chain.at[0], label), "not_after",
         mu_date_rfc3339(mu_cert_not_after(door->chain.at[0]), until), "trust",
         words_json(&door->config->trust), "crl", words_json(&door->config->crl), "fetch_crl",
-        words_json(&door->config->fetch_crl), "to", words_json(&door->config->to), "files",
-        door->config->files, "warnings", warnings, "allow", terms_json(&door->config->access.allow),
-        "deny", terms_json(&door->config->access.deny), "routes", routes_json(door->config), "tell",
+        words_json(&door->config->fetch_crl), "fetch_ocsp", words_json(&door->config->fetch_ocsp),
+        "to", words_json(&door->config->to), "files", door->config->files, "warnings", warnings,
+        "allow", terms_json(&door->config->access.allow), "deny",
+        terms_json(&door->config->access.deny), "routes", routes_json(door->config), "tell",
         told_json(door->config), "limits", limits_json(&door->config->limits));
 }
 
@@ -345,6 +347,7 @@ const struct mu_cmd mu_cmd_check = {
         "      crl: ca.crl                # each CA of a client needs one that is not out of date; or none.\n"
         "                                 # without it: the home CA's own list, if that CA is trusted here\n"
         "      fetch_crl: crl.example.com # lists are fetched from where certificates say, at HOST or HOST:PORT; or all\n"
+        "      fetch_ocsp: ocsp.example.com   # the responders of clients' certificates are asked, likewise\n"
         "      crl_grace: closed          # or open, or how long a list that is out of date still counts\n"
         "      session_lifetime: 1h       # clients may come back so long without showing their certificates\n"
         "      clients: required          # or optional: who has no certificate comes in where a rule says anonymous\n"

@@ -131,6 +131,7 @@ static const struct mu_opt opts[] = {
      false},
     {"fetch-crl", 0, "HOST", "fetch lists from where certificates say, at HOST[:PORT]; or all",
      NULL, true},
+    {"fetch-ocsp", 0, "HOST", "ask the responders that certificates name, likewise", NULL, true},
     {"crl-cache", 0, "DIR", "keep the lists that are fetched there, for the next start", NULL,
      false},
     {"session-lifetime", 0, "TIME", "clients may come back without showing their certificates",
@@ -208,9 +209,11 @@ const struct mu_cmd mu_cmd_serve = {
         "unless --crl-grace is given; --crl none leaves it alone. With --crl FILE (PEM or DER), each CA that issued a\n"
         "client must have a list, and one that is not out of date. --fetch-crl fetches the lists that the certificates\n"
         "of good chains point to (http, nothing else), and again before they are out of date; all: from any host that is\n"
-        "not in a private network. What it means that a list has not come, --crl-grace says. When a list, a CA or the\n"
-        "time says that a client who is connected would not be let in any more, its connection is closed: HTTP when the\n"
-        "answer under way is out, within half a second, all else at once.\n"
+        "not in a private network. What it means that a list has not come, --crl-grace says. --fetch-ocsp asks the\n"
+        "client's OCSP responder before its first byte is read, and again while it is connected; where there are lists,\n"
+        "only that it says \"revoked\" counts. When a list, a CA or the time says that a client who is connected would\n"
+        "not be let in any more, its connection is closed: HTTP when the answer under way is out, within half a second,\n"
+        "all else at once.\n"
         "--allow says who comes in, and may be given several times: one that fits is enough. all: every client of the\n"
         "CA; or by what is in the certificate: dns=*.example.com, uri=spiffe://example.org/ns/**, email=*@example.com,\n"
         "ip=10.0.0.0/8, cn=web-*, ou=ops, issuer=NAME, serial=HEX, fingerprint=SHA256, pin=sha256//BASE64 (of the\n"

@@ -84,11 +84,26 @@ static int read_grace(const struct mu_args *args, struct mu_door_config *door, s
     door->crl_grace_said = grace != NULL;
     if (grace != NULL && !mu_crl_grace_parse(grace, &door->crl_grace_s))
         return mu_usage(err, args, "--crl-grace is closed, open or a duration, not \"%s\"", grace);
+    return 0;
+}
+
+static int read_hosts(const struct mu_args *args, const char *option, struct mu_strs *ret,
+                      struct mu_error *err)
+{
     const char *host;
-    for (int i = 0; (host = mu_args_nth(args, "fetch-crl", i)) != NULL; i++)
+    for (int i = 0; (host = mu_args_nth(args, option, i)) != NULL; i++)
         if (!mu_fetch_host_is_good(host))
-            return mu_usage(err, args, "--fetch-crl takes HOST, HOST:PORT or all, not \"%s\"", host);
-    return read_all(args, "fetch-crl", &door->fetch_crl, err);
+            return mu_usage(err, args, "--%s takes HOST, HOST:PORT or all, not \"%s\"", option,
+                            host);
+    return read_all(args, option, ret, err);
+}
+
+static int read_sources(const struct mu_args *args, struct mu_door_config *door,
+                        struct mu_error *err)
+{
+    return read_hosts(args, "fetch-crl", &door->fetch_crl, err) != 0
+               ? -1
+               : read_hosts(args, "fetch-ocsp", &door->fetch_ocsp, err);
 }
 
 int mu_serve_read_trust(const struct mu_args *args, struct mu_door_config *door,
@@ -323,7 +338,8 @@ static int from_options(const struct mu_args *args, struct mu_config **ret, stru
         read_proxy(args, door, err) != 0 || read_access(args, door, err) != 0 ||
         read_tell(args, door, err) != 0 || read_explain(args, door, err) != 0 ||
         read_sizes(args, &door->limits, err) != 0 || read_rates(args, &door->limits, err) != 0 ||
-        mu_serve_read_trust(args, door, err) != 0 || read_session_lifetime(args, door, err) != 0 ||
+        mu_serve_read_trust(args, door, err) != 0 || read_sources(args, door, err) != 0 ||
+        read_session_lifetime(args, door, err) != 0 ||
         read_deadlines(args, config, door, err) != 0 || read_rights(args, config, err) != 0 ||
         copy(mu_args_value(args, "crl-cache"), &config->crl_cache, err) != 0 ||
         copy(mu_args_value(args, "status"), &config->status, err) != 0 ||
@@ -345,6 +361,7 @@ static int check_alone(const struct mu_args *args, struct mu_error *err)
         "crl-grace",
         "fetch-crl",
         "crl-cache",
+        "fetch-ocsp",
         "session-lifetime",
         "expiry-warning",
         "files",

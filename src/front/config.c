@@ -30,6 +30,7 @@ static void clear_door(struct mu_door_config *door)
     mu_strs_clear(&door->trust);
     mu_strs_clear(&door->crl);
     mu_strs_clear(&door->fetch_crl);
+    mu_strs_clear(&door->fetch_ocsp);
     mu_strs_clear(&door->to);
     mu_strs_clear(&door->proxy_from);
     mu_access_list_clear(&door->access.allow);

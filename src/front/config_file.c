@@ -40,21 +40,25 @@ static int add_crl(struct mu_yaml *yaml, const struct mu_yaml_node *node, void *
                : mu_config_add_text(yaml, &door->crl, mu_config_path(yaml, node, "crl"));
 }
 
-static int add_fetch_crl(struct mu_yaml *yaml, const struct mu_yaml_node *node, void *into)
+static int add_host(struct mu_yaml *yaml, const struct mu_yaml_node *node, void *into)
 {
     static const char wanted[] = "HOST, HOST:PORT or all";
-    const char *text = mu_yaml_text(yaml, node, "fetch_crl", wanted);
+    const char *text = mu_yaml_text(yaml, node, "a host", wanted);
     if (text == NULL)
         return -1;
     if (!mu_fetch_host_is_good(text))
-        return mu_yaml_fail(yaml, mu_yaml_place(node), "fetch_crl takes %s, not \"%s\"", wanted,
-                            text);
-    return mu_config_add_text(yaml, into, mu_yaml_copy(yaml, node, "fetch_crl", ""));
+        return mu_yaml_fail(yaml, mu_yaml_place(node), "\"%s\" is not %s", text, wanted);
+    return mu_config_add_text(yaml, into, mu_yaml_copy(yaml, node, "a host", ""));
 }
 
 static int read_fetch_crl(struct mu_yaml *yaml, const struct mu_yaml_node *node, void *into)
 {
-    return mu_yaml_list_or_one(yaml, node, "fetch_crl", add_fetch_crl, into);
+    return mu_yaml_list_or_one(yaml, node, "fetch_crl", add_host, into);
+}
+
+static int read_fetch_ocsp(struct mu_yaml *yaml, const struct mu_yaml_node *node, void *into)
+{
+    return mu_yaml_list_or_one(yaml, node, "fetch_ocsp", add_host, into);
 }
 
 static int read_listen(struct mu_yaml *yaml, const struct mu_yaml_node *node, void *into)
@@ -273,6 +277,7 @@ static const struct mu_yaml_key door_keys[] = {
     {"crl", read_crl, 0},
     {"crl_grace", read_crl_grace, 0},
     {"fetch_crl", read_fetch_crl, OF_DOOR(fetch_crl)},
+    {"fetch_ocsp", read_fetch_ocsp, OF_DOOR(fetch_ocsp)},
     {"session_lifetime", read_session_lifetime, OF_DOOR(session_age_s)},
     {"clients", read_clients, OF_DOOR(clients_optional)},
     {"tls_min", read_tls_min, OF_DOOR(only_tls13)},

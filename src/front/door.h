@@ -11,6 +11,7 @@
 #include "front/config.h"
 #include "front/events.h"
 #include "front/forward.h"
+#include "front/ocsp.h"
 #include "front/proxy.h"
 #include "front/site.h"
 #include "http/h1_reader.h"
@@ -49,12 +50,14 @@ struct mu_door {
     struct mu_key *key;
     struct mu_door_list *lists;
     size_t list_count;
-    struct mu_strs without_list;  /* the CAs, if any has a list, of which none is */
-    struct mu_strs fetched;       /* the URLs of lists that have come from there */
-    struct mu_tls_lists *revoked; /* what is in them; until the TLS contexts have it */
-    struct mu_files *files;       /* NULL: the greeting */
-    struct mu_backends backends;  /* if any, they get the bytes of the clients */
-    struct mu_cidr *proxies;      /* whose word for whom they speak is taken */
+    struct mu_strs without_list;    /* the CAs, if any has a list, of which none is */
+    struct mu_strs fetched;         /* the URLs of lists that have come from there */
+    struct mu_ocsp_door responders; /* who are asked about clients, once it is in force, */
+    struct mu_voucher voucher;      /* if there are any */
+    struct mu_tls_lists *revoked;   /* what is in them; until the TLS contexts have it */
+    struct mu_files *files;         /* NULL: the greeting */
+    struct mu_backends backends;    /* if any, they get the bytes of the clients */
+    struct mu_cidr *proxies;        /* whose word for whom they speak is taken */
     size_t proxy_count;
     struct mu_front_deadlines deadlines;
     struct mu_route *routes; /* config->route_count */
@@ -101,6 +104,7 @@ struct mu_door_loader {
     int (*may_serve)(void *arg, const char *dir, struct mu_error *err);
     void *arg;
     struct mu_points *points; /* lists that are fetched; NULL: none are */
+    struct mu_ocsp *ocsp;     /* what responders say; NULL: none are asked */
     bool only_look;           /* nobody is going to serve them: see mutual check */
 };
 
@@ -112,8 +116,9 @@ struct mu_door_loader {
 MU_CHECK int mu_doors_load(struct mu_config *config, const struct mu_door_loader *loader,
                            struct mu_doors **ret, struct mu_error *err);
 
-/* Does any of them fetch lists? */
+/* Does any of them fetch lists? And ask responders? */
 bool mu_doors_fetch_lists(const struct mu_doors *doors);
+bool mu_doors_ask_responders(const struct mu_doors *doors);
 
 /* What is in their lists is with the TLS contexts now, which let it go when they need it no more. */
 void mu_doors_drop_lists(struct mu_doors *doors);

@@ -130,6 +130,14 @@ bool mu_doors_fetch_lists(const struct mu_doors *doors)
     return false;
 }
 
+bool mu_doors_ask_responders(const struct mu_doors *doors)
+{
+    for (size_t i = 0; i < doors->count; i++)
+        if (doors->at[i].config->fetch_ocsp.count > 0)
+            return true;
+    return false;
+}
+
 void mu_doors_drop_lists(struct mu_doors *doors)
 {
     for (size_t i = 0; i < doors->count; i++) {

@@ -29,6 +29,8 @@ struct mu_front {
     struct mu_watch *watch;
     struct mu_points *points;
     struct mu_call *arrived; /* some of them have */
+    struct mu_ocsp *ocsp;
+    struct mu_call *revoked; /* somebody is, by that */
     struct mu_kicks *kicks;
     struct mu_seen *seen;
     struct mu_strs changed;               /* files, since doors were last put in force */

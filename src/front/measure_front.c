@@ -68,6 +68,8 @@ bool mu_front_measure(void *arg, const struct mu_survey *survey, struct mu_measu
     add_ends(front->doors, ret);
     metrics->fetches_lists = mu_doors_fetch_lists(front->doors);
     mu_points_count(front->points, &metrics->points);
+    metrics->asks_responders = mu_doors_ask_responders(front->doors);
+    mu_ocsp_count(front->ocsp, &metrics->ocsp);
     mu_seen_each(front->seen, metrics->now - 24 * 3600, count_client, metrics);
     return true;
 }

@@ -301,6 +301,20 @@ static void add_fetches(struct mu_buf *ret, const struct mu_metrics *metrics)
            metrics->points.waiting);
 }
 
+static void add_ocsp(struct mu_buf *ret, const struct mu_metrics *metrics)
+{
+    if (!metrics->asks_responders)
+        return;
+    begin(ret, "ocsp_answers_total", "counter",
+          "What OCSP responders have said of clients; failed: there was no answer that counts.");
+    sample(ret, "ocsp_answers_total", "answer", "good", metrics->ocsp.good);
+    sample(ret, "ocsp_answers_total", "answer", "revoked", metrics->ocsp.revoked);
+    sample(ret, "ocsp_answers_total", "answer", "unknown", metrics->ocsp.unknown);
+    sample(ret, "ocsp_answers_total", "answer", "failed", metrics->ocsp.failed);
+    single(ret, "ocsp_clients", "gauge", "Clients of whom an answer is kept.",
+           metrics->ocsp.clients);
+}
+
 /* --- The whole --- */
 
 static void add_process(struct mu_buf *ret, const struct mu_metrics *metrics)
@@ -341,6 +355,7 @@ static void add_clients(struct mu_buf *ret, const struct mu_metrics *metrics)
              &metrics->lists);
     add_updates(ret, &metrics->lists);
     add_fetches(ret, metrics);
+    add_ocsp(ret, metrics);
     single(ret, "clients_seen", "gauge", "Clients with a certificate that came in within a day.",
            metrics->clients_seen);
     single(ret, "clients_expiring", "gauge", "Of these, whose certificates are about to end.",

@@ -8,6 +8,7 @@
 #include <time.h>
 
 #include "base/buf.h"
+#include "front/ocsp.h"
 #include "front/points.h"
 #include "net/counters.h"
 
@@ -37,6 +38,8 @@ struct mu_metrics {
     int64_t expiry_warning_s;
     bool fetches_lists; /* and how that goes: */
     struct mu_points_count points;
+    bool asks_responders; /* likewise: */
+    struct mu_ocsp_count ocsp;
     uint64_t clients_seen, clients_expiring; /* those who came in within a day */
     double cpu_s;                            /* of all threads, so far */
     uint64_t log_lines_lost;

@@ -16,7 +16,10 @@ static int settle_points(struct mu_front *front, const struct mu_config *config,
         return 0;
     if (mu_points_new(config->crl_cache, &front->points, err) != 0)
         return -1;
+    if (mu_ocsp_new(&front->ocsp, err) != 0)
+        return -1;
     front->config.loader.points = front->points;
+    front->config.loader.ocsp = front->ocsp;
     return 0;
 }
 
@@ -149,6 +152,12 @@ static void on_arrival(void *arg)
         reload(front, false);
 }
 
+static void on_revoked(void *arg)
+{
+    const struct mu_front *front = arg;
+    mu_server_review(front->server);
+}
+
 struct mu_reloads mu_front_reloads(const struct mu_front *front)
 {
     return (struct mu_reloads){atomic_load(&front->done), atomic_load(&front->failed)};
@@ -171,8 +180,10 @@ int mu_front_new(const struct mu_front_config *config, struct mu_front **ret, st
     for (size_t i = 0; i < front->doors->count; i++)
         mu_door_warn(&front->doors->at[i], config->warned, NULL);
     front->arrived = mu_call_new(front->server, on_arrival, front);
-    if (front->arrived == NULL)
+    front->revoked = mu_call_new(front->server, on_revoked, front);
+    if (front->arrived == NULL || front->revoked == NULL)
         return mu_fail_nomem(err);
+    mu_ocsp_on_revoked(front->ocsp, front->revoked);
     mu_points_on_arrival(front->points, front->arrived);
     mu_watch_start(front->watch, front->server);
     *ret = mu_take(&front);
@@ -191,6 +202,8 @@ void mu_front_free(struct mu_front *front)
     mu_front_let_go(&front->former_lists);
     mu_call_free(front->arrived);
     mu_points_free(front->points);
+    mu_call_free(front->revoked);
+    mu_ocsp_free(front->ocsp);
     mu_strs_clear(&front->changed);
     free(front);
 }

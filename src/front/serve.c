@@ -47,6 +47,7 @@ static void explain_refusal(const struct mu_refusal *refusal, struct mu_buf *ret
 struct offer {
     struct mu_doors *doors;
     struct mu_points *points; /* the front's */
+    struct mu_ocsp *ocsp;
     struct mu_server_door for_net[];
 };
 
@@ -123,6 +124,11 @@ static void describe_to_net(struct mu_door *door, const struct mu_front_config *
         .only_failed = events->only_failed,
         .arg = events->arg,
     };
+    door->responders = (struct mu_ocsp_door){.ocsp = front->loader.ocsp,
+                                             .hosts = &door->config->fetch_ocsp,
+                                             .grace_s = door->config->crl_grace_s,
+                                             .has_lists = door->revoked != NULL};
+    door->voucher = mu_ocsp_voucher(&door->responders);
     *ret = (struct mu_server_door){
         .tls = {.chain = &door->chain,
                 .key = door->key,
@@ -155,6 +161,8 @@ static void describe_to_net(struct mu_door *door, const struct mu_front_config *
         .quiet = (log_of(door, front) & MU_LOG_REFUSALS) == 0,
         .admits = admits,
         .rules = door,
+        .voucher = door->config->fetch_ocsp.count > 0 && front->loader.ocsp != NULL ? &door->voucher
+                                                                                    : NULL,
         .names = &door->config->names,
         .plain_http_answer = http ? plain_http_answer : NULL,
     };
@@ -168,6 +176,7 @@ static struct offer *make_offer(struct mu_doors *doors, const struct mu_front_co
         return NULL;
     offer->doors = doors;
     offer->points = front->loader.points;
+    offer->ocsp = front->loader.ocsp;
     for (size_t i = 0; i < doors->count; i++)
         describe_to_net(&doors->at[i], front, &offer->for_net[i]);
     return offer;
@@ -178,6 +187,7 @@ struct task {
     struct mu_health *health;
     struct mu_upkeep *upkeep;
     struct mu_points_task *points;
+    struct mu_ocsp_task *ocsp;
 };
 
 static void *begin_task(void *arg, struct mu_worker *worker)
@@ -190,6 +200,8 @@ static void *begin_task(void *arg, struct mu_worker *worker)
     task->upkeep = mu_upkeep_begin(worker, offer->doors);
     if (mu_doors_fetch_lists(offer->doors))
         task->points = mu_points_begin(offer->points, worker);
+    if (mu_doors_ask_responders(offer->doors))
+        task->ocsp = mu_ocsp_begin(offer->ocsp, worker);
     return task;
 }
 
@@ -199,6 +211,7 @@ static void end_task(void *arg)
     mu_health_end(task->health);
     mu_upkeep_end(task->upkeep);
     mu_points_end(task->points);
+    mu_ocsp_end(task->ocsp);
     free(task);
 }
 
@@ -255,6 +268,8 @@ static int add_control(struct mu_front *front, const struct mu_config *config, s
 bool mu_front_barred(void *arg, const struct mu_cert *client, struct mu_refusal *ret)
 {
     const struct mu_front *front = arg;
+    if (mu_ocsp_revokes(front->ocsp, client, ret))
+        return true;
     if (!mu_kicks_any(front->kicks))
         return false;
     const struct mu_identity *who = mu_identity_of(client);

@@ -16,6 +16,7 @@ enum conn_state {
     CONN_PROXY,     /* whom does the proxy speak for?                                          */
     CONN_HANDSHAKE, /* TLS and the client's certificate                       [RFC 8446 4.4.2] */
     CONN_IDENTIFY,  /* may this client come in?                                                */
+    CONN_VOUCH,     /* what does somebody else say of it?                                      */
     CONN_EXPLAIN,   /* it may not, and has something to ask before it is told why              */
     CONN_SERVE,     /* the protocol has the word, until it is done                             */
     CONN_DRAIN,     /* our last bytes: an answer, an alert, close_notify      [RFC 8446 6.1]   */
@@ -338,20 +339,15 @@ static enum conn_state begin(struct mu_conn *c)
     return CONN_CLOSED;
 }
 
-static enum conn_state identify(struct mu_conn *c)
+static enum conn_state refuse(struct mu_conn *c, const struct mu_refusal *refusal)
+{
+    mu_conn_refuse(c, refusal);
+    return finish(c);
+}
+
+static enum conn_state admit(struct mu_conn *c)
 {
     const struct mu_server_events *events = &c->worker->config->events;
-    struct mu_refusal refusal;
-    if (c->channel.tls == NULL)
-        return begin(c);
-    if (!mu_tls_admit(c->channel.tls)) {
-        mu_conn_refuse(c, mu_tls_refusal(c->channel.tls));
-        return c->door->explain == NULL ? finish(c) : CONN_EXPLAIN;
-    }
-    if (!is_welcome(c, &refusal)) {
-        mu_conn_refuse(c, &refusal);
-        return finish(c);
-    }
     mu_count(&c->worker->counters.admitted, 1);
     mu_count(&c->worker->counters.resumed, mu_tls_resumed(c->channel.tls) ? 1 : 0);
     c->client = mu_tls_peer_cert(c->channel.tls);
@@ -362,6 +358,44 @@ static enum conn_state identify(struct mu_conn *c)
                     mu_tls_asked(c->channel.tls));
     mu_review_join(c);
     return begin(c);
+}
+
+static void on_vouched(void *c)
+{
+    mu_conn_wake(c);
+}
+
+static enum conn_state identify(struct mu_conn *c)
+{
+    struct mu_refusal refusal;
+    if (c->channel.tls == NULL)
+        return begin(c);
+    if (!mu_tls_admit(c->channel.tls)) {
+        mu_conn_refuse(c, mu_tls_refusal(c->channel.tls));
+        return c->door->explain == NULL ? finish(c) : CONN_EXPLAIN;
+    }
+    if (!is_welcome(c, &refusal))
+        return refuse(c, &refusal);
+    const struct mu_voucher *voucher = c->door->voucher;
+    if (voucher == NULL || mu_tls_vetted(c->channel.tls) == NULL)
+        return admit(c);
+    c->asked = voucher->ask(voucher->arg, c->worker, mu_tls_vetted(c->channel.tls), on_vouched, c);
+    return c->asked == NULL ? finish(c) : CONN_VOUCH;
+}
+
+/* It has shaken hands, and may have sent its first request, which nobody reads. The doors may have become others meanwhile. */
+static enum conn_state vouch(struct mu_conn *c)
+{
+    const struct mu_voucher *voucher = c->door->voucher;
+    struct mu_refusal refusal;
+    if (c->expired)
+        voucher->give_up(c->asked);
+    const enum mu_vouch answer = voucher->answer(c->asked, &refusal);
+    if (answer == MU_VOUCH_WAIT)
+        return CONN_VOUCH;
+    if (answer == MU_VOUCH_BAD || !is_welcome(c, &refusal))
+        return refuse(c, &refusal);
+    return admit(c);
 }
 
 /* Whatever it asks, the answer is why it is not let in. Nothing behind the door hears of it. */
@@ -441,6 +475,7 @@ static enum conn_state step(struct mu_conn *c)
     case CONN_PROXY: return proxy(c);
     case CONN_HANDSHAKE: return handshake(c);
     case CONN_IDENTIFY: return identify(c);
+    case CONN_VOUCH: return vouch(c);
     case CONN_EXPLAIN: return explain(c);
     case CONN_SERVE: return serve(c);
     case CONN_DRAIN: return drain(c);
@@ -463,6 +498,8 @@ static void close_handles(struct mu_conn *c)
     mu_review_leave(c);
     if (c->session != NULL)
         c->protocol->close(c->session);
+    if (c->asked != NULL)
+        c->door->voucher->leave(c->asked);
     uv_close((uv_handle_t *)&c->poll, on_handle_closed);
     uv_close((uv_handle_t *)&c->timer, on_handle_closed);
     mu_count(&c->worker->counters.closed, 1);
@@ -521,12 +558,13 @@ static void note_shaking(struct mu_conn *c, bool shaking)
 
 static void enter(struct mu_conn *c, enum conn_state state)
 {
-    note_shaking(c, state == CONN_PROXY || state == CONN_HANDSHAKE || state == CONN_EXPLAIN);
+    note_shaking(c, state == CONN_PROXY || state == CONN_HANDSHAKE || state == CONN_VOUCH ||
+                        state == CONN_EXPLAIN);
     const struct mu_deadlines *deadlines = &c->door->deadlines;
     c->state = state;
     c->expired = false;
     /* A proxy's header and the handshake behind it have one deadline. */
-    if (state == CONN_PROXY || state == CONN_EXPLAIN ||
+    if (state == CONN_PROXY || state == CONN_VOUCH || state == CONN_EXPLAIN ||
         (state == CONN_HANDSHAKE && c->preface == NULL))
         mu_conn_set_deadline(c, c->gate->entrance->handshake_ms);
     else if (state == CONN_LINGER)
@@ -536,7 +574,8 @@ static void enter(struct mu_conn *c, enum conn_state state)
 /* What is to leave has left, or waits for room. */
 static void rest(struct mu_conn *c)
 {
-    if (c->state == CONN_SERVE || c->state == CONN_HANDSHAKE || c->state == CONN_EXPLAIN)
+    if (c->state == CONN_SERVE || c->state == CONN_HANDSHAKE || c->state == CONN_VOUCH ||
+        c->state == CONN_EXPLAIN)
         if (mu_channel_flush(&c->channel) == MU_IO_FAILED)
             enter(c, CONN_CLOSED);
     if (c->state == CONN_CLOSED)
@@ -654,7 +693,8 @@ static void make_room(struct mu_worker *worker)
     struct mu_conn *other = next_to_go(worker);
     mu_refusal_set(&refusal, MU_REFUSAL_CROWDED);
     if (other->state != CONN_EXPLAIN) { /* it has been refused already */
-        count_handshake(other);
+        if (other->state != CONN_VOUCH)
+            count_handshake(other);
         mu_conn_refuse(other, &refusal);
     }
     mu_conn_abort(other);

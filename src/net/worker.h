@@ -64,6 +64,25 @@ struct mu_server_events {
     void *reload_arg; /* of these four */
 };
 
+/*
+ * Somebody else is asked about a client whose certificate is good, before a byte of it is read: nobody is let in until it is answered. In
+ * the worker's thread.
+ */
+struct mu_voucher {
+    /* What comes of it is for the other three. `wake` is called once if the answer is yet to come. NULL without memory. */
+    void *(*ask)(void *arg, struct mu_worker *worker, const struct mu_vetted *client,
+                 void (*wake)(void *arg), void *wake_arg);
+    /* MU_VOUCH_BAD: `ret` says why it is not let in. */
+    enum mu_vouch {
+        MU_VOUCH_WAIT,
+        MU_VOUCH_GOOD,
+        MU_VOUCH_BAD
+    } (*answer)(void *asked, struct mu_refusal *ret);
+    void (*give_up)(void *asked); /* do not wait any longer: there is an answer now, whichever */
+    void (*leave)(void *asked);   /* the connection ends */
+    void *arg;
+};
+
 /* Where clients come to, who of them is let in, and what they get. */
 struct mu_server_door {
     bool plain; /* clients come without TLS, whoever they are: there is no `tls` */
@@ -85,6 +104,7 @@ struct mu_server_door {
     bool (*admits)(const void *rules, const void *former, const struct mu_cert *client,
                    struct mu_refusal *ret);
     const void *rules;
+    const struct mu_voucher *voucher; /* of clients with a certificate; NULL: nobody else is asked */
     /* What a client that has no good certificate hears within TLS, before the end; see struct mu_tls_door. NULL: nothing. */
     void (*explain)(const struct mu_refusal *refusal, struct mu_buf *ret);
     bool quiet; /* who is let in and who is not is not told */

@@ -48,6 +48,13 @@ void mu_refusal_from_verdict(struct mu_refusal *ret, const struct mu_verdict *ve
     set_verdict(ret, "client", verdict);
 }
 
+void mu_refusal_revoked(struct mu_refusal *ret, const struct mu_cert *client)
+{
+    struct mu_verdict verdict;
+    mu_verdict_set(&verdict, X509_V_ERR_CERT_REVOKED, 0, mu_cert_x509(client), 0, NULL);
+    mu_refusal_from_verdict(ret, &verdict);
+}
+
 void mu_refusal_of_server(struct mu_refusal *ret, const struct mu_verdict *verdict)
 {
     set_verdict(ret, "server", verdict);

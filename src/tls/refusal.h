@@ -31,6 +31,9 @@ struct mu_refusal {
 void mu_refusal_set(struct mu_refusal *ret, enum mu_refusal_code code);
 void mu_refusal_from_verdict(struct mu_refusal *ret, const struct mu_verdict *verdict);
 
+/* This client's certificate has been revoked, as somebody else says than a list. */
+void mu_refusal_revoked(struct mu_refusal *ret, const struct mu_cert *client);
+
 /* From the oldest entry of this thread's OpenSSL error queue after a failed handshake; empties the queue. */
 void mu_refusal_from_openssl(struct mu_refusal *ret);
 

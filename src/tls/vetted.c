@@ -50,6 +50,11 @@ time_t mu_vetted_until(const struct mu_vetted *vetted)
     return vetted->until;
 }
 
+const struct mu_cert *mu_vetted_issuer(const struct mu_vetted *vetted)
+{
+    return (const struct mu_cert *)sk_X509_value(vetted->chain, 1);
+}
+
 const unsigned char *mu_vetted_presented(const struct mu_vetted *vetted)
 {
     return vetted->presented.sha256;

@@ -26,6 +26,9 @@ MU_AUTO_DEFINE_STRUCT(mu_vetted, mu_vetted_unref)
 const struct mu_cert *mu_vetted_cert(const struct mu_vetted *vetted);
 const unsigned char *mu_vetted_sha256(const struct mu_vetted *vetted);
 
+/* Whoever has issued that, in the chain that was built. Borrowed; NULL: it is trusted itself. */
+const struct mu_cert *mu_vetted_issuer(const struct mu_vetted *vetted);
+
 /* A SHA-256 of all that the client presented, and that itself: PEM, its own certificate first, appended. Failure shows in
  * mu_buf_failed(). */
 const unsigned char *mu_vetted_presented(const struct mu_vetted *vetted);

@@ -1,60 +1,13 @@
 """Revocation lists from where certificates say that they are: fetched by the door itself, and heeded like those of files."""
-import contextlib
-import functools
-import http.server
 import subprocess
-import threading
 
 import pytest
 
 from door import Door, ask, connect, context, read_all, refused
 from metrics import metrics
+from point import Point
 
 GET = "GET / HTTP/1.1\r\nHost: localhost\r\n\r\n"
-
-
-class Point:
-    """A server of lists on a port of the kernel's; `answers` may put something else in the place of a file."""
-
-    def __init__(self, directory):
-        self.answers, self.asked, self.news = {}, [], threading.Condition()
-        point = self
-
-        class Handler(http.server.SimpleHTTPRequestHandler):
-            def log_message(self, *_):
-                pass
-
-            def do_GET(self):
-                with point.news:
-                    point.asked.append(self.path)
-                    point.news.notify_all()
-                answer = point.answers.get(self.path, point.answers.get("*"))
-                if answer is None:
-                    super().do_GET()
-                    return
-                status, headers, body = answer
-                self.send_response(status)
-                for name, value in headers.items():
-                    self.send_header(name, value)
-                self.send_header("Content-Length", str(len(body)))
-                self.end_headers()
-                with contextlib.suppress(OSError):
-                    self.wfile.write(body)
-
-        self.server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), functools.partial(Handler, directory=str(directory)))
-        self.host = f"localhost:{self.server.server_port}"  # a name, which has to be looked up
-        threading.Thread(target=self.server.serve_forever, daemon=True).start()
-
-    def is_asked(self, times):
-        with self.news:
-            assert self.news.wait_for(lambda: len(self.asked) >= times, 20)
-
-    def __enter__(self):
-        return self
-
-    def __exit__(self, *_):
-        self.server.shutdown()
-        self.server.server_close()
 
 
 @pytest.fixture

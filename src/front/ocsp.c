@@ -1,0 +1,608 @@
+#include "front/ocsp.h"
+
+#include <pthread.h>
+#include <stdatomic.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+#include "base/time.h"
+#include "front/config.h"
+#include "front/fetch.h"
+#include "front/ocsp_answer.h"
+#include "net/timer.h"
+#include "pki/pointer.h"
+#include "tls/lists.h"
+#include "tls/vetted.h"
+
+enum {
+    CLIENTS_MAX = 16384, /* of whom something is known */
+    BUCKETS = 4096,
+    UNDER_WAY_MAX = 256, /* questions of one worker */
+    AGAIN_S = 60 * 60,   /* at the latest, whatever an answer says of the next one */
+    NO_DATE_S =
+        60, /* for an answer that says nothing of the next one: there may be a newer one at any time */
+    REST_S = 5, /* after a question without an answer */
+    FETCH_S = 5,
+    LOOK_MS = 1000,
+    RESPONDERS_MAX = 4,
+    AT_ONCE = 16, /* asked again in one look */
+};
+#define ANSWER_LIMIT ((size_t)64 * 1024)
+
+/* What is known of one client. */
+struct known {
+    struct known *next;
+    unsigned char sha256[32]; /* of its certificate */
+    struct mu_cert *cert, *issuer;
+    bool told; /* it has been answered, ever: */
+    struct mu_ocsp_told what;
+    time_t fresh_until, failed_at;
+    char why[MU_FETCH_WHY_LEN]; /* there was no answer the last time, or "" */
+    unsigned users;             /* connections, and questions */
+    bool being_asked;           /* by the task */
+    struct mu_strs urls;        /* of its responders, */
+    enum mu_fetch_right
+        rights[RESPONDERS_MAX]; /* and whether they may be asked, by any of the doors it came to */
+};
+
+/* A question under way, of one worker. */
+struct question {
+    struct question *next, **at;
+    struct mu_ocsp *ocsp;
+    struct mu_worker *worker;
+    struct known *known;
+    size_t url; /* of its responders', the present one */
+    struct mu_buf request;
+    struct mu_fetch *fetch;
+    struct asked *waiting;
+    bool settling;
+    struct mu_ocsp_task *task; /* it is the task's; NULL: of those who wait */
+};
+
+/* One connection's. */
+struct asked {
+    struct asked *next;
+    const struct mu_ocsp_door *door;
+    struct known *known;
+    struct question *question; /* NULL: it has been answered, or nobody is asked */
+    void (*wake)(void *arg);
+    void *arg;
+};
+
+struct local {
+    struct mu_worker *worker;
+    struct question *questions; /* touched by that worker alone */
+    unsigned count;
+};
+
+struct mu_ocsp {
+    pthread_mutex_t lock; /* on all of it, but what is a worker's */
+    struct known *buckets[BUCKETS];
+    struct mu_ocsp_count count;
+    struct local locals[MU_WORKERS_MAX];
+    size_t local_count;
+    struct mu_call *revoked;
+    struct mu_ocsp_task *task;
+    _Atomic bool any_revoked; /* ever */
+};
+
+struct mu_ocsp_task {
+    struct mu_ocsp *ocsp;
+    struct mu_worker *worker;
+    struct mu_timer *timer;
+    unsigned users;
+};
+
+/* --- What is known; the caller has the lock --- */
+
+static struct known **bucket_of(struct mu_ocsp *ocsp, const unsigned char sha256[32])
+{
+    return &ocsp->buckets[(sha256[0] << 8 | sha256[1]) % BUCKETS];
+}
+
+static struct known *find(struct mu_ocsp *ocsp, const unsigned char sha256[32])
+{
+    struct known *known = *bucket_of(ocsp, sha256);
+    while (known != NULL && memcmp(known->sha256, sha256, sizeof known->sha256) != 0)
+        known = known->next;
+    return known;
+}
+
+static void known_free(struct known *known)
+{
+    mu_cert_free(known->cert);
+    mu_cert_free(known->issuer);
+    mu_strs_clear(&known->urls);
+    free(known);
+}
+
+/* Those of a bucket that nobody uses: who is old; or, when there is no room, all. */
+static void sweep(struct mu_ocsp *ocsp, struct known **bucket, time_t now)
+{
+    const bool full = ocsp->count.clients >= CLIENTS_MAX;
+    for (struct known **at = bucket, *known; (known = *at) != NULL;) {
+        if (known->users > 0 || (!full && now < known->fresh_until)) {
+            at = &known->next;
+            continue;
+        }
+        *at = known->next;
+        known_free(known);
+        ocsp->count.clients--;
+    }
+}
+
+/* NULL: there is no room. */
+static struct known *find_or_add(struct mu_ocsp *ocsp, const struct mu_cert *cert,
+                                 const struct mu_cert *issuer)
+{
+    unsigned char sha256[32];
+    mu_cert_sha256(cert, sha256);
+    struct known *known = find(ocsp, sha256);
+    if (known != NULL)
+        return known;
+    struct known **bucket = bucket_of(ocsp, sha256);
+    sweep(ocsp, bucket, time(NULL));
+    known = ocsp->count.clients >= CLIENTS_MAX ? NULL : calloc(1, sizeof *known);
+    if (known == NULL)
+        return NULL;
+    memcpy(known->sha256, sha256, sizeof known->sha256);
+    known->cert = mu_cert_ref((struct mu_cert *)cert);
+    known->issuer = mu_cert_ref((struct mu_cert *)issuer);
+    known->next = *bucket;
+    ocsp->count.clients++;
+    if (mu_pointers_to_ocsp(cert, &known->urls) != 0)
+        mu_strs_clear(&known->urls);
+    return *bucket = known;
+}
+
+static void allow(struct known *known, const struct mu_strs *hosts)
+{
+    struct mu_fetch_url url;
+    for (size_t i = 0; i < known->urls.count && i < RESPONDERS_MAX; i++) {
+        const enum mu_fetch_right right = mu_fetch_url_parse(known->urls.at[i], &url)
+                                              ? mu_fetch_right(hosts, &url)
+                                              : MU_FETCH_NEVER;
+        known->rights[i] = right > known->rights[i] ? right : known->rights[i];
+    }
+}
+
+static void note_answer(struct mu_ocsp *ocsp, struct known *known, const struct mu_ocsp_told *what,
+                        time_t now)
+{
+    const int64_t left_s = what->next_update == 0 ? NO_DATE_S : (int64_t)(what->next_update - now);
+    known->told = true;
+    known->what = *what;
+    known->why[0] = '\0';
+    known->fresh_until = now + (left_s < AGAIN_S ? left_s : AGAIN_S);
+    if (what->single.state == MU_OCSP_REVOKED)
+        atomic_store(&ocsp->any_revoked, true);
+    *(what->single.state == MU_OCSP_GOOD      ? &ocsp->count.good
+      : what->single.state == MU_OCSP_REVOKED ? &ocsp->count.revoked
+                                              : &ocsp->count.unknown) += 1;
+}
+
+static void note_failure(struct mu_ocsp *ocsp, struct known *known, const char *why, time_t now)
+{
+    known->failed_at = now;
+    mu_str_copy(known->why, sizeof known->why, why);
+    ocsp->count.failed++;
+}
+
+static bool is_worth_asking(const struct known *known, time_t now)
+{
+    return now >= known->fresh_until && (now < known->failed_at || now - known->failed_at >= REST_S);
+}
+
+/* --- Asking, in one worker's thread --- */
+
+static struct local *local_of(struct mu_ocsp *ocsp, struct mu_worker *worker)
+{
+    pthread_mutex_lock(&ocsp->lock);
+    size_t i = 0;
+    while (i < ocsp->local_count && ocsp->locals[i].worker != worker)
+        i++;
+    if (i == ocsp->local_count) /* there are never more workers */
+        ocsp->locals[ocsp->local_count++].worker = worker;
+    pthread_mutex_unlock(&ocsp->lock);
+    return &ocsp->locals[i];
+}
+
+static void leave_known(struct mu_ocsp *ocsp, struct known *known)
+{
+    pthread_mutex_lock(&ocsp->lock);
+    known->users--;
+    pthread_mutex_unlock(&ocsp->lock);
+}
+
+static void question_free(struct question *q)
+{
+    struct local *local = local_of(q->ocsp, q->worker);
+    *q->at = q->next;
+    if (q->next != NULL)
+        q->next->at = q->at;
+    local->count--;
+    mu_fetch_free(q->fetch);
+    pthread_mutex_lock(&q->ocsp->lock);
+    if (q->task != NULL)
+        q->known->being_asked = false;
+    pthread_mutex_unlock(&q->ocsp->lock);
+    leave_known(q->ocsp, q->known);
+    mu_buf_clear(&q->request);
+    free(q);
+}
+
+/* Whoever waits is woken, and may go, or make others go. */
+static void settle(struct question *q)
+{
+    q->settling = true;
+    for (struct asked *asked; (asked = q->waiting) != NULL;) {
+        q->waiting = asked->next;
+        asked->question = NULL;
+        asked->wake(asked->arg);
+    }
+    question_free(q);
+}
+
+static bool ask_next(struct question *q);
+
+static void on_answer(void *arg, const struct mu_buf *answer, const char *why)
+{
+    struct question *q = arg;
+    struct mu_error err = MU_ERROR_INIT;
+    struct mu_ocsp_told what;
+    char sentence[MU_ERROR_WHAT_LEN];
+    const time_t now = time(NULL);
+    const bool good =
+        answer != NULL &&
+        mu_ocsp_answer_read(answer, q->known->cert, q->known->issuer, now, &what, &err) == 0;
+    if (answer != NULL)
+        why = err.what;
+    mu_fetch_free(q->fetch);
+    q->fetch = NULL;
+    pthread_mutex_lock(&q->ocsp->lock);
+    if (good)
+        note_answer(q->ocsp, q->known, &what, now);
+    else
+        note_failure(q->ocsp, q->known, why, now);
+    pthread_mutex_unlock(&q->ocsp->lock);
+    if (good && what.single.state == MU_OCSP_REVOKED)
+        mu_call_make(q->ocsp->revoked);
+    if (!good) {
+        snprintf(sentence, sizeof sentence, "the OCSP responder at %.300s gave no answer: %.150s",
+                 q->known->urls.at[q->url], why);
+        mu_worker_tell(q->worker, "ocsp-failed", sentence,
+                       "look at the responder, and at the way to it");
+    }
+    q->url++;
+    if (good || !ask_next(q))
+        settle(q);
+}
+
+/* False: there is nobody left to be asked. */
+static bool ask_next(struct question *q)
+{
+    const struct known *known = q->known;
+    pthread_mutex_lock(&q->ocsp->lock);
+    while (q->url < known->urls.count && known->rights[q->url] == MU_FETCH_NEVER)
+        q->url++;
+    const enum mu_fetch_right right =
+        q->url < known->urls.count ? known->rights[q->url] : MU_FETCH_NEVER;
+    pthread_mutex_unlock(&q->ocsp->lock);
+    if (right == MU_FETCH_NEVER)
+        return false;
+    const struct mu_fetch_order order = {
+        .url = known->urls.at[q->url],
+        .right = right,
+        .body = q->request.data,
+        .body_len = q->request.len,
+        .type = "application/ocsp-request",
+        .accept = "application/ocsp-response",
+        .limit = ANSWER_LIMIT,
+        .limit_s = FETCH_S,
+    };
+    q->fetch = mu_fetch_begin(q->worker, &order, on_answer, q);
+    return q->fetch != NULL;
+}
+
+/*
+ * Without a nonce: responders that sign beforehand have none to give back, and where an answer without one is good enough, whoever is
+ * on the way can leave it out. Its dates bound how old it may be. [RFC 5019, RFC 9654 2.1]
+ */
+static bool write_request(const struct known *known, struct mu_buf *ret)
+{
+    struct mu_error ignored = MU_ERROR_INIT;
+    MU_AUTO_STRUCT(mu_ocsp_request) request = NULL;
+    struct mu_cert *const own[] = {known->cert};
+    const struct mu_certs certs = {.at = (struct mu_cert **)own, .count = 1};
+    if (mu_ocsp_request_make(&certs, known->issuer, "sha1", false, &request, &ignored) != 0)
+        return false;
+    mu_ocsp_request_to_der(request, ret);
+    return !mu_buf_failed(ret);
+}
+
+/* About `known`, whose user it becomes. NULL: nobody can be asked. */
+static struct question *question_new(struct mu_ocsp *ocsp, struct mu_worker *worker,
+                                     struct known *known)
+{
+    struct local *local = local_of(ocsp, worker);
+    struct question *q = local->count >= UNDER_WAY_MAX ? NULL : calloc(1, sizeof *q);
+    if (q == NULL)
+        return NULL;
+    *q =
+        (struct question){.ocsp = ocsp, .worker = worker, .known = known, .next = local->questions};
+    q->at = &local->questions;
+    if (q->next != NULL)
+        q->next->at = &q->next;
+    local->questions = q;
+    local->count++;
+    pthread_mutex_lock(&ocsp->lock);
+    known->users++;
+    pthread_mutex_unlock(&ocsp->lock);
+    if (write_request(known, &q->request) && ask_next(q))
+        return q;
+    question_free(q);
+    return NULL;
+}
+
+static struct question *find_question(struct mu_ocsp *ocsp, struct mu_worker *worker,
+                                      const struct known *known)
+{
+    struct question *q = local_of(ocsp, worker)->questions;
+    while (q != NULL && (q->known != known || q->settling))
+        q = q->next;
+    return q;
+}
+
+/* --- For the doors --- */
+
+static void join(struct asked *asked, struct question *q)
+{
+    if (q == NULL)
+        return;
+    asked->question = q;
+    asked->next = q->waiting;
+    q->waiting = asked;
+}
+
+/* Where nobody has issued the client's certificate but whoever is trusted for itself, there is nobody to ask. */
+static void *on_ask(void *arg, struct mu_worker *worker, const struct mu_vetted *client,
+                    void (*wake)(void *arg), void *wake_arg)
+{
+    const struct mu_ocsp_door *door = arg;
+    struct mu_ocsp *ocsp = door->ocsp;
+    const struct mu_cert *issuer = mu_vetted_issuer(client);
+    struct asked *asked = calloc(1, sizeof *asked);
+    if (asked == NULL)
+        return NULL;
+    *asked = (struct asked){.door = door, .wake = wake, .arg = wake_arg};
+    if (issuer == NULL)
+        return asked;
+    pthread_mutex_lock(&ocsp->lock);
+    struct known *known = find_or_add(ocsp, mu_vetted_cert(client), issuer);
+    if (known != NULL) {
+        known->users++;
+        allow(known, door->hosts);
+    }
+    const bool ask = known != NULL && is_worth_asking(known, time(NULL));
+    pthread_mutex_unlock(&ocsp->lock);
+    asked->known = known;
+    struct question *q = ask ? find_question(ocsp, worker, known) : NULL;
+    join(asked, ask && q == NULL ? question_new(ocsp, worker, known) : q);
+    return asked;
+}
+
+static void set_revoked(const struct known *known, struct mu_refusal *ret)
+{
+    char date[MU_DATE_LEN];
+    mu_refusal_revoked(ret, known->cert);
+    snprintf(ret->cause, sizeof ret->cause, "by OCSP, since %s: %s",
+             mu_date(known->what.single.revoked_at, date),
+             mu_reason_name(known->what.single.reason));
+}
+
+static void set_unconfirmed(const struct known *known, struct mu_refusal *ret)
+{
+    mu_refusal_set(ret, MU_REFUSAL_UNCONFIRMED);
+    mu_str_copy(ret->cause, sizeof ret->cause,
+                known == NULL            ? "there is no room for what is known of it"
+                : known->urls.count == 0 ? "its certificate names no responder"
+                : known->why[0] != '\0'  ? known->why
+                : known->told            ? "the responder does not know the certificate"
+                              : "no responder that it names is among the hosts of fetch_ocsp");
+}
+
+/* The last answer that there was. */
+static bool counts(const struct known *known, int64_t grace_s, time_t now)
+{
+    const time_t until =
+        known->what.next_update == 0 ? known->fresh_until : known->what.next_update;
+    return known->told && known->what.single.state == MU_OCSP_GOOD &&
+           (grace_s == MU_CRL_GRACE_OPEN || now <= until + grace_s);
+}
+
+static enum mu_vouch decide(const struct asked *asked, struct mu_refusal *ret)
+{
+    const struct mu_ocsp_door *door = asked->door;
+    const struct known *known = asked->known;
+    if (known != NULL && known->told && known->what.single.state == MU_OCSP_REVOKED) {
+        set_revoked(known, ret);
+        return MU_VOUCH_BAD;
+    }
+    if (door->grace_s == MU_CRL_GRACE_OPEN || door->has_lists ||
+        (known != NULL && counts(known, door->grace_s, time(NULL))))
+        return MU_VOUCH_GOOD;
+    set_unconfirmed(known, ret);
+    return MU_VOUCH_BAD;
+}
+
+static enum mu_vouch on_answered(void *question, struct mu_refusal *ret)
+{
+    const struct asked *asked = question;
+    struct mu_ocsp *ocsp = asked->door->ocsp;
+    if (asked->question != NULL)
+        return MU_VOUCH_WAIT;
+    pthread_mutex_lock(&ocsp->lock);
+    const enum mu_vouch answer = decide(asked, ret);
+    pthread_mutex_unlock(&ocsp->lock);
+    return answer;
+}
+
+static void on_give_up(void *question)
+{
+    struct asked *asked = question;
+    struct question *q = asked->question;
+    if (q == NULL)
+        return;
+    struct asked **at = &q->waiting;
+    while (*at != asked)
+        at = &(*at)->next;
+    *at = asked->next;
+    asked->question = NULL;
+    if (q->waiting == NULL && q->task == NULL && !q->settling)
+        question_free(q);
+}
+
+static void on_leave(void *question)
+{
+    struct asked *asked = question;
+    on_give_up(asked);
+    if (asked->known != NULL)
+        leave_known(asked->door->ocsp, asked->known);
+    free(asked);
+}
+
+struct mu_voucher mu_ocsp_voucher(struct mu_ocsp_door *door)
+{
+    return (struct mu_voucher){.ask = on_ask,
+                               .answer = on_answered,
+                               .give_up = on_give_up,
+                               .leave = on_leave,
+                               .arg = door};
+}
+
+bool mu_ocsp_revokes(struct mu_ocsp *ocsp, const struct mu_cert *client, struct mu_refusal *ret)
+{
+    unsigned char sha256[32];
+    if (!atomic_load_explicit(&ocsp->any_revoked, memory_order_relaxed))
+        return false;
+    mu_cert_sha256(client, sha256);
+    pthread_mutex_lock(&ocsp->lock);
+    const struct known *known = find(ocsp, sha256);
+    const bool revoked = known != NULL && known->told &&
+                         known->what.single.state == MU_OCSP_REVOKED &&
+                         time(NULL) < known->fresh_until;
+    if (revoked)
+        set_revoked(known, ret);
+    pthread_mutex_unlock(&ocsp->lock);
+    return revoked;
+}
+
+/* --- For those who are connected --- */
+
+/* The caller has the lock. */
+static size_t gather_due(struct mu_ocsp *ocsp, struct known *ret[AT_ONCE])
+{
+    const time_t now = time(NULL);
+    size_t count = 0;
+    for (size_t i = 0; i < BUCKETS; i++)
+        for (struct known *known = ocsp->buckets[i]; known != NULL && count < AT_ONCE;
+             known = known->next)
+            if (known->users > 0 && !known->being_asked && is_worth_asking(known, now)) {
+                known->being_asked = true;
+                known->users++;
+                ret[count++] = known;
+            }
+    return count;
+}
+
+static void on_look(void *arg)
+{
+    struct mu_ocsp_task *task = arg;
+    struct mu_ocsp *ocsp = task->ocsp;
+    struct known *due[AT_ONCE];
+    pthread_mutex_lock(&ocsp->lock);
+    const size_t count = gather_due(ocsp, due);
+    pthread_mutex_unlock(&ocsp->lock);
+    for (size_t i = 0; i < count; i++) {
+        struct question *q = find_question(ocsp, task->worker, due[i]) != NULL
+                                 ? NULL
+                                 : question_new(ocsp, task->worker, due[i]);
+        pthread_mutex_lock(&ocsp->lock);
+        if (q != NULL)
+            q->task = task;
+        else
+            due[i]->being_asked = false;
+        due[i]->users--;
+        pthread_mutex_unlock(&ocsp->lock);
+    }
+}
+
+struct mu_ocsp_task *mu_ocsp_begin(struct mu_ocsp *ocsp, struct mu_worker *worker)
+{
+    if (ocsp->task != NULL) {
+        ocsp->task->users++;
+        return ocsp->task;
+    }
+    struct mu_ocsp_task *task = calloc(1, sizeof *task);
+    if (task == NULL)
+        return NULL;
+    *task = (struct mu_ocsp_task){.ocsp = ocsp, .worker = worker, .users = 1};
+    task->timer = mu_timer_start(worker, LOOK_MS, on_look, task);
+    return ocsp->task = task;
+}
+
+void mu_ocsp_end(struct mu_ocsp_task *task)
+{
+    if (task == NULL || --task->users > 0)
+        return;
+    task->ocsp->task = NULL;
+    mu_timer_free(task->timer);
+    for (struct question *q = local_of(task->ocsp, task->worker)->questions, *next; q != NULL;
+         q = next) {
+        next = q->next;
+        if (q->task == task && q->waiting == NULL)
+            question_free(q);
+        else if (q->task == task)
+            q->task = NULL;
+    }
+    free(task);
+}
+
+void mu_ocsp_count(struct mu_ocsp *ocsp, struct mu_ocsp_count *ret)
+{
+    pthread_mutex_lock(&ocsp->lock);
+    *ret = ocsp->count;
+    pthread_mutex_unlock(&ocsp->lock);
+}
+
+/* --- Life --- */
+
+int mu_ocsp_new(struct mu_ocsp **ret, struct mu_error *err)
+{
+    struct mu_ocsp *ocsp = calloc(1, sizeof *ocsp);
+    if (ocsp == NULL)
+        return mu_fail_nomem(err);
+    pthread_mutex_init(&ocsp->lock, NULL);
+    *ret = ocsp;
+    return 0;
+}
+
+void mu_ocsp_on_revoked(struct mu_ocsp *ocsp, struct mu_call *revoked)
+{
+    ocsp->revoked = revoked;
+}
+
+void mu_ocsp_free(struct mu_ocsp *ocsp)
+{
+    if (ocsp == NULL)
+        return;
+    for (size_t i = 0; i < BUCKETS; i++)
+        for (struct known *known = ocsp->buckets[i], *next; known != NULL; known = next) {
+            next = known->next;
+            known_free(known);
+        }
+    pthread_mutex_destroy(&ocsp->lock);
+    free(ocsp);
+}

@@ -1,0 +1,121 @@
+"""What OCSP responders say of clients: asked before a byte of theirs is read, and again while they are connected."""
+import threading
+
+import pytest
+
+from door import Door, ask, connect, context, read_all, refused
+from metrics import metrics
+from point import Point, responder
+
+GET = "GET / HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n"
+KEPT = "GET / HTTP/1.1\r\nHost: localhost\r\n\r\n"
+PATH = "/ocsp"
+
+
+@pytest.fixture
+def far(mutual, tmp_path, home):
+    """A CA that is elsewhere, its responder, and a door's place with clients of that CA."""
+    with Point(tmp_path, responder(mutual)) as point:
+        mutual("init", "Far CA").ok()
+        mutual("issue", "server", "localhost").ok()
+        mutual("issue", "client", "silent").ok()  # of before there was a responder
+        mutual("crl", "--ocsp-url", f"http://{point.host}{PATH}").ok()
+        for name in ("alice", "bob"):
+            mutual("issue", "client", name).ok()
+        mutual("revoke", "bob").ok()
+        (tmp_path / "ca.crt").write_bytes((home / "ca.crt").read_bytes())
+        yield point
+
+
+def serve(place, point, *more):
+    return Door(place, "--cacert", "ca.crt", "--fetch-ocsp", point.host, "--workers", 1, *more, home=place / "none")
+
+
+def client(place, name, version=None):
+    return context(place / "ca.crt", place / f"{name}.crt", place / f"{name}.key", version)
+
+
+def is_let_in(door, ctx):
+    with connect(door, ctx) as sock:
+        return ask(sock, GET)[0] == 200
+
+
+def is_turned_away(door, ctx, event_id):
+    """After the handshake, without a byte of HTTP. The line of the log."""
+    with connect(door, ctx) as sock:
+        sock.sendall(GET.encode())
+        assert read_all(sock)[0] == b""
+    return door.says(f" {event_id}: ")
+
+
+def test_the_responder_is_asked_once_and_who_is_revoked_there_stays_outside(far, tmp_path):
+    with serve(tmp_path, far, "--status", "unix:status") as door:
+        assert is_let_in(door, client(tmp_path, "alice")) and is_let_in(door, client(tmp_path, "alice"))
+        assert far.asked == [PATH], "the answer is kept"
+        assert 'the certificate "bob"' in is_turned_away(door, client(tmp_path, "bob"), "client-cert-revoked")
+        assert "by OCSP, since" in is_turned_away(door, client(tmp_path, "bob"), "client-cert-revoked")
+        assert far.asked == [PATH, PATH]
+        assert "names no responder" in is_turned_away(door, client(tmp_path, "silent"), "client-cert-unconfirmed")
+        counted = metrics(str(tmp_path / "status"))
+        assert [counted[f'mutual_ocsp_answers_total{{answer="{answer}"}}'] for answer in
+                ("good", "revoked", "unknown", "failed")] == [1, 1, 0, 0]
+        assert counted["mutual_ocsp_clients"] == 3
+
+
+def test_who_is_revoked_while_connected_has_to_leave(far, mutual, tmp_path):
+    far.respond = responder(mutual, valid="1s")
+    with serve(tmp_path, far) as door, connect(door, client(tmp_path, "alice")) as sock:
+        assert ask(sock, KEPT)[0] == 200
+        mutual("revoke", "alice").ok()
+        assert "by OCSP" in door.says(" expelled ")
+        assert read_all(sock)[0] == b""
+
+
+def test_nobody_is_heard_before_the_answer_is_there(far, tmp_path):
+    """The request is there already, and its client waits; others do not."""
+    answer, go_on = far.respond, threading.Event()
+    with serve(tmp_path, far) as door:
+        assert is_let_in(door, client(tmp_path, "alice"))
+        far.respond = lambda request: (go_on.wait(20), answer(request))[1]
+        with connect(door, client(tmp_path, "bob")) as sock:
+            sock.sendall(GET.encode())
+            far.is_asked(2)
+            assert is_let_in(door, client(tmp_path, "alice"))
+            sock.settimeout(0.01)
+            with pytest.raises(TimeoutError):
+                sock.recv(1)
+            sock.settimeout(20)
+            go_on.set()
+            assert read_all(sock)[0] == b""
+        door.says(" client-cert-revoked: ")
+
+
+@pytest.mark.parametrize("foreign", [False, True])
+def test_silence_means_what_was_chosen(far, mutual, tmp_path, home, foreign):
+    """And so does an answer that is signed by another CA of the same name."""
+    answer, why = (302, {"Location": "/"}, b""), "the answer is 302, and no other place is gone to"
+    if foreign:
+        other = home.parent / "other"
+        mutual("init", "Far CA", home=other).ok()
+        mutual("issue", "client", "eve", home=other).ok()
+        mutual("ocsp", "request", "eve.crt", "--no-nonce", home=other).ok()
+        mutual("ocsp", "answer", "eve.req", home=other).ok()
+        answer, why = (200, {}, (tmp_path / "eve.resp").read_bytes()), "not signed by the CA"
+    far.respond = lambda request: answer
+    with serve(tmp_path, far) as door:
+        line = is_turned_away(door, client(tmp_path, "alice"), "client-cert-unconfirmed")
+        assert why in line and "crl_grace" in line
+    with serve(tmp_path, far, "--crl-grace", "open") as door:
+        assert is_let_in(door, client(tmp_path, "alice"))
+        assert why in door.says(" ocsp-failed: ")
+
+
+def test_lists_say_enough_where_there_are_any(far, mutual, tmp_path, home):
+    """Then a responder that is silent keeps nobody out, and one that says revoked does."""
+    (tmp_path / "old.crl").write_bytes((home / "ca.crl").read_bytes())
+    mutual("revoke", "alice").ok()
+    with serve(tmp_path, far, "--crl", "old.crl") as door:
+        is_turned_away(door, client(tmp_path, "alice"), "client-cert-revoked")
+        assert is_let_in(door, client(tmp_path, "silent"))
+        refused(door, client(tmp_path, "bob"), "client-cert-revoked")
+    assert far.asked == [PATH], "whom a list names, nobody asks for"
