@@ -23,7 +23,8 @@ enum {
     AGAIN_S = 60 * 60,   /* at the latest, whatever an answer says of the next one */
     NO_DATE_S =
         60, /* for an answer that says nothing of the next one: there may be a newer one at any time */
-    REST_S = 5, /* after a question without an answer */
+    REST_S = 5,        /* after a question without an answer; */
+    REST_MOST_S = 600, /* twice as long each time for whom silence keeps out of nothing */
     FETCH_S = 5,
     LOOK_MS = 1000,
     RESPONDERS_MAX = 4,
@@ -39,6 +40,7 @@ struct known {
     bool told; /* it has been answered, ever: */
     struct mu_ocsp_told what;
     time_t fresh_until, failed_at;
+    unsigned failures;          /* in a row */
     char why[MU_FETCH_WHY_LEN]; /* there was no answer the last time, or "" */
     unsigned users;             /* connections, and questions */
     bool being_asked;           /* by the task */
@@ -174,6 +176,7 @@ static void note_answer(struct mu_ocsp *ocsp, struct known *known, const struct 
     const int64_t left_s = what->next_update == 0 ? NO_DATE_S : (int64_t)(what->next_update - now);
     known->told = true;
     known->what = *what;
+    known->failures = 0;
     known->why[0] = '\0';
     known->fresh_until = now + (left_s < AGAIN_S ? left_s : AGAIN_S);
     if (what->single.state == MU_OCSP_REVOKED)
@@ -186,13 +189,18 @@ static void note_answer(struct mu_ocsp *ocsp, struct known *known, const struct 
 static void note_failure(struct mu_ocsp *ocsp, struct known *known, const char *why, time_t now)
 {
     known->failed_at = now;
+    known->failures++;
     mu_str_copy(known->why, sizeof known->why, why);
     ocsp->count.failed++;
 }
 
-static bool is_worth_asking(const struct known *known, time_t now)
+/* Who would be let in without an answer is not to wait for one again and again. */
+static bool is_worth_asking(const struct known *known, bool needed, time_t now)
 {
-    return now >= known->fresh_until && (now < known->failed_at || now - known->failed_at >= REST_S);
+    const unsigned doublings = known->failures < 2 || needed ? 0 : known->failures - 1;
+    const int64_t rest_s = doublings > 6 ? REST_MOST_S : (int64_t)REST_S << doublings;
+    return now >= known->fresh_until &&
+           (now < known->failed_at || (int64_t)(now - known->failed_at) >= rest_s);
 }
 
 /* --- Asking, in one worker's thread --- */
@@ -366,6 +374,11 @@ static void join(struct asked *asked, struct question *q)
     q->waiting = asked;
 }
 
+static bool is_silence_fine(const struct mu_ocsp_door *door)
+{
+    return door->grace_s == MU_CRL_GRACE_OPEN || door->has_lists;
+}
+
 /* Where nobody has issued the client's certificate but whoever is trusted for itself, there is nobody to ask. */
 static void *on_ask(void *arg, struct mu_worker *worker, const struct mu_vetted *client,
                     void (*wake)(void *arg), void *wake_arg)
@@ -385,7 +398,7 @@ static void *on_ask(void *arg, struct mu_worker *worker, const struct mu_vetted 
         known->users++;
         allow(known, door->hosts);
     }
-    const bool ask = known != NULL && is_worth_asking(known, time(NULL));
+    const bool ask = known != NULL && is_worth_asking(known, !is_silence_fine(door), time(NULL));
     pthread_mutex_unlock(&ocsp->lock);
     asked->known = known;
     struct question *q = ask ? find_question(ocsp, worker, known) : NULL;
@@ -430,8 +443,7 @@ static enum mu_vouch decide(const struct asked *asked, struct mu_refusal *ret)
         set_revoked(known, ret);
         return MU_VOUCH_BAD;
     }
-    if (door->grace_s == MU_CRL_GRACE_OPEN || door->has_lists ||
-        (known != NULL && counts(known, door->grace_s, time(NULL))))
+    if (is_silence_fine(door) || (known != NULL && counts(known, door->grace_s, time(NULL))))
         return MU_VOUCH_GOOD;
     set_unconfirmed(known, ret);
     return MU_VOUCH_BAD;
@@ -509,7 +521,7 @@ static size_t gather_due(struct mu_ocsp *ocsp, struct known *ret[AT_ONCE])
     for (size_t i = 0; i < BUCKETS; i++)
         for (struct known *known = ocsp->buckets[i]; known != NULL && count < AT_ONCE;
              known = known->next)
-            if (known->users > 0 && !known->being_asked && is_worth_asking(known, now)) {
+            if (known->users > 0 && !known->being_asked && is_worth_asking(known, false, now)) {
                 known->being_asked = true;
                 known->users++;
                 ret[count++] = known;
@@ -553,6 +565,15 @@ struct mu_ocsp_task *mu_ocsp_begin(struct mu_ocsp *ocsp, struct mu_worker *worke
     return ocsp->task = task;
 }
 
+/* Somebody waits for what the task has asked. */
+static void leave_to_others(struct question *q)
+{
+    pthread_mutex_lock(&q->ocsp->lock);
+    q->known->being_asked = false;
+    pthread_mutex_unlock(&q->ocsp->lock);
+    q->task = NULL;
+}
+
 void mu_ocsp_end(struct mu_ocsp_task *task)
 {
     if (task == NULL || --task->users > 0)
@@ -565,7 +586,7 @@ void mu_ocsp_end(struct mu_ocsp_task *task)
         if (q->task == task && q->waiting == NULL)
             question_free(q);
         else if (q->task == task)
-            q->task = NULL;
+            leave_to_others(q);
     }
     free(task);
 }

@@ -16,7 +16,7 @@
 #include "pki/pointer.h"
 
 enum {
-    POINTS_MAX = 256,
+    POINTS_MAX = 2304, /* a CA of ours has 1024 partitions at most, each with its changes */
     AT_ONCE = 4,
     LOOK_MS = 250,
     FETCH_S = 60,

@@ -20,7 +20,7 @@ static int path_of(const char *dir, const char *url, const char *end, char ret[M
                    struct mu_error *err)
 {
     enum { PART = 32 };
-    char sha256[MU_SHA256_LEN], name[PART + sizeof unfinished];
+    char sha256[MU_SHA256_LEN], name[PART + 64];
     snprintf(name, sizeof name, "%.*s%s", PART, mu_sha256(url, strlen(url), sha256), end);
     return mu_path_join(dir, name, ret, err);
 }
@@ -102,13 +102,15 @@ static void sync_directory(const char *dir)
 int mu_points_cache_write(const char *dir, const char *url, const struct mu_crl *crl,
                           struct mu_error *err)
 {
-    char path[MU_PATH_LEN], new[MU_PATH_LEN];
+    char path[MU_PATH_LEN], new[MU_PATH_LEN], end[64];
     MU_AUTO_CLEAR(mu_buf) text = MU_BUF_INIT;
     mu_buf_addf(&text, "%s\n", url);
     mu_crl_to_pem(crl, &text);
     if (mu_buf_failed(&text))
         return mu_fail_nomem(err);
-    if (path_of(dir, url, ending, path, err) != 0 || path_of(dir, url, unfinished, new, err) != 0 ||
+    snprintf(end, sizeof end, ".%ld%s", (long)getpid(),
+             unfinished); /* another server may be at it */
+    if (path_of(dir, url, ending, path, err) != 0 || path_of(dir, url, end, new, err) != 0 ||
         write_new(new, &text, err) != 0)
         return -1;
     if (rename(new, path) != 0)

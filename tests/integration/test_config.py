@@ -104,6 +104,15 @@ def test_check_says_what_would_be_done(ca, mutual, place, config):
     assert found["doors"][0]["warnings"] == []
 
 
+def test_check_shows_where_revocation_is_asked_for(mutual, config):
+    path = config(door_text(fetch_crl=["crl.example", "10.0.0.1:8080"], fetch_ocsp="all", crl_grace="12h"), above="crl_cache: .\n")
+    shown = mutual("check", path).ok().stdout
+    assert "crl.example, 10.0.0.1:8080" in shown and "ask ocsp at" in shown
+    (door,) = mutual("check", path, "--json").ok().json()["doors"]
+    assert door["fetch_crl"] == ["crl.example", "10.0.0.1:8080"] and door["fetch_ocsp"] == ["all"]
+    mutual("check", config(door_text(fetch_crl="http://crl.example/"))).refused('"http://crl.example/" is not HOST, HOST:PORT or all')
+
+
 def test_check_warns_of_what_turns_clients_away(mutual, place, config):
     mutual("init", "Other CA", home=place / "other").ok()
     mutual("crl", home=place / "other").ok()

@@ -3,7 +3,9 @@ import re
 
 import pytest
 
+from door import Door, ask, connect, context, read_all
 from peers import need, run
+from point import Point
 
 KEY_TYPES = ["p256", "p521", "rsa2048", "ed25519"]
 
@@ -102,3 +104,34 @@ def test_we_believe_the_answer_of_openssls_responder(mutual, world):
             "-reqin", f"{name}.req", "-respout", f"{name}.resp", cwd=place)
         done = mutual("ocsp", "read", f"{name}.resp", "--cert", f"{name}.crt", "--request", f"{name}.req")
         assert done.code == code and done.stdout == f"{name}: {state}\n", done
+
+
+def test_a_door_asks_the_responder_of_openssl(mutual, tmp_path):
+    """By its own list of certificates, signed by the CA itself and named by its key; for one that it does not know, unknown."""
+    openssl = need("openssl")
+
+    def respond(request):
+        (tmp_path / "request").write_bytes(request)
+        run(openssl, "ocsp", "-index", "index.txt", "-CA", "ca.crt", "-rsigner", "ca.crt", "-rkey", mutual.home / "ca.key",
+            "-resp_no_certs", "-resp_key_id", "-reqin", "request", "-respout", "answer", "-ndays", "1", cwd=tmp_path)
+        return 200, {}, (tmp_path / "answer").read_bytes()
+
+    with Point(tmp_path, respond) as point:
+        mutual("init").ok()
+        mutual("crl", "--ocsp-url", f"http://{point.host}/").ok()
+        mutual("issue", "server", "localhost").ok()
+        serials = {}
+        for name in ("good", "bad", "unknown"):
+            mutual("issue", "client", name).ok()
+            serials[name] = mutual("inspect", "--json", f"{name}.crt").json()["objects"][0]["serial"]
+        (tmp_path / "ca.crt").write_bytes((mutual.home / "ca.crt").read_bytes())
+        (tmp_path / "index.txt").write_text(f"V\t491231235959Z\t\t{serials['good']}\tunknown\t/CN=good\n"
+                                            f"R\t491231235959Z\t250101000000Z,keyCompromise\t{serials['bad']}\tunknown\t/CN=bad\n")
+        with Door(tmp_path, "--cacert", "ca.crt", "--fetch-ocsp", point.host, home=tmp_path / "none") as door:
+            for name, why in (("good", None), ("bad", "keyCompromise"), ("unknown", "does not know the certificate")):
+                ctx = context(tmp_path / "ca.crt", tmp_path / f"{name}.crt", tmp_path / f"{name}.key")
+                with connect(door, ctx) as sock:
+                    if why is None:
+                        assert ask(sock, "GET / HTTP/1.1\r\nHost: localhost\r\n\r\n")[0] == 200
+                    else:
+                        assert read_all(sock)[0] == b"" and why in door.says(" refused ")
