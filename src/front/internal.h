@@ -45,7 +45,8 @@ struct mu_front {
         struct mu_tls_lists **at;
         size_t count;
     } lists, former_lists;
-    bool replacing; /* the workers are taking over what is not the first set */
+    bool arrival_waits; /* lists have come meanwhile */
+    bool replacing;     /* the workers are taking over what is not the first set */
     _Atomic unsigned long done, failed;
 };
 

@@ -118,6 +118,22 @@ static void reload(struct mu_front *front, bool asked)
     }
 }
 
+static void tell_of_list(void *arg, const struct mu_error *err)
+{
+    tell(arg, "crl-refused", err->what, "the list before stays in force, if there is one", err);
+}
+
+/* What comes while others are being put in force is put in force behind them, all at once. */
+static void on_arrival(void *arg)
+{
+    struct mu_front *front = arg;
+    front->arrival_waits = front->replacing;
+    if (front->arrival_waits)
+        return;
+    if (mu_points_take(front->points, &front->changed, tell_of_list, front))
+        reload(front, false);
+}
+
 void mu_front_on_moved(void *arg)
 {
     struct mu_front *front = arg;
@@ -128,6 +144,8 @@ void mu_front_on_moved(void *arg)
     atomic_fetch_add(&front->done, 1);
     tell_done(front);
     mu_strs_clear(&front->changed);
+    if (front->arrival_waits)
+        on_arrival(front);
 }
 
 void mu_front_on_hangup(void *front)
@@ -138,18 +156,6 @@ void mu_front_on_hangup(void *front)
 static void on_change(void *front)
 {
     reload(front, false);
-}
-
-static void tell_of_list(void *arg, const struct mu_error *err)
-{
-    tell(arg, "crl-refused", err->what, "the list before stays in force, if there is one", err);
-}
-
-static void on_arrival(void *arg)
-{
-    struct mu_front *front = arg;
-    if (mu_points_take(front->points, &front->changed, tell_of_list, front))
-        reload(front, false);
 }
 
 static void on_revoked(void *arg)
