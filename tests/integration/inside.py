@@ -1,5 +1,8 @@
 """All the ways in which a client can be inside, for scenarios in which it has to leave: doors over Unix sockets in `place`."""
+import base64
+import hashlib
 import os
+import re
 import socket
 import ssl
 import threading
@@ -50,7 +53,10 @@ class Halting:
                 return
             head += piece
         if b"/upgrade" in head:
-            sock.sendall(b"HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\r\n")
+            key = re.search(rb"(?i)\r\nsec-websocket-key: (\S+)", head)
+            accept = base64.b64encode(hashlib.sha1((key.group(1) if key else b"") + b"258EAFA5-E914-47DA-95CA-C5AB0DC85B11").digest())
+            sock.sendall(b"HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
+                         b"Sec-WebSocket-Accept: %s\r\n\r\n" % accept)
             while data := sock.recv(65536):
                 sock.sendall(data)
             return
@@ -65,7 +71,7 @@ class Halting:
 
 class Inside:
     """HTTP/1.1 at rest, and without a request yet, with an answer under way, and one that never ends; HTTP/2 with an answer under
-    way; a WebSocket; and TCP. `sessions` has one of each door."""
+    way, and a WebSocket; a WebSocket; and TCP. `sessions` has one of each door."""
 
     def __init__(self, place, ctx, halting, stack):
         self.idle = stack.enter_context(over(place, "answer", ctx))
@@ -79,6 +85,8 @@ class Inside:
         assert self.upgraded.recv(65536).startswith(b"HTTP/1.1 101 ")
         ctx.set_alpn_protocols(["h2"])
         self.h2 = h2.Client(stack.enter_context(over(place, "http", ctx)), None)
+        self.h2_upgraded = self.h2.ask("CONNECT", "/upgrade", (":protocol", "websocket"), ("sec-websocket-version", "13"), ended=False)
+        assert self.echoes(b"x")
         self.h2_slow = self.h2.ask(path="/slow")
         assert self.h2.until(h2.DATA, self.h2_slow)[3] == b"half"
         ctx.set_alpn_protocols(["http/1.1"])
@@ -86,6 +94,11 @@ class Inside:
         self.sessions = {"answer": self.idle.session, "http": self.upgraded.session, "tcp": self.tcp.session}
 
     COUNT = 7
+
+    def echoes(self, data):
+        """The WebSocket within HTTP/2."""
+        self.h2.send(h2.frame(h2.DATA, 0, self.h2_upgraded, data))
+        return self.h2.until(h2.DATA, self.h2_upgraded)[3] == data
 
     @staticmethod
     def _begin(place, ctx, path, halting, stack):

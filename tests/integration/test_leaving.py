@@ -81,6 +81,7 @@ def leaves(his, world):
     assert read_all(his.idle)[0] == b"" and read_all(his.fresh)[0] == b""
     his.h2.until(h2.GOAWAY)  # it begins with one that names no stream
     assert his.h2.until(h2.GOAWAY)[3] == his.h2_slow.to_bytes(4, "big") + bytes(4)
+    his.h2.until(h2.RST_STREAM, his.h2_upgraded)
     world.halting.may_end.set()
     assert his.h2.answer(his.h2_slow)[1] == b"rest" and his.h2.farewell() == []
     assert read_answer(his.slow)[2] == b"halfrest" and read_all(his.slow)[0] == b""
@@ -96,6 +97,7 @@ def stays(hers):
     assert ask(hers.idle, GET)[0] == 200 and ask(hers.fresh, GET)[0] == 200
     assert read_answer(hers.slow)[2] == b"halfrest" and hers.h2.answer(hers.h2_slow)[1] == b"rest"
     assert hers.h2.answer(hers.h2.ask(path="/slow"))[:2] == (200, b"halfrest")
+    assert hers.echoes(b"y")
     for sock in (hers.tcp, hers.upgraded):
         sock.sendall(b"y")
         assert sock.recv(1) == b"y"
