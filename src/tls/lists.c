@@ -12,7 +12,10 @@
 #include "pki/ossl.h"
 #include "tls/internal.h"
 
-enum { CHECKED_MAX = 64 };
+enum {
+    CHECKED_MAX = 64,
+    SKEW_S = 300, /* so far behind may our clock be that of whoever has made a list */
+};
 
 struct list {
     X509_CRL *x;
@@ -89,10 +92,16 @@ static void note_checked(struct mu_tls_lists *lists, const struct list *list, X5
     pthread_mutex_unlock(&lists->lock);
 }
 
+/* A list that has just been made is the newest there is, and no ground to turn everybody away. */
+static bool has_begun(const struct list *list, time_t now)
+{
+    return list->from <= now + SKEW_S;
+}
+
 static bool is_in_date(const struct mu_tls_lists *lists, const struct list *list, time_t now)
 {
-    return list->from < now && (list->until == 0 || lists->grace_s == MU_CRL_GRACE_OPEN ||
-                                now < list->until + lists->grace_s);
+    return has_begun(list, now) && (list->until == 0 || lists->grace_s == MU_CRL_GRACE_OPEN ||
+                                    now < list->until + lists->grace_s);
 }
 
 static const struct list *find(const struct mu_tls_lists *lists, const X509_CRL *crl)
@@ -141,6 +150,7 @@ bool mu_tls_lists_forgive(const struct mu_tls_lists *lists, int error, const X50
 {
     const struct list *list = lists == NULL || crl == NULL ? NULL : find(lists, crl);
     switch (error) {
+    case X509_V_ERR_CRL_NOT_YET_VALID: return list != NULL && has_begun(list, now);
     case X509_V_ERR_CRL_HAS_EXPIRED: return list != NULL && is_in_date(lists, list, now);
     case X509_V_ERR_UNABLE_TO_GET_CRL:
     case X509_V_ERR_DIFFERENT_CRL_SCOPE:

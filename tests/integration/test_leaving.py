@@ -144,6 +144,22 @@ def test_what_ends_it_reaches_all_that_is_open_and_every_way_back(ca, mutual, cl
 
 
 @needs_clock
+def test_a_clock_that_is_behind_that_of_the_ca_keeps_out_who_is_revoked_and_nobody_else(ca, mutual, clients):
+    amy, ben = (coming(clients, name, "1.3") for name in ("amy", "ben"))
+    with contextlib.ExitStack() as stack:
+        clock, http, tcp = Clock(clients), *(stack.enter_context(Backend(one)) for one in (Halting(), echo))
+        config = write_config(clients / "mutual.yaml", *doors(http, tcp, crl=str(ca / "ca.crl")), above=ABOVE)
+        clock.set(-200)
+        door = stack.enter_context(serve(config, ca, prefix=clock.prefix))
+        hers, his = (stack.enter_context(over(clients, "answer", ctx)) for ctx in (amy, ben))
+        for sock in hers, his:
+            assert ask(sock, GET)[0] == 200
+        mutual("revoke", "ben").ok()
+        assert '"ben" (serial' in door.says(" expelled client-cert-revoked: ")
+        assert ask(hers, GET)[0] == 200 and comes_in(clients, "tcp", amy, None)[0]
+
+
+@needs_clock
 @pytest.mark.parametrize("kind", KINDS)
 def test_a_clock_that_is_set_back_makes_nobody_good_for_longer(ca, clients, kind):
     """A session of a time that has not come yet is none; whose CA does not exist yet is out, until it does."""

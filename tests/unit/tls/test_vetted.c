@@ -36,6 +36,8 @@ static int end_world(void **state)
     return 0;
 }
 
+static time_t lists_begin = MADE_AT;
+
 /* A list by `by`, which ends at `until`, with this client's certificate on it (NULL: nobody's); only for those whose list is at
  * `url`, or NULL. */
 static struct mu_tls_lists *make_lists_for(const struct identity *by, const struct identity *revoked,
@@ -43,7 +45,7 @@ static struct mu_tls_lists *make_lists_for(const struct identity *by, const stru
 {
     struct mu_error err = MU_ERROR_INIT;
     const struct mu_crl_plan plan = {.ca = by->cert,
-                                     .this_update = MADE_AT,
+                                     .this_update = lists_begin,
                                      .next_update = until,
                                      .number = 1,
                                      .only_for_url = url};
@@ -226,6 +228,30 @@ static void a_list_that_has_lapsed_means_what_was_chosen(void **state)
     }
 }
 
+/* Whoever has made it has a clock that is ahead. */
+static void a_list_may_be_some_minutes_younger_than_now(void **state)
+{
+    (void)state;
+    const time_t now = time(NULL);
+    for (int late = 0; late < 2; late++) {
+        lists_begin = now + (late ? 600 : 200);
+        struct mu_tls_context *context =
+            make_context(&world.ca,
+                         make_lists(&world.ca, &world.client, never, MU_CRL_GRACE_CLOSED));
+        struct mu_vetted *client = make_vetted(&world.client),
+                         *other = make_vetted(&world.friend_of_it);
+        assert_bad(client, context, late ? "client-cert-crl-invalid" : "client-cert-revoked");
+        if (late)
+            assert_bad(other, context, "client-cert-crl-invalid");
+        else
+            assert_good(other, context);
+        mu_vetted_unref(client);
+        mu_vetted_unref(other);
+        mu_tls_context_free(context);
+    }
+    lists_begin = MADE_AT;
+}
+
 /* Or who is let in by another CA would be judged anew for ever. */
 static void a_list_that_has_lapsed_ends_no_more(void **state)
 {
@@ -283,6 +309,7 @@ int main(void)
         cmocka_unit_test(other_anchors_mean_another_chain),
         cmocka_unit_test(the_clock_decides_and_one_that_went_back_is_asked_again),
         cmocka_unit_test(a_list_that_has_lapsed_means_what_was_chosen),
+        cmocka_unit_test(a_list_may_be_some_minutes_younger_than_now),
         cmocka_unit_test(a_list_that_has_lapsed_ends_no_more),
         cmocka_unit_test(a_list_by_a_namesake_is_as_none),
         cmocka_unit_test(a_list_for_some_is_none_for_others),
