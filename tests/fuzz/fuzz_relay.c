@@ -8,6 +8,7 @@
 #include <string.h>
 #include <strings.h>
 
+#include "http/h2.h"
 #include "http/relay.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
@@ -80,6 +81,17 @@ static size_t count_ours(const char *text)
     return count;
 }
 
+/* The same head in HTTP/2, of the text of the one in HTTP/1.1. */
+static size_t count_ours_in_fields(struct mu_buf *head)
+{
+    struct mu_header fields[MU_H2_HEADERS_MAX];
+    const size_t all = mu_relay_request_fields(head, fields, MU_COUNT(fields));
+    size_t count = 0;
+    for (size_t i = 0; i < all; i++)
+        count += is_ours(fields[i].name, strlen(fields[i].name));
+    return count;
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     static const char told[] = "Client-Cert: :AAAA:\r\nX-Client-URI: spiffe://example.org/web\r\n";
@@ -112,7 +124,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     /* X-Forwarded-For, -Proto, Forwarded, and what is told; X-Forwarded-Host where there is a host */
     if (mu_relay_request(&head, &client, &head_out, &request, &why)) {
         const size_t ours = count_ours(strchr(mu_buf_str(&head_out), '\n') + 1);
-        if (ours != 5 && ours != 6)
+        if ((ours != 5 && ours != 6) || count_ours_in_fields(&head_out) != ours)
             abort();
         if (websocket && count_of(head_out.data, "sec_websocket_key") != 1)
             abort();
