@@ -282,15 +282,6 @@ static int tell_self_signed(const struct mu_probe_case *of, struct mu_report *re
                          *accepted != '\0' ? "; the server accepts " : "", accepted);
 }
 
-static int add(struct mu_certs *list, const struct mu_certs *more, struct mu_error *err)
-{
-    for (size_t i = 0; i < more->count; i++)
-        if (!mu_certs_hold(list, more->at[i]) &&
-            mu_certs_add(list, mu_cert_ref(more->at[i]), err) != 0)
-            return -1;
-    return 0;
-}
-
 /* With those CAs at hand that the server names, its judgement can be told. What it sends of its own chain may be what is
  * missing in ours. */
 static int judge_as_the_server(const struct mu_probe_case *of, struct mu_report *report,
@@ -300,7 +291,8 @@ static int judge_as_the_server(const struct mu_probe_case *of, struct mu_report 
     MU_AUTO_CLEAR(mu_certs) known = {0};
     if (of->server_trust_known)
         return 0;
-    if (add(&known, of->probe->known, err) != 0 || add(&known, &seen->presented, err) != 0)
+    if (mu_certs_add_new(&known, of->probe->known, err) != 0 ||
+        mu_certs_add_new(&known, &seen->presented, err) != 0)
         return -1;
     const struct mu_judging how = {
         .side = MU_PURPOSE_CLIENT,

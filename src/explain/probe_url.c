@@ -33,15 +33,6 @@ static void material_clear(struct material *material)
 }
 MU_AUTO_DEFINE_CLEAR(material, material_clear)
 
-static int add(struct mu_certs *list, const struct mu_certs *more, struct mu_error *err)
-{
-    for (size_t i = 0; i < more->count; i++)
-        if (!mu_certs_hold(list, more->at[i]) &&
-            mu_certs_add(list, mu_cert_ref(more->at[i]), err) != 0)
-            return -1;
-    return 0;
-}
-
 static int read_as(const char *path, enum mu_role role, const struct mu_sides *sides,
                    struct mu_file *ret, struct mu_error *err)
 {
@@ -55,8 +46,8 @@ static int read_certs(const char *path, enum mu_role role, const struct mu_sides
 {
     MU_AUTO_CLEAR(mu_file) file = {0};
     return read_as(path, role, sides, &file, err) != 0 ||
-                   (ret != NULL && add(ret, &file.certs, err) != 0) ||
-                   add(&material->known, &file.certs, err) != 0
+                   (ret != NULL && mu_certs_add_new(ret, &file.certs, err) != 0) ||
+                   mu_certs_add_new(&material->known, &file.certs, err) != 0
                ? -1
                : 0;
 }
@@ -88,7 +79,7 @@ static int read_pair(const struct mu_sides *sides, struct material *material, st
         if (mu_certs_add(&material->chain, mu_cert_ref(certs->at[place]), err) != 0)
             return -1;
     }
-    return add(&material->known, certs, err);
+    return mu_certs_add_new(&material->known, certs, err);
 }
 
 static int read_lists(const struct mu_sides *sides, struct material *material, struct mu_error *err)
@@ -146,7 +137,8 @@ static int check_clock(const struct material *material, struct mu_probe_facts *f
     const struct mu_certs *shown = &facts->ours.seen.presented;
     if (shown->count == 0)
         return 0;
-    return add(&all, &material->known, err) != 0 || add(&all, shown, err) != 0 ||
+    return mu_certs_add_new(&all, &material->known, err) != 0 ||
+                   mu_certs_add_new(&all, shown, err) != 0 ||
                    mu_check_clock(&all, facts->now, report, &facts->now, err) != 0
                ? -1
                : 0;

@@ -51,6 +51,15 @@ int mu_certs_add(struct mu_certs *list, struct mu_cert *cert, struct mu_error *e
     return 0;
 }
 
+int mu_certs_add_new(struct mu_certs *list, const struct mu_certs *more, struct mu_error *err)
+{
+    for (size_t i = 0; more != NULL && i < more->count; i++)
+        if (!mu_certs_hold(list, more->at[i]) &&
+            mu_certs_add(list, mu_cert_ref(more->at[i]), err) != 0)
+            return -1;
+    return 0;
+}
+
 void mu_certs_clear(struct mu_certs *list)
 {
     for (size_t i = 0; i < list->count; i++)

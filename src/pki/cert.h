@@ -27,6 +27,9 @@ struct mu_certs {
 
 /* Takes `cert`, even on failure. Fails with MU_E_NOMEM. */
 MU_CHECK int mu_certs_add(struct mu_certs *list, struct mu_cert *cert, struct mu_error *err);
+/* Those of `more` that are not in it yet; NULL: none. Fails with MU_E_NOMEM. */
+MU_CHECK int mu_certs_add_new(struct mu_certs *list, const struct mu_certs *more,
+                              struct mu_error *err);
 void mu_certs_clear(struct mu_certs *list);
 
 /* Is this very certificate among them? */

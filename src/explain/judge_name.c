@@ -1,0 +1,71 @@
+/* A host's name that is not in the certificate: which of the ways to miss it is this? */
+
+#include "explain/judge_matter.h"
+
+#include <arpa/inet.h>
+#include <stdio.h>
+#include <string.h>
+#include <strings.h>
+
+#include "base/str.h"
+#include "pki/info.h"
+
+static bool is_address(const char *host)
+{
+    unsigned char address[16];
+    char bare[64];
+    mu_str_copy(bare, sizeof bare, host[0] == '[' ? host + 1 : host);
+    bare[strcspn(bare, "]")] = '\0';
+    return inet_pton(AF_INET, bare, address) == 1 || inet_pton(AF_INET6, bare, address) == 1;
+}
+
+static bool has_name(const struct mu_cert_info *info, const char *kind, const char *name)
+{
+    char wanted[300];
+    snprintf(wanted, sizeof wanted, "%s:%s", kind, name);
+    for (size_t i = 0; i < info->san.count; i++)
+        if (strcasecmp(info->san.at[i], wanted) == 0)
+            return true;
+    return false;
+}
+
+/* "*.example.com" and a.b.example.com, or example.com itself. */
+static bool misses_wildcard(const struct mu_cert_info *info, const char *host)
+{
+    for (size_t i = 0; i < info->san.count; i++) {
+        const char *name = info->san.at[i];
+        if (!mu_str_starts_with(name, "DNS:*."))
+            continue;
+        const char *base = name + strlen("DNS:*"); /* ".example.com" */
+        size_t len = strlen(host), base_len = strlen(base);
+        if (strcasecmp(host, base + 1) == 0 ||
+            (len > base_len && strcasecmp(host + len - base_len, base) == 0))
+            return true;
+    }
+    return false;
+}
+
+int mu_matter_tell_name(struct mu_matter *matter, struct mu_error *err)
+{
+    const struct mu_cert *leaf = matter->how->presented->at[0];
+    MU_AUTO_CLEAR(mu_cert_info) info = {0};
+    const char *host = matter->host;
+    if (mu_cert_info_read(leaf, matter->how->at, &info, err) != 0)
+        return -1;
+    bool by_cn = info.san.count == 0 && strcasecmp(info.cn, host) == 0;
+    enum mu_cause_id cause = by_cn                          ? MU_CAUSE_server_no_san
+                             : !is_address(host)            ? MU_CAUSE_server_name_mismatch
+                             : has_name(&info, "DNS", host) ? MU_CAUSE_server_ip_written_as_dns
+                                                            : MU_CAUSE_server_ip_not_in_san;
+    if (cause == MU_CAUSE_server_name_mismatch && misses_wildcard(&info, host))
+        cause = MU_CAUSE_server_wildcard_mismatch;
+    struct mu_finding finding = mu_matter_about(matter, cause, leaf, 0);
+    const char *why = cause == MU_CAUSE_server_wildcard_mismatch
+                          ? "; a wildcard stands for exactly one label"
+                      : cause == MU_CAUSE_server_ip_written_as_dns
+                          ? "; the address has to be an IP entry, not a DNS one"
+                          : "";
+    return mu_report_add(matter->report, &finding, err, "%s%s%s%s",
+                         mu_matter_file(matter->how->file, ""),
+                         matter->how->file != NULL ? ": " : "", matter->verdict.sentence, why);
+}
