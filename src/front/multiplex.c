@@ -108,10 +108,11 @@ static void set_rest(struct mu_multiplex *s, enum mu_serve result)
     const unsigned ms[] = {
         [HEAD] = deadlines->header_ms, [IDLE] = deadlines->idle_ms, [BLOCKED] = deadlines->write_ms};
     const enum rest rest = rest_of(s, result);
-    if (rest == s->rest && s->deadline_ms != 0 && (rest != BLOCKED || s->written == s->moved))
+    const uint64_t moved = rest == BLOCKED ? s->written : rest == IDLE ? s->ended : 0;
+    if (rest == s->rest && s->deadline_ms != 0 && moved == s->moved)
         return;
     s->rest = rest;
-    s->moved = s->written;
+    s->moved = moved;
     s->deadline_ms = rest == BUSY ? INT64_MAX : mu_backend_now_ms() + ms[rest];
     if (rest != BUSY)
         mu_multiplex_arm(s, s->deadline_ms);

@@ -341,6 +341,7 @@ static void remove_stream(struct mu_multiplex_stream *st)
     mu_exchange_clear(&st->exchange);
     mu_response_clear(&st->response);
     mu_buf_clear(&st->early);
+    st->s->ended++;
     free(st);
 }
 

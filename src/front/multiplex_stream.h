@@ -35,7 +35,7 @@ struct mu_multiplex {
     struct mu_multiplex_stream *streams, *due;
     bool stopping, expelled, client_ended;
     bool faulted; /* and it has been told */
-    uint64_t written;
+    uint64_t written, ended; /* bytes, and streams */
 
     unsigned rest;  /* that the connection's own deadline is for */
     uint64_t moved; /* when it was set */
