@@ -185,6 +185,7 @@ static void session_close(void *arg)
 {
     struct mu_multiplex *s = arg;
     mu_h2_free(s->h2);
+    mu_multiplex_part();
     mu_guard_close(&s->guard);
     mu_buf_clear(&s->told);
     free(s->who);
@@ -210,8 +211,10 @@ static void *session_open(void *arg, struct mu_conn *conn)
     s->conn = conn;
     s->h2 = mu_h2_server(&mu_multiplex_handler, s, &s->door->requests, upgrades(s->door));
     mu_guard_open(&s->guard, s->door, conn);
-    if (s->h2 != NULL)
+    if (s->h2 != NULL) {
+        mu_multiplex_join();
         return s;
+    }
     mu_guard_close(&s->guard);
     free(s);
     return NULL;

@@ -10,6 +10,8 @@
 
 /* For a client to send some more of a body; nobody has needed to choose it yet. */
 enum { BODY_MS = 60 * 1000 };
+/* So many are at once where clients make full use of HTTP/2. */
+enum { SPARE_MAX = 512 };
 
 /* --- What a stream has to do --- */
 
@@ -32,13 +34,55 @@ static void forget_due(struct mu_multiplex_stream *st)
     st->is_due = false;
 }
 
+/* --- Its memory, with the reader of its backend's answer --- */
+
+static _Thread_local struct {
+    struct mu_multiplex_stream *first;
+    unsigned count, connections;
+} spare;
+
+static void keep_or_free(struct mu_multiplex_stream *st)
+{
+    if (spare.count == SPARE_MAX) {
+        mu_exchange_clear(&st->exchange);
+        free(st);
+        return;
+    }
+    st->next = spare.first;
+    spare.first = st;
+    spare.count++;
+}
+
+void mu_multiplex_join(void)
+{
+    spare.connections++;
+}
+
+void mu_multiplex_part(void)
+{
+    struct mu_multiplex_stream *st;
+    if (--spare.connections > 0)
+        return;
+    while ((st = spare.first) != NULL) {
+        spare.first = st->next;
+        mu_exchange_clear(&st->exchange);
+        free(st);
+    }
+    spare.count = 0;
+}
+
 /* --- It begins --- */
 
 static struct mu_multiplex_stream *add_stream(struct mu_multiplex *s, struct mu_h2_stream *h2)
 {
-    struct mu_multiplex_stream *st = calloc(1, sizeof *st);
-    if (st == NULL)
+    struct mu_multiplex_stream *st = spare.first;
+    if (st != NULL) {
+        spare.first = st->next;
+        spare.count--;
+        *st = (struct mu_multiplex_stream){.exchange.reader = st->exchange.reader};
+    } else if ((st = calloc(1, sizeof *st)) == NULL) {
         return NULL;
+    }
     st->s = s;
     st->h2 = h2;
     st->response = (struct mu_response)MU_RESPONSE_INIT;
@@ -332,17 +376,17 @@ void mu_multiplex_break_off(struct mu_multiplex_stream *st)
     st->exchanging = false;
 }
 
+/* Its exchange has ended. */
 static void remove_stream(struct mu_multiplex_stream *st)
 {
     forget_due(st);
     *(st->previous == NULL ? &st->s->streams : &st->previous->next) = st->next;
     if (st->next != NULL)
         st->next->previous = st->previous;
-    mu_exchange_clear(&st->exchange);
     mu_response_clear(&st->response);
     mu_buf_clear(&st->early);
     st->s->ended++;
-    free(st);
+    keep_or_free(st);
 }
 
 static void on_closed(void *arg, struct mu_h2_stream *h2, enum mu_h2_code code)

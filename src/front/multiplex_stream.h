@@ -34,7 +34,7 @@ struct mu_multiplex {
     struct mu_who *who;
     struct mu_multiplex_stream *streams, *due;
     bool stopping, expelled, client_ended;
-    bool faulted; /* and it has been told */
+    bool faulted;            /* and it has been told */
     uint64_t written, ended; /* bytes, and streams */
 
     unsigned rest;  /* that the connection's own deadline is for */
@@ -79,6 +79,12 @@ extern const struct mu_h2_handler mu_multiplex_handler;
 /* Let all that have something to do go on. */
 void mu_multiplex_run_due(struct mu_multiplex *m);
 void mu_multiplex_stream_due(struct mu_multiplex_stream *st);
+/*
+ * One more connection in this thread, and one less. While there is any, some of the memory of streams that have ended is kept for the
+ * next ones: given back after each burst, it would come from the kernel anew, page by page.
+ */
+void mu_multiplex_join(void);
+void mu_multiplex_part(void);
 /* All are looked at, for that is seldom; the timer then stands at the next deadline of all. */
 void mu_multiplex_expire_streams(struct mu_multiplex *m);
 /* The client will not have the rest, or not even the beginning. The backend need not wait. */

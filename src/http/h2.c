@@ -8,15 +8,30 @@ enum { STREAM_WINDOW = 128 * 1024, CLIENT_STREAM_WINDOW = 64 * 1024, WINDOW = 10
 /* Streams that a client may begin and take back at once, and then a second. [CVE-2023-44487] */
 enum { RESETS_AT_ONCE = 500, RESETS_A_SECOND = 30 };
 
+/* So many are at once where clients make full use of HTTP/2. */
+enum { SPARE_MAX = 512 };
+
 const uint8_t mu_h2_farewell[8] = "farewell";
 
 /* --- Streams that there are --- */
 
+/* While a thread has a machine, memory of streams that have ended is kept for the next ones: given back after each burst, it would
+ * come from the kernel anew, page by page. */
+static _Thread_local struct {
+    struct mu_h2_stream *first;
+    unsigned count, machines;
+} spare;
+
 struct mu_h2_stream *mu_h2_add_stream(struct mu_h2 *h2, int32_t id)
 {
-    struct mu_h2_stream *stream = calloc(1, sizeof *stream);
-    if (stream == NULL)
+    struct mu_h2_stream *stream = spare.first;
+    if (stream != NULL) {
+        spare.first = stream->next;
+        spare.count--;
+        *stream = (struct mu_h2_stream){.id = 0};
+    } else if ((stream = calloc(1, sizeof *stream)) == NULL) {
         return NULL;
+    }
     stream->h2 = h2;
     stream->id = id;
     stream->fields.size_max = h2->head_max;
@@ -39,7 +54,25 @@ void mu_h2_remove_stream(struct mu_h2_stream *stream)
     mu_h2_fields_clear(&stream->fields);
     mu_buf_clear(&stream->out);
     mu_buf_clear(&stream->trailers);
-    free(stream);
+    if (spare.count == SPARE_MAX) {
+        free(stream);
+        return;
+    }
+    stream->next = spare.first;
+    spare.first = stream;
+    spare.count++;
+}
+
+static void part(void)
+{
+    struct mu_h2_stream *stream;
+    if (--spare.machines > 0)
+        return;
+    while ((stream = spare.first) != NULL) {
+        spare.first = stream->next;
+        free(stream);
+    }
+    spare.count = 0;
 }
 
 /* --- What cannot go on --- */
@@ -190,6 +223,7 @@ static struct mu_h2 *make(const struct mu_h2_handler *handler, void *arg, bool i
     MU_AUTO_STRUCT(mu_h2) h2 = calloc(1, sizeof *h2);
     if (h2 == NULL)
         return NULL;
+    spare.machines++;
     h2->handler = handler;
     h2->arg = arg;
     h2->is_server = is_server;
@@ -219,6 +253,7 @@ void mu_h2_free(struct mu_h2 *h2)
         h2->handler->closed(h2->arg, h2->streams, MU_H2_CANCEL);
         mu_h2_remove_stream(h2->streams);
     }
+    part();
     nghttp2_session_del(h2->session);
     mu_buf_clear(&h2->out);
     free(h2);
