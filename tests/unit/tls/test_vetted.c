@@ -301,6 +301,59 @@ static void a_list_for_some_is_none_for_others(void **state)
     mu_tls_context_free(context);
 }
 
+struct source {
+    unsigned met, released;
+    size_t chain;
+};
+
+static void on_met(void *arg, const struct mu_certs *chain, char ret_why[MU_ERROR_CAUSE_LEN])
+{
+    struct source *source = arg;
+    source->met++;
+    source->chain = chain->count;
+    snprintf(ret_why, MU_ERROR_CAUSE_LEN, "it is on its way");
+}
+
+static void on_release(void *arg)
+{
+    struct source *source = arg;
+    source->released++;
+}
+
+/* Where lists are fetched, a door without any wants one, and says of whom. */
+static void a_list_that_may_yet_come_is_asked_for_and_waited_for(void **state)
+{
+    (void)state;
+    static const struct {
+        int64_t grace_s;
+        bool good;
+    } cases[] = {{MU_CRL_GRACE_CLOSED, false}, {MU_CRL_GRACE_OPEN, true}};
+    for (size_t i = 0; i < MU_COUNT(cases); i++) {
+        struct source source = {.met = 0};
+        const struct mu_tls_list_source from = {.met = on_met,
+                                                .release = on_release,
+                                                .arg = &source};
+        const struct mu_crls none = {.count = 0};
+        const struct mu_certs anchors = {.at = &world.ca.cert, .count = 1};
+        struct mu_error err = MU_ERROR_INIT;
+        struct mu_tls_lists *lists = NULL;
+        struct mu_refusal refusal;
+        assert_worked(mu_tls_lists_new(&none, &anchors, cases[i].grace_s, &from, &lists, &err),
+                      &err);
+        struct mu_tls_context *context = make_context(&world.ca, lists);
+        struct mu_vetted *client = make_vetted(&world.client);
+        assert_int_equal(mu_vetted_judge(client, context, &refusal), cases[i].good);
+        assert_true(source.met == 1 && source.chain == 2 && source.released == 0);
+        if (!cases[i].good) {
+            assert_string_equal(refusal.id, "client-cert-crl-missing");
+            assert_string_equal(refusal.cause, "it is on its way");
+        }
+        mu_vetted_unref(client);
+        mu_tls_context_free(context);
+        assert_int_equal(source.released, 1);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -313,6 +366,7 @@ int main(void)
         cmocka_unit_test(a_list_that_has_lapsed_ends_no_more),
         cmocka_unit_test(a_list_by_a_namesake_is_as_none),
         cmocka_unit_test(a_list_for_some_is_none_for_others),
+        cmocka_unit_test(a_list_that_may_yet_come_is_asked_for_and_waited_for),
     };
     return cmocka_run_group_tests(tests, make_world, end_world);
 }
