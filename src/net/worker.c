@@ -140,6 +140,7 @@ static void run_worker(void *arg)
     on_wake(&worker->wake); /* the first doors */
     mu_listeners_start(worker);
     uv_run(&worker->loop, UV_RUN_DEFAULT);
+    (void)mu_streams_drop(worker); /* here, for what they have to let go of may be this thread's */
     atomic_store(&worker->ended, true);
 }
 
@@ -566,7 +567,6 @@ void mu_server_free(struct mu_server *server)
     for (unsigned i = 0; i < server->worker_count; i++) {
         struct mu_worker *worker = &server->workers[i];
         mu_hall_end_task(worker->hall);
-        (void)mu_streams_drop(worker);
         if (worker->has_loop)
             take_down_loop(&worker->loop);
         mu_move_free(atomic_load(&worker->move));
