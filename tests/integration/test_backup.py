@@ -231,7 +231,7 @@ def test_backups_while_others_issue(mutual, ca, tmp_path):
 
 
 def test_a_restore_that_is_killed_leaves_no_half_ca_and_can_be_repeated(mutual, ca, backup, tmp_path):
-    for delay_ms in range(0, 40, 8):
+    for delay_ms in range(0, 40, 12):
         new = tmp_path / f"new{delay_ms}"
         process = mutual.start("restore", backup, home=new)
         time.sleep(1 - time.time() % 1 + delay_ms / 1000)  # it begins with a second
@@ -245,7 +245,7 @@ def test_a_restore_that_is_killed_leaves_no_half_ca_and_can_be_repeated(mutual, 
 
 def test_a_backup_that_is_killed_leaves_no_file_and_is_no_obstacle(mutual, ca, tmp_path):
     mutual("issue", "client", "a").ok()
-    for delay_ms in range(0, 40, 4):
+    for delay_ms in range(0, 40, 8):
         process = mutual.start("backup", f"b{delay_ms}")
         time.sleep(delay_ms / 1000)
         process.send_signal(signal.SIGKILL)

@@ -3,6 +3,8 @@ import pytest
 
 from peers import VERSIONS, Files, need, nss_database, pkcs12, run
 
+pytestmark = pytest.mark.judged
+
 KEY_TYPES = ["p256", "p384", "p521", "rsa2048", "rsa3072", "rsa4096", "ed25519"]
 
 
