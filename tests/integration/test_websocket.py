@@ -28,7 +28,12 @@ class Service(Backend):
 
     def __init__(self):
         self.may_switch, self.flooded = threading.Event(), 0
+        self.begin()
         super().__init__(self._talk)
+
+    def begin(self):
+        """Forget what was asked and said before."""
+        self.heads, self.said, self.ends = queue.Queue(), queue.Queue(), queue.Queue()
 
     def _talk(self, sock, head=b""):
         while b"\r\n\r\n" not in head:
@@ -92,7 +97,7 @@ def backend():
 
 @pytest.fixture
 def service(backend):
-    backend.heads, backend.said, backend.ends = queue.Queue(), queue.Queue(), queue.Queue()
+    backend.begin()
     return backend
 
 
@@ -262,7 +267,8 @@ def test_silence_ends_it_where_a_limit_says_so(place, ctx, service):
 
 
 NODE = """
-const client = require('http2').connect(process.argv[1], {ca: read('ca.crt'), cert: read('my-client.crt'), key: read('my-client.key')});
+const client = require('http2').connect(process.argv[1], {ca: read('ca.crt'), cert: read('my-client.crt'), key: read('my-client.key'),
+                                                         family: 4});
 function read(name) { return require('fs').readFileSync(name); }
 client.on('remoteSettings', settings => {
   if (!settings.enableConnectProtocol) process.exit(3);
