@@ -11,50 +11,24 @@
 #include "front/config.h"
 #include "front/fetch.h"
 #include "front/ocsp_answer.h"
+#include "front/ocsp_known.h"
 #include "net/timer.h"
-#include "pki/pointer.h"
 #include "tls/lists.h"
 #include "tls/vetted.h"
 
 enum {
-    CLIENTS_MAX = 16384, /* of whom something is known */
-    BUCKETS = 4096,
     UNDER_WAY_MAX = 256, /* questions of one worker */
-    AGAIN_S = 60 * 60,   /* at the latest, whatever an answer says of the next one */
-    NO_DATE_S =
-        60, /* for an answer that says nothing of the next one: there may be a newer one at any time */
-    REST_S = 5,        /* after a question without an answer; */
-    REST_MOST_S = 600, /* twice as long each time for whom silence keeps out of nothing */
     FETCH_S = 5,
     LOOK_MS = 1000,
-    RESPONDERS_MAX = 4,
-    AT_ONCE = 16, /* asked again in one look */
 };
 #define ANSWER_LIMIT ((size_t)64 * 1024)
-
-/* What is known of one client. */
-struct known {
-    struct known *next;
-    unsigned char sha256[32]; /* of its certificate */
-    struct mu_cert *cert, *issuer;
-    bool told; /* it has been answered, ever: */
-    struct mu_ocsp_told what;
-    time_t fresh_until, failed_at;
-    unsigned failures;          /* in a row */
-    char why[MU_FETCH_WHY_LEN]; /* there was no answer the last time, or "" */
-    unsigned users;             /* connections, and questions */
-    bool being_asked;           /* by the task */
-    struct mu_strs urls;        /* of its responders, */
-    enum mu_fetch_right
-        rights[RESPONDERS_MAX]; /* and whether they may be asked, by any of the doors it came to */
-};
 
 /* A question under way, of one worker. */
 struct question {
     struct question *next, **at;
     struct mu_ocsp *ocsp;
     struct mu_worker *worker;
-    struct known *known;
+    struct mu_known *known;
     size_t url; /* of its responders', the present one */
     struct mu_buf request;
     struct mu_fetch *fetch;
@@ -67,7 +41,7 @@ struct question {
 struct asked {
     struct asked *next;
     const struct mu_ocsp_door *door;
-    struct known *known;
+    struct mu_known *known;
     struct question *question; /* NULL: it has been answered, or nobody is asked */
     void (*wake)(void *arg);
     void *arg;
@@ -81,13 +55,11 @@ struct local {
 
 struct mu_ocsp {
     pthread_mutex_t lock; /* on all of it, but what is a worker's */
-    struct known *buckets[BUCKETS];
-    struct mu_ocsp_count count;
+    struct mu_knowns knowns;
     struct local locals[MU_WORKERS_MAX];
     size_t local_count;
     struct mu_call *revoked;
     struct mu_ocsp_task *task;
-    _Atomic bool any_revoked; /* ever */
 };
 
 struct mu_ocsp_task {
@@ -96,112 +68,6 @@ struct mu_ocsp_task {
     struct mu_timer *timer;
     unsigned users;
 };
-
-/* --- What is known; the caller has the lock --- */
-
-static struct known **bucket_of(struct mu_ocsp *ocsp, const unsigned char sha256[32])
-{
-    return &ocsp->buckets[(sha256[0] << 8 | sha256[1]) % BUCKETS];
-}
-
-static struct known *find(struct mu_ocsp *ocsp, const unsigned char sha256[32])
-{
-    struct known *known = *bucket_of(ocsp, sha256);
-    while (known != NULL && memcmp(known->sha256, sha256, sizeof known->sha256) != 0)
-        known = known->next;
-    return known;
-}
-
-static void known_free(struct known *known)
-{
-    mu_cert_free(known->cert);
-    mu_cert_free(known->issuer);
-    mu_strs_clear(&known->urls);
-    free(known);
-}
-
-/* Those of a bucket that nobody uses: who is old; or, when there is no room, all. */
-static void sweep(struct mu_ocsp *ocsp, struct known **bucket, time_t now)
-{
-    const bool full = ocsp->count.clients >= CLIENTS_MAX;
-    for (struct known **at = bucket, *known; (known = *at) != NULL;) {
-        if (known->users > 0 || (!full && now < known->fresh_until)) {
-            at = &known->next;
-            continue;
-        }
-        *at = known->next;
-        known_free(known);
-        ocsp->count.clients--;
-    }
-}
-
-/* NULL: there is no room. */
-static struct known *find_or_add(struct mu_ocsp *ocsp, const struct mu_cert *cert,
-                                 const struct mu_cert *issuer)
-{
-    unsigned char sha256[32];
-    mu_cert_sha256(cert, sha256);
-    struct known *known = find(ocsp, sha256);
-    if (known != NULL)
-        return known;
-    struct known **bucket = bucket_of(ocsp, sha256);
-    sweep(ocsp, bucket, time(NULL));
-    known = ocsp->count.clients >= CLIENTS_MAX ? NULL : calloc(1, sizeof *known);
-    if (known == NULL)
-        return NULL;
-    memcpy(known->sha256, sha256, sizeof known->sha256);
-    known->cert = mu_cert_ref((struct mu_cert *)cert);
-    known->issuer = mu_cert_ref((struct mu_cert *)issuer);
-    known->next = *bucket;
-    ocsp->count.clients++;
-    if (mu_pointers_to_ocsp(cert, &known->urls) != 0)
-        mu_strs_clear(&known->urls);
-    return *bucket = known;
-}
-
-static void allow(struct known *known, const struct mu_strs *hosts)
-{
-    struct mu_fetch_url url;
-    for (size_t i = 0; i < known->urls.count && i < RESPONDERS_MAX; i++) {
-        const enum mu_fetch_right right = mu_fetch_url_parse(known->urls.at[i], &url)
-                                              ? mu_fetch_right(hosts, &url)
-                                              : MU_FETCH_NEVER;
-        known->rights[i] = right > known->rights[i] ? right : known->rights[i];
-    }
-}
-
-static void note_answer(struct mu_ocsp *ocsp, struct known *known, const struct mu_ocsp_told *what,
-                        time_t now)
-{
-    const int64_t left_s = what->next_update == 0 ? NO_DATE_S : (int64_t)(what->next_update - now);
-    known->told = true;
-    known->what = *what;
-    known->failures = 0;
-    known->why[0] = '\0';
-    known->fresh_until = now + (left_s < AGAIN_S ? left_s : AGAIN_S);
-    if (what->single.state == MU_OCSP_REVOKED)
-        atomic_store(&ocsp->any_revoked, true);
-    *(what->single.state == MU_OCSP_GOOD      ? &ocsp->count.good
-      : what->single.state == MU_OCSP_REVOKED ? &ocsp->count.revoked
-                                              : &ocsp->count.unknown) += 1;
-}
-
-static void note_failure(struct mu_ocsp *ocsp, struct known *known, const char *why, time_t now)
-{
-    known->failed_at = now;
-    known->failures++;
-    mu_str_copy(known->why, sizeof known->why, why);
-    ocsp->count.failed++;
-}
-
-/* Who would be let in without an answer is not to wait for one again and again. */
-static bool is_worth_asking(const struct known *known, bool needed, time_t now)
-{
-    const unsigned doublings = known->failures < 2 || needed ? 0 : known->failures - 1;
-    const int64_t rest_s = doublings > 6 ? REST_MOST_S : (int64_t)REST_S << doublings;
-    return now >= known->fresh_until &&
-           (now < known->failed_at || (int64_t)(now - known->failed_at) >= rest_s);
-}
 
 /* --- Asking, in one worker's thread --- */
 
@@ -217,7 +83,7 @@ static struct local *local_of(struct mu_ocsp *ocsp, struct mu_worker *worker)
     return &ocsp->locals[i];
 }
 
-static void leave_known(struct mu_ocsp *ocsp, struct known *known)
+static void leave_known(struct mu_ocsp *ocsp, struct mu_known *known)
 {
     pthread_mutex_lock(&ocsp->lock);
     known->users--;
@@ -271,9 +137,9 @@ static void on_answer(void *arg, const struct mu_buf *answer, const char *why)
     q->fetch = NULL;
     pthread_mutex_lock(&q->ocsp->lock);
     if (good)
-        note_answer(q->ocsp, q->known, &what, now);
+        mu_known_note_answer(&q->ocsp->knowns, q->known, &what, now);
     else
-        note_failure(q->ocsp, q->known, why, now);
+        mu_known_note_failure(&q->ocsp->knowns, q->known, why, now);
     pthread_mutex_unlock(&q->ocsp->lock);
     if (good && what.single.state == MU_OCSP_REVOKED)
         mu_call_make(q->ocsp->revoked);
@@ -291,7 +157,7 @@ static void on_answer(void *arg, const struct mu_buf *answer, const char *why)
 /* False: there is nobody left to be asked. */
 static bool ask_next(struct question *q)
 {
-    const struct known *known = q->known;
+    const struct mu_known *known = q->known;
     pthread_mutex_lock(&q->ocsp->lock);
     while (q->url < known->urls.count && known->rights[q->url] == MU_FETCH_NEVER)
         q->url++;
@@ -318,7 +184,7 @@ static bool ask_next(struct question *q)
  * Without a nonce: responders that sign beforehand have none to give back, and where an answer without one is good enough, whoever is
  * on the way can leave it out. Its dates bound how old it may be. [RFC 5019, RFC 9654 2.1]
  */
-static bool write_request(const struct known *known, struct mu_buf *ret)
+static bool write_request(const struct mu_known *known, struct mu_buf *ret)
 {
     struct mu_error ignored = MU_ERROR_INIT;
     MU_AUTO_STRUCT(mu_ocsp_request) request = NULL;
@@ -332,7 +198,7 @@ static bool write_request(const struct known *known, struct mu_buf *ret)
 
 /* About `known`, whose user it becomes. NULL: nobody can be asked. */
 static struct question *question_new(struct mu_ocsp *ocsp, struct mu_worker *worker,
-                                     struct known *known)
+                                     struct mu_known *known)
 {
     struct local *local = local_of(ocsp, worker);
     struct question *q = local->count >= UNDER_WAY_MAX ? NULL : calloc(1, sizeof *q);
@@ -355,7 +221,7 @@ static struct question *question_new(struct mu_ocsp *ocsp, struct mu_worker *wor
 }
 
 static struct question *find_question(struct mu_ocsp *ocsp, struct mu_worker *worker,
-                                      const struct known *known)
+                                      const struct mu_known *known)
 {
     struct question *q = local_of(ocsp, worker)->questions;
     while (q != NULL && (q->known != known || q->settling))
@@ -393,12 +259,14 @@ static void *on_ask(void *arg, struct mu_worker *worker, const struct mu_vetted 
     if (issuer == NULL)
         return asked;
     pthread_mutex_lock(&ocsp->lock);
-    struct known *known = find_or_add(ocsp, mu_vetted_cert(client), issuer);
+    struct mu_known *known =
+        mu_known_find_or_add(&ocsp->knowns, mu_vetted_cert(client), issuer, time(NULL));
     if (known != NULL) {
         known->users++;
-        allow(known, door->hosts);
+        mu_known_allow(known, door->hosts);
     }
-    const bool ask = known != NULL && is_worth_asking(known, !is_silence_fine(door), time(NULL));
+    const bool ask =
+        known != NULL && mu_known_is_worth_asking(known, !is_silence_fine(door), time(NULL));
     pthread_mutex_unlock(&ocsp->lock);
     asked->known = known;
     struct question *q = ask ? find_question(ocsp, worker, known) : NULL;
@@ -406,7 +274,7 @@ static void *on_ask(void *arg, struct mu_worker *worker, const struct mu_vetted 
     return asked;
 }
 
-static void set_revoked(const struct known *known, struct mu_refusal *ret)
+static void set_revoked(const struct mu_known *known, struct mu_refusal *ret)
 {
     char date[MU_DATE_LEN];
     mu_refusal_revoked(ret, known->cert);
@@ -415,19 +283,14 @@ static void set_revoked(const struct known *known, struct mu_refusal *ret)
              mu_reason_name(known->what.single.reason));
 }
 
-static void set_unconfirmed(const struct known *known, struct mu_refusal *ret)
+static void set_unconfirmed(const struct mu_known *known, struct mu_refusal *ret)
 {
     mu_refusal_set(ret, MU_REFUSAL_UNCONFIRMED);
-    mu_str_copy(ret->cause, sizeof ret->cause,
-                known == NULL            ? "there is no room for what is known of it"
-                : known->urls.count == 0 ? "its certificate names no responder"
-                : known->why[0] != '\0'  ? known->why
-                : known->told            ? "the responder does not know the certificate"
-                              : "no responder that it names is among the hosts of fetch_ocsp");
+    mu_str_copy(ret->cause, sizeof ret->cause, mu_known_why_not(known));
 }
 
 /* The last answer that there was. */
-static bool counts(const struct known *known, int64_t grace_s, time_t now)
+static bool counts(const struct mu_known *known, int64_t grace_s, time_t now)
 {
     const time_t until =
         known->what.next_update == 0 ? known->fresh_until : known->what.next_update;
@@ -438,7 +301,7 @@ static bool counts(const struct known *known, int64_t grace_s, time_t now)
 static enum mu_vouch decide(const struct asked *asked, struct mu_refusal *ret)
 {
     const struct mu_ocsp_door *door = asked->door;
-    const struct known *known = asked->known;
+    const struct mu_known *known = asked->known;
     if (known != NULL && known->told && known->what.single.state == MU_OCSP_REVOKED) {
         set_revoked(known, ret);
         return MU_VOUCH_BAD;
@@ -497,11 +360,11 @@ struct mu_voucher mu_ocsp_voucher(struct mu_ocsp_door *door)
 bool mu_ocsp_revokes(struct mu_ocsp *ocsp, const struct mu_cert *client, struct mu_refusal *ret)
 {
     unsigned char sha256[32];
-    if (!atomic_load_explicit(&ocsp->any_revoked, memory_order_relaxed))
+    if (!atomic_load_explicit(&ocsp->knowns.any_revoked, memory_order_relaxed))
         return false;
     mu_cert_sha256(client, sha256);
     pthread_mutex_lock(&ocsp->lock);
-    const struct known *known = find(ocsp, sha256);
+    const struct mu_known *known = mu_known_find(&ocsp->knowns, sha256);
     const bool revoked = known != NULL && known->told &&
                          known->what.single.state == MU_OCSP_REVOKED &&
                          time(NULL) < known->fresh_until;
@@ -513,29 +376,13 @@ bool mu_ocsp_revokes(struct mu_ocsp *ocsp, const struct mu_cert *client, struct 
 
 /* --- For those who are connected --- */
 
-/* The caller has the lock. */
-static size_t gather_due(struct mu_ocsp *ocsp, struct known *ret[AT_ONCE])
-{
-    const time_t now = time(NULL);
-    size_t count = 0;
-    for (size_t i = 0; i < BUCKETS; i++)
-        for (struct known *known = ocsp->buckets[i]; known != NULL && count < AT_ONCE;
-             known = known->next)
-            if (known->users > 0 && !known->being_asked && is_worth_asking(known, false, now)) {
-                known->being_asked = true;
-                known->users++;
-                ret[count++] = known;
-            }
-    return count;
-}
-
 static void on_look(void *arg)
 {
     struct mu_ocsp_task *task = arg;
     struct mu_ocsp *ocsp = task->ocsp;
-    struct known *due[AT_ONCE];
+    struct mu_known *due[MU_KNOWN_AT_ONCE];
     pthread_mutex_lock(&ocsp->lock);
-    const size_t count = gather_due(ocsp, due);
+    const size_t count = mu_knowns_due(&ocsp->knowns, time(NULL), due);
     pthread_mutex_unlock(&ocsp->lock);
     for (size_t i = 0; i < count; i++) {
         struct question *q = find_question(ocsp, task->worker, due[i]) != NULL
@@ -594,7 +441,7 @@ void mu_ocsp_end(struct mu_ocsp_task *task)
 void mu_ocsp_count(struct mu_ocsp *ocsp, struct mu_ocsp_count *ret)
 {
     pthread_mutex_lock(&ocsp->lock);
-    *ret = ocsp->count;
+    *ret = ocsp->knowns.count;
     pthread_mutex_unlock(&ocsp->lock);
 }
 
@@ -619,11 +466,7 @@ void mu_ocsp_free(struct mu_ocsp *ocsp)
 {
     if (ocsp == NULL)
         return;
-    for (size_t i = 0; i < BUCKETS; i++)
-        for (struct known *known = ocsp->buckets[i], *next; known != NULL; known = next) {
-            next = known->next;
-            known_free(known);
-        }
+    mu_knowns_clear(&ocsp->knowns);
     pthread_mutex_destroy(&ocsp->lock);
     free(ocsp);
 }

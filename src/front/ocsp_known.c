@@ -1,0 +1,158 @@
+#include "front/ocsp_known.h"
+
+#include <stdatomic.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "pki/pointer.h"
+
+enum {
+    CLIENTS_MAX = 16384,
+    AGAIN_S = 60 * 60, /* at the latest, whatever an answer says of the next one */
+    NO_DATE_S =
+        60, /* for an answer that says nothing of the next one: there may be a newer one at any time */
+    REST_S = 5,        /* after a question without an answer; */
+    REST_MOST_S = 600, /* twice as long each time for whom silence keeps out of nothing */
+};
+
+/* --- The table --- */
+
+static struct mu_known **bucket_of(struct mu_knowns *knowns, const unsigned char sha256[32])
+{
+    return &knowns->buckets[(sha256[0] << 8 | sha256[1]) % MU_KNOWN_BUCKETS];
+}
+
+struct mu_known *mu_known_find(const struct mu_knowns *knowns, const unsigned char sha256[32])
+{
+    struct mu_known *known = *bucket_of((struct mu_knowns *)knowns, sha256);
+    while (known != NULL && memcmp(known->sha256, sha256, sizeof known->sha256) != 0)
+        known = known->next;
+    return known;
+}
+
+static void known_free(struct mu_known *known)
+{
+    mu_cert_free(known->cert);
+    mu_cert_free(known->issuer);
+    mu_strs_clear(&known->urls);
+    free(known);
+}
+
+/* Those of a bucket that nobody uses: who is old; or, when there is no room, all. */
+static void sweep(struct mu_knowns *knowns, struct mu_known **bucket, time_t now)
+{
+    const bool full = knowns->count.clients >= CLIENTS_MAX;
+    for (struct mu_known **at = bucket, *known; (known = *at) != NULL;) {
+        if (known->users > 0 || (!full && now < known->fresh_until)) {
+            at = &known->next;
+            continue;
+        }
+        *at = known->next;
+        known_free(known);
+        knowns->count.clients--;
+    }
+}
+
+struct mu_known *mu_known_find_or_add(struct mu_knowns *knowns, const struct mu_cert *cert,
+                                      const struct mu_cert *issuer, time_t now)
+{
+    unsigned char sha256[32];
+    mu_cert_sha256(cert, sha256);
+    struct mu_known *known = mu_known_find(knowns, sha256);
+    if (known != NULL)
+        return known;
+    struct mu_known **bucket = bucket_of(knowns, sha256);
+    sweep(knowns, bucket, now);
+    known = knowns->count.clients >= CLIENTS_MAX ? NULL : calloc(1, sizeof *known);
+    if (known == NULL)
+        return NULL;
+    memcpy(known->sha256, sha256, sizeof known->sha256);
+    known->cert = mu_cert_ref((struct mu_cert *)cert);
+    known->issuer = mu_cert_ref((struct mu_cert *)issuer);
+    known->next = *bucket;
+    knowns->count.clients++;
+    if (mu_pointers_to_ocsp(cert, &known->urls) != 0)
+        mu_strs_clear(&known->urls);
+    return *bucket = known;
+}
+
+void mu_knowns_clear(struct mu_knowns *knowns)
+{
+    for (size_t i = 0; i < MU_KNOWN_BUCKETS; i++)
+        for (struct mu_known *known = knowns->buckets[i], *next; known != NULL; known = next) {
+            next = known->next;
+            known_free(known);
+        }
+}
+
+/* --- What has been heard --- */
+
+void mu_known_allow(struct mu_known *known, const struct mu_strs *hosts)
+{
+    struct mu_fetch_url url;
+    for (size_t i = 0; i < known->urls.count && i < MU_KNOWN_RESPONDERS; i++) {
+        const enum mu_fetch_right right = mu_fetch_url_parse(known->urls.at[i], &url)
+                                              ? mu_fetch_right(hosts, &url)
+                                              : MU_FETCH_NEVER;
+        known->rights[i] = right > known->rights[i] ? right : known->rights[i];
+    }
+}
+
+void mu_known_note_answer(struct mu_knowns *knowns, struct mu_known *known,
+                          const struct mu_ocsp_told *what, time_t now)
+{
+    const int64_t left_s = what->next_update == 0 ? NO_DATE_S : (int64_t)(what->next_update - now);
+    known->told = true;
+    known->what = *what;
+    known->failures = 0;
+    known->why[0] = '\0';
+    known->fresh_until = now + (left_s < AGAIN_S ? left_s : AGAIN_S);
+    if (what->single.state == MU_OCSP_REVOKED)
+        atomic_store(&knowns->any_revoked, true);
+    *(what->single.state == MU_OCSP_GOOD      ? &knowns->count.good
+      : what->single.state == MU_OCSP_REVOKED ? &knowns->count.revoked
+                                              : &knowns->count.unknown) += 1;
+}
+
+void mu_known_note_failure(struct mu_knowns *knowns, struct mu_known *known, const char *why,
+                           time_t now)
+{
+    known->failed_at = now;
+    known->failures++;
+    mu_str_copy(known->why, sizeof known->why, why);
+    knowns->count.failed++;
+}
+
+/* --- What follows from it --- */
+
+bool mu_known_is_worth_asking(const struct mu_known *known, bool needed, time_t now)
+{
+    const unsigned doublings = known->failures < 2 || needed ? 0 : known->failures - 1;
+    const int64_t rest_s = doublings > 6 ? REST_MOST_S : (int64_t)REST_S << doublings;
+    return now >= known->fresh_until &&
+           (now < known->failed_at || (int64_t)(now - known->failed_at) >= rest_s);
+}
+
+size_t mu_knowns_due(struct mu_knowns *knowns, time_t now, struct mu_known *ret[MU_KNOWN_AT_ONCE])
+{
+    size_t count = 0;
+    for (size_t i = 0; i < MU_KNOWN_BUCKETS; i++)
+        for (struct mu_known *known = knowns->buckets[i]; known != NULL && count < MU_KNOWN_AT_ONCE;
+             known = known->next)
+            if (known->users > 0 && !known->being_asked &&
+                mu_known_is_worth_asking(known, false, now)) {
+                known->being_asked = true;
+                known->users++;
+                ret[count++] = known;
+            }
+    return count;
+}
+
+const char *mu_known_why_not(const struct mu_known *known)
+{
+    return known == NULL            ? "there is no room for what is known of it"
+           : known->urls.count == 0 ? "its certificate names no responder"
+           : known->why[0] != '\0'  ? known->why
+           : known->told            ? "the responder does not know the certificate"
+                                    : "no responder that it names is among the hosts of fetch_ocsp";
+}
