@@ -128,14 +128,15 @@ static void on_answer(void *arg, const struct mu_buf *answer, const char *why)
     struct mu_ocsp_told what;
     char sentence[MU_ERROR_WHAT_LEN];
     const time_t now = time(NULL);
-    const bool good =
-        answer != NULL &&
-        mu_ocsp_answer_read(answer, q->known->cert, q->known->issuer, now, &what, &err) == 0;
+    bool good = answer != NULL && mu_ocsp_answer_read(answer, q->known->cert, q->known->issuer, now,
+                                                      &what, &err) == 0;
     if (answer != NULL)
         why = err.what;
     mu_fetch_free(q->fetch);
     q->fetch = NULL;
     pthread_mutex_lock(&q->ocsp->lock);
+    if (good)
+        good = (why = mu_known_objection(q->known, &what)) == NULL;
     if (good)
         mu_known_note_answer(&q->ocsp->knowns, q->known, &what, now);
     else

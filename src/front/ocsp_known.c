@@ -98,6 +98,23 @@ void mu_known_allow(struct mu_known *known, const struct mu_strs *hosts)
     }
 }
 
+/*
+ * Whoever is on the way may keep answers and send them again for as long as they are in date. What the same second brings takes no
+ * revocation back; nor does a responder that has lost sight of the certificate.
+ */
+const char *mu_known_objection(const struct mu_known *known, const struct mu_ocsp_told *what)
+{
+    const bool revoked = known->told && known->what.single.state == MU_OCSP_REVOKED;
+    if (known->told && what->this_update < known->what.this_update)
+        return "the answer is older than the one before";
+    if (revoked && what->single.state == MU_OCSP_UNKNOWN)
+        return "the answer is \"unknown\", and the one before was \"revoked\"";
+    if (revoked && what->single.state == MU_OCSP_GOOD &&
+        what->this_update == known->what.this_update)
+        return "the answer is \"good\", and one of the same time was \"revoked\"";
+    return NULL;
+}
+
 void mu_known_note_answer(struct mu_knowns *knowns, struct mu_known *known,
                           const struct mu_ocsp_told *what, time_t now)
 {

@@ -45,6 +45,8 @@ struct mu_known *mu_known_find_or_add(struct mu_knowns *knowns, const struct mu_
 /* Its responders may be asked, as far as they are among `hosts`: see mu_fetch_right(). */
 void mu_known_allow(struct mu_known *known, const struct mu_strs *hosts);
 
+/* Why this answer, good as it is by itself, does not take the place of the one before; NULL: it may. */
+const char *mu_known_objection(const struct mu_known *known, const struct mu_ocsp_told *what);
 void mu_known_note_answer(struct mu_knowns *knowns, struct mu_known *known,
                           const struct mu_ocsp_told *what, time_t now);
 void mu_known_note_failure(struct mu_knowns *knowns, struct mu_known *known, const char *why,

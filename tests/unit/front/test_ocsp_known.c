@@ -1,0 +1,87 @@
+#include "../check.h"
+#include "../pki/make.h"
+
+#include <stdlib.h>
+
+#include "front/ocsp_known.h"
+
+static struct {
+    struct mu_key *key;
+    struct mu_cert *ca, *leaf;
+    struct mu_knowns *knowns;
+} world;
+
+static int make_world(void **state)
+{
+    (void)state;
+    const struct hand_made ca = {.cn = "my-ca", .extensions = {{NID_basic_constraints, "CA:TRUE"}}};
+    const struct hand_made leaf = {.cn = "alice",
+                                   .extensions = {
+                                       {NID_info_access, "OCSP;URI:http://ocsp.example/"}}};
+    world.key = make_key("p256");
+    world.ca = make_by_hand(&ca, world.key, NULL, NULL);
+    world.leaf = make_by_hand(&leaf, world.key, world.ca, world.key);
+    world.knowns = calloc(1, sizeof *world.knowns);
+    assert_non_null(world.knowns);
+    return 0;
+}
+
+static int end_world(void **state)
+{
+    (void)state;
+    mu_knowns_clear(world.knowns);
+    free(world.knowns);
+    mu_cert_free(world.ca);
+    mu_cert_free(world.leaf);
+    mu_key_free(world.key);
+    return 0;
+}
+
+static struct mu_known *alice(void)
+{
+    struct mu_known *known = mu_known_find_or_add(world.knowns, world.leaf, world.ca, NOW);
+    assert_non_null(known);
+    return known;
+}
+
+static struct mu_ocsp_told told(enum mu_ocsp_state state, time_t at, time_t until)
+{
+    return (
+        struct mu_ocsp_told){.single = {.state = state}, .this_update = at, .next_update = until};
+}
+
+static void an_answer_takes_the_place_of_older_ones_only(void **state)
+{
+    (void)state;
+    static const struct {
+        enum mu_ocsp_state before, after;
+        int later_s;
+        bool takes_place;
+    } cases[] = {
+        {MU_OCSP_GOOD, MU_OCSP_GOOD, 0, true},        {MU_OCSP_GOOD, MU_OCSP_GOOD, -1, false},
+        {MU_OCSP_GOOD, MU_OCSP_REVOKED, 0, true},     {MU_OCSP_GOOD, MU_OCSP_UNKNOWN, 1, true},
+        {MU_OCSP_UNKNOWN, MU_OCSP_GOOD, -1, false},   {MU_OCSP_UNKNOWN, MU_OCSP_GOOD, 1, true},
+        {MU_OCSP_REVOKED, MU_OCSP_REVOKED, 0, true},  {MU_OCSP_REVOKED, MU_OCSP_GOOD, -1, false},
+        {MU_OCSP_REVOKED, MU_OCSP_GOOD, 0, false},    {MU_OCSP_REVOKED, MU_OCSP_GOOD, 1, true},
+        {MU_OCSP_REVOKED, MU_OCSP_UNKNOWN, 0, false}, {MU_OCSP_REVOKED, MU_OCSP_UNKNOWN, 1, false},
+    };
+    struct mu_known *known = alice();
+    struct mu_ocsp_told what = told(MU_OCSP_GOOD, NOW - 86400, NOW + 60);
+    assert_null(mu_known_objection(known, &what));
+    for (size_t i = 0; i < MU_COUNT(cases); i++) {
+        what = told(cases[i].before, NOW, NOW + 60);
+        mu_known_note_answer(world.knowns, known, &what, NOW);
+        what = told(cases[i].after, NOW + cases[i].later_s, NOW + 60);
+        if ((mu_known_objection(known, &what) == NULL) != cases[i].takes_place)
+            fail_msg("%s, and %d s later %s", mu_ocsp_state_name(cases[i].before), cases[i].later_s,
+                     mu_ocsp_state_name(cases[i].after));
+    }
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(an_answer_takes_the_place_of_older_ones_only),
+    };
+    return cmocka_run_group_tests_name("front: known by OCSP", tests, make_world, end_world);
+}
