@@ -366,9 +366,7 @@ bool mu_ocsp_revokes(struct mu_ocsp *ocsp, const struct mu_cert *client, struct 
     mu_cert_sha256(client, sha256);
     pthread_mutex_lock(&ocsp->lock);
     const struct mu_known *known = mu_known_find(&ocsp->knowns, sha256);
-    const bool revoked = known != NULL && known->told &&
-                         known->what.single.state == MU_OCSP_REVOKED &&
-                         time(NULL) < known->fresh_until;
+    const bool revoked = known != NULL && mu_known_is_barred(known, time(NULL));
     if (revoked)
         set_revoked(known, ret);
     pthread_mutex_unlock(&ocsp->lock);

@@ -11,6 +11,7 @@ enum {
     AGAIN_S = 60 * 60, /* at the latest, whatever an answer says of the next one */
     NO_DATE_S =
         60, /* for an answer that says nothing of the next one: there may be a newer one at any time */
+    HOLD_LEAST_S = 60, /* who is on hold is kept out; by then whoever is connected has been seen */
     REST_S = 5,        /* after a question without an answer; */
     REST_MOST_S = 600, /* twice as long each time for whom silence keeps out of nothing */
 };
@@ -38,12 +39,17 @@ static void known_free(struct mu_known *known)
     free(known);
 }
 
-/* Those of a bucket that nobody uses: who is old; or, when there is no room, all. */
+static bool is_revoked(const struct mu_known *known)
+{
+    return known->told && known->what.single.state == MU_OCSP_REVOKED;
+}
+
+/* Those of a bucket that nobody uses: who is old, and not revoked; or, when there is no room, all. */
 static void sweep(struct mu_knowns *knowns, struct mu_known **bucket, time_t now)
 {
     const bool full = knowns->count.clients >= CLIENTS_MAX;
     for (struct mu_known **at = bucket, *known; (known = *at) != NULL;) {
-        if (known->users > 0 || (!full && now < known->fresh_until)) {
+        if (known->users > 0 || (!full && (is_revoked(known) || now < known->fresh_until))) {
             at = &known->next;
             continue;
         }
@@ -104,7 +110,7 @@ void mu_known_allow(struct mu_known *known, const struct mu_strs *hosts)
  */
 const char *mu_known_objection(const struct mu_known *known, const struct mu_ocsp_told *what)
 {
-    const bool revoked = known->told && known->what.single.state == MU_OCSP_REVOKED;
+    const bool revoked = is_revoked(known);
     if (known->told && what->this_update < known->what.this_update)
         return "the answer is older than the one before";
     if (revoked && what->single.state == MU_OCSP_UNKNOWN)
@@ -124,8 +130,11 @@ void mu_known_note_answer(struct mu_knowns *knowns, struct mu_known *known,
     known->failures = 0;
     known->why[0] = '\0';
     known->fresh_until = now + (left_s < AGAIN_S ? left_s : AGAIN_S);
-    if (what->single.state == MU_OCSP_REVOKED)
+    if (is_revoked(known)) {
         atomic_store(&knowns->any_revoked, true);
+        if (known->fresh_until < now + HOLD_LEAST_S)
+            known->fresh_until = now + HOLD_LEAST_S;
+    }
     *(what->single.state == MU_OCSP_GOOD      ? &knowns->count.good
       : what->single.state == MU_OCSP_REVOKED ? &knowns->count.revoked
                                               : &knowns->count.unknown) += 1;
@@ -141,6 +150,12 @@ void mu_known_note_failure(struct mu_knowns *knowns, struct mu_known *known, con
 }
 
 /* --- What follows from it --- */
+
+bool mu_known_is_barred(const struct mu_known *known, time_t now)
+{
+    return is_revoked(known) &&
+           (known->what.single.reason != MU_REASON_HOLD || now < known->fresh_until);
+}
 
 bool mu_known_is_worth_asking(const struct mu_known *known, bool needed, time_t now)
 {

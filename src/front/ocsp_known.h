@@ -52,6 +52,12 @@ void mu_known_note_answer(struct mu_knowns *knowns, struct mu_known *known,
 void mu_known_note_failure(struct mu_knowns *knowns, struct mu_known *known, const char *why,
                            time_t now);
 
+/*
+ * Is it out of question, without asking again? Who is revoked is that for good, however old the answer is: it may have been so
+ * already when it came. Who is on hold may have been let back in, and is asked about when the next answer is due.
+ */
+bool mu_known_is_barred(const struct mu_known *known, time_t now);
+
 /* Who would be let in without an answer (not `needed`) is not to wait for one again and again. */
 bool mu_known_is_worth_asking(const struct mu_known *known, bool needed, time_t now);
 

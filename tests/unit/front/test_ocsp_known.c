@@ -78,10 +78,59 @@ static void an_answer_takes_the_place_of_older_ones_only(void **state)
     }
 }
 
+/* An answer is believed a little beyond its own end, for the sake of clocks that are not quite right. */
+static void who_is_revoked_stays_so_when_the_answer_is_old(void **state)
+{
+    (void)state;
+    struct mu_known *known = alice();
+    struct mu_ocsp_told what = told(MU_OCSP_REVOKED, NOW - 7200, NOW - 200);
+    mu_known_note_answer(world.knowns, known, &what, NOW);
+    assert_true(world.knowns->any_revoked);
+    assert_true(mu_known_is_barred(known, NOW));
+    assert_true(mu_known_is_barred(known, NOW + 86400));
+    what.single.reason = MU_REASON_HOLD;
+    mu_known_note_answer(world.knowns, known, &what, NOW);
+    assert_true(mu_known_is_barred(known, NOW + 59));
+    assert_false(mu_known_is_barred(known, NOW + 60));
+    what = told(MU_OCSP_GOOD, NOW, NOW + 60);
+    mu_known_note_answer(world.knowns, known, &what, NOW);
+    assert_false(mu_known_is_barred(known, NOW));
+}
+
+/* Of whom that was said a while ago, and whom nobody uses: is that still known when somebody else of the same bucket comes? */
+static bool is_kept(enum mu_ocsp_state state, size_t clients)
+{
+    unsigned char sha256[32];
+    struct mu_knowns *knowns = calloc(1, sizeof *knowns);
+    assert_non_null(knowns);
+    struct mu_known *known = mu_known_find_or_add(knowns, world.leaf, world.ca, NOW);
+    assert_non_null(known);
+    const struct mu_ocsp_told what = told(state, NOW - 60, NOW + 60);
+    mu_known_note_answer(knowns, known, &what, NOW);
+    known->sha256[31] ^= 1;
+    memcpy(sha256, known->sha256, sizeof sha256);
+    knowns->count.clients = clients;
+    assert_non_null(mu_known_find_or_add(knowns, world.leaf, world.ca, NOW + 3600));
+    const bool is_there = mu_known_find(knowns, sha256) != NULL;
+    mu_knowns_clear(knowns);
+    free(knowns);
+    return is_there;
+}
+
+static void who_is_revoked_is_kept_while_there_is_room(void **state)
+{
+    (void)state;
+    assert_false(is_kept(MU_OCSP_GOOD, 1));
+    assert_true(is_kept(MU_OCSP_REVOKED, 1));
+    assert_false(is_kept(MU_OCSP_REVOKED, 16384));
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(an_answer_takes_the_place_of_older_ones_only),
+        cmocka_unit_test(who_is_revoked_stays_so_when_the_answer_is_old),
+        cmocka_unit_test(who_is_revoked_is_kept_while_there_is_room),
     };
     return cmocka_run_group_tests_name("front: known by OCSP", tests, make_world, end_world);
 }
