@@ -96,7 +96,8 @@ static bool trusts(const struct mu_door_config *door, const struct mu_home *home
 static int obey(struct mu_door_config *door, const struct mu_home *home, struct mu_error *err)
 {
     door->crl_of_home = strdup(home->crl);
-    if (door->crl_of_home == NULL ||
+    door->ca_of_home = strdup(home->cert);
+    if (door->crl_of_home == NULL || door->ca_of_home == NULL ||
         (access(home->crl, F_OK) == 0 && mu_strs_add(&door->crl, home->crl) != 0))
         return mu_fail_nomem(err);
     if (!door->crl_grace_said && door->fetch_crl.count == 0)

@@ -39,6 +39,7 @@ static void clear_door(struct mu_door_config *door)
         mu_route_config_clear(&door->routes[i]);
     free(door->routes);
     free(door->crl_of_home);
+    free(door->ca_of_home);
     free(door->certificate);
     free(door->key);
     free(door->files);

@@ -52,6 +52,7 @@ struct mu_door_config {
     bool crl_none;        /* no list counts, not even the home's */
     /* The list of the CA whose home is on this machine: in `crl`, if it exists. NULL: other lists were named, or another CA. */
     char *crl_of_home;
+    char *ca_of_home;    /* whose list that has to be; NULL where `crl_of_home` is */
     int64_t crl_grace_s; /* for which a list counts after the next was due; or MU_CRL_GRACE_OPEN */
     bool crl_grace_said; /* somebody has chosen it */
     struct mu_strs fetch_ocsp; /* hosts of responders that are asked about clients, likewise */

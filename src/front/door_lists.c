@@ -64,6 +64,32 @@ static int describe(struct mu_door *door, const struct mu_crls *all, const char 
     return 0;
 }
 
+static bool is_complete(const struct mu_crl *crl)
+{
+    static const unsigned char all[sizeof(((struct mu_crl_info *)NULL)->scope)];
+    struct mu_crl_info info;
+    mu_crl_info(crl, &info);
+    return !info.delta && memcmp(info.scope, all, sizeof all) == 0;
+}
+
+/* Who is on no list comes in there, so that another CA's in the place of its own would bring back the revoked. */
+static int check_is_homes(const struct mu_door_config *config, const struct mu_crls *all,
+                          struct mu_error *err)
+{
+    char label[MU_CERT_LABEL_LEN];
+    MU_AUTO_STRUCT(mu_cert) ca = NULL;
+    if (config->crl_of_home == NULL || config->crl.count == 0)
+        return 0;
+    if (mu_cert_load(config->ca_of_home, &ca, err) != 0)
+        return -1;
+    for (size_t i = 0; i < all->count; i++)
+        if (is_complete(all->at[i]) && mu_crl_is_signed_by(all->at[i], ca))
+            return 0;
+    mu_fail(err, MU_E_LIST, "%s: there is no complete revocation list of \"%s\" in it",
+            config->crl_of_home, mu_cert_label(ca, label));
+    return mu_hint(err, "make it again with: mutual crl");
+}
+
 static int add_files(struct mu_door *door, struct mu_crls *all, bool *has_list, struct mu_error *err)
 {
     const struct mu_strs *crl = &door->config->crl;
@@ -71,7 +97,7 @@ static int add_files(struct mu_door *door, struct mu_crls *all, bool *has_list, 
         if (mu_crls_load(crl->at[i], all, err) != 0 ||
             describe(door, all, crl->at[i], NULL, has_list, err) != 0)
             return -1;
-    return 0;
+    return check_is_homes(door->config, all, err);
 }
 
 /* Whoever put them there has seen to it that they are what they should be. */

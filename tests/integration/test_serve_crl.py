@@ -148,6 +148,27 @@ def test_the_home_cas_own_list_counts_without_being_named(ca, mutual, place):
     assert not any("out of date" in line for line in door.log)
 
 
+def test_another_cas_list_in_the_homes_place_brings_nobody_back(ca, mutual, place, home):
+    """Neither while it is served nor at the start; nor do the changes of its own list alone."""
+    other = home.parent / "other"
+    mutual("init", "Other CA", home=other).ok()
+    mutual("crl", home=other).ok()
+    mutual("crl", "--url", "http://lists.example/", "--deltas", "on").ok()
+    mutual("crl", "--delta", "--out", "delta.pem").ok()
+    trust = ("--cacert", ca / "ca.crt", "--cacert", other / "ca.crt")
+    with Door(place, *trust, "--workers", 1, home=ca) as door:
+        for foreign in (other / "ca.crl", place / "delta.pem"):
+            (place / "new").write_bytes(foreign.read_bytes())
+            (place / "new").replace(ca / "ca.crl")
+            door.says('ca.crl: there is no complete revocation list of "my-ca" in it')
+            refused(door, client(ca, place, "bob"), "client-cert-revoked")
+            mutual("crl").ok()
+            door.says(" reloaded: ")
+        assert is_let_in(door, client(ca, place, "alice"))
+    (ca / "ca.crl").write_bytes((other / "ca.crl").read_bytes())
+    mutual("serve", "--listen", "127.0.0.1:0", *trust).refused("there is no complete revocation list", "mutual crl")
+
+
 def test_the_homes_list_is_left_alone_on_demand_and_need_not_be_there(ca, mutual, place):
     with Door(place, "--crl", "none", home=ca) as door:
         assert is_let_in(door, client(ca, place, "bob"))
