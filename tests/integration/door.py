@@ -172,8 +172,11 @@ class Wire:
         self.sock.close()
 
 
+LAST_CHUNK = re.compile(rb"(^|\r\n)0\r\n([^\r]+\r\n)*\r\n$")
+
+
 def read_answer(sock):
-    """One response with a Content-Length: (status, headers, body)."""
+    """One response: (status, headers, body, with its chunks as they are)."""
     data = b""
     while b"\r\n\r\n" not in data:
         piece = sock.recv(65536)
@@ -182,7 +185,8 @@ def read_answer(sock):
     head, body = data.split(b"\r\n\r\n", 1)
     lines = head.decode().split("\r\n")
     headers = {k.lower(): v for k, v in (line.split(": ", 1) for line in lines[1:])}
-    while len(body) < int(headers.get("content-length", 0)):
+    chunked = headers.get("transfer-encoding") == "chunked"
+    while len(body) < int(headers.get("content-length", 0)) or (chunked and not LAST_CHUNK.search(body)):
         piece = sock.recv(65536)
         assert piece, "closed in the middle of a body"
         body += piece
