@@ -210,7 +210,7 @@ const struct mu_cmd mu_cmd_serve = {
         "client must have a list, and one that is not out of date. --fetch-crl fetches the lists that the certificates\n"
         "of good chains point to (http, nothing else), and again before they are out of date; all: from any host that is\n"
         "not in a private network. What it means that a list has not come, --crl-grace says. --fetch-ocsp asks the\n"
-        "client's OCSP responder before its first byte is read, and again while it is connected; where there are lists,\n"
+        "client's OCSP responder before its first byte is read, and again while it is connected; where its CA has a list,\n"
         "only that it says \"revoked\" counts. When a list, a CA or the time says that a client who is connected would\n"
         "not be let in any more, its connection is closed: HTTP when the answer under way is out, within half a second,\n"
         "all else at once.\n"

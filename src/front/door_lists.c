@@ -146,6 +146,7 @@ void mu_door_clear_lists(struct mu_door *door)
     mu_strs_clear(&door->fetched);
     mu_strs_clear(&door->without_list);
     mu_tls_lists_unref(door->revoked);
+    mu_tls_lists_unref(door->responders.lists);
 }
 
 bool mu_doors_fetch_lists(const struct mu_doors *doors)

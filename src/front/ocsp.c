@@ -43,6 +43,7 @@ struct asked {
     const struct mu_ocsp_door *door;
     struct mu_known *known;
     struct question *question; /* NULL: it has been answered, or nobody is asked */
+    bool silence_is_fine;      /* it is let in without an answer */
     void (*wake)(void *arg);
     void *arg;
 };
@@ -241,9 +242,11 @@ static void join(struct asked *asked, struct question *q)
     q->waiting = asked;
 }
 
-static bool is_silence_fine(const struct mu_ocsp_door *door)
+static bool is_silence_fine(const struct mu_ocsp_door *door, const struct mu_vetted *client)
 {
-    return door->grace_s == MU_CRL_GRACE_OPEN || door->has_lists;
+    const struct mu_cert *issuer = mu_vetted_issuer(client);
+    return door->grace_s == MU_CRL_GRACE_OPEN ||
+           (issuer != NULL && mu_tls_lists_speak_of(door->lists, mu_vetted_cert(client), issuer));
 }
 
 /* Where nobody has issued the client's certificate but whoever is trusted for itself, there is nobody to ask. */
@@ -256,7 +259,10 @@ static void *on_ask(void *arg, struct mu_worker *worker, const struct mu_vetted 
     struct asked *asked = calloc(1, sizeof *asked);
     if (asked == NULL)
         return NULL;
-    *asked = (struct asked){.door = door, .wake = wake, .arg = wake_arg};
+    *asked = (struct asked){.door = door,
+                            .silence_is_fine = is_silence_fine(door, client),
+                            .wake = wake,
+                            .arg = wake_arg};
     if (issuer == NULL)
         return asked;
     pthread_mutex_lock(&ocsp->lock);
@@ -267,7 +273,7 @@ static void *on_ask(void *arg, struct mu_worker *worker, const struct mu_vetted 
         mu_known_allow(known, door->hosts);
     }
     const bool ask =
-        known != NULL && mu_known_is_worth_asking(known, !is_silence_fine(door), time(NULL));
+        known != NULL && mu_known_is_worth_asking(known, !asked->silence_is_fine, time(NULL));
     pthread_mutex_unlock(&ocsp->lock);
     asked->known = known;
     struct question *q = ask ? find_question(ocsp, worker, known) : NULL;
@@ -307,7 +313,7 @@ static enum mu_vouch decide(const struct asked *asked, struct mu_refusal *ret)
         set_revoked(known, ret);
         return MU_VOUCH_BAD;
     }
-    if (is_silence_fine(door) || (known != NULL && counts(known, door->grace_s, time(NULL))))
+    if (asked->silence_is_fine || (known != NULL && counts(known, door->grace_s, time(NULL))))
         return MU_VOUCH_GOOD;
     set_unconfirmed(known, ret);
     return MU_VOUCH_BAD;

@@ -14,6 +14,7 @@
 #include "net/worker.h"
 
 struct mu_ocsp;
+struct mu_tls_lists;
 struct mu_ocsp_task;
 
 MU_CHECK int mu_ocsp_new(struct mu_ocsp **ret, struct mu_error *err);
@@ -29,7 +30,8 @@ struct mu_ocsp_door {
     struct mu_ocsp *ocsp;
     const struct mu_strs *hosts; /* where may be asked: see mu_fetch_right() */
     int64_t grace_s; /* for which an answer counts longer than it says; or MU_CRL_GRACE_OPEN */
-    bool has_lists;  /* which have said by now that the client is good */
+    struct mu_tls_lists *
+        lists; /* which have said by now that clients of those CAs are good; or NULL; with a user */
 };
 /* Its `arg` is a struct mu_ocsp_door. */
 struct mu_voucher mu_ocsp_voucher(struct mu_ocsp_door *door);

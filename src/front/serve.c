@@ -124,10 +124,12 @@ static void describe_to_net(struct mu_door *door, const struct mu_front_config *
         .only_failed = events->only_failed,
         .arg = events->arg,
     };
-    door->responders = (struct mu_ocsp_door){.ocsp = front->loader.ocsp,
-                                             .hosts = &door->config->fetch_ocsp,
-                                             .grace_s = door->config->crl_grace_s,
-                                             .has_lists = door->revoked != NULL};
+    door->responders =
+        (struct mu_ocsp_door){.ocsp = front->loader.ocsp,
+                              .hosts = &door->config->fetch_ocsp,
+                              .grace_s = door->config->crl_grace_said ? door->config->crl_grace_s
+                                                                      : MU_CRL_GRACE_CLOSED,
+                              .lists = mu_tls_lists_ref(door->revoked)};
     door->voucher = mu_ocsp_voucher(&door->responders);
     *ret = (struct mu_server_door){
         .tls = {.chain = &door->chain,

@@ -112,6 +112,15 @@ static const struct list *find(const struct mu_tls_lists *lists, const X509_CRL 
     return NULL;
 }
 
+bool mu_tls_lists_speak_of(struct mu_tls_lists *lists, const struct mu_cert *cert,
+                           const struct mu_cert *issuer)
+{
+    for (size_t i = 0; lists != NULL && i < lists->count; i++)
+        if (is_checked(lists, &lists->at[i], mu_cert_x509(issuer), mu_cert_x509(cert)))
+            return true;
+    return false;
+}
+
 /* --- What the judge asks --- */
 
 STACK_OF(X509_CRL) * mu_tls_lists_of(const struct mu_tls_lists *lists, const X509_NAME *issuer)

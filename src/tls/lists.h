@@ -43,4 +43,9 @@ struct mu_tls_lists *mu_tls_lists_ref(struct mu_tls_lists *lists);
 void mu_tls_lists_unref(struct mu_tls_lists *lists);
 MU_AUTO_DEFINE_STRUCT(mu_tls_lists, mu_tls_lists_unref)
 
+/* Has a list of this CA's been found to be for certificates like this one of its own? Where one has to be (unless grace is open), a
+ * client that these lists let in has been looked up in it. NULL: there are none. From any thread. */
+bool mu_tls_lists_speak_of(struct mu_tls_lists *lists, const struct mu_cert *cert,
+                           const struct mu_cert *issuer);
+
 #endif

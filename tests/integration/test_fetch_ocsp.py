@@ -119,3 +119,19 @@ def test_lists_say_enough_where_there_are_any(far, mutual, tmp_path, home):
         assert is_let_in(door, client(tmp_path, "silent"))
         refused(door, client(tmp_path, "bob"), "client-cert-revoked")
     assert far.asked == [PATH], "whom a list names, nobody asks for"
+
+
+def test_lists_speak_for_the_clients_of_their_ca_alone(far, mutual, tmp_path, home):
+    """Nor does it help another CA's that the home's list is one of those that count for ever."""
+    own = home.parent / "own"
+    mutual("init", "Own CA", home=own).ok()
+    mutual("issue", "client", "carol", home=own).ok()
+    mutual("crl", home=own).ok()
+    far.respond = lambda request: (503, {}, b"")
+    with Door(tmp_path, "--cacert", own / "ca.crt", "--cacert", "ca.crt", "--fetch-ocsp", far.host, home=own) as door:
+        is_turned_away(door, client(tmp_path, "alice"), "client-cert-unconfirmed")
+        is_turned_away(door, client(tmp_path, "silent"), "client-cert-unconfirmed")
+        assert is_let_in(door, client(tmp_path, "carol"))
+    (own / "ca.crl").unlink()
+    with Door(tmp_path, "--cacert", own / "ca.crt", "--fetch-ocsp", far.host, home=own) as door:
+        is_turned_away(door, client(tmp_path, "carol"), "client-cert-unconfirmed")
