@@ -316,7 +316,13 @@ bool mu_conn_may_stay(struct mu_conn *c, struct mu_refusal *ret)
     const bool is_good = mu_tls_vetted(tls) == NULL
                              ? door->door->tls.clients_optional
                              : mu_vetted_judge(mu_tls_vetted(tls), door->tls, ret);
-    return is_good && is_admitted(c, door->door, ret);
+    struct mu_refusal by_rules;
+    if (!is_good && !ret->only_lacks_list)
+        return false;
+    if (is_admitted(c, door->door, &by_rules))
+        return is_good;
+    *ret = by_rules;
+    return false;
 }
 
 /* A handshake may have begun before the doors became others. */

@@ -56,20 +56,14 @@ static bool is_due(const struct mu_conn *conn, time_t now)
     return conn->worker->review.of_all || (vetted != NULL && mu_vetted_until(vetted) <= now);
 }
 
-/* That a list is missing or out of date is a reason to let nobody in; who is in has done nothing for it. */
-static bool is_for_want_of_news(const struct mu_refusal *refusal)
-{
-    return refusal->code == MU_REFUSAL_CERT &&
-           (refusal->fault == MU_FAULT_CRL_MISSING || refusal->fault == MU_FAULT_CRL_EXPIRED);
-}
-
-/* It may end the connection. */
+/* It may end the connection. That a list is missing or out of date is a reason to let nobody in; who is in has done nothing
+ * for it. */
 static void look_at(struct mu_conn *conn, time_t now)
 {
     struct mu_refusal refusal;
     if (!is_in(conn))
         return;
-    if (is_due(conn, now) && !mu_conn_may_stay(conn, &refusal) && !is_for_want_of_news(&refusal))
+    if (is_due(conn, now) && !mu_conn_may_stay(conn, &refusal) && !refusal.only_lacks_list)
         mu_conn_expel(conn, &refusal);
     else
         note_end(conn);

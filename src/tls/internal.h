@@ -97,8 +97,8 @@ bool mu_tls_lists_forgive(const struct mu_tls_lists *lists, int error, const X50
 /* When the first of those that count now does so no more; 0: none ends. */
 time_t mu_tls_lists_until(const struct mu_tls_lists *lists, time_t now);
 bool mu_tls_lists_any(const struct mu_tls_lists *lists);
-/* Is this but want of a list that may yet come? */
-bool mu_tls_lists_wait_for(const struct mu_tls_lists *lists, int error);
+/* Is there anywhere that a list which lacks may yet come from? */
+bool mu_tls_lists_may_come(const struct mu_tls_lists *lists);
 /* Tell where lists come from, if that is anywhere. */
 void mu_tls_lists_meet(const struct mu_tls_lists *lists, STACK_OF(X509) * chain,
                        char ret_why[MU_ERROR_CAUSE_LEN]);

@@ -28,7 +28,8 @@ struct judge {
 /* What is found while a chain is verified. */
 struct finding {
     struct mu_refusal *refusal;
-    int lacks; /* X509_V_ERR_*: but a list that may yet come; 0: nothing */
+    bool goes_on; /* where a list lacks, since something worse may follow */
+    int lacks;    /* X509_V_ERR_*: that list, and nothing else so far; 0: nothing */
 };
 
 /* What this process has one of, when the first context is made. */
@@ -48,14 +49,19 @@ static struct judge *judge_of(const X509_STORE_CTX *store_ctx)
     return X509_STORE_get_ex_data(X509_STORE_CTX_get0_store(store_ctx), common.judge_of_store);
 }
 
+static bool is_for_want_of_list(int error)
+{
+    return error == X509_V_ERR_UNABLE_TO_GET_CRL || error == X509_V_ERR_DIFFERENT_CRL_SCOPE ||
+           error == X509_V_ERR_CRL_HAS_EXPIRED;
+}
+
 /* Who is trusted need be on no list, and where lists are for some distribution points only there is none for it; of its own list
  * those that it has issued have been asked before. */
 static bool is_about_anchor(const X509_STORE_CTX *store_ctx, int error)
 {
     const int depth = X509_STORE_CTX_get_error_depth(store_ctx);
     return depth > 0 && depth + 1 == sk_X509_num(X509_STORE_CTX_get0_chain(store_ctx)) &&
-           (error == X509_V_ERR_UNABLE_TO_GET_CRL || error == X509_V_ERR_DIFFERENT_CRL_SCOPE ||
-            error == X509_V_ERR_CRL_HAS_EXPIRED);
+           is_for_want_of_list(error);
 }
 
 /* libcrypto asks this about each certificate of a chain; the first fault is noted for the log. It asks for lists before it verifies
@@ -75,7 +81,7 @@ static int on_certificate(int ok, X509_STORE_CTX *store_ctx)
     if (is_about_anchor(store_ctx, error))
         return 1;
     struct finding *finding = X509_STORE_CTX_get_ex_data(store_ctx, common.finding);
-    const bool waits = mu_tls_lists_wait_for(judge->lists, error);
+    const bool waits = finding->goes_on && is_for_want_of_list(error);
     if (waits && finding->lacks != 0)
         return 1;
     struct mu_verdict verdict;
@@ -156,7 +162,7 @@ static void remember(struct judge *judge, struct mu_vetted *vetted, time_t now)
     mu_remembered_add(judge->remembered, vetted, now, vetted->good_until);
 }
 
-/* The chain is good; does nothing but a list lack? Whoever fetches them hears of it in any case. */
+/* The chain is good; or does a list lack? Whoever fetches them hears of it in any case. */
 static bool has_its_lists(const struct judge *judge, X509_STORE_CTX *of,
                           const struct finding *finding)
 {
@@ -165,6 +171,9 @@ static bool has_its_lists(const struct judge *judge, X509_STORE_CTX *of,
     if (finding->lacks == 0)
         return true;
     X509_STORE_CTX_set_error(of, finding->lacks);
+    finding->refusal->only_lacks_list = true;
+    if (!mu_tls_lists_may_come(judge->lists))
+        return false;
     mu_str_copy(finding->refusal->cause, sizeof finding->refusal->cause, why);
     mu_str_copy(finding->refusal->hint, sizeof finding->refusal->hint,
                 "see in the log why it does not come (crl-fetch-failed), or let a missing list mean "
@@ -174,18 +183,20 @@ static bool has_its_lists(const struct judge *judge, X509_STORE_CTX *of,
 
 /* With this function of libcrypto. False: `refusal` says why the client is not good. */
 static bool find_good(const struct judge *judge, X509_STORE_CTX *of, int (*by)(X509_STORE_CTX *of),
-                      struct mu_refusal *refusal)
+                      bool goes_on, struct mu_refusal *refusal)
 {
-    struct finding finding = {.refusal = refusal};
+    struct finding finding = {.refusal = refusal,
+                              .goes_on = goes_on || mu_tls_lists_may_come(judge->lists)};
     X509_STORE_CTX_set_verify_cb(of, on_certificate);
     return X509_STORE_CTX_set_ex_data(of, common.finding, &finding) == 1 && by(of) == 1 &&
            has_its_lists(judge, of, &finding);
 }
 
 /* Build a chain of what was presented, and judge it. */
-static bool verify(const struct judge *judge, X509_STORE_CTX *of, struct mu_refusal *refusal)
+static bool verify(const struct judge *judge, X509_STORE_CTX *of, bool goes_on,
+                   struct mu_refusal *refusal)
 {
-    return find_good(judge, of, X509_verify_cert, refusal);
+    return find_good(judge, of, X509_verify_cert, goes_on, refusal);
 }
 
 static bool note_chain(struct mu_vetted *vetted, const struct judge *judge, X509_STORE_CTX *of,
@@ -217,7 +228,7 @@ static struct mu_vetted *vet(struct judge *judge, X509_STORE_CTX *asked, const s
     if (of == NULL || X509_STORE_CTX_init(of, X509_STORE_CTX_get0_store(asked), leaf, certs) != 1 ||
         X509_VERIFY_PARAM_set1(X509_STORE_CTX_get0_param(of), X509_STORE_CTX_get0_param(asked)) != 1)
         return NULL;
-    const bool good = verify(judge, of, refusal);
+    const bool good = verify(judge, of, false, refusal);
     X509_STORE_CTX_set_error(asked, X509_STORE_CTX_get_error(of));
     if (!good || !note_chain(vetted, judge, of, now))
         return NULL;
@@ -292,7 +303,7 @@ static bool look_up(struct mu_vetted *vetted, const struct judge *judge, X509_ST
         return true;
     X509_STORE_CTX_set0_verified_chain(of, X509_chain_up_ref(vetted->chain));
     return X509_STORE_CTX_get0_chain(of) != NULL &&
-           find_good(judge, of, common.check_revocation, refusal);
+           find_good(judge, of, common.check_revocation, true, refusal);
 }
 
 /* As libssl does. */
@@ -303,21 +314,28 @@ static bool begin(X509_STORE_CTX *of, SSL_CTX *ctx, X509 *leaf, STACK_OF(X509) *
 }
 
 static bool verify_at(const struct judge *judge, X509_STORE_CTX *of, const SSL_CTX *ctx,
-                      struct mu_refusal *refusal)
+                      bool goes_on, struct mu_refusal *refusal)
 {
     X509_VERIFY_PARAM_set_auth_level(X509_STORE_CTX_get0_param(of), SSL_CTX_get_security_level(ctx));
-    return verify(judge, of, refusal);
+    return verify(judge, of, goes_on, refusal);
 }
 
+/* Whoever is in has done nothing for it that a list has lapsed; so all else has to be asked about. */
 static bool judge_again(struct mu_vetted *vetted, SSL_CTX *ctx, struct judge *judge, time_t now,
                         struct mu_refusal *refusal)
 {
     MU_AUTO(X509_STORE_CTX) of = X509_STORE_CTX_new();
     if (of == NULL || !begin(of, ctx, vetted->leaf, vetted->sent))
         return false;
-    return is_built_for(vetted, judge, now)
-               ? look_up(vetted, judge, of, refusal)
-               : verify_at(judge, of, ctx, refusal) && note_chain(vetted, judge, of, now);
+    if (is_built_for(vetted, judge, now))
+        return look_up(vetted, judge, of, refusal);
+    const bool good = verify_at(judge, of, ctx, true, refusal);
+    if (!good && !refusal->only_lacks_list)
+        return false;
+    if (note_chain(vetted, judge, of, now))
+        return good;
+    refusal->only_lacks_list = false;
+    return false;
 }
 
 /* Whoever has been found good and not forgotten is known in this way, however many others have come since. */
@@ -359,8 +377,8 @@ bool mu_tls_would_vet(struct mu_tls_context *context, const struct mu_certs *sen
     *ret = (struct mu_refusal){.code = MU_REFUSAL_NONE};
     for (size_t i = 0; ok && i < sent->count; i++)
         ok = sk_X509_push(certs, mu_cert_x509(sent->at[i])) > 0;
-    const bool good =
-        ok && begin(of, ctx, mu_cert_x509(sent->at[0]), certs) && verify_at(judge, of, ctx, ret);
+    const bool good = ok && begin(of, ctx, mu_cert_x509(sent->at[0]), certs) &&
+                      verify_at(judge, of, ctx, false, ret);
     if (!good && ret->code == MU_REFUSAL_NONE)
         mu_refusal_from_openssl(ret);
     sk_X509_free(certs);

@@ -186,11 +186,9 @@ bool mu_tls_lists_any(const struct mu_tls_lists *lists)
     return lists != NULL && (lists->count > 0 || lists->source.met != NULL);
 }
 
-bool mu_tls_lists_wait_for(const struct mu_tls_lists *lists, int error)
+bool mu_tls_lists_may_come(const struct mu_tls_lists *lists)
 {
-    return lists != NULL && lists->source.met != NULL &&
-           (error == X509_V_ERR_UNABLE_TO_GET_CRL || error == X509_V_ERR_DIFFERENT_CRL_SCOPE ||
-            error == X509_V_ERR_CRL_HAS_EXPIRED);
+    return lists != NULL && lists->source.met != NULL;
 }
 
 void mu_tls_lists_meet(const struct mu_tls_lists *lists, STACK_OF(X509) * chain,
@@ -200,7 +198,7 @@ void mu_tls_lists_meet(const struct mu_tls_lists *lists, STACK_OF(X509) * chain,
     struct mu_cert *at[LONGEST];
     struct mu_certs certs = {.at = at};
     *ret_why = '\0';
-    if (lists == NULL || lists->source.met == NULL)
+    if (!mu_tls_lists_may_come(lists))
         return;
     for (int i = 0; i < sk_X509_num(chain) && certs.count < LONGEST; i++)
         at[certs.count++] = (struct mu_cert *)sk_X509_value(chain, i);

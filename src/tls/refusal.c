@@ -26,6 +26,7 @@ void mu_refusal_set(struct mu_refusal *ret, enum mu_refusal_code code)
 {
     ret->code = code;
     ret->fault = MU_FAULT_NONE;
+    ret->only_lacks_list = false;
     ret->alert = 0;
     mu_str_copy(ret->id, sizeof ret->id, infos[code].id);
     mu_str_copy(ret->sentence, sizeof ret->sentence, infos[code].sentence);
@@ -37,6 +38,7 @@ static void set_verdict(struct mu_refusal *ret, const char *whose, const struct 
 {
     ret->code = MU_REFUSAL_CERT;
     ret->fault = verdict->fault;
+    ret->only_lacks_list = false;
     snprintf(ret->id, sizeof ret->id, "%s-cert-%s", whose, mu_fault_id(verdict->fault));
     mu_str_copy(ret->sentence, sizeof ret->sentence, verdict->sentence);
     mu_str_copy(ret->hint, sizeof ret->hint, verdict->hint);

@@ -20,8 +20,9 @@ const char *mu_refusal_id(enum mu_refusal_code code);
 
 struct mu_refusal {
     enum mu_refusal_code code;
-    enum mu_fault fault; /* of MU_REFUSAL_CERT */
-    int alert;           /* of MU_REFUSAL_CLIENT_ALERT: its number */
+    enum mu_fault fault;  /* of MU_REFUSAL_CERT */
+    bool only_lacks_list; /* of MU_REFUSAL_CERT: all else was asked about, and is good */
+    int alert;            /* of MU_REFUSAL_CLIENT_ALERT: its number */
     char id[64];
     char sentence[MU_ERROR_WHAT_LEN];
     char hint[MU_ERROR_HINT_LEN];

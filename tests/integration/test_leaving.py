@@ -23,7 +23,7 @@ MONTH = 30 * 24 * 3600
 @pytest.fixture
 def clients(ca, mutual, place):
     """amy, who stays; ben, who does not, nor does dan, of another CA; and their lists."""
-    mutual("init", "Other CA", home=place / "other").ok()
+    mutual("init", "Other CA", "--path-length", 1, home=place / "other").ok()
     mutual("issue", "client", "amy").ok()
     mutual("issue", "client", "ben", "--lifetime", "3m").ok()
     mutual("issue", "client", "dan", home=place / "other").ok()
@@ -32,6 +32,15 @@ def clients(ca, mutual, place):
     (place / "ca.crt").write_bytes((ca / "ca.crt").read_bytes())
     (place / "both.crt").write_bytes((ca / "ca.crt").read_bytes() + (place / "other/ca.crt").read_bytes())
     return place
+
+
+def lower(mutual, place):
+    """eve, of a CA below the other one."""
+    mutual("ca", "request", "Lower CA", home=place / "lower").ok()
+    mutual("sign", "ca.csr", "--profile", "ca", "--out", "lower.crt", home=place / "other").ok()
+    mutual("ca", "install", "lower.crt", home=place / "lower").ok()
+    mutual("issue", "client", "eve", home=place / "lower").ok()
+    mutual("crl", "--lifetime", "1m", home=place / "lower").ok()
 
 
 def coming(place, name, kind):
@@ -58,12 +67,17 @@ def tightened(world):
     put(world.config, world.config.read_bytes().replace(b', "cn=ben"', b""))
 
 
+def cut_off(world):
+    world.mutual("revoke", "Lower CA", home=world.place / "other").ok()
+
+
 CAUSES = {
     "client-cert-revoked": ("ben", {}, revoked),
     "client-cert-expired": ("ben", {}, expired),
     "client-cert-untrusted": ("dan", {"trust": "both.crt"}, untrusted),
     "access-not-allowed": ("ben", {"allow": ["cn=amy", "cn=ben"]}, tightened),
 }
+LOWER = ("client-cert-revoked", "eve", {"trust": "both.crt"}, cut_off)
 
 
 class World:
@@ -71,9 +85,17 @@ class World:
         self.ca, self.mutual, self.place = ca, mutual, place
         self.clock, self.halting = Clock(place), Halting()
         http, tcp = (stack.enter_context(Backend(one)) for one in (self.halting, echo))
-        lists = [str(ca / "ca.crl"), str(place / "other/ca.crl")] if "trust" in more else str(ca / "ca.crl")
+        homes = [ca, *(place / name for name in ("other", "lower") if "trust" in more and (place / name / "ca.crl").exists())]
+        lists = [str(home / "ca.crl") for home in homes]
         self.config = write_config(place / "mutual.yaml", *doors(http, tcp, crl=lists, **more), above=ABOVE)
         self.door = stack.enter_context(serve(self.config, ca, prefix=self.clock.prefix))
+
+    def expels(self, reason, name):
+        """By a reload: it watches the files, but by a timer."""
+        self.door.signal(signal.SIGHUP)
+        for _ in range(Inside.COUNT):
+            line = self.door.says(f" expelled {reason}: ")
+            assert f'"{name}" (serial number ' in line and "has to leave: " in line and "hint: " in line
 
 
 def leaves(his, world):
@@ -127,10 +149,7 @@ def test_what_ends_it_reaches_all_that_is_open_and_every_way_back(ca, mutual, cl
         assert his.idle.session.has_ticket == (kind == "1.3")
         world.clock.stop()
         happens(world)
-        world.door.signal(signal.SIGHUP)  # it watches the files, but by a timer
-        for _ in range(Inside.COUNT):
-            line = world.door.says(f" expelled {reason}: ")
-            assert f'"{name}" (serial number ' in line and "has to leave: " in line and "hint: " in line
+        world.expels(reason, name)
         with concurrent.futures.ThreadPoolExecutor() as elsewhere:  # a thread's errors of OpenSSL 3.5 outlive the connection
             elsewhere.submit(leaves, his, world).result()
         stays(hers)
@@ -141,6 +160,31 @@ def test_what_ends_it_reaches_all_that_is_open_and_every_way_back(ca, mutual, cl
         counted = metrics(str(clients / "status"))
         assert counted[f'mutual_expelled_total{{reason="{reason}"}}'] == Inside.COUNT
         assert counted["mutual_connections_untracked"] == 0
+
+
+@needs_clock
+@pytest.mark.parametrize("reason, name, more, happens", [*((reason, *cause) for reason, cause in CAUSES.items()), LOWER])
+def test_that_every_list_has_lapsed_ends_nobodys_right_and_keeps_nothing_from_ending_it(ca, mutual, clients, reason, name, more, happens):
+    for home in ca, clients / "other":
+        mutual("crl", "--lifetime", "1m", home=home).ok()
+    if name == "eve":
+        lower(mutual, clients)
+    with contextlib.ExitStack() as stack:
+        world = World(ca, mutual, clients, stack, more)
+        amy, gone = (coming(clients, one, "1.3") for one in ("amy", name))
+        hers, his = (Inside(clients, ctx, world.halting, stack) for ctx in (amy, gone))
+        world.clock.stop()
+        world.clock.set(90)
+        happens(world)
+        world.expels(reason, name)
+        with concurrent.futures.ThreadPoolExecutor() as elsewhere:
+            elsewhere.submit(leaves, his, world).result()
+        stays(hers)
+        for at in NAMES:
+            for ctx, inside in (amy, hers), (gone, his):
+                assert not comes_in(clients, at, ctx, inside.sessions[at])[0]
+        world.door.says(" refused client-cert-crl-expired: ")
+        assert metrics(str(clients / "status"))[f'mutual_expelled_total{{reason="{reason}"}}'] == Inside.COUNT
 
 
 @needs_clock

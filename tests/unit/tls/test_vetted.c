@@ -217,13 +217,46 @@ static void a_list_that_has_lapsed_means_what_was_chosen(void **state)
             make_context(&world.ca, make_lists(&world.ca, &world.client, past, all[i].grace_s));
         struct mu_vetted *client = make_vetted(&world.client),
                          *other = make_vetted(&world.friend_of_it);
-        assert_bad(client, context, all[i].id == NULL ? "client-cert-revoked" : all[i].id);
+        assert_bad(client, context, "client-cert-revoked"); /* it is not for want of news */
         if (all[i].id == NULL)
             assert_good(other, context);
         else
             assert_bad(other, context, all[i].id);
         mu_vetted_unref(client);
         mu_vetted_unref(other);
+        mu_tls_context_free(context);
+    }
+}
+
+/* While that is missing, too, what else there is to be said of the client is said. */
+static void that_only_a_list_lacks_is_said_when_all_else_is_good(void **state)
+{
+    (void)state;
+    const time_t past = time(NULL) - 1000;
+    const struct {
+        const struct identity *who, *revoked, *trusted;
+        bool only_lacks_list;
+    } all[] = {{&world.client, NULL, &world.ca, true},
+               {&world.client, &world.client, &world.ca, false},
+               {&world.late, NULL, &world.ca, false},
+               {&world.client, NULL, &world.other_ca, false}};
+    for (size_t i = 0; i < 2 * MU_COUNT(all); i++) {
+        const size_t at = i / 2;
+        const bool missing = i % 2 != 0 && all[at].revoked == NULL;
+        const struct identity *by = missing ? &world.other_ca : &world.ca;
+        struct mu_tls_context *context =
+            make_context(all[at].trusted,
+                         make_lists(by, all[at].revoked, past, MU_CRL_GRACE_CLOSED));
+        struct mu_vetted *vetted = make_vetted(all[at].who);
+        for (int again = 0; again < 2; again++) {
+            struct mu_refusal refusal;
+            assert_false(mu_vetted_judge(vetted, context, &refusal));
+            assert_int_equal(refusal.only_lacks_list, all[at].only_lacks_list);
+            if (all[at].only_lacks_list)
+                assert_int_equal(refusal.fault,
+                                 missing ? MU_FAULT_CRL_MISSING : MU_FAULT_CRL_EXPIRED);
+        }
+        mu_vetted_unref(vetted);
         mu_tls_context_free(context);
     }
 }
@@ -362,6 +395,7 @@ int main(void)
         cmocka_unit_test(other_anchors_mean_another_chain),
         cmocka_unit_test(the_clock_decides_and_one_that_went_back_is_asked_again),
         cmocka_unit_test(a_list_that_has_lapsed_means_what_was_chosen),
+        cmocka_unit_test(that_only_a_list_lacks_is_said_when_all_else_is_good),
         cmocka_unit_test(a_list_may_be_some_minutes_younger_than_now),
         cmocka_unit_test(a_list_that_has_lapsed_ends_no_more),
         cmocka_unit_test(a_list_by_a_namesake_is_as_none),
