@@ -216,7 +216,7 @@ static void reload(struct running *r, bool asked)
         r->last_failure[0] = '\0';
         r->replacing = true;
     } else if (err.code == MU_E_BUSY) {
-        mu_watch_again(r->watch);
+        mu_watch_again(r->watch, MU_WATCH_SOON_MS);
     } else {
         if (err.code != MU_E_KEY_MISMATCH)
             r->reloads_failed++;

@@ -46,6 +46,8 @@ struct mu_front {
         size_t count;
     } lists, former_lists;
     bool arrival_waits; /* lists have come meanwhile */
+    bool lists_wait;    /* lists have come that no doors have yet, */
+    unsigned retries;   /* and so often that could not be changed */
     bool replacing;     /* the workers are taking over what is not the first set */
     _Atomic unsigned long done, failed;
 };

@@ -96,10 +96,23 @@ static void tell_done(struct mu_front *front)
 static void tell_failure(struct mu_front *front, const struct mu_error *err)
 {
     tell(front, err->code == MU_E_KEY_MISMATCH ? "reload-waiting" : "reload-failed", err->what,
-         "the doors before stay in force; it is tried again when a file changes, or on SIGHUP", err);
+         front->lists_wait
+             ? "the doors before stay in force, without the revocation lists that have come; it is "
+               "tried again by and by, and when a file changes, or on SIGHUP"
+             : "the doors before stay in force; it is tried again when a file changes, or on SIGHUP",
+         err);
 }
 
 /* --- When --- */
+
+/* What a list brings must not get lost because a name could not be looked up at that moment: it is fetched once. */
+static void try_later(struct mu_front *front)
+{
+    enum { FIRST_MS = 1000, DOUBLINGS_MAX = 6 };
+    mu_watch_again(front->watch, FIRST_MS << front->retries);
+    if (front->retries < DOUBLINGS_MAX)
+        front->retries++;
+}
 
 static void reload(struct mu_front *front, bool asked)
 {
@@ -107,14 +120,18 @@ static void reload(struct mu_front *front, bool asked)
     if (renew(front, &err) == 0) {
         front->last_failure[0] = '\0';
         front->replacing = true;
+        front->lists_wait = false;
+        front->retries = 0;
     } else if (err.code == MU_E_BUSY) {
-        mu_watch_again(front->watch);
+        mu_watch_again(front->watch, MU_WATCH_SOON_MS);
     } else {
         if (err.code != MU_E_KEY_MISMATCH)
             atomic_fetch_add(&front->failed, 1);
         if (asked || !mu_str_equal(front->last_failure, err.what))
             tell_failure(front, &err);
         mu_str_copy(front->last_failure, sizeof front->last_failure, err.what);
+        if (front->lists_wait)
+            try_later(front);
     }
 }
 
@@ -130,8 +147,10 @@ static void on_arrival(void *arg)
     front->arrival_waits = front->replacing;
     if (front->arrival_waits)
         return;
-    if (mu_points_take(front->points, &front->changed, tell_of_list, front))
-        reload(front, false);
+    if (!mu_points_take(front->points, &front->changed, tell_of_list, front))
+        return;
+    front->lists_wait = true;
+    reload(front, false);
 }
 
 void mu_front_on_moved(void *arg)

@@ -12,7 +12,6 @@
 enum {
     REST_MS = 50, /* a file that is being written changes many times; and one seldom comes alone */
     LOOK_MS = 2000, /* where the kernel says nothing */
-    AGAIN_MS = 100,
     RESTLESS_MAX = 20,
     LINKS_MAX = 8 /* that are followed to find the directories to listen to */
 };
@@ -44,7 +43,7 @@ struct mu_watch {
     size_t count;
     struct ear *ears;
     uv_timer_t timer;
-    bool again;
+    uint64_t again_at; /* of uv_now(); 0: never */
     unsigned restless; /* looks in a row at which something had moved since the one before */
     void (*changed)(void *arg);
     void *arg;
@@ -94,6 +93,7 @@ static bool has_changed(const struct mu_watch *watch)
 void mu_watch_look(struct mu_watch *watch, struct mu_strs *ret_changed)
 {
     (void)look(watch);
+    watch->again_at = 0;
     /* One that cannot be named for want of memory is new next time, too. */
     for (size_t i = 0; i < watch->count; i++)
         if (!same(&watch->files[i].latest, &watch->files[i].known) &&
@@ -101,18 +101,29 @@ void mu_watch_look(struct mu_watch *watch, struct mu_strs *ret_changed)
             watch->files[i].known = watch->files[i].latest;
 }
 
+static uint64_t until_again(const struct mu_watch *watch)
+{
+    const uint64_t now = uv_now(watch->loop);
+    return watch->again_at == 0 ? UINT64_MAX : watch->again_at > now ? watch->again_at - now : 0;
+}
+
 /* Files come one after the other, and each in pieces. Whoever never rests is not waited for for ever. */
 static void on_look(uv_timer_t *timer)
 {
     struct mu_watch *watch = timer->data;
     const bool waits = look(watch) && ++watch->restless < RESTLESS_MAX;
-    const bool call = !waits && (watch->again || has_changed(watch));
-    uv_timer_start(&watch->timer, on_look, waits ? REST_MS : LOOK_MS, 0);
+    const uint64_t again_ms = until_again(watch);
+    uv_timer_start(&watch->timer, on_look,
+                   waits                                ? REST_MS
+                   : again_ms > 0 && again_ms < LOOK_MS ? again_ms
+                                                        : LOOK_MS,
+                   0);
     if (waits)
         return;
     watch->restless = 0;
-    watch->again = false;
-    if (call)
+    if (again_ms == 0)
+        watch->again_at = 0;
+    if (again_ms == 0 || has_changed(watch))
         watch->changed(watch->arg);
 }
 
@@ -271,8 +282,10 @@ int mu_watch_set(struct mu_watch *watch, const struct mu_strs *paths, struct mu_
     return 0;
 }
 
-void mu_watch_again(struct mu_watch *watch)
+void mu_watch_again(struct mu_watch *watch, unsigned after_ms)
 {
-    watch->again = true;
-    uv_timer_start(&watch->timer, on_look, AGAIN_MS, 0);
+    if (until_again(watch) > after_ms)
+        watch->again_at = uv_now(watch->loop) + after_ms;
+    if (uv_timer_get_due_in(&watch->timer) > after_ms)
+        uv_timer_start(&watch->timer, on_look, after_ms, 0);
 }

@@ -25,10 +25,12 @@ void mu_watch_free(struct mu_watch *watch);
 /* These files from now on. Those that were watched before are compared with what was seen then. Fails with MU_E_NOMEM. */
 MU_CHECK int mu_watch_set(struct mu_watch *watch, const struct mu_strs *paths, struct mu_error *err);
 
-/* Look at every file now, without calling anybody, and add those that have changed since the last look. */
+/* Look at every file now, without calling anybody, and add those that have changed since the last look. Whoever wanted to be called
+ * again does not any more. */
 void mu_watch_look(struct mu_watch *watch, struct mu_strs *ret_changed);
 
-/* Call `changed` after a while, whether anything has or not. */
-void mu_watch_again(struct mu_watch *watch);
+/* Call `changed` after so many milliseconds, or soon after that, whether anything has or not. Of several, the first one counts. */
+void mu_watch_again(struct mu_watch *watch, unsigned after_ms);
+enum { MU_WATCH_SOON_MS = 100 };
 
 #endif

@@ -79,6 +79,18 @@ def test_what_is_not_the_cas_newest_list_is_not_taken(far, mutual, tmp_path, hom
             refused(door, client(tmp_path, revoked), "client-cert-revoked")
 
 
+def test_a_list_is_put_in_force_though_that_fails_at_first(far, mutual, tmp_path):
+    """What fails then is nothing that is watched: that the list has come once has to do."""
+    (tmp_path / "files").mkdir()
+    with serve(tmp_path, far, "--files", "files") as door:
+        (tmp_path / "files").rename(tmp_path / "away")
+        refused(door, client(tmp_path, "alice"), "client-cert-crl-missing")
+        assert "without the revocation lists that have come" in door.says(" reload-failed: ")
+        (tmp_path / "away").rename(tmp_path / "files")
+        assert f"changed: http://{far.host}/" in door.says(" reloaded: ")
+        refused(door, client(tmp_path, "bob"), "client-cert-revoked")
+
+
 def test_nobody_can_make_the_door_ask_anywhere(far, mutual, tmp_path, home):
     """Neither a stranger, though his CA has the same name, nor a certificate that names another host."""
     (tmp_path / "extensions").write_text(f"extendedKeyUsage=clientAuth\ncrlDistributionPoints=URI:http://{far.host}/x.crl\n"
