@@ -40,7 +40,8 @@ struct question {
 /* One connection's. */
 struct asked {
     struct asked *next;
-    const struct mu_ocsp_door *door;
+    struct mu_ocsp *ocsp;
+    const struct mu_ocsp_door *door; /* until it is in */
     struct mu_known *known;
     struct question *question; /* NULL: it has been answered, or nobody is asked */
     bool silence_is_fine;      /* it is let in without an answer */
@@ -250,8 +251,7 @@ static bool is_silence_fine(const struct mu_ocsp_door *door, const struct mu_vet
 }
 
 /* Where nobody has issued the client's certificate but whoever is trusted for itself, there is nobody to ask. */
-static void *on_ask(void *arg, struct mu_worker *worker, const struct mu_vetted *client,
-                    void (*wake)(void *arg), void *wake_arg)
+static void *on_join(void *arg, const struct mu_vetted *client)
 {
     const struct mu_ocsp_door *door = arg;
     struct mu_ocsp *ocsp = door->ocsp;
@@ -259,25 +259,40 @@ static void *on_ask(void *arg, struct mu_worker *worker, const struct mu_vetted 
     struct asked *asked = calloc(1, sizeof *asked);
     if (asked == NULL)
         return NULL;
-    *asked = (struct asked){.door = door,
-                            .silence_is_fine = is_silence_fine(door, client),
-                            .wake = wake,
-                            .arg = wake_arg};
+    *asked = (struct asked){.ocsp = ocsp, .door = door};
     if (issuer == NULL)
         return asked;
     pthread_mutex_lock(&ocsp->lock);
-    struct mu_known *known =
-        mu_known_find_or_add(&ocsp->knowns, mu_vetted_cert(client), issuer, time(NULL));
-    if (known != NULL) {
-        known->users++;
-        mu_known_allow(known, door->hosts);
+    asked->known = mu_known_find_or_add(&ocsp->knowns, mu_vetted_cert(client), issuer, time(NULL));
+    if (asked->known != NULL) {
+        asked->known->users++;
+        mu_known_allow(asked->known, door->hosts);
     }
-    const bool ask =
-        known != NULL && mu_known_is_worth_asking(known, !asked->silence_is_fine, time(NULL));
     pthread_mutex_unlock(&ocsp->lock);
-    asked->known = known;
-    struct question *q = ask ? find_question(ocsp, worker, known) : NULL;
-    join(asked, ask && q == NULL ? question_new(ocsp, worker, known) : q);
+    return asked;
+}
+
+static bool is_worth_asking(const struct asked *asked)
+{
+    pthread_mutex_lock(&asked->ocsp->lock);
+    const bool worth = mu_known_is_worth_asking(asked->known, !asked->silence_is_fine, time(NULL));
+    pthread_mutex_unlock(&asked->ocsp->lock);
+    return worth;
+}
+
+static void *on_ask(void *arg, struct mu_worker *worker, const struct mu_vetted *client,
+                    void (*wake)(void *arg), void *wake_arg)
+{
+    struct asked *asked = on_join(arg, client);
+    if (asked == NULL)
+        return NULL;
+    asked->silence_is_fine = is_silence_fine(asked->door, client);
+    asked->wake = wake;
+    asked->arg = wake_arg;
+    if (asked->known == NULL || !is_worth_asking(asked))
+        return asked;
+    struct question *q = find_question(asked->ocsp, worker, asked->known);
+    join(asked, q == NULL ? question_new(asked->ocsp, worker, asked->known) : q);
     return asked;
 }
 
@@ -322,7 +337,7 @@ static enum mu_vouch decide(const struct asked *asked, struct mu_refusal *ret)
 static enum mu_vouch on_answered(void *question, struct mu_refusal *ret)
 {
     const struct asked *asked = question;
-    struct mu_ocsp *ocsp = asked->door->ocsp;
+    struct mu_ocsp *ocsp = asked->ocsp;
     if (asked->question != NULL)
         return MU_VOUCH_WAIT;
     pthread_mutex_lock(&ocsp->lock);
@@ -351,7 +366,7 @@ static void on_leave(void *question)
     struct asked *asked = question;
     on_give_up(asked);
     if (asked->known != NULL)
-        leave_known(asked->door->ocsp, asked->known);
+        leave_known(asked->ocsp, asked->known);
     free(asked);
 }
 
@@ -360,6 +375,7 @@ struct mu_voucher mu_ocsp_voucher(struct mu_ocsp_door *door)
     return (struct mu_voucher){.ask = on_ask,
                                .answer = on_answered,
                                .give_up = on_give_up,
+                               .join = on_join,
                                .leave = on_leave,
                                .arg = door};
 }

@@ -300,14 +300,22 @@ static bool is_admitted(const struct mu_conn *c, const struct mu_server_door *no
                        ret);
 }
 
+/* To which it would come; NULL: it has gone. */
+static const struct mu_worker_door *door_now(const struct mu_conn *c)
+{
+    const struct mu_tls *tls = c->channel.tls;
+    const struct mu_hall *hall = c->worker->hall;
+    const struct mu_worker_door *door =
+        c->hall == hall ? mu_tls_door(tls) : mu_hall_door(hall, c->gate, mu_tls_asked(tls));
+    return door == NULL || door->tls == NULL ? NULL : door;
+}
+
 /* Where its door has gone, nobody else's rules are for it: it is judged by that door's, as they were. */
 bool mu_conn_may_stay(struct mu_conn *c, struct mu_refusal *ret)
 {
     struct mu_tls *tls = c->channel.tls;
-    const struct mu_hall *hall = c->worker->hall;
-    const struct mu_worker_door *door =
-        c->hall == hall ? mu_tls_door(tls) : mu_hall_door(hall, c->gate, mu_tls_asked(tls));
-    note_untracked(c, door == NULL || door->tls == NULL);
+    const struct mu_worker_door *door = door_now(c);
+    note_untracked(c, door == NULL);
     if (c->untracked)
         door = mu_tls_door(tls);
     if (is_barred(c, ret))
@@ -323,6 +331,20 @@ bool mu_conn_may_stay(struct mu_conn *c, struct mu_refusal *ret)
         return is_good;
     *ret = by_rules;
     return false;
+}
+
+void mu_conn_ask_about(struct mu_conn *c)
+{
+    const struct mu_vetted *vetted = mu_tls_vetted(c->channel.tls);
+    const struct mu_worker_door *door = door_now(c);
+    const struct mu_voucher *voucher = door == NULL ? NULL : door->door->voucher;
+    void *asked = voucher == NULL || vetted == NULL ? NULL : voucher->join(voucher->arg, vetted);
+    if (asked == NULL)
+        return;
+    if (c->asked != NULL)
+        c->leave_asked(c->asked);
+    c->asked = asked;
+    c->leave_asked = voucher->leave;
 }
 
 /* A handshake may have begun before the doors became others. */
@@ -362,6 +384,8 @@ static enum conn_state admit(struct mu_conn *c)
     if (events->met != NULL && mu_tls_vetted(c->channel.tls) != NULL)
         events->met(events->reload_arg, mu_tls_vetted(c->channel.tls), c->door->rules,
                     mu_tls_asked(c->channel.tls));
+    if (c->hall != c->worker->hall)
+        mu_conn_ask_about(c);
     mu_review_join(c);
     return begin(c);
 }
@@ -385,6 +409,7 @@ static enum conn_state identify(struct mu_conn *c)
     const struct mu_voucher *voucher = c->door->voucher;
     if (voucher == NULL || mu_tls_vetted(c->channel.tls) == NULL)
         return admit(c);
+    c->leave_asked = voucher->leave;
     c->asked = voucher->ask(voucher->arg, c->worker, mu_tls_vetted(c->channel.tls), on_vouched, c);
     return c->asked == NULL ? finish(c) : CONN_VOUCH;
 }
@@ -505,7 +530,7 @@ static void close_handles(struct mu_conn *c)
     if (c->session != NULL)
         c->protocol->close(c->session);
     if (c->asked != NULL)
-        c->door->voucher->leave(c->asked);
+        c->leave_asked(c->asked);
     uv_close((uv_handle_t *)&c->poll, on_handle_closed);
     uv_close((uv_handle_t *)&c->timer, on_handle_closed);
     mu_count(&c->worker->counters.closed, 1);

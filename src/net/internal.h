@@ -180,7 +180,8 @@ struct mu_conn {
     uv_timer_t timer;
     struct mu_tls_caller *caller; /* the door's */
     struct mu_cert *client;
-    void *asked;                        /* of the door's voucher; NULL: it has not been */
+    void *asked; /* of the door's voucher; NULL: it has not been */
+    void (*leave_asked)(void *asked);
     const struct mu_protocol *protocol; /* once it is known */
     void *session;                      /* the protocol's */
     struct mu_address peer;

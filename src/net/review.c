@@ -63,10 +63,13 @@ static void look_at(struct mu_conn *conn, time_t now)
     struct mu_refusal refusal;
     if (!is_in(conn))
         return;
-    if (is_due(conn, now) && !mu_conn_may_stay(conn, &refusal) && !refusal.only_lacks_list)
+    if (is_due(conn, now) && !mu_conn_may_stay(conn, &refusal) && !refusal.only_lacks_list) {
         mu_conn_expel(conn, &refusal);
-    else
-        note_end(conn);
+        return;
+    }
+    if (conn->worker->review.of_all)
+        mu_conn_ask_about(conn);
+    note_end(conn);
 }
 
 static void on_idle(uv_idle_t *idle)

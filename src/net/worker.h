@@ -69,7 +69,7 @@ struct mu_server_events {
  * the worker's thread.
  */
 struct mu_voucher {
-    /* What comes of it is for the other three. `wake` is called once if the answer is yet to come. NULL without memory. */
+    /* What comes of it is for `answer`, `give_up` and `leave`. `wake` is called once if the answer is yet to come. NULL without memory. */
     void *(*ask)(void *arg, struct mu_worker *worker, const struct mu_vetted *client,
                  void (*wake)(void *arg), void *wake_arg);
     /* MU_VOUCH_BAD: `ret` says why it is not let in. */
@@ -79,7 +79,10 @@ struct mu_voucher {
         MU_VOUCH_BAD
     } (*answer)(void *asked, struct mu_refusal *ret);
     void (*give_up)(void *asked); /* do not wait any longer: there is an answer now, whichever */
-    void (*leave)(void *asked);   /* the connection ends */
+    /* A client that is in already is asked about from now on, like those who came by `ask`; nobody waits for it. What comes of it
+     * is for `leave`. NULL without memory. */
+    void *(*join)(void *arg, const struct mu_vetted *client);
+    void (*leave)(void *asked); /* the connection ends; the voucher may be gone by then */
     void *arg;
 };
 

@@ -1,9 +1,11 @@
 """What OCSP responders say of clients: asked before a byte of theirs is read, and again while they are connected."""
+import signal
 import threading
 
 import pytest
 
 from door import Door, ask, connect, context, read_all, refused
+from made_config import door_text, serve as serve_config, write_config
 from metrics import metrics
 from point import Point, responder
 
@@ -135,3 +137,17 @@ def test_lists_speak_for_the_clients_of_their_ca_alone(far, mutual, tmp_path, ho
     (own / "ca.crl").unlink()
     with Door(tmp_path, "--cacert", own / "ca.crt", "--fetch-ocsp", far.host, home=own) as door:
         is_turned_away(door, client(tmp_path, "carol"), "client-cert-unconfirmed")
+
+
+def test_who_is_in_already_is_asked_about_when_a_reload_brings_responders(far, mutual, tmp_path):
+    config = write_config(tmp_path / "config", door_text(crl="none"))
+    with serve_config(config, tmp_path / "none") as door, connect(door, client(tmp_path, "alice")) as good, \
+            connect(door, client(tmp_path, "bob")) as bad:
+        assert ask(good, KEPT)[0] == ask(bad, KEPT)[0] == 200
+        assert not far.asked
+        write_config(config, door_text(crl="none", fetch_ocsp=[far.host]))
+        door.signal(signal.SIGHUP)
+        assert 'the certificate "bob"' in door.says(" expelled ")
+        assert read_all(bad)[0] == b""
+        far.is_asked(2)
+        assert ask(good, KEPT)[0] == 200
