@@ -13,6 +13,8 @@ enum {
         60, /* for an answer that says nothing of the next one: there may be a newer one at any time */
     HOLD_LEAST_S = 60, /* who is on hold is kept out; by then whoever is connected has been seen */
     REST_S = 5,        /* after a question without an answer; */
+    AT_ONCE_LEAST = 16,
+    DUE_PARTS = 8,     /* all who are due are asked in about so many looks */
     REST_MOST_S = 600, /* twice as long each time for whom silence keeps out of nothing */
 };
 
@@ -165,18 +167,45 @@ bool mu_known_is_worth_asking(const struct mu_known *known, bool needed, time_t 
            (now < known->failed_at || (int64_t)(now - known->failed_at) >= rest_s);
 }
 
-size_t mu_knowns_due(struct mu_knowns *knowns, time_t now, struct mu_known *ret[MU_KNOWN_AT_ONCE])
+static bool has_responder(const struct mu_known *known)
+{
+    for (size_t i = 0; i < known->urls.count && i < MU_KNOWN_RESPONDERS; i++)
+        if (known->rights[i] != MU_FETCH_NEVER)
+            return true;
+    return false;
+}
+
+static bool is_due(const struct mu_known *known, time_t now)
+{
+    return known->users > 0 && !known->being_asked && has_responder(known) &&
+           mu_known_is_worth_asking(known, false, now);
+}
+
+static size_t count_due(const struct mu_knowns *knowns, time_t now)
 {
     size_t count = 0;
     for (size_t i = 0; i < MU_KNOWN_BUCKETS; i++)
-        for (struct mu_known *known = knowns->buckets[i]; known != NULL && count < MU_KNOWN_AT_ONCE;
-             known = known->next)
-            if (known->users > 0 && !known->being_asked &&
-                mu_known_is_worth_asking(known, false, now)) {
+        for (const struct mu_known *known = knowns->buckets[i]; known != NULL; known = known->next)
+            count += is_due(known, now) ? 1 : 0;
+    return count;
+}
+
+size_t mu_knowns_due(struct mu_knowns *knowns, time_t now, struct mu_known *ret[MU_KNOWN_AT_ONCE])
+{
+    const size_t due = count_due(knowns, now);
+    size_t most = due / DUE_PARTS < AT_ONCE_LEAST ? AT_ONCE_LEAST : due / DUE_PARTS, count = 0;
+    most = most > MU_KNOWN_AT_ONCE ? MU_KNOWN_AT_ONCE : most;
+    most = most > due ? due : most;
+    for (size_t i = knowns->look_from; count < most; i = (i + 1) % MU_KNOWN_BUCKETS) {
+        struct mu_known *known = knowns->buckets[i];
+        for (; known != NULL && count < most; known = known->next)
+            if (is_due(known, now)) {
                 known->being_asked = true;
                 known->users++;
                 ret[count++] = known;
             }
+        knowns->look_from = i;
+    }
     return count;
 }
 

@@ -9,7 +9,7 @@
 #include "front/ocsp.h"
 #include "pki/ocsp.h"
 
-enum { MU_KNOWN_BUCKETS = 4096, MU_KNOWN_RESPONDERS = 4, MU_KNOWN_AT_ONCE = 16 };
+enum { MU_KNOWN_BUCKETS = 4096, MU_KNOWN_RESPONDERS = 4, MU_KNOWN_AT_ONCE = 128 };
 
 /* What is known of one client. */
 struct mu_known {
@@ -33,6 +33,7 @@ struct mu_knowns {
     struct mu_known *buckets[MU_KNOWN_BUCKETS];
     struct mu_ocsp_count count;
     _Atomic bool any_revoked; /* ever; may be read without the lock */
+    size_t look_from;         /* a bucket: where mu_knowns_due() goes on */
 };
 void mu_knowns_clear(struct mu_knowns *knowns);
 
@@ -61,7 +62,10 @@ bool mu_known_is_barred(const struct mu_known *known, time_t now);
 /* Who would be let in without an answer (not `needed`) is not to wait for one again and again. */
 bool mu_known_is_worth_asking(const struct mu_known *known, bool needed, time_t now);
 
-/* Those who are used and worth asking, who are being asked from now on and have one more user. Their number. */
+/*
+ * Those who are used and worth asking, who are being asked from now on and have one more user. Their number: not all at once, so that
+ * a responder is not flooded, but the more the more wait, and each in its turn.
+ */
 size_t mu_knowns_due(struct mu_knowns *knowns, time_t now, struct mu_known *ret[MU_KNOWN_AT_ONCE]);
 
 /* Why it is not known that this one (NULL: there was no room) is good. Never NULL. */

@@ -125,12 +125,64 @@ static void who_is_revoked_is_kept_while_there_is_room(void **state)
     assert_false(is_kept(MU_OCSP_REVOKED, 16384));
 }
 
+/* `count` of them, who are connected, each in a bucket of its own; of every third one no responder may be asked. */
+static struct mu_knowns *make_crowd(size_t count)
+{
+    struct mu_knowns *knowns = calloc(1, sizeof *knowns);
+    assert_non_null(knowns);
+    for (size_t i = 0; i < count; i++) {
+        struct mu_known *known = knowns->buckets[i] = calloc(1, sizeof *known);
+        assert_non_null(known);
+        known->users = 1;
+        known->rights[0] = i % 3 == 0 ? MU_FETCH_NEVER : MU_FETCH_NAMED;
+        assert_int_equal(mu_strs_add(&known->urls, "http://ocsp.example/"), 0);
+    }
+    return knowns;
+}
+
+/* Their responder is silent, so that they are due again and again. */
+static void whoever_is_due_has_a_turn(void **state)
+{
+    (void)state;
+    enum { CROWD = 3000 };
+    struct mu_knowns *knowns = make_crowd(CROWD);
+    struct mu_known *due[MU_KNOWN_AT_ONCE];
+    for (unsigned look = 0; look < 16; look++) {
+        const size_t count = mu_knowns_due(knowns, NOW, due);
+        assert_int_equal(count, MU_KNOWN_AT_ONCE);
+        for (size_t i = 0; i < count; i++) {
+            assert_true(due[i]->being_asked);
+            due[i]->being_asked = false;
+            due[i]->users--;
+            due[i]->failures++;
+        }
+    }
+    for (size_t i = 0; i < CROWD; i++)
+        assert_int_equal(knowns->buckets[i]->failures > 0, i % 3 != 0);
+    mu_knowns_clear(knowns);
+    free(knowns);
+}
+
+static void few_are_due_at_once_where_few_wait(void **state)
+{
+    (void)state;
+    struct mu_knowns *knowns = make_crowd(30);
+    struct mu_known *due[MU_KNOWN_AT_ONCE];
+    assert_int_equal(mu_knowns_due(knowns, NOW, due), 16);
+    assert_int_equal(mu_knowns_due(knowns, NOW, due), 4);
+    assert_int_equal(mu_knowns_due(knowns, NOW, due), 0);
+    mu_knowns_clear(knowns);
+    free(knowns);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(an_answer_takes_the_place_of_older_ones_only),
         cmocka_unit_test(who_is_revoked_stays_so_when_the_answer_is_old),
         cmocka_unit_test(who_is_revoked_is_kept_while_there_is_room),
+        cmocka_unit_test(whoever_is_due_has_a_turn),
+        cmocka_unit_test(few_are_due_at_once_where_few_wait),
     };
     return cmocka_run_group_tests_name("front: known by OCSP", tests, make_world, end_world);
 }
