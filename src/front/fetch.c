@@ -87,12 +87,13 @@ enum mu_fetch_right mu_fetch_right(const struct mu_strs *hosts, const struct mu_
     return right;
 }
 
-/* What is not somewhere on the internet, or leads to such a place by another road. [RFC 6890] */
+/* What is not somewhere on the internet, or leads to such a place by another road. [RFC 6890, RFC 3879] */
 static const char *const private_blocks[] = {
     "0.0.0.0/8",     "10.0.0.0/8",   "100.64.0.0/10",  "127.0.0.0/8",   "169.254.0.0/16",
     "172.16.0.0/12", "192.0.0.0/24", "192.168.0.0/16", "198.18.0.0/15", "224.0.0.0/4",
     "240.0.0.0/4",   "::/96",        "::ffff:0:0/96",  "64:ff9b::/96",  "64:ff9b:1::/48",
-    "2001::/32",     "2002::/16",    "fc00::/7",       "fe80::/10",     "ff00::/8",
+    "2001::/32",     "2002::/16",    "fc00::/7",       "fe80::/10",     "fec0::/10",
+    "ff00::/8",
 };
 static struct {
     struct mu_cidr at[MU_COUNT(private_blocks)];
@@ -107,7 +108,7 @@ static void parse_private(void)
     private.good = private.good && mu_cidr_parse(private_blocks[i], &private.at[i], &ignored) == 0;
 }
 
-static bool is_public(const struct mu_address *address)
+bool mu_fetch_is_public(const struct mu_address *address)
 {
     static pthread_once_t once = PTHREAD_ONCE_INIT;
     pthread_once(&once, parse_private);
@@ -256,7 +257,7 @@ static void on_found(void *arg, const struct mu_address *addresses, size_t count
     mu_lookup_free(f->lookup);
     f->lookup = NULL;
     for (size_t i = 0; i < count && f->server.address_count < MU_BACKEND_ADDRESSES; i++)
-        if (f->order.right == MU_FETCH_NAMED || is_public(&addresses[i]))
+        if (f->order.right == MU_FETCH_NAMED || mu_fetch_is_public(&addresses[i]))
             f->server.addresses[f->server.address_count++] = addresses[i];
     if (f->server.address_count > 0)
         ask(f);

@@ -37,6 +37,9 @@ enum mu_fetch_right {
 /* A HOST without a port is one at port 80. */
 enum mu_fetch_right mu_fetch_right(const struct mu_strs *hosts, const struct mu_fetch_url *url);
 
+/* Is it somewhere on the internet, for all that its number says? */
+bool mu_fetch_is_public(const struct mu_address *address);
+
 /* A reason why there is no answer is a short piece of text, "connection refused". */
 enum { MU_FETCH_WHY_LEN = 160 };
 

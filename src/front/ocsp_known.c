@@ -153,6 +153,14 @@ void mu_known_note_failure(struct mu_knowns *knowns, struct mu_known *known, con
 
 /* --- What follows from it --- */
 
+static bool has_responder(const struct mu_known *known)
+{
+    for (size_t i = 0; i < known->urls.count && i < MU_KNOWN_RESPONDERS; i++)
+        if (known->rights[i] != MU_FETCH_NEVER)
+            return true;
+    return false;
+}
+
 bool mu_known_is_barred(const struct mu_known *known, time_t now)
 {
     return is_revoked(known) &&
@@ -165,14 +173,6 @@ bool mu_known_is_worth_asking(const struct mu_known *known, bool needed, time_t 
     const int64_t rest_s = doublings > 6 ? REST_MOST_S : (int64_t)REST_S << doublings;
     return now >= known->fresh_until &&
            (now < known->failed_at || (int64_t)(now - known->failed_at) >= rest_s);
-}
-
-static bool has_responder(const struct mu_known *known)
-{
-    for (size_t i = 0; i < known->urls.count && i < MU_KNOWN_RESPONDERS; i++)
-        if (known->rights[i] != MU_FETCH_NEVER)
-            return true;
-    return false;
 }
 
 static bool is_due(const struct mu_known *known, time_t now)
@@ -211,9 +211,17 @@ size_t mu_knowns_due(struct mu_knowns *knowns, time_t now, struct mu_known *ret[
 
 const char *mu_known_why_not(const struct mu_known *known)
 {
-    return known == NULL            ? "there is no room for what is known of it"
-           : known->urls.count == 0 ? "its certificate names no responder"
-           : known->why[0] != '\0'  ? known->why
-           : known->told            ? "the responder does not know the certificate"
-                                    : "no responder that it names is among the hosts of fetch_ocsp";
+    if (known == NULL)
+        return "there is no room for what is known of it";
+    if (known->urls.count == 0)
+        return "its certificate names no responder";
+    if (!has_responder(known))
+        return "no responder that it names is among the hosts of fetch_ocsp";
+    if (known->why[0] != '\0')
+        return known->why;
+    if (!known->told)
+        return "too many others are asked about at the moment";
+    return known->what.single.state == MU_OCSP_UNKNOWN
+               ? "the responder does not know the certificate"
+               : "what the responder said of it is out of date";
 }

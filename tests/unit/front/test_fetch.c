@@ -90,11 +90,42 @@ static void only_a_host_that_is_listed_is_asked(void **state)
                  mu_fetch_host_is_good("a/b") || mu_fetch_host_is_good("*.example"));
 }
 
+static void what_is_not_on_the_internet_is_not_public(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *text;
+        bool is_public;
+    } cases[] = {
+        {"9.9.9.9:80", true},
+        {"127.0.0.1:80", false},
+        {"10.1.2.3:80", false},
+        {"169.254.169.254:80", false},
+        {"[2620:fe::fe]:80", true},
+        {"[::1]:80", false},
+        {"[::ffff:10.0.0.1]:80", false},
+        {"[fd00::1]:80", false},
+        {"[fe80::1]:80", false},
+        {"[fec0::1]:80", false},
+        {"[feff::1]:80", false},
+        {"[ff02::1]:80", false},
+    };
+    for (size_t i = 0; i < MU_COUNT(cases); i++) {
+        struct mu_error err = MU_ERROR_INIT;
+        struct mu_address address;
+        size_t count = 0;
+        assert_worked(mu_address_parse(cases[i].text, &address, 1, &count, &err), &err);
+        if (mu_fetch_is_public(&address) != cases[i].is_public)
+            fail_msg("%s", cases[i].text);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_url_is_plain_http_and_nothing_before_the_host),
         cmocka_unit_test(only_a_host_that_is_listed_is_asked),
+        cmocka_unit_test(what_is_not_on_the_internet_is_not_public),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -125,6 +125,26 @@ static void who_is_revoked_is_kept_while_there_is_room(void **state)
     assert_false(is_kept(MU_OCSP_REVOKED, 16384));
 }
 
+static void why_it_is_not_known_to_be_good_is_said_as_it_is(void **state)
+{
+    (void)state;
+    struct mu_known known = {.users = 1};
+    assert_string_equal(mu_known_why_not(NULL), "there is no room for what is known of it");
+    assert_string_equal(mu_known_why_not(&known), "its certificate names no responder");
+    assert_int_equal(mu_strs_add(&known.urls, "http://ocsp.example/"), 0);
+    assert_string_equal(mu_known_why_not(&known),
+                        "no responder that it names is among the hosts of fetch_ocsp");
+    known.rights[0] = MU_FETCH_PUBLIC;
+    assert_string_equal(mu_known_why_not(&known), "too many others are asked about at the moment");
+    known.told = true;
+    assert_string_equal(mu_known_why_not(&known), "what the responder said of it is out of date");
+    known.what.single.state = MU_OCSP_UNKNOWN;
+    assert_string_equal(mu_known_why_not(&known), "the responder does not know the certificate");
+    mu_known_note_failure(world.knowns, &known, "it was silent", NOW);
+    assert_string_equal(mu_known_why_not(&known), "it was silent");
+    mu_strs_clear(&known.urls);
+}
+
 /* `count` of them, who are connected, each in a bucket of its own; of every third one no responder may be asked. */
 static struct mu_knowns *make_crowd(size_t count)
 {
@@ -181,6 +201,7 @@ int main(void)
         cmocka_unit_test(an_answer_takes_the_place_of_older_ones_only),
         cmocka_unit_test(who_is_revoked_stays_so_when_the_answer_is_old),
         cmocka_unit_test(who_is_revoked_is_kept_while_there_is_room),
+        cmocka_unit_test(why_it_is_not_known_to_be_good_is_said_as_it_is),
         cmocka_unit_test(whoever_is_due_has_a_turn),
         cmocka_unit_test(few_are_due_at_once_where_few_wait),
     };
