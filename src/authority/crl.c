@@ -11,6 +11,7 @@
 #include "base/str.h"
 #include "base/time.h"
 #include "pki/crl.h"
+#include "pki/issue.h"
 #include "pki/pointer.h"
 
 /* --- Settings --- */
@@ -204,6 +205,14 @@ static bool is_present(const struct publishing *p)
     return p->by->cert == p->authority->cert;
 }
 
+time_t mu_crl_backdate(const struct mu_cert *ca, time_t now, time_t next_update)
+{
+    const int64_t lasts_s = (int64_t)(next_update - now);
+    const time_t from = now - (time_t)(lasts_s < MU_BACKDATE_S ? lasts_s : MU_BACKDATE_S);
+    const time_t ca_from = mu_cert_not_before(ca);
+    return from > ca_from ? from : ca_from < now ? ca_from : now;
+}
+
 static int make(struct publishing *p, struct list *list, struct mu_buf *ret, struct mu_error *err)
 {
     struct mu_crl_urls urls;
@@ -211,7 +220,8 @@ static int make(struct publishing *p, struct list *list, struct mu_buf *ret, str
     mu_crl_pointers(&p->settings, p->by->key_sha256, list->scope.partition, &urls, &pointers);
     struct mu_crl_plan plan = {
         .ca = p->by->cert,
-        .this_update = list->record.this_update,
+        .this_update =
+            mu_crl_backdate(p->by->cert, list->record.this_update, list->record.next_update),
         .next_update = list->record.next_update,
         .number = list->record.number,
         .base = list->record.base,

@@ -65,6 +65,10 @@ struct mu_published {
 MU_CHECK int mu_authority_publish(struct mu_authority *authority, enum mu_publish what, time_t now,
                                   struct mu_published *ret, struct mu_error *err);
 
+/* What a list of this CA that is made `now` says of when it was: earlier, for verifiers whose clock is behind, but not before the
+ * CA itself, and not by more than the list lasts, so that who goes by a part of that still has one. */
+time_t mu_crl_backdate(const struct mu_cert *ca, time_t now, time_t next_update);
+
 /* Which partition a serial number (hexadecimal) belongs to: 1 to `partitions`; 0 when there are none. */
 int mu_crl_partition(const char *serial, int partitions);
 

@@ -3,6 +3,7 @@
 #include <string.h>
 #include <sys/stat.h>
 
+#include "authority/crl.h"
 #include "pki/crl.h"
 
 static bool is_there(const char *path)
@@ -69,7 +70,7 @@ int mu_root_list(const struct mu_cert *root, const struct mu_key *key, time_t no
 {
     const struct mu_crl_plan plan = {
         .ca = root,
-        .this_update = now,
+        .this_update = mu_crl_backdate(root, now, mu_cert_not_after(root)),
         .next_update = mu_cert_not_after(root),
         .number = (int64_t)now * 1000,
     };

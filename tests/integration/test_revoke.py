@@ -1,9 +1,11 @@
 """Taking certificates back: revoke, hold, release; the lists that say so; the trail that tells of it."""
+import contextlib
 import datetime
 import json
 import os
 import sqlite3
 import subprocess
+import time
 
 import pytest
 
@@ -55,6 +57,21 @@ def test_what_is_not_revoked_is_good_in_the_eyes_of_others(mutual, ca, alice):
     mutual("revoke", "bob").ok()
     assert "OK" in verify(ca, alice)
     mutual("verify", "alice.crt", "--crl", ca / "ca.crl").ok()
+
+
+def test_a_list_is_good_for_clocks_that_are_behind_and_the_records_say_when_it_was_made(mutual, ca, alice):
+    mutual("issue", "client", "bob").ok()
+    before = int(time.time())
+    mutual("revoke", "bob").ok()
+    behind = "-attime", before - 200
+    assert "OK" in verify(ca, alice, *behind)
+    assert "revoked" in verify(ca, alice.with_name("bob.crt"), *behind, code=2)
+    with contextlib.closing(sqlite3.connect(ca / "mutual.db")) as db:
+        assert db.execute("SELECT max(this_update) FROM crl").fetchone()[0] >= before
+    mutual("crl", "--lifetime", "1m").ok()
+    first, last = (datetime.datetime.strptime(line.split("=")[1], "%b %d %H:%M:%S %Y %Z")
+                   for line in run("openssl", "crl", "-in", ca / "ca.crl", "-noout", "-lastupdate", "-nextupdate").splitlines())
+    assert (last - first).total_seconds() == 120
 
 
 @pytest.mark.parametrize("call_it", ["name", "serial", "fingerprint", "file"])
