@@ -1,20 +1,18 @@
 #ifndef MU_NET_LOOKUP_H
 #define MU_NET_LOOKUP_H
 
-/* Which addresses a name has, asked without anybody waiting: libuv's threads ask the system. */
+/* Which addresses a name has, for a worker: the resolver's threads ask the system, and the loop goes on. */
 
 #include <stddef.h>
 
 #include "net/address.h"
 #include "net/worker.h"
 
-enum { MU_LOOKUP_ADDRESSES = 8 };
-
 struct mu_lookup;
 
 /*
- * `found` is called once, on the worker's thread, when the answer is there, and may free the lookup; `count` 0: there is none,
- * and `why` says why. NULL, when it cannot even be asked.
+ * `port` is a number. `found` is called once, on the worker's thread and never from within this, when the answer is there, and may free
+ * the lookup; `count` 0: there is none, and `why` says why. NULL, when it cannot even be asked.
  */
 struct mu_lookup *mu_lookup_begin(struct mu_worker *worker, const char *host, const char *port,
                                   void (*found)(void *arg, const struct mu_address *addresses,

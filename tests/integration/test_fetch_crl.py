@@ -1,4 +1,5 @@
 """Revocation lists from where certificates say that they are: fetched by the door itself, and heeded like those of files."""
+import shutil
 import subprocess
 
 import pytest
@@ -24,8 +25,8 @@ def far(mutual, tmp_path, home):
         yield point
 
 
-def serve(place, point, *more):
-    return Door(place, "--cacert", "ca.crt", "--fetch-crl", point.host, "--workers", 1, *more, home=place / "none")
+def serve(place, point, *more, **how):
+    return Door(place, "--cacert", "ca.crt", "--fetch-crl", point.host, "--workers", 1, *more, home=place / "none", **how)
 
 
 def client(place, name):
@@ -155,3 +156,25 @@ def test_partitions_and_deltas_are_heeded(far, mutual, tmp_path, home):
         door.says(next(url for url, name in parts.items() if name == other))
         assert is_let_in(door, client(tmp_path, other))
         refused(door, client(tmp_path, one), "client-cert-revoked")
+
+
+# Where the table of hosts is a pipe that nobody writes to, so that no name has an answer.
+NAMELESS = ["unshare", "--user", "--map-root-user", "--mount", "sh", "-c", """
+    test -p hosts || mkfifo hosts && echo "hosts: files" >names && mount --bind hosts /etc/hosts && mount --bind names /etc/nsswitch.conf &&
+    exec "$@" """, "sh"]
+
+
+def test_a_name_that_is_never_found_holds_up_no_end(far, mutual, tmp_path):
+    """getaddrinfo() cannot be called off. When another list, asked for later, has come, it is under way."""
+    if shutil.which("unshare") is None or subprocess.run([*NAMELESS, "true"], cwd=tmp_path, check=False,
+                                                         capture_output=True).returncode != 0:
+        pytest.skip("unshare cannot make mounts of its own here")
+    far.host = far.host.replace("localhost", "127.0.0.1")
+    mutual("crl", "--url", f"http://{far.host}/").ok()
+    mutual("issue", "client", "carol").ok()
+    with serve(tmp_path, far, "--fetch-crl", far.host.replace("127.0.0.1", "localhost"), prefix=NAMELESS) as door:
+        refused(door, client(tmp_path, "alice"), "client-cert-crl-missing")
+        refused(door, client(tmp_path, "carol"), "client-cert-crl-missing")
+        door.says(" reloaded: ")
+        assert is_let_in(door, client(tmp_path, "carol"))
+        assert door.stop() == 0
