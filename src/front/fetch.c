@@ -12,7 +12,7 @@
 #include "net/timer.h"
 #include "pki/cidr.h"
 
-enum { CONNECT_S = 5 };
+enum { CONNECT_S = 5 }; /* to find a host, and to reach each address of it */
 
 /* --- Where to --- */
 
@@ -273,6 +273,10 @@ static void on_second(void *arg)
         f->lookup = mu_lookup_begin(f->worker, f->url.host, f->url.port, on_found, f);
         if (f->lookup == NULL)
             fail(f, "its host cannot be looked up");
+        return;
+    }
+    if (f->lookup != NULL && f->age_s > CONNECT_S) {
+        fail(f, "its host has not been found in time: the resolver does not answer");
         return;
     }
     if (f->age_s > f->order.limit_s) {

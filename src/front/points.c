@@ -17,7 +17,7 @@
 
 enum {
     POINTS_MAX = 2304, /* a CA of ours has 1024 partitions at most, each with its changes */
-    AT_ONCE = 4,
+    AT_ONCE = 16,      /* some of which may wait for a name or a server that is dead */
     LOOK_MS = 250,
     FETCH_S = 60,
     AGAIN_S =

@@ -1,6 +1,8 @@
 #include "net/lookup.h"
 
+#include <netdb.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "net/internal.h"
 #include "net/resolver.h"
@@ -30,6 +32,19 @@ static void on_answered(void *arg)
     uv_async_send(&lookup->wake);
 }
 
+/* A number needs nobody's answer. */
+static bool take_number(const char *host, struct mu_address *ret)
+{
+    const struct addrinfo hints = {.ai_socktype = SOCK_STREAM, .ai_flags = AI_NUMERICHOST};
+    struct addrinfo *list = NULL;
+    if (getaddrinfo(host, NULL, &hints, &list) != 0)
+        return false;
+    *ret = (struct mu_address){.len = list->ai_addrlen};
+    memcpy(&ret->sa, list->ai_addr, list->ai_addrlen);
+    freeaddrinfo(list);
+    return true;
+}
+
 struct mu_lookup *mu_lookup_begin(struct mu_worker *worker, const char *host, const char *port,
                                   void (*found)(void *arg, const struct mu_address *addresses,
                                                 size_t count, const char *why),
@@ -49,7 +64,10 @@ struct mu_lookup *mu_lookup_begin(struct mu_worker *worker, const char *host, co
         return NULL;
     }
     lookup->wake.data = lookup;
-    if (!mu_resolver_ask(mu_resolver_system(), host, &lookup->inquiry)) {
+    if (take_number(host, &lookup->inquiry.result.at[0])) {
+        lookup->inquiry.result.count = 1;
+        uv_async_send(&lookup->wake);
+    } else if (!mu_resolver_ask(mu_resolver_system(), host, &lookup->inquiry)) {
         mu_lookup_free(lookup);
         return NULL;
     }

@@ -164,16 +164,21 @@ NAMELESS = ["unshare", "--user", "--map-root-user", "--mount", "sh", "-c", """
     exec "$@" """, "sh"]
 
 
-def test_a_name_that_is_never_found_holds_up_no_end(far, mutual, tmp_path):
-    """getaddrinfo() cannot be called off. When another list, asked for later, has come, it is under way."""
+def test_names_that_are_never_found_shut_nobody_out_and_hold_up_no_end(far, mutual, tmp_path):
+    """getaddrinfo() cannot be called off. What other CAs have under names without an answer is nothing to who is asked for by a number."""
     if shutil.which("unshare") is None or subprocess.run([*NAMELESS, "true"], cwd=tmp_path, check=False,
                                                          capture_output=True).returncode != 0:
         pytest.skip("unshare cannot make mounts of its own here")
+    lost = [f"name-{i}.example" for i in range(4)]
+    for host in lost:
+        mutual("crl", "--url", f"http://{host}/").ok()
+        mutual("issue", "client", host).ok()
     far.host = far.host.replace("localhost", "127.0.0.1")
     mutual("crl", "--url", f"http://{far.host}/").ok()
     mutual("issue", "client", "carol").ok()
-    with serve(tmp_path, far, "--fetch-crl", far.host.replace("127.0.0.1", "localhost"), prefix=NAMELESS) as door:
-        refused(door, client(tmp_path, "alice"), "client-cert-crl-missing")
+    with serve(tmp_path, far, *[word for host in lost for word in ("--fetch-crl", host)], prefix=NAMELESS) as door:
+        for host in lost:
+            refused(door, client(tmp_path, host), "client-cert-crl-missing")
         refused(door, client(tmp_path, "carol"), "client-cert-crl-missing")
         door.says(" reloaded: ")
         assert is_let_in(door, client(tmp_path, "carol"))
