@@ -40,6 +40,8 @@ struct mu_door_list {
     const char *path; /* the configuration's, or a URL */
     /* By whom it is: the place of an anchor with its issuer's name and key, or of one that has the name alone; or nobody's. */
     enum mu_list_by { MU_LIST_BY_ANCHOR, MU_LIST_BY_NAMESAKE, MU_LIST_BY_OTHER } by;
+    const struct mu_cert *anchor; /* by which it is, of the door's; or NULL */
+    bool fetched;
 };
 
 struct mu_door {

@@ -11,21 +11,22 @@
 
 /* --- Loading --- */
 
-static enum mu_list_by find_issuer(const struct mu_crl *crl, const struct mu_certs *anchors,
-                                   bool *has_list)
+static void find_issuer(const struct mu_crl *crl, const struct mu_certs *anchors, bool *has_list,
+                        struct mu_door_list *ret)
 {
-    enum mu_list_by by = MU_LIST_BY_OTHER;
+    ret->by = MU_LIST_BY_OTHER;
+    ret->anchor = NULL;
     for (size_t i = 0; i < anchors->count; i++) {
         if (!mu_crl_names(crl, anchors->at[i]))
             continue;
         if (mu_crl_is_signed_by(crl, anchors->at[i])) {
             has_list[i] = true;
-            by = MU_LIST_BY_ANCHOR;
-        } else if (by == MU_LIST_BY_OTHER) {
-            by = MU_LIST_BY_NAMESAKE;
+            ret->by = MU_LIST_BY_ANCHOR;
+            ret->anchor = anchors->at[i];
+        } else if (ret->by == MU_LIST_BY_OTHER) {
+            ret->by = MU_LIST_BY_NAMESAKE;
         }
     }
-    return by;
 }
 
 bool mu_door_obeys_home(const struct mu_door *door)
@@ -59,7 +60,8 @@ static int describe(struct mu_door *door, const struct mu_crls *all, const char 
         struct mu_door_list *list = &door->lists[door->list_count];
         mu_crl_info(crl, &list->info);
         list->path = path != NULL ? path : paths->at[i];
-        list->by = find_issuer(crl, &door->anchors, has_list);
+        list->fetched = path == NULL;
+        find_issuer(crl, &door->anchors, has_list, list);
     }
     return 0;
 }
@@ -200,10 +202,18 @@ static bool is_past(const struct mu_crl_info *list, time_t now)
     return list->next_update != 0 && list->next_update <= now;
 }
 
-/* Two lists for the same certificates, from the same file. */
+/* CAs may have one name, and one place for their lists. */
+static bool may_be_of_one_ca(const struct mu_door_list *a, const struct mu_door_list *b)
+{
+    return mu_str_equal(a->info.issuer, b->info.issuer) &&
+           (a->anchor == NULL || b->anchor == NULL || mu_cert_same_key(a->anchor, b->anchor));
+}
+
+/* Two lists for the same certificates, from the same file. What is fetched has been compared with what was there before by whoever has
+ * taken it, for its CA alone. */
 static bool stand_for_each_other(const struct mu_door_list *a, const struct mu_door_list *b)
 {
-    return mu_str_equal(a->path, b->path) && mu_str_equal(a->info.issuer, b->info.issuer) &&
+    return !a->fetched && !b->fetched && mu_str_equal(a->path, b->path) && may_be_of_one_ca(a, b) &&
            a->info.delta == b->info.delta &&
            memcmp(a->info.scope, b->info.scope, sizeof a->info.scope) == 0;
 }
@@ -226,10 +236,20 @@ int mu_door_check_list_age(const char *name, const struct mu_crl_info *list,
     return 0;
 }
 
-static int check_list(const struct mu_door_list *list, const struct mu_door_list *before,
-                      struct mu_error *err)
+static bool has_list_by(const struct mu_door *door, const struct mu_cert *anchor)
 {
-    if (list->by == MU_LIST_BY_NAMESAKE && before->by == MU_LIST_BY_ANCHOR)
+    for (size_t i = 0; i < door->list_count; i++)
+        if (door->lists[i].anchor != NULL && !door->lists[i].fetched &&
+            mu_cert_same_key(door->lists[i].anchor, anchor))
+            return true;
+    return false;
+}
+
+static int check_list(const struct mu_door *door, const struct mu_door_list *list,
+                      const struct mu_door_list *before, struct mu_error *err)
+{
+    if (list->by == MU_LIST_BY_NAMESAKE && before->by == MU_LIST_BY_ANCHOR &&
+        !has_list_by(door, before->anchor))
         return mu_fail(
             err, MU_E_LIST,
             "%s: the revocation list of \"%s\" is not signed by that CA, as the one before was",
@@ -240,13 +260,13 @@ static int check_list(const struct mu_door_list *list, const struct mu_door_list
 }
 
 /* Doors may have changed their order; files are what they were. */
-static int check_against(const struct mu_door_list *list, const struct mu_doors *before,
-                         struct mu_error *err)
+static int check_against(const struct mu_door *door, const struct mu_door_list *list,
+                         const struct mu_doors *before, struct mu_error *err)
 {
     for (size_t i = 0; i < before->count; i++)
         for (size_t j = 0; j < before->at[i].list_count; j++)
             if (stand_for_each_other(list, &before->at[i].lists[j]) &&
-                check_list(list, &before->at[i].lists[j], err) != 0)
+                check_list(door, list, &before->at[i].lists[j], err) != 0)
                 return -1;
     return 0;
 }
@@ -319,7 +339,7 @@ int mu_doors_check_lists(const struct mu_doors *doors, const struct mu_doors *be
 {
     for (size_t i = 0; before != NULL && i < doors->count; i++) {
         for (size_t j = 0; j < doors->at[i].list_count; j++)
-            if (check_against(&doors->at[i].lists[j], before, err) != 0)
+            if (check_against(&doors->at[i], &doors->at[i].lists[j], before, err) != 0)
                 return -1;
         if (check_none_is_lost(&doors->at[i], before, err) != 0 ||
             check_homes(&doors->at[i], before, err) != 0)

@@ -443,8 +443,8 @@ static void forget_old(struct mu_points *points)
         struct point *p = points->at[i];
         if (p->under_way || p->has_arrived || now - p->met < FORGET_S)
             continue;
-        if (points->cache != NULL)
-            mu_points_cache_remove(points->cache, p->url);
+        if (points->cache != NULL && p->crl != NULL)
+            mu_points_cache_remove(points->cache, p->url, p->crl);
         points->at[i] = points->at[--points->count];
         point_free(p);
     }

@@ -15,13 +15,14 @@
 
 static const char ending[] = ".crl", unfinished[] = ".crl.new";
 
-/* What a URL may be made of is not what a name may be made of. */
-static int path_of(const char *dir, const char *url, const char *end, char ret[MU_PATH_LEN],
-                   struct mu_error *err)
+/* What a URL may be made of is not what a name may be made of; and CAs may have one place for their lists. */
+static int path_of(const char *dir, const char *url, const struct mu_crl *crl, const char *end,
+                   char ret[MU_PATH_LEN], struct mu_error *err)
 {
     enum { PART = 32 };
-    char sha256[MU_SHA256_LEN], name[PART + 64];
-    snprintf(name, sizeof name, "%.*s%s", PART, mu_sha256(url, strlen(url), sha256), end);
+    char maker[MU_SHA256_LEN], text[MU_FETCH_URL_MAX + MU_SHA256_LEN], name[PART + 64];
+    snprintf(text, sizeof text, "%s\n%s", mu_crl_maker(crl, maker), url);
+    snprintf(name, sizeof name, "%.*s%s", PART, mu_sha256(text, strlen(text), maker), end);
     return mu_path_join(dir, name, ret, err);
 }
 
@@ -110,8 +111,8 @@ int mu_points_cache_write(const char *dir, const char *url, const struct mu_crl 
         return mu_fail_nomem(err);
     snprintf(end, sizeof end, ".%ld%s", (long)getpid(),
              unfinished); /* another server may be at it */
-    if (path_of(dir, url, ending, path, err) != 0 || path_of(dir, url, end, new, err) != 0 ||
-        write_new(new, &text, err) != 0)
+    if (path_of(dir, url, crl, ending, path, err) != 0 ||
+        path_of(dir, url, crl, end, new, err) != 0 || write_new(new, &text, err) != 0)
         return -1;
     if (rename(new, path) != 0)
         return mu_fail_errno(err, MU_E_IO, "a revocation list cannot be kept in %s", path);
@@ -119,10 +120,10 @@ int mu_points_cache_write(const char *dir, const char *url, const struct mu_crl 
     return 0;
 }
 
-void mu_points_cache_remove(const char *dir, const char *url)
+void mu_points_cache_remove(const char *dir, const char *url, const struct mu_crl *crl)
 {
     struct mu_error ignored = MU_ERROR_INIT;
     char path[MU_PATH_LEN];
-    if (path_of(dir, url, ending, path, &ignored) == 0)
+    if (path_of(dir, url, crl, ending, path, &ignored) == 0)
         (void)unlink(path);
 }

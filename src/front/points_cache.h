@@ -1,8 +1,8 @@
 #ifndef MU_FRONT_POINTS_CACHE_H
 #define MU_FRONT_POINTS_CACHE_H
 
-/* Fetched revocation lists in a directory: a file for each place that they come from, which it names in its first line, with the list
- * in PEM behind that. */
+/* Fetched revocation lists in a directory: a file for each place that they come from and each CA, which names the place in its first
+ * line, with the list in PEM behind that. */
 
 #include <stddef.h>
 
@@ -17,9 +17,9 @@ MU_CHECK int mu_points_cache_read(const char *dir,
                                               size_t size),
                                   void *arg, struct mu_error *err);
 
-/* In the place of what was there from this URL, whole and for good. Fails with MU_E_IO, MU_E_NOMEM. */
+/* In the place of what was there from this URL by the same CA, whole and for good. Fails with MU_E_IO, MU_E_NOMEM. */
 MU_CHECK int mu_points_cache_write(const char *dir, const char *url, const struct mu_crl *crl,
                                    struct mu_error *err);
-void mu_points_cache_remove(const char *dir, const char *url);
+void mu_points_cache_remove(const char *dir, const char *url, const struct mu_crl *crl);
 
 #endif

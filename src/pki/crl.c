@@ -105,6 +105,21 @@ void mu_crl_info(const struct mu_crl *crl, struct mu_crl_info *ret)
     ERR_clear_error();
 }
 
+char *mu_crl_maker(const struct mu_crl *crl, char ret[MU_SHA256_LEN])
+{
+    X509_CRL *x = mu_crl_x509(crl);
+    const int at = X509_CRL_get_ext_by_NID(x, NID_authority_key_identifier, -1);
+    const ASN1_OCTET_STRING *id = X509_EXTENSION_get_data(X509_CRL_get_ext(x, at));
+    const unsigned char *name;
+    size_t len;
+    MU_AUTO_CLEAR(mu_buf) both = MU_BUF_INIT;
+    if (X509_NAME_get0_der(X509_CRL_get_issuer(x), &name, &len) == 1)
+        mu_buf_add(&both, name, len);
+    if (id != NULL)
+        mu_buf_add(&both, ASN1_STRING_get0_data(id), (size_t)ASN1_STRING_length(id));
+    return mu_sha256(both.data, both.len, ret);
+}
+
 bool mu_crl_has(const struct mu_crl *crl, const struct mu_cert *cert)
 {
     X509_REVOKED *entry;

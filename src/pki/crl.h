@@ -51,6 +51,9 @@ struct mu_crl_info {
 };
 void mu_crl_info(const struct mu_crl *crl, struct mu_crl_info *ret);
 
+/* Whose it says to be, by the CA's name and the identifier of its key: a SHA-256 of both. Returns `ret`. [5.2.1] */
+char *mu_crl_maker(const struct mu_crl *crl, char ret[MU_SHA256_LEN]);
+
 /* Is this certificate of its issuer on it? The signature is not looked at. */
 bool mu_crl_has(const struct mu_crl *crl, const struct mu_cert *cert);
 
