@@ -12,6 +12,7 @@
 #include "front/fetch.h"
 #include "front/points_cache.h"
 #include "front/points_judge.h"
+#include "front/points_when.h"
 #include "net/timer.h"
 #include "pki/pointer.h"
 
@@ -20,10 +21,6 @@ enum {
     AT_ONCE = 16,      /* some of which may wait for a name or a server that is dead */
     LOOK_MS = 250,
     FETCH_S = 60,
-    AGAIN_S =
-        60 *
-        60, /* at the latest, whatever the list says: who was revoked meanwhile is on the next one */
-    BACKOFF_S = 10 * 60,         /* at most */
     FORGET_S = 7 * 24 * 60 * 60, /* a point that no good chain has named for so long */
 };
 #define ALL_LISTS_MAX ((size_t)128 * 1024 * 1024)
@@ -39,6 +36,7 @@ struct point {
     bool under_way, has_arrived;
     int64_t due_ms;    /* of mu_backend_now_ms() */
     unsigned failures; /* in a row */
+    unsigned lapsed;   /* so often in a row the list that came was out of date */
     char why[MU_FETCH_WHY_LEN];
     time_t met;
 };
@@ -66,24 +64,16 @@ static int64_t with_jitter(int64_t ms)
 
 static void settle_next(struct point *p, time_t now)
 {
-    int64_t after_s = AGAIN_S;
-    if (p->info.next_update != 0) {
-        const int64_t quarter_s = (int64_t)(p->info.next_update - p->info.this_update) / 4;
-        const int64_t left_s = (int64_t)(p->info.next_update - now) / 2;
-        after_s = quarter_s < after_s ? quarter_s : after_s;
-        after_s = left_s < after_s ? left_s : after_s;
-    }
-    p->due_ms = mu_backend_now_ms() + with_jitter(after_s < 1 ? 1000 : after_s * 1000);
+    const int64_t after_s = mu_points_wait_after_list_s(&p->info, now, &p->lapsed);
+    p->due_ms = mu_backend_now_ms() + with_jitter(after_s * 1000);
 }
 
 static void note_failure(struct point *p, const char *why)
 {
-    const unsigned doublings = p->failures < 10 ? p->failures : 10;
-    const int64_t after_s = (int64_t)1 << doublings;
+    const int64_t after_s = mu_points_wait_after_failures_s(p->failures);
     p->failures++;
     mu_str_copy(p->why, sizeof p->why, why);
-    p->due_ms =
-        mu_backend_now_ms() + with_jitter((after_s < BACKOFF_S ? after_s : BACKOFF_S) * 1000);
+    p->due_ms = mu_backend_now_ms() + with_jitter(after_s * 1000);
 }
 
 /* --- Who is wanted --- */
