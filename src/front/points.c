@@ -388,8 +388,17 @@ static bool install(struct mu_points *points, struct point *p, struct mu_crl **c
     return !same;
 }
 
+/* It counts, whether or not it can be kept for the next start. */
+static void keep(const struct mu_points *points, const struct point *p, mu_points_hear tell,
+                 void *arg)
+{
+    struct mu_error err = MU_ERROR_INIT;
+    if (points->cache != NULL && mu_points_cache_write(points->cache, p->url, p->crl, &err) != 0)
+        tell(arg, true, &err);
+}
+
 static bool take(struct mu_points *points, struct point *p, struct mu_strs *ret_changed,
-                 void (*tell)(void *arg, const struct mu_error *err), void *arg)
+                 mu_points_hear tell, void *arg)
 {
     struct mu_error err = MU_ERROR_INIT;
     MU_AUTO_CLEAR(mu_buf) bytes = MU_BUF_INIT;
@@ -416,12 +425,12 @@ static bool take(struct mu_points *points, struct point *p, struct mu_strs *ret_
         note_failure(p, err.what);
     }
     pthread_mutex_unlock(&points->lock);
-    if (changed && points->cache != NULL)
-        result = mu_points_cache_write(points->cache, p->url, p->crl, &err);
-    if (changed && result == 0 && mu_strs_add(ret_changed, p->url) != 0)
-        result = mu_fail_nomem(&err);
     if (result != 0)
-        tell(arg, &err);
+        tell(arg, false, &err);
+    if (changed) {
+        keep(points, p, tell, arg);
+        (void)mu_strs_add(ret_changed, p->url); /* without memory it counts, and is not spoken of */
+    }
     return changed;
 }
 
@@ -441,8 +450,8 @@ static void forget_old(struct mu_points *points)
     pthread_mutex_unlock(&points->lock);
 }
 
-bool mu_points_take(struct mu_points *points, struct mu_strs *ret_changed,
-                    void (*tell)(void *arg, const struct mu_error *err), void *arg)
+bool mu_points_take(struct mu_points *points, struct mu_strs *ret_changed, mu_points_hear tell,
+                    void *arg)
 {
     bool changed = false;
     for (size_t i = 0;; i++) {

@@ -39,13 +39,16 @@ MU_CHECK int mu_points_source(struct mu_points *points, const struct mu_strs *ho
 struct mu_points_task *mu_points_begin(struct mu_points *points, struct mu_worker *worker);
 void mu_points_end(struct mu_points_task *task);
 
+/* What is wrong with a list: it is not taken; or it is, and counts, and could not be written to the directory. */
+typedef void (*mu_points_hear)(void *arg, bool taken, const struct mu_error *err);
+
 /*
  * Look at what has come: only what the CA has signed and what is not older than what was there takes its place. The URLs from which
- * there are other lists now are added to `ret_changed`; what is not taken is told. In the thread that runs the server. False: all is as it
+ * there are other lists now are added to `ret_changed`; what is not taken, or not kept, is told. In the thread that runs the server. False: all is as it
  * was.
  */
-bool mu_points_take(struct mu_points *points, struct mu_strs *ret_changed,
-                    void (*tell)(void *arg, const struct mu_error *err), void *arg);
+bool mu_points_take(struct mu_points *points, struct mu_strs *ret_changed, mu_points_hear tell,
+                    void *arg);
 
 /* All lists that are there, each with its URL at the same place of `ret_urls`. Fails with MU_E_NOMEM. */
 MU_CHECK int mu_points_lists(struct mu_points *points, struct mu_crls *ret,

@@ -135,9 +135,14 @@ static void reload(struct mu_front *front, bool asked)
     }
 }
 
-static void tell_of_list(void *arg, const struct mu_error *err)
+static void tell_of_list(void *arg, bool taken, const struct mu_error *err)
 {
-    tell(arg, "crl-refused", err->what, "the list before stays in force, if there is one", err);
+    if (taken)
+        tell(arg, "crl-not-kept", err->what,
+             "it counts until the server ends; let the user that it runs as write to that directory",
+             err);
+    else
+        tell(arg, "crl-refused", err->what, "the list before stays in force, if there is one", err);
 }
 
 /* What comes while others are being put in force is put in force behind them, all at once. */

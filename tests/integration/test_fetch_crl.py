@@ -132,6 +132,17 @@ def test_lists_outlive_a_restart(far, mutual, tmp_path):
     mutual("serve", "--cacert", "ca.crt", "--fetch-crl", far.host, "--crl-cache", "nowhere").refused("nowhere", "make that directory")
 
 
+def test_a_list_that_cannot_be_kept_counts_all_the_same(far, tmp_path):
+    (tmp_path / "cache").mkdir()
+    with serve(tmp_path, far, "--crl-cache", "cache") as door:
+        (tmp_path / "cache").rmdir()
+        refused(door, client(tmp_path, "alice"), "client-cert-crl-missing")
+        told = door.says(" crl-")
+        assert " crl-not-kept: " in told and "cannot be kept in cache/" in told and "it counts until the server ends" in told
+        assert f"changed: http://{far.host}/" in door.says(" reloaded: ")
+        refused(door, client(tmp_path, "bob"), "client-cert-revoked")
+
+
 def test_partitions_and_deltas_are_heeded(far, mutual, tmp_path, home):
     """Of two partitions each has its list, which is fetched for whoever belongs to it; and who is revoked only in the changes is."""
     mutual("crl", "--partitions", "2", "--deltas", "on").ok()
