@@ -429,7 +429,7 @@ static bool take(struct mu_points *points, struct point *p, struct mu_strs *ret_
         tell(arg, false, &err);
     if (changed) {
         keep(points, p, tell, arg);
-        (void)mu_strs_add(ret_changed, p->url); /* without memory it counts, and is not spoken of */
+        (void)!mu_strs_add(ret_changed, p->url); /* without memory it counts, and is not spoken of */
     }
     return changed;
 }
