@@ -107,7 +107,8 @@ static int add_fetched(struct mu_door *door, struct mu_points *points, struct mu
                        bool *has_list, struct mu_error *err)
 {
     return points == NULL ? 0
-           : mu_points_lists(points, all, &door->fetched, err) != 0
+           : mu_points_lists(points, door->config->crl_grace_s == MU_CRL_GRACE_OPEN, all,
+                             &door->fetched, err) != 0
                ? -1
                : describe(door, all, NULL, &door->fetched, has_list, err);
 }

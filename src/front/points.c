@@ -21,7 +21,6 @@ enum {
     AT_ONCE = 16,      /* some of which may wait for a name or a server that is dead */
     LOOK_MS = 250,
     FETCH_S = 60,
-    FORGET_S = 7 * 24 * 60 * 60, /* a point that no good chain has named for so long */
 };
 #define ALL_LISTS_MAX ((size_t)128 * 1024 * 1024)
 
@@ -39,6 +38,7 @@ struct point {
     unsigned lapsed;   /* so often in a row the list that came was out of date */
     char why[MU_FETCH_WHY_LEN];
     time_t met;
+    bool counts_for_ever; /* the list, to some door */
 };
 
 struct mu_points {
@@ -301,6 +301,21 @@ static void begin_fetch(struct fetching *slot, struct point *p)
     p->under_way = true;
 }
 
+static bool is_old(const struct point *p, time_t now)
+{
+    const bool busy = p->under_way || p->has_arrived || (p->crl != NULL && p->counts_for_ever);
+    return !busy && mu_points_may_forget(p->crl == NULL ? NULL : &p->info, p->met, now);
+}
+
+static bool has_old(const struct mu_points *points)
+{
+    const time_t now = time(NULL);
+    for (size_t i = 0; i < points->count; i++)
+        if (is_old(points->at[i], now))
+            return true;
+    return false;
+}
+
 static void on_look(void *arg)
 {
     struct mu_points_task *task = arg;
@@ -309,7 +324,10 @@ static void on_look(void *arg)
     for (size_t i = 0; i < AT_ONCE; i++)
         if (task->slots[i].point == NULL && (p = next_due(task->points)) != NULL)
             begin_fetch(&task->slots[i], p);
+    const bool old = has_old(task->points);
     pthread_mutex_unlock(&task->points->lock);
+    if (old)
+        mu_call_make(task->points->arrived);
 }
 
 struct mu_points_task *mu_points_begin(struct mu_points *points, struct mu_worker *worker)
@@ -440,7 +458,7 @@ static void forget_old(struct mu_points *points)
     pthread_mutex_lock(&points->lock);
     for (size_t i = points->count; i-- > 0;) {
         struct point *p = points->at[i];
-        if (p->under_way || p->has_arrived || now - p->met < FORGET_S)
+        if (!is_old(p, now))
             continue;
         if (points->cache != NULL && p->crl != NULL)
             mu_points_cache_remove(points->cache, p->url, p->crl);
@@ -468,15 +486,16 @@ bool mu_points_take(struct mu_points *points, struct mu_strs *ret_changed, mu_po
     return changed;
 }
 
-int mu_points_lists(struct mu_points *points, struct mu_crls *ret, struct mu_strs *ret_urls,
-                    struct mu_error *err)
+int mu_points_lists(struct mu_points *points, bool for_ever, struct mu_crls *ret,
+                    struct mu_strs *ret_urls, struct mu_error *err)
 {
     int result = 0;
     pthread_mutex_lock(&points->lock);
     for (size_t i = 0; result == 0 && i < points->count; i++) {
-        const struct point *p = points->at[i];
+        struct point *p = points->at[i];
         if (p->crl == NULL)
             continue;
+        p->counts_for_ever = p->counts_for_ever || for_ever;
         result = mu_strs_add(ret_urls, p->url) != 0 ? mu_fail_nomem(err)
                                                     : mu_crls_add(ret, mu_crl_ref(p->crl), err);
     }

@@ -50,8 +50,9 @@ typedef void (*mu_points_hear)(void *arg, bool taken, const struct mu_error *err
 bool mu_points_take(struct mu_points *points, struct mu_strs *ret_changed, mu_points_hear tell,
                     void *arg);
 
-/* All lists that are there, each with its URL at the same place of `ret_urls`. Fails with MU_E_NOMEM. */
-MU_CHECK int mu_points_lists(struct mu_points *points, struct mu_crls *ret,
+/* All lists that are there, each with its URL at the same place of `ret_urls`. `for_ever`: they count there however old they are, and
+ * are not forgotten. Fails with MU_E_NOMEM. */
+MU_CHECK int mu_points_lists(struct mu_points *points, bool for_ever, struct mu_crls *ret,
                              struct mu_strs *ret_urls, struct mu_error *err);
 
 /* For any thread. */

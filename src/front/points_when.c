@@ -5,6 +5,7 @@ enum {
         60 *
         60, /* at the latest, whatever the list says: who was revoked meanwhile is on the next one */
     BACKOFF_S = 10 * 60, /* at most */
+    FORGET_S = 7 * 24 * 60 * 60,
 };
 
 int64_t mu_points_wait_after_failures_s(unsigned before)
@@ -28,4 +29,11 @@ int64_t mu_points_wait_after_list_s(const struct mu_crl_info *list, time_t now, 
         after_s = left_s < after_s ? left_s : after_s;
     }
     return after_s < 1 ? 1 : after_s;
+}
+
+bool mu_points_may_forget(const struct mu_crl_info *list, time_t met, time_t now)
+{
+    const time_t before = now - FORGET_S;
+    return met <= before &&
+           (list == NULL || (list->next_update != 0 && list->next_update <= before));
 }

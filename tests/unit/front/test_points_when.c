@@ -36,11 +36,27 @@ static void one_that_is_out_of_date_is_fetched_less_and_less_often(void **state)
     }
 }
 
+static void what_is_in_use_is_not_forgotten(void **state)
+{
+    (void)state;
+    const time_t ago = NOW - 7 * DAY;
+    const struct mu_crl_info lapsed = {.next_update = ago}, lapsed_since = {.next_update = ago + 1},
+                             in_date = {.next_update = NOW + DAY}, endless = {.next_update = 0};
+    assert_true(mu_points_may_forget(NULL, ago, NOW));
+    assert_false(mu_points_may_forget(NULL, ago + 1, NOW));
+    assert_true(mu_points_may_forget(&lapsed, ago, NOW));
+    assert_false(mu_points_may_forget(&lapsed, ago + 1, NOW));
+    assert_false(mu_points_may_forget(&lapsed_since, ago, NOW));
+    assert_false(mu_points_may_forget(&in_date, ago, NOW));
+    assert_false(mu_points_may_forget(&endless, ago, NOW));
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_list_is_fetched_again_before_its_end),
         cmocka_unit_test(one_that_is_out_of_date_is_fetched_less_and_less_often),
+        cmocka_unit_test(what_is_in_use_is_not_forgotten),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
