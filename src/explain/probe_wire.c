@@ -10,6 +10,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 #include <sys/socket.h>
 #include <time.h>
 #include <unistd.h>
@@ -102,10 +103,23 @@ static void take_addresses(const struct question *question, struct mu_wire_addre
     }
 }
 
+/* Loopback is loopback, for every other command too, on a machine without a resolver as well. [RFC 6761 6.3] */
+static bool is_localhost(const char *host, unsigned port, struct mu_wire_addresses *ret)
+{
+    struct mu_error ignored = MU_ERROR_INIT;
+    char text[32];
+    if (strcasecmp(host, "localhost") != 0)
+        return false;
+    snprintf(text, sizeof text, "localhost:%u", port);
+    return mu_address_parse_target(text, ret->at, MU_WIRE_ADDRESSES, &ret->count, &ignored) == 0;
+}
+
 void mu_wire_resolve(const char *host, unsigned port, int64_t deadline_ms,
                      struct mu_wire_addresses *ret)
 {
     *ret = (struct mu_wire_addresses){0};
+    if (is_localhost(host, port, ret))
+        return;
     struct question *question = question_new(host, port);
     pthread_t thread;
     if (question == NULL || pthread_create(&thread, NULL, ask, question) != 0) {

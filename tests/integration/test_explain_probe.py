@@ -239,7 +239,7 @@ RESOLVER = """
 import fcntl, pathlib, socket, struct, subprocess, sys
 with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as any:  # in a network of its own, where 53 is free
     fcntl.ioctl(any, 0x8914, struct.pack("16sh14x", b"lo", 1))  # SIOCSIFFLAGS, IFF_UP
-for name, text in [("resolv.conf", "nameserver 127.0.0.1\\n"), ("nsswitch.conf", "hosts: files dns\\n")]:
+for name, text in [("resolv.conf", "nameserver 127.0.0.1\\n"), ("nsswitch.conf", "hosts: files dns\\n"), ("hosts", "")]:
     pathlib.Path(name).write_text(text)
     subprocess.run(["mount", "--bind", name, f"/etc/{name}"], check=True)
 silent = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
@@ -254,13 +254,15 @@ def test_a_resolver_that_never_answers_holds_nobody_up(mutual, world, tmp_path):
     apart = ["unshare", "--user", "--map-root-user", "--mount", "--net"]
     if shutil.which("unshare") is None or subprocess.run([*apart, "true"], check=False, capture_output=True).returncode != 0:
         pytest.skip("unshare cannot make a network of its own here")
-    said = mutual("explain", "https://slow.example", "--max-time", "1", "--json", prefix=[*apart, sys.executable, "-c", RESOLVER],
-                  cwd=tmp_path)
+    apart += [sys.executable, "-c", RESOLVER]
+    said = mutual("explain", "https://slow.example", "--max-time", "1", "--json", prefix=apart, cwd=tmp_path)
     ready, _, text = said.stdout.partition("\n")
     if ready != "ready":
         pytest.skip(f"a network of its own cannot be made here: {said.stderr}")
     report = json.loads(text)
     assert (report["cause"], said.code) == ("host_not_found", 1) and "resolver does not answer" in report["what"], said
+    said = mutual("explain", "https://localhost:1", "--max-time", "5", "--json", prefix=apart, cwd=tmp_path)
+    assert json.loads(said.stdout.partition("\n")[2])["cause"] == "connection_refused", "localhost needs no resolver"
 
 
 def test_a_clock_that_is_wrong(mutual, world):
