@@ -105,6 +105,22 @@ static bool admits(const void *rules, const void *former, const struct mu_cert *
     return (client == NULL || who != NULL) && mu_door_still_admits(rules, former, who, ret);
 }
 
+/* NULL: nobody is asked, and nothing is kept for it; lists are large. */
+static const struct mu_voucher *describe_responders(struct mu_door *door, struct mu_ocsp *ocsp)
+{
+    const struct mu_door_config *config = door->config;
+    if (ocsp == NULL || config->fetch_ocsp.count == 0)
+        return NULL;
+    door->responders =
+        (struct mu_ocsp_door){.ocsp = ocsp,
+                              .hosts = &config->fetch_ocsp,
+                              .grace_s = config->crl_grace_said ? config->crl_grace_s
+                                                                : MU_CRL_GRACE_CLOSED,
+                              .lists = mu_tls_lists_ref(door->revoked)};
+    door->voucher = mu_ocsp_voucher(&door->responders);
+    return &door->voucher;
+}
+
 static void describe_to_net(struct mu_door *door, const struct mu_front_config *front,
                             struct mu_server_door *ret)
 {
@@ -124,13 +140,6 @@ static void describe_to_net(struct mu_door *door, const struct mu_front_config *
         .only_failed = events->only_failed,
         .arg = events->arg,
     };
-    door->responders =
-        (struct mu_ocsp_door){.ocsp = front->loader.ocsp,
-                              .hosts = &door->config->fetch_ocsp,
-                              .grace_s = door->config->crl_grace_said ? door->config->crl_grace_s
-                                                                      : MU_CRL_GRACE_CLOSED,
-                              .lists = mu_tls_lists_ref(door->revoked)};
-    door->voucher = mu_ocsp_voucher(&door->responders);
     *ret = (struct mu_server_door){
         .tls = {.chain = &door->chain,
                 .key = door->key,
@@ -163,8 +172,7 @@ static void describe_to_net(struct mu_door *door, const struct mu_front_config *
         .quiet = (log_of(door, front) & MU_LOG_REFUSALS) == 0,
         .admits = admits,
         .rules = door,
-        .voucher = door->config->fetch_ocsp.count > 0 && front->loader.ocsp != NULL ? &door->voucher
-                                                                                    : NULL,
+        .voucher = describe_responders(door, front->loader.ocsp),
         .names = &door->config->names,
         .plain_http_answer = http ? plain_http_answer : NULL,
     };

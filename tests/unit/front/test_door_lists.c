@@ -9,6 +9,7 @@
 #include "front/door.h"
 #include "front/points.h"
 #include "front/points_cache.h"
+#include "front/serve.h"
 
 /* Two CAs of one name, as before and after a change of the key, with a list each, and a place for these. */
 static struct {
@@ -158,11 +159,29 @@ static void lists_of_one_name_and_one_place_are_kept_and_put_in_force(void **sta
     clear(&now);
 }
 
+/* Those who came by a set of doors before keep it; its lists would stay for them alone. */
+static void doors_that_ask_no_responders_keep_no_lists(void **state)
+{
+    struct mu_error err = MU_ERROR_INIT;
+    struct set set;
+    (void)state;
+    put(world.newer[0], world.newer[1]);
+    load(&set, 2, NULL);
+    assert_worked(mu_certs_add(&set.door.chain, mu_cert_ref(world.cas[0]), &err), &err);
+    set.door.key = world.keys[0];
+    assert_worked(mu_front_check(&set.doors, &err), &err);
+    assert_non_null(set.door.revoked);
+    assert_null(set.door.responders.lists);
+    mu_certs_clear(&set.door.chain);
+    clear(&set);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(lists_of_one_name_are_compared_with_those_of_their_own_ca),
         cmocka_unit_test(lists_of_one_name_and_one_place_are_kept_and_put_in_force),
+        cmocka_unit_test(doors_that_ask_no_responders_keep_no_lists),
     };
     return cmocka_run_group_tests(tests, make_world, end_world);
 }
