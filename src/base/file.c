@@ -20,9 +20,8 @@ static enum mu_code code_of_errno(int e)
 
 static int read_all(int fd, const char *path, size_t limit, struct mu_buf *ret, struct mu_error *err)
 {
-    enum {
-        PIECE_LEN = 4095
-    }; /* most files here are smaller, and what may be a secret is wiped by its room */
+    /* Most files here are smaller, and what may be a secret is wiped by its room. */
+    enum { PIECE_LEN = 4095 };
     for (;;) {
         bool has_room = ret->cap > ret->len + 1;
         char *end = mu_buf_reserve(ret, has_room ? 1 : PIECE_LEN);

@@ -76,7 +76,7 @@ static void refuse(struct outcome *ret, const struct mu_refusal *refusal)
     ret->id = ret->refusal_id;
 }
 
-/* As TLS does. False: it says why not. */
+/* As TLS finds it. Where it is not, `ret` says why. */
 static int is_authentic(const struct mu_door *door, const struct who *who, bool *ret_is,
                         struct outcome *ret, struct mu_error *err)
 {

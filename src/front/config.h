@@ -55,9 +55,9 @@ struct mu_door_config {
     char *ca_of_home;    /* whose list that has to be; NULL where `crl_of_home` is */
     int64_t crl_grace_s; /* for which a list counts after the next was due; or MU_CRL_GRACE_OPEN */
     bool crl_grace_said; /* somebody has chosen it */
-    struct mu_strs fetch_ocsp; /* hosts of responders that are asked about clients, likewise */
     struct mu_strs
         fetch_crl; /* hosts from which lists are fetched: see mu_fetch_right(); none: none are */
+    struct mu_strs fetch_ocsp; /* hosts of responders that are asked about clients, likewise */
     unsigned session_age_s; /* for how long a client may come back without showing its certificate */
     struct mu_strs to;      /* the backends' URLs; none: it answers itself */
     char *health_check; /* the path at which backends say whether they are well; NULL: they are not asked */

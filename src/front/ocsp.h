@@ -30,8 +30,8 @@ struct mu_ocsp_door {
     struct mu_ocsp *ocsp;
     const struct mu_strs *hosts; /* where may be asked: see mu_fetch_right() */
     int64_t grace_s; /* for which an answer counts longer than it says; or MU_CRL_GRACE_OPEN */
-    struct mu_tls_lists *
-        lists; /* which have said by now that clients of those CAs are good; or NULL; with a user */
+    /* Which have said by now that clients of those CAs are good. NULL: there are none. With a user. */
+    struct mu_tls_lists *lists;
 };
 /* Its `arg` is a struct mu_ocsp_door. */
 struct mu_voucher mu_ocsp_voucher(struct mu_ocsp_door *door);

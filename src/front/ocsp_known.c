@@ -9,13 +9,13 @@
 enum {
     CLIENTS_MAX = 16384,
     AGAIN_S = 60 * 60, /* at the latest, whatever an answer says of the next one */
-    NO_DATE_S =
-        60, /* for an answer that says nothing of the next one: there may be a newer one at any time */
+    /* For an answer that says nothing of the next one: there may be a newer one at any time. */
+    NO_DATE_S = 60,
     HOLD_LEAST_S = 60, /* who is on hold is kept out; by then whoever is connected has been seen */
     REST_S = 5,        /* after a question without an answer; */
-    AT_ONCE_LEAST = 16,
-    DUE_PARTS = 8,     /* all who are due are asked in about so many looks */
     REST_MOST_S = 600, /* twice as long each time for whom silence keeps out of nothing */
+    AT_ONCE_LEAST = 16,
+    DUE_PARTS = 8, /* all who are due are asked in about so many looks */
 };
 
 /* --- The table --- */

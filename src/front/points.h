@@ -44,8 +44,8 @@ typedef void (*mu_points_hear)(void *arg, bool taken, const struct mu_error *err
 
 /*
  * Look at what has come: only what the CA has signed and what is not older than what was there takes its place. The URLs from which
- * there are other lists now are added to `ret_changed`; what is not taken, or not kept, is told. In the thread that runs the server. False: all is as it
- * was.
+ * there are other lists now are added to `ret_changed`; what is not taken, or not kept, is told. In the thread that runs the
+ * server. False: all is as it was.
  */
 bool mu_points_take(struct mu_points *points, struct mu_strs *ret_changed, mu_points_hear tell,
                     void *arg);

@@ -1,9 +1,8 @@
 #include "front/points_when.h"
 
 enum {
-    AGAIN_S =
-        60 *
-        60, /* at the latest, whatever the list says: who was revoked meanwhile is on the next one */
+    /* At the latest, whatever the list says: who was revoked meanwhile is on the next one. */
+    AGAIN_S = 60 * 60,
     BACKOFF_S = 10 * 60, /* at most */
     FORGET_S = 7 * 24 * 60 * 60,
 };

@@ -130,10 +130,10 @@ void mu_review_begin(struct mu_worker *worker);
 void mu_review_join(struct mu_conn *conn);
 void mu_review_leave(struct mu_conn *conn);
 
-/* worker.c: a connection has begun or ended. */
-/* The soft limit on open files is low for the sake of select(2), which is not used here: raise it to the hard one, if that can be. */
+/* worker.c: the soft limit on open files is low for the sake of select(2), which is not used here: raise it to the hard one, if that
+ * can be. */
 void mu_raise_file_limit(void);
-
+/* A connection has begun or ended. */
 void mu_worker_add(struct mu_worker *worker, struct mu_conn *conn);
 void mu_worker_remove(struct mu_worker *worker, struct mu_conn *conn);
 void mu_worker_trouble(struct mu_worker *worker, const char *id, const char *sentence,
