@@ -88,7 +88,7 @@ enum mu_fetch_right mu_fetch_right(const struct mu_strs *hosts, const struct mu_
 }
 
 /* What is not somewhere on the internet, or leads to such a place by another road. [RFC 6890, RFC 3879] */
-static const char *const private_blocks[] = {
+static const char *const off_internet[] = {
     "0.0.0.0/8",     "10.0.0.0/8",   "100.64.0.0/10",  "127.0.0.0/8",   "169.254.0.0/16",
     "172.16.0.0/12", "192.0.0.0/24", "192.168.0.0/16", "198.18.0.0/15", "224.0.0.0/4",
     "240.0.0.0/4",   "::/96",        "::ffff:0:0/96",  "64:ff9b::/96",  "64:ff9b:1::/48",
@@ -96,23 +96,23 @@ static const char *const private_blocks[] = {
     "ff00::/8",
 };
 static struct {
-    struct mu_cidr at[MU_COUNT(private_blocks)];
+    struct mu_cidr at[MU_COUNT(off_internet)];
     bool good;
-} private;
+} blocks;
 
-static void parse_private(void)
+static void parse_blocks(void)
 {
     struct mu_error ignored = MU_ERROR_INIT;
-    private.good = true;
-    for (size_t i = 0; i < MU_COUNT(private_blocks); i++)
-    private.good = private.good && mu_cidr_parse(private_blocks[i], &private.at[i], &ignored) == 0;
+    blocks.good = true;
+    for (size_t i = 0; i < MU_COUNT(off_internet); i++)
+        blocks.good = blocks.good && mu_cidr_parse(off_internet[i], &blocks.at[i], &ignored) == 0;
 }
 
 bool mu_fetch_is_public(const struct mu_address *address)
 {
     static pthread_once_t once = PTHREAD_ONCE_INIT;
-    pthread_once(&once, parse_private);
-    return private.good && !mu_address_is_in(address, private.at, MU_COUNT(private_blocks));
+    pthread_once(&once, parse_blocks);
+    return blocks.good && !mu_address_is_in(address, blocks.at, MU_COUNT(off_internet));
 }
 
 /* --- The request --- */
