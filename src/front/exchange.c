@@ -172,9 +172,8 @@ void mu_exchange_send(struct mu_exchange *e, const char *data, size_t len)
 
 static void keep_trailers(struct mu_exchange *e, const struct mu_header *trailers, size_t count)
 {
-    for (size_t i = 0; i < count; i++)
-        if (mu_relay_is_trailer(trailers[i].name))
-            mu_headers_keep(&e->trailers, &trailers[i], 1);
+    struct mu_header kept[MU_HEADERS_MAX];
+    mu_headers_keep(&e->trailers, kept, mu_relay_trailers(trailers, count, kept));
 }
 
 void mu_exchange_send_end(struct mu_exchange *e, const struct mu_header *trailers, size_t count)

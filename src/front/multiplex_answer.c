@@ -222,12 +222,8 @@ static void on_body(void *arg, const char *data, size_t len)
 static void on_end(void *arg, const struct mu_header *trailers, size_t count)
 {
     struct mu_multiplex_stream *st = arg;
-    struct mu_header shown[MU_HEADERS_MAX];
-    size_t shown_count = 0;
-    for (size_t i = 0; i < count; i++)
-        if (mu_relay_is_trailer(trailers[i].name))
-            shown[shown_count++] = trailers[i];
-    mu_h2_send_end(st->h2, shown, shown_count);
+    struct mu_header kept[MU_HEADERS_MAX];
+    mu_h2_send_end(st->h2, kept, mu_relay_trailers(trailers, count, kept));
 }
 
 static void on_wake(void *arg)

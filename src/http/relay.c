@@ -509,7 +509,7 @@ void mu_relay_chunk(struct mu_buf *out, const char *data, size_t len)
     mu_buf_add(out, "\r\n", 2);
 }
 
-bool mu_relay_is_trailer(const char *name)
+static bool is_trailer(const char *name)
 {
     static const char *const never[] = {"authorization",
                                         "cache-control",
@@ -531,11 +531,22 @@ bool mu_relay_is_trailer(const char *name)
     return kind_of(name) == END_TO_END;
 }
 
+size_t mu_relay_trailers(const struct mu_header *trailers, size_t count,
+                         struct mu_header ret[MU_HEADERS_MAX])
+{
+    size_t kept = 0;
+    for (size_t i = 0; i < count && kept < MU_HEADERS_MAX; i++)
+        if (is_trailer(trailers[i].name))
+            ret[kept++] = trailers[i];
+    return kept;
+}
+
 void mu_relay_last_chunk(struct mu_buf *out, const struct mu_header *trailers, size_t count)
 {
+    struct mu_header kept[MU_HEADERS_MAX];
+    const size_t kept_count = mu_relay_trailers(trailers, count, kept);
     mu_buf_adds(out, "0\r\n");
-    for (size_t i = 0; i < count; i++)
-        if (mu_relay_is_trailer(trailers[i].name))
-            add_line(out, trailers[i].name, trailers[i].value);
+    for (size_t i = 0; i < kept_count; i++)
+        add_line(out, kept[i].name, kept[i].value);
     mu_buf_adds(out, "\r\n");
 }

@@ -70,8 +70,9 @@ size_t mu_relay_response_fields(const struct mu_head *head, const struct mu_rela
 
 /* Is this header (or trailer) of a response for the client to see? */
 bool mu_relay_shows(const struct mu_head *head, const struct mu_header *header);
-/* Is it one that may come behind a body at all? [RFC 9110 6.5.1] */
-bool mu_relay_is_trailer(const char *name);
+/* Those of a message's trailers that may come behind a body at all. Returns how many; they are borrowed. [RFC 9110 6.5.1] */
+size_t mu_relay_trailers(const struct mu_header *trailers, size_t count,
+                         struct mu_header ret[MU_HEADERS_MAX]);
 
 /* A piece of a chunked body, and its end. [RFC 9112 7.1] */
 void mu_relay_chunk(struct mu_buf *out, const char *data, size_t len);
