@@ -429,11 +429,6 @@ static bool shows(const struct mu_head *head, enum kind kind, const char *name, 
     return !names_more || !header_lists(head, "Connection", name);
 }
 
-bool mu_relay_shows(const struct mu_head *head, const struct mu_header *header)
-{
-    return shows(head, kind_of(header->name), header->name, find(head, "Connection") != NULL);
-}
-
 /* Also of an answer to HEAD, and of 304, though none follows. */
 static bool tells_length(const struct mu_head *head, const struct mu_relay_response *how)
 {

@@ -68,8 +68,6 @@ enum { MU_RELAY_NUMBER_LEN = 24 };
 size_t mu_relay_response_fields(const struct mu_head *head, const struct mu_relay_response *how,
                                 char number[MU_RELAY_NUMBER_LEN], struct mu_header *ret);
 
-/* Is this header (or trailer) of a response for the client to see? */
-bool mu_relay_shows(const struct mu_head *head, const struct mu_header *header);
 /* Those of a message's trailers that may come behind a body at all. Returns how many; they are borrowed. [RFC 9110 6.5.1] */
 size_t mu_relay_trailers(const struct mu_header *trailers, size_t count,
                          struct mu_header ret[MU_HEADERS_MAX]);
