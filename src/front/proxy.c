@@ -281,23 +281,18 @@ static const char *client_ip(const struct mu_address *peer, char ret[INET6_ADDRS
     return NULL;
 }
 
-void mu_proxy_describe_client(struct mu_guard *guard, struct mu_buf *told,
+bool mu_proxy_describe_client(struct mu_guard *guard, struct mu_buf *told,
                               struct mu_relay_client *ret)
 {
     char ip[INET6_ADDRSTRLEN];
+    if (ret->len > 0)
+        return !mu_buf_failed(told);
     mu_relay_client_init(ret, client_ip(mu_conn_peer(guard->conn), ip));
     mu_guard_tell(guard, told);
     ret->more = told->data;
     ret->more_len = told->len;
     ret->method_counts = guard->door->method_counts;
-}
-
-/* Once, for the first request that is handed on. False without memory. */
-static bool describe_client(struct session *s)
-{
-    if (s->about.len == 0)
-        mu_proxy_describe_client(&s->guard, &s->told, &s->about);
-    return !mu_buf_failed(&s->told);
+    return !mu_buf_failed(told);
 }
 
 static void begin_request(struct session *s)
@@ -322,7 +317,7 @@ static void begin_request(struct session *s)
                          "came to");
     else if (!mu_guard_ask(&s->guard, &request, &permit))
         answer_no(s, &permit, head.framing);
-    else if (!describe_client(s))
+    else if (!mu_proxy_describe_client(&s->guard, &s->told, &s->about))
         answer_ourselves(s, 500, "out-of-memory", "there is not enough memory");
     else if (!mu_exchange_begin(&s->exchange, permit.route == NULL ? s->proxy : &permit.route->proxy,
                                 mu_conn_worker(s->conn), &client, s, &head, &s->about, &why))
