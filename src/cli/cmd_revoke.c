@@ -154,8 +154,8 @@ const struct mu_cmd mu_cmd_revoke = {
         "Names one certificate by its name, its serial number, its fingerprint or its file, and refreshes the\n"
         "revocation list ca.crl in the home directory. REASON is one of RFC 5280's: unspecified, keyCompromise,\n"
         "cACompromise, affiliationChanged, superseded, cessationOfOperation, privilegeWithdrawn, or hold, the\n"
-        "only one that --release can take back. A mutual serve on this machine that trusts this CA learns of it within a\n"
-        "second; other servers do by the list: see mutual crl --help.",
+        "only one that --release can take back. A mutual serve with this home that trusts this CA and has no list of its\n"
+        "own (--crl) learns of it within a second; other servers do by the list: see mutual crl --help.",
     .example = "mutual revoke my-client --reason keyCompromise\n"
                "mutual revoke localhost --reason hold\n"
                "mutual revoke localhost --release",
