@@ -60,14 +60,10 @@ int mu_crls_load(const char *path, struct mu_crls *ret, struct mu_error *err)
     MU_AUTO_CLEAR(mu_objects) objects = {0};
     if (mu_objects_load(path, &objects, err) != 0)
         return -1;
-    struct mu_crl **longer = realloc(ret->at, (ret->count + objects.count) * sizeof *longer);
-    if (longer == NULL)
-        return mu_fail_nomem(err);
-    ret->at = longer;
     const size_t before = ret->count;
     for (size_t i = 0; i < objects.count; i++)
-        if (objects.at[i].crl != NULL)
-            ret->at[ret->count++] = mu_take(&objects.at[i].crl);
+        if (objects.at[i].crl != NULL && mu_crls_add(ret, mu_take(&objects.at[i].crl), err) != 0)
+            return -1;
     return ret->count > before
                ? 0
                : mu_objects_fail_without(path, &objects, "certificate revocation list", err);

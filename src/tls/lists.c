@@ -221,10 +221,9 @@ static void check_beforehand(struct mu_tls_lists *lists, const struct mu_certs *
 {
     for (size_t i = 0; i < lists->count; i++)
         for (size_t j = 0; !lists->at[i].scoped && j < anchors->count; j++) {
-            X509 *ca = mu_cert_x509(anchors->at[j]);
-            if ((X509_get_key_usage(ca) & KU_CRL_SIGN) != 0 &&
-                mu_crl_is_signed_by((struct mu_crl *)lists->at[i].x, anchors->at[j]))
-                note_checked(lists, &lists->at[i], ca, NULL);
+            const struct mu_cert *ca = anchors->at[j];
+            if (mu_crl_may_be_by(ca) && mu_crl_is_signed_by((struct mu_crl *)lists->at[i].x, ca))
+                note_checked(lists, &lists->at[i], mu_cert_x509(ca), NULL);
         }
 }
 
