@@ -19,17 +19,23 @@ void mu_listen_facts_clear(struct mu_listen_facts *facts)
 
 /* --- Findings --- */
 
+static void set_words(const struct mu_listen_facts *facts, struct mu_finding *finding)
+{
+    const struct mu_tls_heard *heard = &facts->heard;
+    if (heard->alert >= 0)
+        snprintf(finding->raw, sizeof finding->raw, "TLS alert %d \"%s\" from the client",
+                 heard->alert, mu_alert_find(heard->alert)->name);
+    else
+        mu_str_copy(finding->raw, sizeof finding->raw, heard->words);
+}
+
 static struct mu_finding finding_of(const struct mu_listen_facts *facts, enum mu_cause_id cause,
                                     enum mu_phase phase)
 {
     const struct mu_tls_heard *heard = &facts->heard;
     const char *name = *heard->server_name != '\0' ? heard->server_name : NULL;
     struct mu_finding finding = mu_finding_of(cause, MU_GRAVITY_FAULT, phase, NULL, NULL, name);
-    if (heard->alert >= 0)
-        snprintf(finding.raw, sizeof finding.raw, "TLS alert %d \"%s\" from the client",
-                 heard->alert, mu_alert_find(heard->alert)->name);
-    else
-        mu_str_copy(finding.raw, sizeof finding.raw, heard->words);
+    set_words(facts, &finding);
     return finding;
 }
 
@@ -167,6 +173,37 @@ static struct mu_finding about_distrust(const struct mu_listen_facts *facts, enu
     return finding;
 }
 
+/* What is no fault to OpenSSL is one to others. An alert that says that it is the CA, or a date, does not mean that. */
+static struct mu_finding *refused_by_others(const struct mu_listen_facts *facts,
+                                            struct mu_report *report)
+{
+    enum {
+        ALERT_UNKNOWN_CA = 48,
+        OTHERS =
+            1u << MU_STACK_GO | 1u << MU_STACK_JAVA | 1u << MU_STACK_GNUTLS | 1u << MU_STACK_RUSTLS
+    };
+    const int alert = facts->heard.alert;
+    if (alert < 0 || alert == ALERT_UNKNOWN_CA ||
+        mu_cause_of_client_alert(alert) != MU_CAUSE_server_untrusted_ca)
+        return NULL;
+    for (size_t i = 0; i < report->count; i++)
+        if (report->findings[i].gravity == MU_GRAVITY_SOME_PEERS &&
+            (report->findings[i].refused_by & OTHERS) != 0)
+            return &report->findings[i];
+    return NULL;
+}
+
+/* This client is one of them, or does not trust the CA. */
+static int blame(struct mu_finding *finding, const struct mu_listen_facts *facts,
+                 struct mu_report *report, struct mu_error *err)
+{
+    const struct mu_cause *otherwise = mu_cause_of(MU_CAUSE_server_untrusted_ca);
+    finding->gravity = MU_GRAVITY_FAULT;
+    set_words(facts, finding);
+    return mu_report_check(report, MU_MARK_UNKNOWN, err, "it could also be %s: %s", otherwise->id,
+                           otherwise->what);
+}
+
 /* The client said no to our certificate, or hung up when it saw it. */
 static int judge_refused_server(const struct mu_listen_case *of, const struct mu_listen_facts *facts,
                                 struct mu_report *report, struct mu_error *err)
@@ -180,6 +217,9 @@ static int judge_refused_server(const struct mu_listen_case *of, const struct mu
         return -1;
     if (has_fault(report))
         return 0;
+    struct mu_finding *odd = refused_by_others(facts, report);
+    if (odd != NULL)
+        return blame(odd, facts, report, err);
     struct mu_finding finding = about_distrust(facts, mu_cause_of_client_alert(heard->alert));
     mu_cert_label(of->chain->at[0], label);
     if (of->made_up) {

@@ -44,6 +44,7 @@ def make_world(directory):
     root, inter = ("root", "root"), ("inter", "inter")
     m.cert("server", "/CN=localhost", make.SERVER, by=root, **LONG)
     m.cert("renewed", "/CN=localhost", make.SERVER, by=root, start=day(-20), end=day(310))
+    m.cert("server-cn", "/CN=localhost", make.changed(make.SERVER, subjectAltName=None), by=root, **LONG)
     m.cert("server-over", "/CN=localhost", make.SERVER, by=root, **OVER)
     m.cert("server-early", "/CN=localhost", make.SERVER, by=root, start=day(30), end=day(300))
     m.cert("server-else", "/CN=elsewhere.example", make.changed(make.SERVER, subjectAltName="DNS:elsewhere.example"),

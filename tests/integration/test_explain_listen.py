@@ -50,9 +50,11 @@ class Ear:
         return said
 
 
-def fetch(world, port, cert=None, key="leaf", ca="root", name="localhost", highest=None, lowest=None, alpn=None, ciphers=None):
+def fetch(world, port, cert=None, key="leaf", ca="root", name="localhost", highest=None, lowest=None, alpn=None, ciphers=None,
+          looks_at_cn=True):
     """What a client gets for its request, or what it says went wrong."""
     context = ssl.create_default_context(cafile=world.path(f"{ca}.crt"))
+    context.hostname_checks_common_name = looks_at_cn
     if cert is not None:
         context.load_cert_chain(world.path(f"{cert}.crt"), world.path(f"{key}.key"))
     with warnings.catch_warnings():
@@ -162,6 +164,14 @@ def test_what_a_client_says_no_to(mutual, world):
     with Ear(mutual, world, cert="server-over") as ear:
         fetch(world, ear.port, "client")
         ear.heard("server_cert_expired", "2021-01-01")
+    with Ear(mutual, world, cert="server-cn") as ear:
+        fetch(world, ear.port, "client", looks_at_cn=False)  # nor do Go and rustls
+        said = ear.heard("server_no_san", "bad certificate", "it could also be server_untrusted_ca")
+        assert (said["exit"], said["whose"]) == (1, "server")
+        fetch(world, ear.port, "client", ca="other")
+        assert ear.heard("server_untrusted_ca", "unknown ca")["causes"] == ["server_untrusted_ca", "server_no_san"]
+        fetch(world, ear.port, "client")
+        ear.heard("ok")
     with Ear(mutual, world, cert=None) as ear:
         fetch(world, ear.port, "client")
         ear.heard("server_untrusted_ca", "made up")
