@@ -7,11 +7,19 @@
 #include "base/str.h"
 #include "explain/commands.h"
 
+/* The CA is to issue it again, and not to be made anew: with it all that it has issued would be lost. */
+static bool is_of_the_issued(enum mu_cause_id id)
+{
+    const struct mu_cause *cause = mu_cause_of(id);
+    return cause->whose == MU_PARTY_CA && id != MU_CAUSE_ca_not_strict_profile &&
+           mu_str_equal(cause->remedy, "{anew}");
+}
+
 enum mu_holder mu_remedy_holder(enum mu_cause_id id)
 {
     if (id == MU_CAUSE_intermediate_expired || id == MU_CAUSE_intermediate_revoked)
         return MU_HOLDER_ISSUING;
-    return mu_holder_of(mu_cause_of(id)->whose);
+    return is_of_the_issued(id) ? MU_HOLDER_SERVER : mu_holder_of(mu_cause_of(id)->whose);
 }
 
 enum mu_holder mu_holder_of(enum mu_party party)

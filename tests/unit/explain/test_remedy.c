@@ -98,6 +98,18 @@ static void what_is_found_anywhere_varies(void **state)
     }
 }
 
+static void no_ca_is_made_anew_for_what_it_has_issued(void **state)
+{
+    static const enum mu_cause_id issued[] = {MU_CAUSE_cert_is_v1, MU_CAUSE_signature_too_weak,
+                                              MU_CAUSE_unknown_critical_extension,
+                                              MU_CAUSE_certificate_altered, MU_CAUSE_san_malformed};
+    (void)state;
+    for (size_t i = 0; i < MU_COUNT(issued); i++)
+        assert_int_equal(mu_remedy_holder(issued[i]), MU_HOLDER_SERVER);
+    assert_int_equal(mu_remedy_holder(MU_CAUSE_issuer_not_ca), MU_HOLDER_ROOT);
+    assert_int_equal(mu_remedy_holder(MU_CAUSE_ca_not_strict_profile), MU_HOLDER_ROOT);
+}
+
 static void whose_move_it_is_goes_with_who_has_it(void **state)
 {
     MU_AUTO_CLEAR(mu_report) report = {0};
@@ -163,6 +175,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(every_cause_names_what_fits_each_holder),
         cmocka_unit_test(what_is_found_anywhere_varies),
+        cmocka_unit_test(no_ca_is_made_anew_for_what_it_has_issued),
         cmocka_unit_test(whose_move_it_is_goes_with_who_has_it),
         cmocka_unit_test(places_are_filled_last),
         cmocka_unit_test(a_name_that_a_shell_would_obey_is_left_out_of_a_command),
