@@ -211,7 +211,7 @@ def test_what_is_no_websocket_is_an_answer(door, ctx, path, protocol, status, wo
         stream = ask(conn, path, protocol=protocol)
         conn.send(h2.frame(h2.DATA, 0, stream, b"early"))
         assert conn.answer(stream)[0] == status
-        door.says(words) if path == "/private" else door.says(f" GET {path} {status} HTTP/2 ").index(words)
+        assert words in door.says(words if path == "/private" else f" GET {path} {status} HTTP/2 ")
 
 
 @pytest.mark.parametrize("block", [
@@ -238,7 +238,11 @@ def test_an_end_that_does_not_read_stops_the_other(door, ctx, service):
     with h2.Client(door, ctx, window=1000) as conn:
         socket = Bytes(conn, ask(conn, "/flood"))
         assert socket.status == 200 and conn.until(h2.DATA, socket.stream)
-        assert conn.answer(conn.ask(path="/no"))[0] == 403
+        before = -1
+        while service.flooded != before:  # until it stands still, for as long as others have their answers
+            before = service.flooded
+            for _ in range(5):
+                assert conn.answer(conn.ask(path="/no"))[0] == 403
         assert service.flooded < 200
 
 
