@@ -2,7 +2,6 @@
 import hashlib
 import re
 import shutil
-import signal
 import sqlite3
 import subprocess
 import time
@@ -230,28 +229,33 @@ def test_backups_while_others_issue(mutual, ca, tmp_path):
         assert set(names(mutual, home=new)) <= {f"w{i}" for i in range(12)}
 
 
-def test_a_restore_that_is_killed_leaves_no_half_ca_and_can_be_repeated(mutual, ca, backup, tmp_path):
-    for delay_ms in range(0, 40, 12):
-        new = tmp_path / f"new{delay_ms}"
-        process = mutual.start("restore", backup, home=new)
-        time.sleep(1 - time.time() % 1 + delay_ms / 1000)  # it begins with a second
-        process.send_signal(signal.SIGKILL)
-        process.wait()
-        if not (new / "ca.crt").exists():
-            assert mutual("restore", backup, home=new).code == 0, files(new)
-        mutual("issue", "client", "x", "--out", f"x{delay_ms}", home=new).ok()
-        assert names(mutual, home=new) == ["before", "x"]
+def kill_when(process, seen):
+    """As soon as that is there; or it has gone again unseen, and the process is over."""
+    while not seen.exists() and process.poll() is None:
+        time.sleep(0.0005)
+    process.kill()
+    process.wait(WAIT)
 
 
-def test_a_backup_that_is_killed_leaves_no_file_and_is_no_obstacle(mutual, ca, tmp_path):
+@pytest.mark.parametrize("seen", ["restore.tmp/home/packed", "restore.tmp/home/mutual.db", "mutual.db"])
+def test_a_restore_that_is_killed_leaves_no_half_ca_and_can_be_repeated(mutual, ca, backup, tmp_path, seen):
+    new = tmp_path / "new"
+    kill_when(mutual.start("restore", backup, home=new), new / seen)
+    if not (new / "ca.crt").exists():
+        assert mutual("restore", backup, home=new).code == 0, files(new)
+    mutual("issue", "client", "x", home=new).ok()
+    assert names(mutual, home=new) == ["before", "x"]
+
+
+def test_a_backup_that_is_killed_leaves_no_half_file_and_is_no_obstacle(mutual, ca, tmp_path):
+    """At its work, and when the file has just got its name: then it is whole."""
     mutual("issue", "client", "a").ok()
-    for delay_ms in range(0, 40, 8):
-        process = mutual.start("backup", f"b{delay_ms}")
-        time.sleep(delay_ms / 1000)
-        process.send_signal(signal.SIGKILL)
-        process.wait()
-        if (tmp_path / f"b{delay_ms}").exists():
-            mutual("restore", f"b{delay_ms}", home=tmp_path / f"new{delay_ms}").ok()
+    for i, seen in enumerate((ca / "backup.tmp", tmp_path / "b1")):
+        kill_when(mutual.start("backup", f"b{i}"), seen)
+        if (tmp_path / f"b{i}").exists():
+            mutual("restore", f"b{i}", home=tmp_path / f"new{i}").ok()
+            assert names(mutual, home=tmp_path / f"new{i}") == ["a"]
+    assert (tmp_path / "b1").exists()
     mutual("backup", "last").ok()
     assert sorted(files(ca)) == ["ca.crt", "ca.key", "mutual.db"]
 
