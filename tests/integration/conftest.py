@@ -125,3 +125,13 @@ def place(ca, model, tmp_path):
     shutil.copytree(model / "more", ca, dirs_exist_ok=True)
     shutil.copytree(model / "files", tmp_path, dirs_exist_ok=True)
     return tmp_path
+
+
+@pytest.fixture(scope="module")
+def shared_place(model, tmp_path_factory):
+    """The same as `place`, for all tests of a file, with the CA's home in it."""
+    place = tmp_path_factory.mktemp("place")
+    shutil.copytree(model / "more", place / "home")
+    shutil.copytree(model / "files", place, dirs_exist_ok=True)
+    shutil.copy(place / "home" / "ca.crt", place)
+    return place

@@ -20,16 +20,11 @@ from test_proxy import OK, Recorder, http
 
 
 @pytest.fixture(scope="module")
-def place(model, tmp_path_factory):
-    """A CA's home with a server's and a client's certificate, for all of these."""
-    place = tmp_path_factory.mktemp("http2")
-    shutil.copytree(model / "more", place / "home")
-    shutil.copytree(model / "files", place, dirs_exist_ok=True)
-    shutil.copy(place / "home" / "ca.crt", place)
-    (place / "www").mkdir()
-    (place / "www" / "big").write_bytes(os.urandom(3_000_000))
-    (place / "www" / "small").write_text("small\n")
-    return place
+def place(shared_place):
+    (shared_place / "www").mkdir()
+    (shared_place / "www" / "big").write_bytes(os.urandom(3_000_000))
+    (shared_place / "www" / "small").write_text("small\n")
+    return shared_place
 
 
 @pytest.fixture(scope="module")

@@ -1,10 +1,7 @@
 """Clients that are slow on purpose, as slowhttptest's are: what they get for it, and that nobody else waits."""
 import contextlib
 import select
-import shutil
 import socket
-
-import pytest
 
 import h2
 from door import WAIT, ask, connect, plain
@@ -15,15 +12,6 @@ HEAD = b"GET / HTTP/1.1\r\nHost: localhost\r\n"
 GET = HEAD + b"\r\n"
 BIG = b"HTTP/1.1 200 OK\r\nContent-Length: 10000000\r\n\r\n" + bytes(10_000_000)
 MANY = 6  # of each kind
-
-
-@pytest.fixture(scope="module")
-def place(model, tmp_path_factory):
-    place = tmp_path_factory.mktemp("slow")
-    shutil.copytree(model / "more", place / "home")
-    shutil.copytree(model / "files", place, dirs_exist_ok=True)
-    shutil.copy(place / "home" / "ca.crt", place)
-    return place
 
 
 def answer(sock, _incoming, head):
@@ -71,13 +59,13 @@ def kinds(door, http_1, http_2):
     }
 
 
-def test_who_is_slow_holds_up_nobody_else(place):
+def test_who_is_slow_holds_up_nobody_else(shared_place):
     """A head and a handshake have their time however they drip, bodies and readers as long as they move."""
-    http_1, http_2 = client(place), client(place)
+    http_1, http_2 = client(shared_place), client(shared_place)
     limits = {f"{name}_timeout": "1s" for name in ("handshake", "header", "write")}
     with Recorder(answer) as backend:
-        config = write_config(place / "mutual.yaml", door_text(to=backend.url.replace("tcp:", "http:"), log="all", **limits))
-        with serve(config, place / "home") as door, connect(door, http_1) as other, h2.Client(door, http_2) as other_h2:
+        config = write_config(shared_place / "mutual.yaml", door_text(to=backend.url.replace("tcp:", "http:"), log="all", **limits))
+        with serve(config, shared_place / "home") as door, connect(door, http_1) as other, h2.Client(door, http_2) as other_h2:
             out, stay = ([begin() for begin in some.values() for _ in range(MANY)] for some in kinds(door, http_1, http_2))
             poll = select.poll()
             inside = {one.sock.fileno(): one for one in out + stay}

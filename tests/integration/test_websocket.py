@@ -80,13 +80,9 @@ class Service(Backend):
 
 
 @pytest.fixture(scope="module")
-def place(model, tmp_path_factory):
-    place = tmp_path_factory.mktemp("websocket")
-    shutil.copytree(model / "more", place / "home")
-    shutil.copytree(model / "files", place, dirs_exist_ok=True)
-    shutil.copy(place / "home" / "ca.crt", place)
-    (place / "www").mkdir()
-    return place
+def place(shared_place):
+    (shared_place / "www").mkdir()
+    return shared_place
 
 
 @pytest.fixture(scope="module")
