@@ -42,7 +42,8 @@ struct asked {
     struct asked *next;
     struct mu_ocsp *ocsp;
     const struct mu_ocsp_door *door; /* until it is in */
-    struct mu_known *known;
+    struct mu_known *known;          /* NULL: there is no room for it, or */
+    bool trusted_itself; /* nobody has issued the certificate, so that there is nobody to ask */
     struct question *question; /* NULL: it has been answered, or nobody is asked */
     bool silence_is_fine;      /* it is let in without an answer */
     void (*wake)(void *arg);
@@ -250,7 +251,6 @@ static bool is_silence_fine(const struct mu_ocsp_door *door, const struct mu_vet
            (issuer != NULL && mu_tls_lists_speak_of(door->lists, mu_vetted_cert(client), issuer));
 }
 
-/* Where nobody has issued the client's certificate but whoever is trusted for itself, there is nobody to ask. */
 static void *on_join(void *arg, const struct mu_vetted *client)
 {
     const struct mu_ocsp_door *door = arg;
@@ -259,7 +259,7 @@ static void *on_join(void *arg, const struct mu_vetted *client)
     struct asked *asked = calloc(1, sizeof *asked);
     if (asked == NULL)
         return NULL;
-    *asked = (struct asked){.ocsp = ocsp, .door = door};
+    *asked = (struct asked){.ocsp = ocsp, .door = door, .trusted_itself = issuer == NULL};
     if (issuer == NULL)
         return asked;
     pthread_mutex_lock(&ocsp->lock);
@@ -305,10 +305,13 @@ static void set_revoked(const struct mu_known *known, struct mu_refusal *ret)
              mu_reason_name(known->what.single.reason));
 }
 
-static void set_unconfirmed(const struct mu_known *known, struct mu_refusal *ret)
+static void set_unconfirmed(const struct asked *asked, struct mu_refusal *ret)
 {
     mu_refusal_set(ret, MU_REFUSAL_UNCONFIRMED);
-    mu_str_copy(ret->cause, sizeof ret->cause, mu_known_why_not(known));
+    mu_str_copy(ret->cause, sizeof ret->cause,
+                asked->trusted_itself
+                    ? "its certificate is trusted itself, and no CA's responder speaks for it"
+                    : mu_known_why_not(asked->known));
 }
 
 /* The last answer that there was. */
@@ -330,7 +333,7 @@ static enum mu_vouch decide(const struct asked *asked, struct mu_refusal *ret)
     }
     if (asked->silence_is_fine || (known != NULL && counts(known, door->grace_s, time(NULL))))
         return MU_VOUCH_GOOD;
-    set_unconfirmed(known, ret);
+    set_unconfirmed(asked, ret);
     return MU_VOUCH_BAD;
 }
 

@@ -5,6 +5,7 @@ import threading
 import pytest
 
 from door import Door, ask, connect, context, read_all, refused
+from made import openssl
 from made_config import door_text, serve as serve_config, write_config
 from metrics import metrics
 from point import Point, responder
@@ -137,6 +138,13 @@ def test_lists_speak_for_the_clients_of_their_ca_alone(far, mutual, tmp_path, ho
     (own / "ca.crl").unlink()
     with Door(tmp_path, "--cacert", own / "ca.crt", "--fetch-ocsp", far.host, home=own) as door:
         is_turned_away(door, client(tmp_path, "carol"), "client-cert-unconfirmed")
+
+
+def test_for_a_certificate_that_is_trusted_itself_there_is_nobody_to_ask(far, tmp_path):
+    openssl("req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-subj", "/CN=self", "-days", "9",
+            "-keyout", tmp_path / "self.key", "-out", tmp_path / "self.crt")
+    with serve(tmp_path, far, "--cacert", "self.crt") as door:
+        assert "is trusted itself" in is_turned_away(door, client(tmp_path, "self"), "client-cert-unconfirmed")
 
 
 def test_who_is_in_already_is_asked_about_when_a_reload_brings_responders(far, mutual, tmp_path):
