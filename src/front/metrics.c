@@ -311,7 +311,8 @@ static void add_ocsp(struct mu_buf *ret, const struct mu_metrics *metrics)
     sample(ret, "ocsp_answers_total", "answer", "revoked", metrics->ocsp.revoked);
     sample(ret, "ocsp_answers_total", "answer", "unknown", metrics->ocsp.unknown);
     sample(ret, "ocsp_answers_total", "answer", "failed", metrics->ocsp.failed);
-    single(ret, "ocsp_clients", "gauge", "Clients of whom an answer is kept.",
+    single(ret, "ocsp_clients", "gauge",
+           "Clients who are remembered, with or without an answer about them.",
            metrics->ocsp.clients);
 }
 
@@ -350,8 +351,8 @@ static void add_clients(struct mu_buf *ret, const struct mu_metrics *metrics)
                   "From the accepted connection to the end of its handshake.", &metrics->counters);
     add_answers(ret, &metrics->counters);
     add_ends(ret, "crl_expiry_timestamp_seconds", "issuer",
-             "When the next revocation list of a CA is due, since 1970: after that its clients are "
-             "refused.",
+             "When the next revocation list of a CA is due, since 1970: what it means if none comes, "
+             "crl_grace says.",
              &metrics->lists);
     add_updates(ret, &metrics->lists);
     add_fetches(ret, metrics);
