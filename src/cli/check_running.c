@@ -113,7 +113,8 @@ static int load(const struct mu_args *args, const struct mu_certs *present, stru
     if (mu_args_given(args, "trust") || mu_args_given(args, "crl") ||
         mu_args_given(args, "crl-grace"))
         return mu_usage(err, args,
-                        "--config describes whole doors; give --trust and --crl without it");
+                        "--config describes whole doors; give --trust, --crl and --crl-grace "
+                        "without it");
     return load_doors(args, ret, err);
 }
 

@@ -298,7 +298,8 @@ def test_whom_other_lists_cas_and_doors_would_lock_out(ca, mutual, clients):
         assert one["client"] == "amy" and "allowed are cn=ben" in one["why"] and not one["connected"]
         write_config(place / "new.yaml", door_text("unix:other"))
         assert check("--config", "new.yaml", "--within", "1s").stdout.count("no door would be where it comes to") >= 1
-        check("--config", "new.yaml", "--crl", "none.pem").refused("whole doors", code=2)
+        for option in "--trust", "--crl", "--crl-grace":
+            check("--config", "new.yaml", option, "open").refused("whole doors", option, code=2)
         assert ask(ben, GET)[0] == 200, "nothing has changed"
 
 
