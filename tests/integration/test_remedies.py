@@ -13,10 +13,10 @@ from door import Door
 # What the cause is about lies in FILE.
 KINDS = {"crl_": "ca.crl", "csr_": "client.csr", "pkcs12_": "client.p12", "key_encrypted": "locked.key", "key_wrong": "locked.key",
          "public_key": "public.pem", "file_is_der": "client.der", "cert_key_swapped": "client.key", "pem_wrong": "utf16.pem",
-         "intermediate_expired": "ca.crt", "ca_": "ca.crt", "server_": "server.crt"}
+         "intermediate_expired": "ca.crt", "trust_": "ca.crt", "ca_": "ca.crt", "server_": "server.crt"}
 # For these there is nothing to run in a scratch directory: other people's machines, and a clock that is right.
-ELSEWHERE = ("timedatectl", "kill -HUP", "keytool", "getent", "ss ", "nc ", "curl ", "openssl s_server", "-starttls", "ORIGIN",
-             "pkcs12 -in NEW.p12", "file ")
+ELSEWHERE = ("timedatectl", "kill -HUP", "keytool", "getent", "ss -tn", "nc ", "curl ", "openssl s_server", "-starttls", "ORIGIN:",
+             "pkcs12 -in NEW.p12")
 # They ask for what the scratch directory has not: no usage error, but no success either.
 FAIL = ("mutual ca request",  # of the root that it is, which has nobody above it
         "--profile ca",  # a CA's request is made in another way
@@ -45,9 +45,9 @@ def scratch(mutual, place):
             "/CN=Root", "-out", "root.crt")
     openssl("req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-keyout", "issuing.key", "-subj",
             "/O=Us/CN=Issuing", "-CA", "root.crt", "-CAkey", "root.key", "-out", "issuing.crt")
-    for name in ("old-ca", "new-ca", "intermediate"):
+    for name in ("old-ca", "new-ca"):
         shutil.copy(made / "ca.crt", made / f"{name}.crt")
-        shutil.copy(made / "ca.key", made / f"{name}.key")
+    openssl("req", "-x509", "-key", "ca.key", "-subj", "/CN=my-ca", "-CA", "root.crt", "-CAkey", "root.key", "-out", "intermediate.crt")
     for name in ("intermediate", "root"):
         shutil.copy(made / "ca.crl", made / f"{name}.crl")
     shutil.copy(made / "client.crt", made / "leaf.crt")
@@ -107,7 +107,7 @@ def test_no_command_of_the_table_is_used_wrongly(mutual, scratch, tmp_path):
     wrong = []
     with Door(tmp_path, "--cert", place / "server.crt", "--key", place / "server.key", home=home) as door:
         for i, (command, (cause, file)) in enumerate(commands(mutual).items()):
-            if any(word in command for word in ELSEWHERE):
+            if any(word in command for word in ELSEWHERE) or command.startswith("file "):
                 continue
             work = tmp_path / f"run{i}"
             shutil.copytree(place, work)
