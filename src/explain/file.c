@@ -100,21 +100,26 @@ static struct mu_finding about(const struct mu_file *file, enum mu_cause_id caus
     return finding;
 }
 
+/* One way, whoever does it. */
 static void set_remedy(struct mu_finding *finding, const char *remedy)
 {
     mu_str_copy(finding->remedy, sizeof finding->remedy, remedy);
+    mu_str_copy(finding->openssl, sizeof finding->openssl, remedy);
 }
 
 static int tell_text_faults(const struct mu_file *file, const struct mu_text_faults *faults,
                             struct mu_report *report, struct mu_error *err)
 {
     struct mu_finding finding = about(file, MU_CAUSE_pem_wrong_encoding, MU_GRAVITY_FAULT);
+    if (file->role == MU_ROLE_KEY)
+        mu_str_copy(finding.openssl, sizeof finding.openssl,
+                    "iconv -f UTF-16 -t ASCII {file} | openssl pkey -out NEW.pem");
     if (faults->utf16 &&
         mu_report_add(report, &finding, err,
                       "%s is text in UTF-16, as PowerShell's > writes it, and programs look for ASCII",
                       file->name) != 0)
         return -1;
-    set_remedy(&finding, "tr '\\r' '\\n' < {file} > NEW.pem");
+    set_remedy(&finding, "(umask 077; tr '\\r' '\\n' < {file} > NEW.pem)");
     finding.refused_by &= ~(1u << MU_STACK_GNUTLS | 1u << MU_STACK_RUSTLS);
     if (faults->carriage &&
         mu_report_add(report, &finding, err,
@@ -130,7 +135,7 @@ static int tell_text_faults(const struct mu_file *file, const struct mu_text_fau
                       file->name) != 0)
         return -1;
     finding = about(file, MU_CAUSE_pem_wrong_encoding, MU_GRAVITY_FAULT);
-    set_remedy(&finding, "base64 -d {file} > NEW.pem");
+    set_remedy(&finding, "(umask 077; base64 -d {file} > NEW.pem)");
     if (faults->wrapped_twice &&
         mu_report_add(report, &finding, err,
                       "%s is PEM wrapped in base64 once more, as Kubernetes keeps secrets",
@@ -308,7 +313,6 @@ static int tell_bundle(const struct mu_file *file, const struct mu_reading *how,
     if (how->by_name && promises_der(file->name))
         return 0;
     set_remedy(&finding, "openssl pkcs7 -print_certs -in {file} -out NEW.pem");
-    mu_str_copy(finding.openssl, sizeof finding.openssl, finding.remedy);
     return mu_report_add(report, &finding, err,
                          "%s is a PKCS#7 bundle: the certificates in it have to be taken out, as "
                          "programs look for -----BEGIN CERTIFICATE-----",
@@ -330,9 +334,9 @@ static int tell_der(const struct mu_file *file, const struct mu_reading *how,
         finding.gravity = MU_GRAVITY_SOME_PEERS;
     if (file->is_bundle)
         kind = "pkcs7 -print_certs";
-    snprintf(finding.openssl, sizeof finding.openssl,
-             "openssl %s -inform DER -in {file} -out NEW.pem", kind);
-    set_remedy(&finding, finding.openssl);
+    char command[MU_FINDING_COMMAND_LEN];
+    snprintf(command, sizeof command, "openssl %s -inform DER -in {file} -out NEW.pem", kind);
+    set_remedy(&finding, command);
     return mu_report_add(report, &finding, err,
                          "%s is DER, that is binary; most programs want PEM, the text with -----BEGIN",
                          file->name);

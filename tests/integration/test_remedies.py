@@ -1,4 +1,5 @@
 """The commands that mend: each of the table is run, with its places filled, in a directory where all that it needs lies."""
+import base64
 import os
 import re
 import shlex
@@ -145,3 +146,17 @@ def test_what_openssl_makes_anew_is_in_order(mutual, scratch):
     for cause in ("intermediate_expired", "issuer_not_ca", "key_too_small"):
         cert, _ = make(cause, "issuing-ca")
         mutual("verify", cert, "--cacert", place / "root.crt").ok()
+
+
+def test_a_key_that_is_written_anew_is_for_its_owner_alone(mutual, scratch):
+    place, home = scratch
+    key = (place / "client.key").read_bytes()
+    for name, text in {"wide": key.decode().encode("utf-16"), "old": key.replace(b"\n", b"\r"), "coded": base64.b64encode(key)}.items():
+        (place / f"{name}.key").write_bytes(text)
+        told = mutual("explain", "--cert", place / "client.crt", "--key", f"{name}.key", "--json", cwd=place).json()["findings"][0]
+        for command in {told["remedy"], told["openssl"]}:
+            assert run(command, place, home) is None
+            made = place / "NEW.pem"
+            assert made.stat().st_mode & 0o077 == 0, command
+            mutual("explain", "--cert", place / "client.crt", "--key", made, "--server-cacert", place / "ca.crt").ok()
+            made.unlink()
