@@ -33,7 +33,7 @@ int mu_matter_tell(struct mu_matter *matter, struct mu_error *err)
     struct mu_finding finding =
         mu_matter_about(matter, cause, cert_at_fault(matter), matter->verdict.depth);
     finding.refused_by = mu_cause_refused_by(cause, is_root(cert_at_fault(matter)));
-    if (is_about_time(matter->verdict.fault)) /* with the CA\'s end all that it issued ends */
+    if (is_about_time(matter->verdict.fault)) /* with the CA's end all that it issued ends */
         finding.depth = -matter->verdict.depth;
     mu_str_copy(finding.subject, sizeof finding.subject, matter->verdict.subject);
     return mu_report_add(matter->report, &finding, err, "%s%s%s",

@@ -57,6 +57,8 @@ static void every_refusal_has_its_cause(void **state)
     (void)state;
     mu_refusal_set(&refusal, MU_REFUSAL_CERT_MISSING);
     assert_int_equal(mu_cause_of_refusal(&refusal), MU_CAUSE_client_cert_not_sent);
+    refusal = (struct mu_refusal){.code = MU_REFUSAL_CERT, .fault = MU_FAULT_BAD_DATE};
+    assert_int_equal(mu_cause_of_refusal(&refusal), MU_CAUSE_bad_date);
     mu_refusal_set(&refusal, MU_REFUSAL_PLAIN_HTTP);
     assert_int_equal(mu_cause_of_refusal(&refusal), MU_CAUSE_not_tls);
     mu_refusal_set(&refusal, MU_REFUSAL_CLIENT_ALERT);
