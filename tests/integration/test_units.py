@@ -7,6 +7,8 @@ import subprocess
 import pytest
 
 from conftest import BINARY, ROOT, WAIT
+from made import mode
+from test_tunnel import Tunnel
 
 UNITS = ROOT / "packaging"
 
@@ -54,8 +56,21 @@ def test_what_they_run_is_there_and_takes_these_options(units, mutual, ca, tmp_p
         for line in re.findall(r"^ExecStart(?:Pre)?=(.*)$", unit.read_text(), re.M):
             line = line.replace("/etc/mutual", str(tmp_path)).replace("/var/lib/mutual", str(ca)).replace("%%", "%")
             if " serve " in line or " tunnel " in line:
-                continue  # ended by nothing; the doors' configuration is what `mutual check` has judged
+                continue  # ended by nothing; `mutual check` has judged the doors, and for the tunnel see below
             done = subprocess.run(["sh", "-c", line], capture_output=True, text=True, timeout=WAIT, check=False)
             assert done.returncode in (0, 3), done
             ran += 1
     assert ran == 2
+
+
+def test_a_tunnel_takes_the_options_that_its_unit_shows(units, ca, place):
+    """And its door is open to the group."""
+    unit = (units / "mutual-tunnel@.service").read_text()
+    mask, line = (re.search(rf"^{word}=(.*)$", unit, re.M)[1] for word in ("UMask", "#   OPTIONS"))
+    for there, here in (("/etc/mutual/client", place / "my-client"), ("/etc/mutual/ca.crt", ca / "ca.crt"),
+                        ("/run/mutual-tunnel-NAME", place), ("db.example", "localhost")):
+        assert there in line
+        line = line.replace(there, str(here))
+    with Tunnel(place, *line.split(), listen=(), umask=int(mask, 8)) as tunnel:
+        assert mode(place / "door") == 0o770
+        assert tunnel.stop() == 0
