@@ -135,7 +135,7 @@ def test_a_name_that_belongs_to_another_door_is_misdirected(place, version):
 def test_an_idle_connection_is_told_that_it_ends(place):
     with Door(place, "--idle-timeout", "1s", "--header-timeout", "1s", home=place / "home") as door:
         with h2.Client(door, client(place)) as conn:
-            for pause in (0, 0.7, 0.7):  # its rest begins with the last answer
+            for pause in (0, 0.4, 0.4, 0.4):  # its rest begins with the last answer
                 time.sleep(pause)
                 stream = conn.ask()
                 assert conn.answer(stream)[:2] == (200, b"Hello World")
