@@ -271,7 +271,7 @@ static void add_updates(struct mu_buf *ret, const struct mu_metrics_ends *lists)
     if (lists->count == 0)
         return;
     begin(ret, "crl_updated_timestamp_seconds", "gauge",
-          "When the revocation list of a CA was made, since 1970; of several the oldest.");
+          "From when on the revocation list of a CA counts, since 1970; of several the oldest.");
     for (size_t i = 0; i < lists->count; i++) {
         time_t oldest = lists->at[i].since;
         bool told = false;
