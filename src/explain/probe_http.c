@@ -1,21 +1,43 @@
 /* All is well in TLS, and then HTTP says no. */
 
+#include <ctype.h>
+#include <stdio.h>
 #include <string.h>
 #include <strings.h>
 
 #include "base/str.h"
 #include "explain/probe_judge.h"
+#include "pki/info.h"
+
+/* Who has no CN is called by an alternative name, and let in by that. */
+static void set_rule(struct mu_finding *finding, const struct mu_cert_info *info)
+{
+    for (size_t i = 0; *info->cn == '\0' && i < info->san.count; i++) {
+        const char *san = info->san.at[i], *colon = strchr(san, ':');
+        char kind[8] = "";
+        if (colon == NULL || !mu_str_equal(colon + 1, finding->name))
+            continue;
+        for (size_t k = 0; san + k < colon && k + 1 < sizeof kind; k++)
+            kind[k] = (char)tolower((unsigned char)san[k]);
+        snprintf(finding->remedy, sizeof finding->remedy, "mutual serve --allow %s={name}", kind);
+        return;
+    }
+}
 
 static int tell_not_authorized(const struct mu_probe_case *of, struct mu_report *report,
                                struct mu_error *err)
 {
     const struct mu_probe_http *http = mu_probe_http_of(of);
     char label[MU_CERT_LABEL_LEN];
+    MU_AUTO_CLEAR(mu_cert_info) info = {0};
     struct mu_finding finding =
         mu_probe_finding(of, MU_CAUSE_not_authorized, MU_GRAVITY_FAULT, MU_PHASE_HTTP);
     finding.holder = MU_HOLDER_CLIENT;
     mu_str_copy(finding.file, sizeof finding.file, of->cert_file == NULL ? "" : of->cert_file);
     mu_str_copy(finding.name, sizeof finding.name, mu_cert_label(of->probe->chain->at[0], label));
+    if (mu_cert_info_read(of->probe->chain->at[0], of->facts->now, &info, err) != 0)
+        return -1;
+    set_rule(&finding, &info);
     return mu_report_add(
         report, &finding, err,
         "TLS is well, and the server knows the client as \"%.200s\"; it answers %d %s to it for %.100s: "

@@ -53,6 +53,7 @@ def make_world(directory):
     m.cert("server-inspected", "/CN=localhost", make.SERVER, by=("inspector", "again"), **LONG)
     m.cert("server-inter", "/CN=localhost", make.SERVER, by=inter, **LONG)
     m.cert("client", "/CN=alice", make.CLIENT, by=root, **LONG)
+    m.cert("client-spiffe", "/O=Example", make.changed(make.CLIENT, subjectAltName="URI:spiffe://example.org/api"), by=root, **LONG)
     m.cert("client-other", "/CN=mallory", make.CLIENT, by=("other", "other"), **LONG)
     m.cert("client-again", "/CN=alice", make.CLIENT, by=("again", "again"), **LONG)
     m.cert("client-over", "/CN=alice", make.CLIENT, by=root, **OVER)

@@ -114,6 +114,13 @@ def test_what_a_client_runs_into(mutual, world, how, who, cause, code, words):
         check(explain(mutual, world, server.port, *(own(world, who) if who else [])), cause, code, *words)
 
 
+def test_who_is_not_let_in_is_named_as_a_rule_names_it(mutual, world):
+    with tls(world, says=answer("403 Forbidden")) as server:
+        for who, rule in [("client", "cn=alice"), ("client-spiffe", "uri=spiffe://example.org/api")]:
+            told = explain(mutual, world, server.port, *own(world, who)).json()
+            assert told["remedy"] == f"mutual serve --allow {rule}"
+
+
 def test_what_a_servers_list_of_cas_tells(mutual, world):
     """The client has another trust file than the server, so the list alone says what the server makes of its certificate."""
     trust = ["--cacert", world.path("other.crt")]
