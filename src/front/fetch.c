@@ -87,6 +87,12 @@ enum mu_fetch_right mu_fetch_right(const struct mu_strs *hosts, const struct mu_
     return right;
 }
 
+enum mu_fetch_right mu_fetch_right_to(const struct mu_strs *hosts, const char *url)
+{
+    struct mu_fetch_url parsed;
+    return mu_fetch_url_parse(url, &parsed) ? mu_fetch_right(hosts, &parsed) : MU_FETCH_NEVER;
+}
+
 /* What is not somewhere on the internet, or leads to such a place by another road. [RFC 6890, RFC 3879] */
 static const char *const off_internet[] = {
     "0.0.0.0/8",     "10.0.0.0/8",   "100.64.0.0/10",  "127.0.0.0/8",   "169.254.0.0/16",

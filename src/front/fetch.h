@@ -36,6 +36,8 @@ enum mu_fetch_right {
 };
 /* A HOST without a port is one at port 80. */
 enum mu_fetch_right mu_fetch_right(const struct mu_strs *hosts, const struct mu_fetch_url *url);
+/* The same; never, where the text is no such URL. */
+enum mu_fetch_right mu_fetch_right_to(const struct mu_strs *hosts, const char *url);
 
 /* Is it somewhere on the internet, for all that its number says? */
 bool mu_fetch_is_public(const struct mu_address *address);

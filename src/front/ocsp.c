@@ -383,6 +383,13 @@ struct mu_voucher mu_ocsp_voucher(struct mu_ocsp_door *door)
                                .arg = door};
 }
 
+void mu_ocsp_forbid_others(struct mu_ocsp *ocsp, const struct mu_strs *hosts)
+{
+    pthread_mutex_lock(&ocsp->lock);
+    mu_knowns_forbid_others(&ocsp->knowns, hosts);
+    pthread_mutex_unlock(&ocsp->lock);
+}
+
 bool mu_ocsp_revokes(struct mu_ocsp *ocsp, const struct mu_cert *client, struct mu_refusal *ret)
 {
     unsigned char sha256[32];

@@ -36,6 +36,9 @@ struct mu_ocsp_door {
 /* Its `arg` is a struct mu_ocsp_door. */
 struct mu_voucher mu_ocsp_voucher(struct mu_ocsp_door *door);
 
+/* The doors are others: no responder is asked any more but those at `hosts`. */
+void mu_ocsp_forbid_others(struct mu_ocsp *ocsp, const struct mu_strs *hosts);
+
 /* Asking again for those who are connected, on the first worker's thread. NULL without memory. */
 struct mu_ocsp_task *mu_ocsp_begin(struct mu_ocsp *ocsp, struct mu_worker *worker);
 void mu_ocsp_end(struct mu_ocsp_task *task);

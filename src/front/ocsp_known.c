@@ -97,13 +97,20 @@ void mu_knowns_clear(struct mu_knowns *knowns)
 
 void mu_known_allow(struct mu_known *known, const struct mu_strs *hosts)
 {
-    struct mu_fetch_url url;
     for (size_t i = 0; i < known->urls.count && i < MU_KNOWN_RESPONDERS; i++) {
-        const enum mu_fetch_right right = mu_fetch_url_parse(known->urls.at[i], &url)
-                                              ? mu_fetch_right(hosts, &url)
-                                              : MU_FETCH_NEVER;
+        const enum mu_fetch_right right = mu_fetch_right_to(hosts, known->urls.at[i]);
         known->rights[i] = right > known->rights[i] ? right : known->rights[i];
     }
+}
+
+void mu_knowns_forbid_others(struct mu_knowns *knowns, const struct mu_strs *hosts)
+{
+    for (size_t at = 0; at < MU_KNOWN_BUCKETS; at++)
+        for (struct mu_known *known = knowns->buckets[at]; known != NULL; known = known->next)
+            for (size_t i = 0; i < known->urls.count && i < MU_KNOWN_RESPONDERS; i++) {
+                const enum mu_fetch_right right = mu_fetch_right_to(hosts, known->urls.at[i]);
+                known->rights[i] = right < known->rights[i] ? right : known->rights[i];
+            }
 }
 
 /*

@@ -45,6 +45,8 @@ struct mu_known *mu_known_find_or_add(struct mu_knowns *knowns, const struct mu_
 
 /* Its responders may be asked, as far as they are among `hosts`: see mu_fetch_right(). */
 void mu_known_allow(struct mu_known *known, const struct mu_strs *hosts);
+/* The doors are others: responders are asked no more unless they are among `hosts`. */
+void mu_knowns_forbid_others(struct mu_knowns *knowns, const struct mu_strs *hosts);
 
 /* Why this answer, good as it is by itself, does not take the place of the one before; NULL: it may. */
 const char *mu_known_objection(const struct mu_known *known, const struct mu_ocsp_told *what);

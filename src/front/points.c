@@ -159,13 +159,11 @@ struct gate {
 static void meet_url(const struct gate *gate, const char *url, const struct mu_cert *issuer,
                      char ret_why[MU_ERROR_CAUSE_LEN])
 {
-    struct mu_fetch_url parsed;
-    const enum mu_fetch_right right =
-        mu_fetch_url_parse(url, &parsed) ? mu_fetch_right(&gate->hosts, &parsed) : MU_FETCH_NEVER;
+    const enum mu_fetch_right right = mu_fetch_right_to(&gate->hosts, url);
     if (right == MU_FETCH_NEVER) {
         if (*ret_why == '\0')
-            snprintf(ret_why, MU_ERROR_CAUSE_LEN, "%.160s is not among the hosts of fetch_crl",
-                     parsed.authority);
+            snprintf(ret_why, MU_ERROR_CAUSE_LEN,
+                     "the host of %.160s is not among those of fetch_crl", url);
         return;
     }
     pthread_mutex_lock(&gate->points->lock);
@@ -213,6 +211,17 @@ int mu_points_source(struct mu_points *points, const struct mu_strs *hosts,
         return mu_fail_nomem(err);
     *ret = (struct mu_tls_list_source){.met = on_met, .release = on_release, .arg = gate};
     return 0;
+}
+
+void mu_points_forbid_others(struct mu_points *points, const struct mu_strs *hosts)
+{
+    pthread_mutex_lock(&points->lock);
+    for (size_t i = 0; i < points->count; i++) {
+        struct point *p = points->at[i];
+        const enum mu_fetch_right right = mu_fetch_right_to(hosts, p->url);
+        p->right = right < p->right ? right : p->right;
+    }
+    pthread_mutex_unlock(&points->lock);
 }
 
 /* --- Fetching --- */

@@ -35,6 +35,9 @@ void mu_points_on_arrival(struct mu_points *points, struct mu_call *arrived);
 MU_CHECK int mu_points_source(struct mu_points *points, const struct mu_strs *hosts,
                               struct mu_tls_list_source *ret, struct mu_error *err);
 
+/* The doors are others: what is not at one of `hosts` is fetched no more. */
+void mu_points_forbid_others(struct mu_points *points, const struct mu_strs *hosts);
+
 /* Fetching, on the first worker's thread. NULL without memory. */
 struct mu_points_task *mu_points_begin(struct mu_points *points, struct mu_worker *worker);
 void mu_points_end(struct mu_points_task *task);

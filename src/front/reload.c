@@ -158,6 +158,29 @@ static void on_arrival(void *arg)
     reload(front, false);
 }
 
+static bool add_all(struct mu_strs *to, const struct mu_strs *from)
+{
+    bool ok = true;
+    for (size_t i = 0; ok && i < from->count; i++)
+        ok = mu_strs_add(to, from->at[i]) == 0;
+    return ok;
+}
+
+/* What is known goes on being asked for; where no door may ask any more, nobody does. Without memory that is anywhere, until
+ * the next client comes. */
+static void forbid_other_hosts(struct mu_front *front)
+{
+    MU_AUTO_CLEAR(mu_strs) lists = {0};
+    MU_AUTO_CLEAR(mu_strs) responders = {0};
+    bool ok = true;
+    for (size_t i = 0; ok && i < front->doors->count; i++) {
+        const struct mu_door_config *door = front->doors->at[i].config;
+        ok = add_all(&lists, &door->fetch_crl) && add_all(&responders, &door->fetch_ocsp);
+    }
+    mu_points_forbid_others(front->points, &lists);
+    mu_ocsp_forbid_others(front->ocsp, &responders);
+}
+
 void mu_front_on_moved(void *arg)
 {
     struct mu_front *front = arg;
@@ -165,6 +188,7 @@ void mu_front_on_moved(void *arg)
     if (!front->replacing)
         return;
     front->replacing = false;
+    forbid_other_hosts(front);
     atomic_fetch_add(&front->done, 1);
     tell_done(front);
     mu_strs_clear(&front->changed);

@@ -1,10 +1,12 @@
 """Revocation lists from where certificates say that they are: fetched by the door itself, and heeded like those of files."""
 import shutil
+import signal
 import subprocess
 
 import pytest
 
 from door import Door, ask, connect, context, read_all, refused
+from made_config import door_text, serve as serve_config, write_config
 from metrics import metrics
 from point import Point
 
@@ -110,13 +112,34 @@ def test_nobody_can_make_the_door_ask_anywhere(far, mutual, tmp_path, home):
         refused(door, client(tmp_path, "mallory"), "client-cert-ca-rekeyed")
     with Door(tmp_path, "--cacert", "ca.crt", "--fetch-crl", "other.example", home=tmp_path / "none") as door:
         refused(door, client(tmp_path, "alice"), "client-cert-crl-missing")
-        assert f"{far.host} is not among the hosts of fetch_crl" in last_refusal(door)
+        assert f"the host of http://{far.host}/" in last_refusal(door) and "is not among those of fetch_crl" in last_refusal(door)
     with Door(tmp_path, "--cacert", "ca.crt", "--fetch-crl", "all", home=tmp_path / "none") as door:
         refused(door, client(tmp_path, "alice"), "client-cert-crl-missing")
         assert "it is in a private network, and its host has not been named" in door.says(" crl-fetch-failed: ")
         refused(door, client(tmp_path, "alice"), "client-cert-crl-missing")
         assert "it could not be fetched from" in last_refusal(door)
     assert far.asked == []
+
+
+def test_a_host_that_a_reload_takes_out_is_asked_no_more(far, mutual, tmp_path, home):
+    with Point(home / "public") as other:
+        mutual("crl", "--url", f"http://{other.host}/").ok()
+        mutual("issue", "client", "carol").ok()
+        publish(mutual)
+        config = write_config(tmp_path / "config", door_text(crl="none", fetch_crl=[far.host, other.host]))
+        with serve_config(config, tmp_path / "none") as door:
+            for name in ("alice", "carol"):
+                refused(door, client(tmp_path, name), "client-cert-crl-missing")
+            far.is_asked(1)
+            other.is_asked(1)
+            write_config(config, door_text(crl="none", fetch_crl=[other.host]))
+            door.signal(signal.SIGHUP)
+            while str(config) not in door.says(" reloaded: "):
+                pass
+            other.is_asked(len(other.asked) + 1)
+            asked = len(far.asked)
+            other.is_asked(len(other.asked) + 2)
+            assert len(far.asked) == asked
 
 
 def test_lists_outlive_a_restart(far, mutual, tmp_path):

@@ -183,6 +183,27 @@ static void whoever_is_due_has_a_turn(void **state)
     free(knowns);
 }
 
+static void a_responder_that_no_door_may_ask_any_more_is_not_asked(void **state)
+{
+    (void)state;
+    struct mu_known *due[MU_KNOWN_AT_ONCE];
+    struct mu_known *known = alice();
+    char *name = "ocsp.example", *other = "other.example", *all = "all";
+    const struct mu_strs named = {.at = &name, .count = 1}, others = {.at = &other, .count = 1},
+                         any = {.at = &all, .count = 1};
+    mu_known_allow(known, &named);
+    known->users = 1;
+    mu_knowns_forbid_others(world.knowns, &named);
+    assert_int_equal(known->rights[0], MU_FETCH_NAMED);
+    mu_knowns_forbid_others(world.knowns, &any);
+    assert_int_equal(known->rights[0], MU_FETCH_PUBLIC); /* it is no longer named */
+    mu_knowns_forbid_others(world.knowns, &others);
+    assert_int_equal(known->rights[0], MU_FETCH_NEVER);
+    assert_int_equal(mu_knowns_due(world.knowns, NOW, due), 0);
+    mu_knowns_forbid_others(world.knowns, &named); /* which allows nobody anything */
+    assert_int_equal(known->rights[0], MU_FETCH_NEVER);
+}
+
 static void few_are_due_at_once_where_few_wait(void **state)
 {
     (void)state;
@@ -203,6 +224,7 @@ int main(void)
         cmocka_unit_test(who_is_revoked_is_kept_while_there_is_room),
         cmocka_unit_test(why_it_is_not_known_to_be_good_is_said_as_it_is),
         cmocka_unit_test(whoever_is_due_has_a_turn),
+        cmocka_unit_test(a_responder_that_no_door_may_ask_any_more_is_not_asked),
         cmocka_unit_test(few_are_due_at_once_where_few_wait),
     };
     return cmocka_run_group_tests_name("front: known by OCSP", tests, make_world, end_world);
