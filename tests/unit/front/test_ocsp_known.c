@@ -188,9 +188,11 @@ static void a_responder_that_no_door_may_ask_any_more_is_not_asked(void **state)
     (void)state;
     struct mu_known *due[MU_KNOWN_AT_ONCE];
     struct mu_known *known = alice();
-    char *name = "ocsp.example", *other = "other.example", *all = "all";
-    const struct mu_strs named = {.at = &name, .count = 1}, others = {.at = &other, .count = 1},
-                         any = {.at = &all, .count = 1};
+    char name[] = "ocsp.example", other[] = "other.example", all[] = "all";
+    char *names[] = {name, other, all};
+    const struct mu_strs named = {.at = &names[0], .count = 1},
+                         others = {.at = &names[1], .count = 1},
+                         any = {.at = &names[2], .count = 1};
     mu_known_allow(known, &named);
     known->users = 1;
     mu_knowns_forbid_others(world.knowns, &named);
