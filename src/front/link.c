@@ -297,8 +297,7 @@ static void on_stream(void *arg)
 
 static bool serves(const struct mu_link *link, const struct mu_address *address)
 {
-    return link->h2 != NULL && link->address.len == address->len &&
-           memcmp(&link->address.sa, &address->sa, address->len) == 0 &&
+    return link->h2 != NULL && mu_address_same(&link->address, address) &&
            mu_h2_takes_requests(link->h2) && link->user_count < USERS_MAX;
 }
 

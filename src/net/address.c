@@ -18,6 +18,11 @@ const char *mu_address_path(const struct mu_address *address)
                                             : NULL;
 }
 
+bool mu_address_same(const struct mu_address *a, const struct mu_address *b)
+{
+    return a->len == b->len && memcmp(&a->sa, &b->sa, a->len) == 0;
+}
+
 bool mu_address_is_local(const struct mu_address *address)
 {
     const struct sockaddr_in *in = (const struct sockaddr_in *)&address->sa;

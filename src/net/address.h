@@ -23,6 +23,9 @@ char *mu_address_text(const struct mu_address *address, char ret[MU_ADDRESS_LEN]
 /* The path of a Unix socket; NULL for other addresses. Borrowed. */
 const char *mu_address_path(const struct mu_address *address);
 
+/* The same one, to connect to. */
+bool mu_address_same(const struct mu_address *a, const struct mu_address *b);
+
 /* Can only this machine reach it? A Unix socket, or loopback. */
 bool mu_address_is_local(const struct mu_address *address);
 

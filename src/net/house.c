@@ -8,16 +8,16 @@
 
 /* --- The house --- */
 
-static bool same_address(const struct mu_address *a, const struct mu_address *b)
+static bool same_entrance(const struct mu_address *a, const struct mu_address *b)
 {
-    return a->inherited == b->inherited && a->len == b->len && memcmp(&a->sa, &b->sa, a->len) == 0;
+    return a->inherited == b->inherited && mu_address_same(a, b);
 }
 
 static struct mu_entrance *find_entrance(const struct mu_house *house,
                                          const struct mu_address *address)
 {
     for (size_t i = 0; i < house->entrance_count; i++)
-        if (same_address(&house->entrances[i].wanted, address))
+        if (same_entrance(&house->entrances[i].wanted, address))
             return &house->entrances[i];
     return NULL;
 }
@@ -46,7 +46,7 @@ static int add_entrances(struct mu_house *house, const struct mu_server_door *do
 
 bool mu_entrance_same(const struct mu_entrance *a, const struct mu_entrance *b)
 {
-    return same_address(&a->wanted, &b->wanted);
+    return same_entrance(&a->wanted, &b->wanted);
 }
 
 static void free_house(struct mu_house *house)
@@ -197,7 +197,7 @@ static int add_door(struct mu_gate *gate, const struct mu_worker_door *door, str
 bool mu_door_is_at(const struct mu_server_door *door, const struct mu_entrance *entrance)
 {
     for (size_t i = 0; i < door->listen_count; i++)
-        if (same_address(&door->listen[i], &entrance->wanted))
+        if (same_entrance(&door->listen[i], &entrance->wanted))
             return true;
     return false;
 }

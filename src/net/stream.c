@@ -260,8 +260,7 @@ struct mu_stream *mu_stream_kept(struct mu_worker *worker, const struct mu_addre
 {
     for (struct mu_stream *stream = worker->kept, *next; stream != NULL; stream = next) {
         next = stream->next;
-        if (stream->dropped != NULL || stream->address.len != address->len ||
-            memcmp(&stream->address.sa, &address->sa, address->len) != 0)
+        if (stream->dropped != NULL || !mu_address_same(&stream->address, address))
             continue;
         if (!is_silent(stream)) {
             drop(stream);

@@ -273,7 +273,7 @@ static bool same_place(const struct mu_address *a, const struct mu_address *b)
     const char *path = mu_address_path(a), *other = mu_address_path(b);
     if (path != NULL || other != NULL)
         return path != NULL && other != NULL && mu_str_equal(path, other);
-    return a->len == b->len && memcmp(&a->sa, &b->sa, a->len) == 0;
+    return mu_address_same(a, b);
 }
 
 /* With its port, where `address` leaves that open. */
