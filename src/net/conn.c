@@ -752,6 +752,7 @@ void mu_conn_start(struct mu_listener *listener, int fd, const struct mu_address
     c->began_ns = uv_hrtime();
     c->worker = worker;
     mu_count(&worker->counters.accepted, 1);
+    c->stopping = worker->stopping;
     c->hall = mu_hall_enter(worker->hall);
     c->gate = listener->gate;
     c->door = c->gate->first->door;

@@ -44,6 +44,11 @@ static int add_entrances(struct mu_house *house, const struct mu_server_door *do
     return 0;
 }
 
+bool mu_entrance_is_at(const struct mu_entrance *entrance, const struct mu_address *wanted)
+{
+    return same_entrance(&entrance->wanted, wanted);
+}
+
 bool mu_entrance_same(const struct mu_entrance *a, const struct mu_entrance *b)
 {
     return same_entrance(&a->wanted, &b->wanted);

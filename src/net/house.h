@@ -40,6 +40,7 @@ bool mu_door_is_at(const struct mu_server_door *door, const struct mu_entrance *
  */
 MU_CHECK int mu_house_claim(struct mu_house *house, const struct mu_house *before,
                             struct mu_error *err);
+bool mu_entrance_is_at(const struct mu_entrance *entrance, const struct mu_address *wanted);
 bool mu_entrance_same(const struct mu_entrance *a, const struct mu_entrance *b);
 /* One user less; the last one gives the doors back. NULL is nobody. */
 void mu_house_leave(struct mu_house *house);

@@ -45,6 +45,16 @@ struct mu_listener {
     ino_t inode;
 };
 
+/* share.c: whom the kernel gives to a worker that has more connections than another one. */
+struct mu_share {
+    struct mu_worker *all;
+    unsigned count;
+    const _Atomic unsigned *moving; /* the server's: workers that have not taken over the latest doors */
+    _Atomic unsigned
+        load; /* connections, with those that are handed to it and that it has not taken yet */
+    _Atomic(struct mu_handed *) handed; /* to this worker, newest first */
+};
+
 struct mu_worker {
     const struct mu_server_config *config;
     const _Atomic int *stop;       /* enum stop, the server's */
@@ -67,6 +77,7 @@ struct mu_worker {
     struct mu_tls_sessions *sessions;
     struct mu_conn *connections; /* a list, newest first */
     struct mu_review review;
+    struct mu_share share;
     struct mu_stream *kept, *kept_longest; /* likewise, and its end: for whoever needs one */
     unsigned kept_count;
     void *common;                                    /* of protocols */
@@ -77,7 +88,7 @@ struct mu_worker {
     unsigned connection_count, connection_limit;
     bool has_loop;
     bool is_first; /* what is to be done once, it does */
-    bool accepting;
+    _Atomic bool accepting;
     bool stopping;
     uint64_t trouble_told_ms; /* so that trouble is told, but does not flood the log */
 };
@@ -97,6 +108,13 @@ void mu_listener_accept(struct mu_listener *listener);
 /* Begin (again) and cease to accept on all of a worker's listeners. */
 void mu_listeners_start(struct mu_worker *worker);
 void mu_listeners_stop(struct mu_worker *worker);
+
+/* Has another worker, that has less to do, taken the connection? Not while doors are changing, when the two may have others. */
+bool mu_share_give(const struct mu_listener *listener, int fd, const struct mu_address *peer);
+/* Let in whom other workers have handed on. */
+void mu_share_take(struct mu_worker *worker);
+/* Nobody is to hand on anything any more. False: somebody had, and there is a connection again. */
+bool mu_share_end(struct mu_worker *worker);
 
 /* move.c: new doors for a worker, and listeners for those of their addresses that nobody has listened at before. */
 struct mu_move {

@@ -56,6 +56,7 @@ void mu_worker_add(struct mu_worker *worker, struct mu_conn *conn)
     if (conn->next != NULL)
         conn->next->previous = conn;
     worker->connections = conn;
+    atomic_fetch_add(&worker->share.load, 1);
     if (++worker->connection_count < worker->connection_limit)
         return;
     mu_listeners_stop(worker);
@@ -73,7 +74,7 @@ void mu_worker_tell(struct mu_worker *worker, const char *id, const char *senten
 
 static void end_when_empty(struct mu_worker *worker)
 {
-    if (!worker->stopping || worker->connection_count > 0)
+    if (!worker->stopping || worker->connection_count > 0 || !mu_share_end(worker))
         return;
     uv_timer_stop(&worker->patience);
     uv_stop(&worker->loop);
@@ -88,6 +89,7 @@ void mu_worker_remove(struct mu_worker *worker, struct mu_conn *conn)
     else
         worker->connections = conn->next;
     worker->connection_count--;
+    atomic_fetch_sub(&worker->share.load, 1);
     mu_listeners_start(worker);
     end_when_empty(worker);
 }
@@ -110,6 +112,7 @@ static void on_wake(uv_async_t *wake)
     struct mu_worker *worker = wake->data;
     int stop = atomic_load(worker->stop);
     atomic_store(&worker->pulse_seen, atomic_load(worker->pulse));
+    mu_share_take(worker);
     struct mu_move *move = atomic_load(&worker->move);
     if (move != NULL && !worker->stopping) {
         atomic_store(&worker->move, NULL);
@@ -159,6 +162,9 @@ static int make_worker(struct mu_server *server, struct mu_worker *worker, struc
     worker->stop = &server->stop;
     worker->pulse = &server->pulse;
     worker->connection_limit = config->max_connections / config->workers;
+    worker->share = (struct mu_share){.all = server->workers,
+                                      .count = config->workers,
+                                      .moving = &server->moving};
     worker->crowd = server->crowd;
     worker->shaking_limit = config->max_handshakes;
     if (config->max_handshakes >= config->workers)

@@ -1,4 +1,5 @@
 """The front door: who gets in, who does not and why, and HTTP as it should be."""
+import contextlib
 import os
 import re
 import shutil
@@ -259,6 +260,14 @@ def test_connections_beyond_the_bound_wait(ca, place):
         with client(ca, place).wrap_socket(third, server_hostname="localhost") as sock:
             assert ask(sock, GET)[0] == 200
         second.close()
+
+
+def test_no_worker_has_more_connections_than_its_part(ca, place):
+    """By the kernel's hash of ports one of them would have more than its ten, and who comes to that one would wait."""
+    with Door(place, "--workers", "4", "--max-connections", "40", home=ca) as door, contextlib.ExitStack() as stack:
+        ctx = client(ca, place)
+        held = [stack.enter_context(connect(door, ctx)) for _ in range(37)]
+        assert all(ask(sock, GET)[0] == 200 for sock in held)
 
 
 def test_a_silent_client_is_shown_out(ca, place):
