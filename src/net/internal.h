@@ -74,8 +74,8 @@ struct mu_worker {
     uv_timer_t retry;               /* accepting is paused until then */
     _Atomic(struct mu_move *) move; /* to make at the next turn; the worker's to take */
     struct mu_listener *listeners;
-    struct mu_tls_sessions *sessions;
-    struct mu_conn *connections; /* a list, newest first */
+    struct mu_tls_sessions *sessions; /* the server's */
+    struct mu_conn *connections;      /* a list, newest first */
     struct mu_review review;
     struct mu_share share;
     struct mu_stream *kept, *kept_longest; /* likewise, and its end: for whoever needs one */

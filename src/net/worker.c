@@ -23,6 +23,7 @@ struct mu_server {
     uv_loop_t loop;         /* the main thread's, for signals and plain listeners */
     struct mu_plain *plain;
     struct mu_crowd *crowd; /* NULL: nobody counts */
+    struct mu_tls_sessions *sessions;
     uv_signal_t signals[4];
     struct mu_successor successor;
     uv_poll_t successor_poll;
@@ -181,8 +182,8 @@ static int make_worker(struct mu_server *server, struct mu_worker *worker, struc
     worker->wake.data = worker->patience.data = worker->retry.data = worker;
     mu_review_init(worker);
     mu_plain_join(server->plain, worker);
-    worker->sessions = mu_tls_sessions_new(config->sessions / config->workers + 1);
-    return worker->sessions == NULL ? mu_fail_nomem(err) : 0;
+    worker->sessions = server->sessions;
+    return 0;
 }
 
 static void wake_all(struct mu_server *server)
@@ -291,8 +292,9 @@ int mu_server_new(const struct mu_server_config *config, const struct mu_server_
     if (config->max_from_address > 0 &&
         mu_crowd_new(config->max_from_address, &server->crowd, err) != 0)
         return -1;
+    server->sessions = mu_tls_sessions_new(config->sessions);
     server->workers = calloc(config->workers, sizeof *server->workers);
-    if (server->workers == NULL)
+    if (server->sessions == NULL || server->workers == NULL)
         return mu_fail_nomem(err);
     if (mu_plain_new(&server->loop, config->plain, config->plain_count, &server->stop,
                      &server->plain, err) != 0)
@@ -586,13 +588,13 @@ void mu_server_free(struct mu_server *server)
             free(listener);
         }
         mu_hall_leave(worker->hall);
-        mu_tls_sessions_free(worker->sessions);
     }
     mu_plain_close(server->plain);
     if (server->has_loop)
         take_down_loop(&server->loop);
     mu_plain_free(server->plain);
     mu_crowd_free(server->crowd);
+    mu_tls_sessions_free(server->sessions);
     free(server->workers);
     mu_house_leave(server->house);
     free(server);

@@ -85,6 +85,8 @@ struct mu_vetted {
 
 /* One user; nothing but these two is known of it yet. NULL without memory. */
 struct mu_vetted *mu_vetted_new(const struct mu_presented *presented, X509 *leaf);
+/* Another one, for another thread, with one user; the certificates are the same. NULL: of nobody, or without memory. */
+struct mu_vetted *mu_vetted_copy(const struct mu_vetted *vetted);
 
 /* Those of this issuer, each with a reference more; NULL: there are none. */
 STACK_OF(X509_CRL) * mu_tls_lists_of(const struct mu_tls_lists *lists, const X509_NAME *issuer);

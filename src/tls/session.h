@@ -30,7 +30,7 @@ enum mu_io {
 };
 
 /* The client's ClientHello chooses among the doors that have these names, before anything else of it counts. `names` is
- * borrowed, with the contexts in it, and `sessions`, of the same thread; NULL: nobody comes back with one. All must outlive
+ * borrowed, with the contexts in it, and `sessions`; NULL: nobody comes back with one. All must outlive
  * the session. NULL without memory. */
 struct mu_tls *mu_tls_new(const struct mu_tls_names *names, struct mu_tls_sessions *sessions,
                           struct mu_transport transport);

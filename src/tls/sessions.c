@@ -1,26 +1,36 @@
 #include "tls/sessions.h"
 
 #include <openssl/err.h>
+#include <pthread.h>
+#include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
 
 #include "tls/internal.h"
 
-/* Its id, which is random, names the few places that a session may have. */
-enum { WAYS = 4 };
+/* Its id, which is random, names the few places that a session may have, and a lock that is these places' among others'. */
+enum { WAYS = 4, LOCKS = 64 };
 
 struct kept {
-    SSL_SESSION *session;     /* NULL: there is nothing here */
-    struct mu_vetted *vetted; /* NULL: the client had no certificate */
-    time_t proven;            /* when it showed that it has the key, or came without one */
+    SSL_SESSION *session; /* NULL: there is nothing here */
+    struct mu_vetted *
+        vetted; /* a copy, since that of a connection is its thread's; NULL: the client had no certificate */
+    time_t proven; /* when it showed that it has the key, or came without one */
     unsigned long number;
 };
 
 struct mu_tls_sessions {
+    pthread_mutex_t locks[LOCKS];
     size_t sets;
-    unsigned long number; /* of the last that was added */
+    _Atomic unsigned long number; /* of the last that was added */
     struct kept at[];
+};
+
+/* The few places of one id, which nobody else touches meanwhile. */
+struct set {
+    struct kept *at;
+    pthread_mutex_t *lock;
 };
 
 struct mu_tls_sessions *mu_tls_sessions_new(size_t limit)
@@ -28,8 +38,11 @@ struct mu_tls_sessions *mu_tls_sessions_new(size_t limit)
     const size_t sets = (limit + WAYS - 1) / WAYS;
     struct mu_tls_sessions *sessions =
         calloc(1, sizeof *sessions + sets * WAYS * sizeof sessions->at[0]);
-    if (sessions != NULL)
-        sessions->sets = sets;
+    if (sessions == NULL)
+        return NULL;
+    sessions->sets = sets;
+    for (size_t i = 0; i < LOCKS; i++)
+        pthread_mutex_init(&sessions->locks[i], NULL);
     return sessions;
 }
 
@@ -42,38 +55,61 @@ static void drop(struct kept *kept)
 
 void mu_tls_sessions_free(struct mu_tls_sessions *sessions)
 {
-    for (size_t i = 0; sessions != NULL && i < sessions->sets * WAYS; i++)
+    if (sessions == NULL)
+        return;
+    for (size_t i = 0; i < sessions->sets * WAYS; i++)
         drop(&sessions->at[i]);
+    for (size_t i = 0; i < LOCKS; i++)
+        pthread_mutex_destroy(&sessions->locks[i]);
     free(sessions);
 }
 
-static struct kept *set_of(struct mu_tls_sessions *sessions, const unsigned char *id, size_t len)
+static struct set set_of(struct mu_tls_sessions *sessions, const unsigned char *id, size_t len)
 {
     size_t number = 0;
     memcpy(&number, id, len < sizeof number ? len : sizeof number);
-    return &sessions->at[number % sessions->sets * WAYS];
+    number %= sessions->sets;
+    return (struct set){&sessions->at[number * WAYS], &sessions->locks[number % LOCKS]};
 }
 
-static struct kept *find(struct mu_tls_sessions *sessions, const unsigned char *id, size_t len)
+static const struct kept *find(const struct set *set, const unsigned char *id, size_t len)
 {
-    struct kept *set = set_of(sessions, id, len);
     for (size_t i = 0; i < WAYS; i++) {
         unsigned known_len = 0;
         const unsigned char *known =
-            set[i].session == NULL ? NULL : SSL_SESSION_get_id(set[i].session, &known_len);
+            set->at[i].session == NULL ? NULL : SSL_SESSION_get_id(set->at[i].session, &known_len);
         if (known != NULL && known_len == len && memcmp(known, id, len) == 0)
-            return &set[i];
+            return &set->at[i];
     }
     return NULL;
 }
 
-static struct kept *oldest_of(struct kept *set)
+static struct kept *oldest_of(const struct set *set)
 {
-    struct kept *oldest = set;
+    struct kept *oldest = set->at;
     for (size_t i = 1; i < WAYS; i++)
-        if (set[i].number < oldest->number)
-            oldest = &set[i];
+        if (set->at[i].number < oldest->number)
+            oldest = &set->at[i];
     return oldest;
+}
+
+/* False: there is none by this id, or no memory. What is found is the caller's. */
+static bool take_copy(struct mu_tls_sessions *sessions, const unsigned char *id, size_t len,
+                      struct kept *ret)
+{
+    const struct set set = set_of(sessions, id, len);
+    *ret = (struct kept){.session = NULL};
+    pthread_mutex_lock(set.lock);
+    const struct kept *kept = find(&set, id, len);
+    if (kept != NULL && SSL_SESSION_up_ref(kept->session) == 1)
+        *ret = (struct kept){.session = kept->session,
+                             .vetted = mu_vetted_copy(kept->vetted),
+                             .proven = kept->proven};
+    const bool good = ret->session != NULL && (ret->vetted != NULL) == (kept->vetted != NULL);
+    pthread_mutex_unlock(set.lock);
+    if (!good)
+        drop(ret);
+    return good;
 }
 
 /* Is the client of this session welcome at the door to which it has come now, without a full handshake? */
@@ -92,15 +128,18 @@ static bool is_welcome(SSL *ssl, const struct kept *kept, time_t now)
 SSL_SESSION *mu_tls_on_session_wanted(SSL *ssl, const unsigned char *id, int len, int *ret_copy)
 {
     struct mu_tls *tls = SSL_get_app_data(ssl);
+    struct kept kept;
     *ret_copy = 0; /* the reference is added here */
-    struct kept *kept =
-        tls->sessions == NULL || len <= 0 ? NULL : find(tls->sessions, id, (size_t)len);
-    if (kept == NULL || !is_welcome(ssl, kept, time(NULL)) || SSL_SESSION_up_ref(kept->session) != 1)
+    if (tls->sessions == NULL || len <= 0 || !take_copy(tls->sessions, id, (size_t)len, &kept))
         return NULL;
+    if (!is_welcome(ssl, &kept, time(NULL))) {
+        drop(&kept);
+        return NULL;
+    }
     mu_vetted_unref(tls->of_session);
-    tls->of_session = mu_vetted_ref(kept->vetted);
-    tls->proven = kept->proven;
-    return kept->session;
+    tls->of_session = kept.vetted;
+    tls->proven = kept.proven;
+    return kept.session;
 }
 
 int mu_tls_on_session_made(SSL *ssl, SSL_SESSION *session)
@@ -113,11 +152,18 @@ int mu_tls_on_session_made(SSL *ssl, SSL_SESSION *session)
     const bool again = SSL_session_reused(ssl) == 1;
     if (!again && tls->vetted == NULL && mu_tls_explains(SSL_get_SSL_CTX(ssl)))
         return 0; /* it is here to be told why it may not come in */
-    struct kept *kept = oldest_of(set_of(tls->sessions, id, len));
-    drop(kept);
-    *kept = (struct kept){.session = session,
-                          .vetted = mu_vetted_ref(again ? tls->of_session : tls->vetted),
-                          .proven = again ? tls->proven : time(NULL),
-                          .number = ++tls->sessions->number};
+    const struct mu_vetted *vetted = again ? tls->of_session : tls->vetted;
+    struct kept kept = {.session = session,
+                        .vetted = mu_vetted_copy(vetted),
+                        .proven = again ? tls->proven : time(NULL),
+                        .number = atomic_fetch_add(&tls->sessions->number, 1) + 1};
+    if (vetted != NULL && kept.vetted == NULL)
+        return 0;
+    const struct set set = set_of(tls->sessions, id, len);
+    pthread_mutex_lock(set.lock);
+    struct kept *place = oldest_of(&set), before = *place;
+    *place = kept;
+    pthread_mutex_unlock(set.lock);
+    drop(&before);
     return 1; /* the reference is kept */
 }

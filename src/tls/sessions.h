@@ -2,8 +2,8 @@
 #define MU_TLS_SESSIONS_H
 
 /*
- * The sessions of clients that may come back, of one thread. They belong to no context, so that they outlive a reload; what
- * a ticket or a session id names is here, and nothing of it is in the client's hands. With each is kept who it is from and
+ * The sessions of clients that may come back, to whichever thread. They belong to no context, so that they outlive a reload;
+ * what a ticket or a session id names is here, and nothing of it is in the client's hands. With each is kept who it is from and
  * when that was proven. At resumption the client is judged by what holds today at the door it has come to; in doubt it gets a
  * full handshake, which is no failure.
  */

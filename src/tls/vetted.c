@@ -18,6 +18,23 @@ struct mu_vetted *mu_vetted_new(const struct mu_presented *presented, X509 *leaf
     return vetted;
 }
 
+struct mu_vetted *mu_vetted_copy(const struct mu_vetted *vetted)
+{
+    struct mu_vetted *copy = vetted == NULL ? NULL : malloc(sizeof *copy);
+    if (copy == NULL || X509_up_ref(vetted->leaf) != 1) {
+        free(copy);
+        return NULL;
+    }
+    *copy = *vetted;
+    copy->users = 1;
+    copy->sent = X509_chain_up_ref(vetted->sent);
+    copy->chain = X509_chain_up_ref(vetted->chain);
+    if (copy->sent != NULL && copy->chain != NULL)
+        return copy;
+    mu_vetted_unref(copy);
+    return NULL;
+}
+
 struct mu_vetted *mu_vetted_ref(struct mu_vetted *vetted)
 {
     if (vetted != NULL)

@@ -198,10 +198,10 @@ def ask(sock, request):
     return read_answer(sock)
 
 
-def refused(door, ctx, expected_id):
+def refused(door, ctx, expected_id, **how):
     """No byte of HTTP, by any way, and one line that says why."""
     try:
-        with connect(door, ctx) as sock:
+        with connect(door, ctx, **how) as sock:
             try:
                 sock.sendall(b"GET / HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n")
             except (ssl.SSLError, ConnectionError):

@@ -9,7 +9,7 @@ import time
 import pytest
 
 from backend import Backend, echo
-from door import WAIT, ask, connect, read_all
+from door import WAIT, ask, connect, read_all, refused
 from inside import ABOVE, GET, over, put
 from made_config import client, door_text, serve, write_config
 from metrics import metrics
@@ -93,6 +93,25 @@ def test_a_rule_that_is_tightened_reaches_who_is_in(ca, clients, before, after, 
         assert '"ben"' in door.says(f" expelled {words}: ")
         assert read_all(ben)[0] == b"" and ask(amy, GET)[0] == 200
         assert metrics(str(clients / "status"))[f'mutual_expelled_total{{reason="{words}"}}'] == 1
+
+
+@pytest.mark.parametrize("version", VERSIONS)
+def test_a_session_is_known_to_every_worker(ca, mutual, clients, version):
+    """And judged by each: who is remembered by none of the others, and then revoked."""
+    ctx = client(clients, "ben", version)
+    config = write_config(clients / "mutual.yaml", door_text(crl=str(ca / "ca.crl")), above="workers: 4\n")
+    with serve(config, ca) as door:
+        with connect(door, ctx) as sock:
+            assert ask(sock, GET)[0] == 200
+            session = sock.session
+        for _ in range(16):
+            with connect(door, ctx, session=session) as sock:
+                assert ask(sock, GET)[0] == 200 and sock.session_reused
+                session = sock.session
+        mutual("revoke", "ben").ok()
+        door.says(" reloaded: ")
+        for _ in range(8):
+            refused(door, ctx, "client-cert-revoked", session=session)
 
 
 @pytest.mark.parametrize("version", VERSIONS)
