@@ -18,8 +18,9 @@ static bool is_root(const struct mu_cert *cert)
     return mu_cert_is_signed_by(cert, cert);
 }
 
-static bool is_about_time(enum mu_fault fault)
+bool mu_matter_is_about_dates(const struct mu_matter *matter)
 {
+    enum mu_fault fault = matter->verdict.fault;
     return fault == MU_FAULT_EXPIRED || fault == MU_FAULT_CA_EXPIRED ||
            fault == MU_FAULT_INTERMEDIATE_EXPIRED || fault == MU_FAULT_NOT_YET_VALID ||
            fault == MU_FAULT_CA_NOT_YET_VALID;
@@ -33,23 +34,12 @@ int mu_matter_tell(struct mu_matter *matter, struct mu_error *err)
     struct mu_finding finding =
         mu_matter_about(matter, cause, cert_at_fault(matter), matter->verdict.depth);
     finding.refused_by = mu_cause_refused_by(cause, is_root(cert_at_fault(matter)));
-    if (is_about_time(matter->verdict.fault)) /* with the CA's end all that it issued ends */
+    if (mu_matter_is_about_dates(matter)) /* with the CA's end all that it issued ends */
         finding.depth = -matter->verdict.depth;
     mu_str_copy(finding.subject, sizeof finding.subject, matter->verdict.subject);
     return mu_report_add(matter->report, &finding, err, "%s%s%s",
                          mu_matter_file(matter->how->file, ""),
                          matter->how->file != NULL ? ": " : "", matter->verdict.sentence);
-}
-
-static int assume_trust(struct mu_matter *matter, struct mu_error *err)
-{
-    if (matter->anchors == &matter->all_anchors)
-        return 0;
-    if (mu_certs_add_new(&matter->all_anchors, matter->how->trusted, err) != 0 ||
-        mu_certs_add_new(&matter->all_anchors, &matter->pool, err) != 0)
-        return -1;
-    matter->anchors = &matter->all_anchors;
-    return 1;
 }
 
 static bool is_issued_by_any(const struct mu_cert *cert, const struct mu_certs *list)
@@ -60,7 +50,7 @@ static bool is_issued_by_any(const struct mu_cert *cert, const struct mu_certs *
     return false;
 }
 
-/* Nobody has said what is trusted: the chain is judged up to where what is at hand ends. */
+/* The chain is judged up to where what is at hand ends. */
 static int assume_top(struct mu_matter *matter, struct mu_error *err)
 {
     for (size_t i = 0; i < matter->pool.count; i++) {
@@ -74,14 +64,33 @@ static int assume_top(struct mu_matter *matter, struct mu_error *err)
     return 0;
 }
 
-static int assume_time(struct mu_matter *matter)
+/* As if all that is at hand were trusted; if even that leads to no root, as if what is there were enough. 0: it was assumed
+ * already. */
+static int assume_trust(struct mu_matter *matter, struct mu_error *err)
 {
-    const struct mu_cert *cert = cert_at_fault(matter);
-    time_t from = mu_cert_not_before(cert), to = mu_cert_not_after(cert);
-    time_t at = matter->at > to ? to - 1 : from;
-    bool moves = at != matter->at && from < to;
-    matter->at = at;
-    return moves;
+    if (matter->partial)
+        return 0;
+    if (matter->anchors == &matter->all_anchors) {
+        mu_certs_clear(&matter->all_anchors);
+        return assume_top(matter, err) != 0 ? -1 : 1;
+    }
+    if (mu_certs_add_new(&matter->all_anchors, matter->how->trusted, err) != 0 ||
+        mu_certs_add_new(&matter->all_anchors, &matter->pool, err) != 0)
+        return -1;
+    matter->anchors = &matter->all_anchors;
+    return 1;
+}
+
+/* Of each certificate of the chain, from the top: there may be no day on which all are valid. */
+static int tell_dates(struct mu_matter *matter, struct mu_error *err)
+{
+    for (size_t i = matter->chain.count; i-- > 0;) {
+        mu_verdict_of_dates(matter->chain.at[i], (int)i, matter->how->at, &matter->verdict);
+        if (matter->verdict.fault != MU_FAULT_NONE && mu_matter_tell(matter, err) != 0)
+            return -1;
+    }
+    matter->verdict = (struct mu_verdict){.fault = MU_FAULT_NONE};
+    return 0;
 }
 
 /* Tell, and mend. 1: judge again; 0: that is all that can be found in this way; -1: failed. */
@@ -109,13 +118,6 @@ static int tell_and_mend(struct mu_matter *matter, struct mu_error *err)
         told = mu_matter_tell_name(matter, err);
         matter->host = NULL;
         return told != 0 ? -1 : 1;
-    case MU_FAULT_EXPIRED:
-    case MU_FAULT_CA_EXPIRED:
-    case MU_FAULT_INTERMEDIATE_EXPIRED:
-    case MU_FAULT_NOT_YET_VALID:
-    case MU_FAULT_CA_NOT_YET_VALID:
-        told = mu_matter_tell(matter, err);
-        return told != 0 ? -1 : assume_time(matter);
     case MU_FAULT_PURPOSE:
     case MU_FAULT_CA_PURPOSE:
     case MU_FAULT_KEY_USAGE:
@@ -147,7 +149,7 @@ int mu_matter_verify(struct mu_matter *matter, bool with_lists, struct mu_error 
         .host = matter->host,
         .limit_depth = matter->limit_depth,
         .depth = how->depth,
-        .at = matter->at,
+        .at = how->at,
         .partial = matter->partial,
     };
     mu_certs_clear(&matter->chain);
@@ -192,7 +194,6 @@ int mu_judge(const struct mu_judging *how, struct mu_report *report, struct mu_e
         .anchors = how->trusted,
         .host = how->host,
         .purpose = how->side,
-        .at = how->at,
     };
     if (prepare(&matter, err) != 0)
         return -1;
@@ -207,6 +208,8 @@ int mu_judge(const struct mu_judging *how, struct mu_report *report, struct mu_e
                                    matter.verdict.fault == MU_FAULT_REKEYED ||
                                    matter.verdict.fault == MU_FAULT_CHAIN_INCOMPLETE ||
                                    matter.verdict.fault == MU_FAULT_LEAF_TRUSTED);
+        if (mu_matter_is_about_dates(&matter) && tell_dates(&matter, err) != 0)
+            return -1; /* they are what OpenSSL looks at last */
         good = matter.verdict.fault == MU_FAULT_NONE;
         if (good || untold)
             break;

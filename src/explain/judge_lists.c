@@ -79,9 +79,9 @@ int mu_matter_check_lists(struct mu_matter *matter, struct mu_error *err)
     if (mu_matter_verify(matter, true, err) != 0)
         return -1;
     depth = (size_t)matter->verdict.depth;
-    if (matter->verdict.fault == MU_FAULT_NONE || depth >= matter->chain.count ||
-        (matter->how->crl_leaf_only && depth > 0))
-        return 0;
+    if (matter->verdict.fault == MU_FAULT_NONE || mu_matter_is_about_dates(matter) ||
+        depth >= matter->chain.count || (matter->how->crl_leaf_only && depth > 0))
+        return 0; /* dates have been told */
     switch (matter->verdict.fault) {
     case MU_FAULT_CRL_MISSING: return tell_no_list(matter, depth, err);
     case MU_FAULT_CRL_EXPIRED:

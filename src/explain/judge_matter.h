@@ -19,7 +19,6 @@ struct mu_matter {
     const char *host;
     enum mu_purpose purpose;
     bool limit_depth, partial;
-    time_t at;
 };
 void mu_matter_clear(struct mu_matter *matter);
 MU_AUTO_DEFINE_CLEAR(mu_matter, mu_matter_clear)
@@ -41,6 +40,9 @@ struct mu_finding mu_matter_about(const struct mu_matter *matter, enum mu_cause_
                                   const struct mu_cert *cert, int depth);
 /* What the verifier said, in its words. */
 MU_CHECK int mu_matter_tell(struct mu_matter *matter, struct mu_error *err);
+
+/* Does the verdict say that some date has passed, or lies ahead? */
+bool mu_matter_is_about_dates(const struct mu_matter *matter);
 
 /* A list that is NULL is an empty one. */
 bool mu_matter_holds(const struct mu_certs *list, const struct mu_cert *cert);

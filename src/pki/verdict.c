@@ -448,6 +448,14 @@ void mu_verdict_set(struct mu_verdict *ret, int error, int depth, X509 *cert, ti
     ERR_pop_to_mark();
 }
 
+void mu_verdict_of_dates(const struct mu_cert *cert, int depth, time_t at, struct mu_verdict *ret)
+{
+    int error = at < mu_cert_not_before(cert)  ? X509_V_ERR_CERT_NOT_YET_VALID
+                : at > mu_cert_not_after(cert) ? X509_V_ERR_CERT_HAS_EXPIRED
+                                               : X509_V_OK;
+    mu_verdict_set(ret, error, depth, mu_cert_x509(cert), at, NULL);
+}
+
 /* --- What only the verifier's context can tell --- */
 
 /* Does `cert` name the key of `ca` as its issuer's? [RFC 5280 4.2.1.1] */

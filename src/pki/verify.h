@@ -87,6 +87,9 @@ const char *mu_fault_id(enum mu_fault fault);
 #define MU_CAUSE_LEN 64
 char *mu_fault_cause(enum mu_fault fault, enum mu_purpose side, char ret[MU_CAUSE_LEN]);
 
+/* Of one certificate only its dates; MU_FAULT_NONE: `at` lies between them. `depth` is its place in the chain. */
+void mu_verdict_of_dates(const struct mu_cert *cert, int depth, time_t at, struct mu_verdict *ret);
+
 /*
  * For tls: the words for what X509_verify_cert() found. `error`, `depth` and the certificate are those of
  * the first fault; `at` is the time by which it was judged; `host` as above. `cert` may be NULL.

@@ -1,0 +1,68 @@
+"""mutual explain of files: several faults at once, and commands that mend what they are printed for."""
+import sys
+
+import pytest
+
+from conftest import ROOT
+
+sys.path.insert(0, str(ROOT / "tests/data/causes"))
+import make  # noqa: E402
+
+ROOT_CA = ("root", "root")
+AT = "2026-06-01"
+
+
+@pytest.fixture(scope="module")
+def m(tmp_path_factory):
+    maker = make.Maker(tmp_path_factory.mktemp("files"))
+    for name in ("root", "inter", "leaf", "other"):
+        maker.key(name)
+    maker.cert("root", "/CN=Example Root", make.CA, key="root", start=make.CA_START, end=make.CA_END)
+    maker.cert("inter", "/CN=Issuing CA", make.CA, by=ROOT_CA, key="inter", start=make.CA_START, end=make.CA_END)
+    maker.cert("localhost", "/CN=localhost", make.SERVER, by=ROOT_CA)
+    maker.cert("alice", "/CN=alice", make.CLIENT, by=ROOT_CA)
+    return maker
+
+
+@pytest.fixture
+def told(m, mutual):
+    """What is said of the two sides, all well but for what is said, or of files by themselves."""
+    def ask(*files, **sides):
+        given = {"cert": "alice.crt", "key": "leaf.key", "cacert": "root.crt", "server_cert": "localhost.crt", "server_key": "leaf.key",
+                 "server_cacert": "root.crt", "host": "localhost", **sides}
+        options = [] if files else [word for option, value in given.items() if value is not None
+                                    for word in ("--" + option.replace("_", "-"), value)]
+        return mutual("explain", *files, *options, "--at", AT, "--json", cwd=m.dir).json()
+    return ask
+
+
+def causes(report):
+    return [finding["cause"] for finding in report["findings"]]
+
+
+def test_all_faults_are_told_as_they_bite(m, told):
+    """Though the CA that issued it is not at hand, and each by the clock of the case."""
+    m.cert("unseen", "/CN=Unseen CA", make.CA, key="other", start=make.CA_START, end=make.CA_END)
+    m.cert("bad", "/CN=x", make.changed(make.CLIENT, subjectAltName="DNS:x"), by=("unseen", "other"), end="20260520000000Z")
+    assert causes(told(server_cert="bad.crt")) == ["server_untrusted_ca", "server_cert_no_serverauth", "server_name_mismatch",
+                                                   "server_cert_expired"]
+    m.cert("old-root", "/CN=Example Root", make.CA, key="root", start=make.CA_START, end="20260401000000Z")
+    m.cert("old-inter", "/CN=Issuing CA", make.CA, by=ROOT_CA, key="inter", start="20260501000000Z", end="20260510000000Z")
+    m.cert("old", "/CN=localhost", make.SERVER, by=("old-inter", "inter"), end="20260505000000Z")
+    m.join("old-chain.crt", "old.crt", "old-inter.crt")
+    said = told(server_cert="old-chain.crt", cacert="old-root.crt", cert=None, key=None, server_cacert=None, server_clients="none")
+    assert causes(said) == ["ca_cert_expired", "intermediate_expired", "server_cert_expired"]
+    assert "27 days ago" in said["findings"][2]["what"]
+    # The root ended before the leaf began: that is no fault of the leaf.
+    m.cert("young", "/CN=localhost", make.SERVER, by=ROOT_CA, start="20260501000000Z")
+    assert causes(told(server_cert="young.crt", cacert="old-root.crt")) == ["ca_cert_expired"]
+
+
+def test_a_list_is_judged_by_the_clock_though_the_certificate_is_old(m, told):
+    m.cert("over", "/CN=alice", make.CLIENT, by=ROOT_CA, end="20260420000000Z")
+    m.crl("fresh", "root", "root")
+    m.crl("stale", "root", "root", last="20260401000000Z", due="20260520000000Z")
+    m.crl("names", "root", "root", revoke=["over"])
+    for name, expected in [("fresh", ["client_cert_expired"]), ("stale", ["crl_expired", "client_cert_expired"]),
+                           ("names", ["client_cert_revoked", "client_cert_expired"])]:
+        assert causes(told(cert="over.crt", server_crl=f"{name}.crl")) == expected
