@@ -173,11 +173,25 @@ int mu_probe_judge_clocks(const struct mu_probe_case *of, struct mu_report *repo
 
 /* --- Let in --- */
 
+/* What other servers would refuse, this one has let in; what most clients cannot load stays a fault. */
+static void note_it_works(struct mu_report *report)
+{
+    for (size_t i = 0; i < report->count; i++) {
+        struct mu_finding *finding = &report->findings[i];
+        bool loads = (finding->unusable_by & 1u << MU_STACK_OPENSSL) == 0;
+        if (finding->phase == MU_PHASE_CLIENT && finding->gravity == MU_GRAVITY_FAULT && loads)
+            finding->gravity = MU_GRAVITY_SOME_PEERS;
+    }
+}
+
 static int judge_accepted(const struct mu_probe_case *of, struct mu_report *report,
                           struct mu_error *err)
 {
     const struct mu_tls_seen *seen = &of->facts->ours.seen;
     char ours[400], accepted[256];
+    const int status = mu_probe_http_of(of)->status;
+    if (status > 0 && status < 400)
+        note_it_works(report);
     if (mu_probe_judge_clocks(of, report, err) != 0 ||
         mu_report_check(report, seen->listed == MU_LISTED_NOT ? MU_MARK_ODD : MU_MARK_GOOD, err,
                         "the client's certificate: accepted in TLS") != 0)
@@ -221,5 +235,11 @@ int mu_probe_judge_client(const struct mu_probe_case *of, struct mu_report *repo
                                "the client's certificate: could not be sent");
     if (!mu_probe_has_own(of))
         return refused ? tell_not_sent(of, report, err) : mu_probe_judge_clocks(of, report, err);
-    return refused ? mu_probe_explain_refusal(of, report, err) : judge_accepted(of, report, err);
+    if (refused)
+        return mu_probe_explain_refusal(of, report, err);
+    if (mu_probe_denied(of) && mu_probe_explain_denial(of, report, err) != 0)
+        return -1;
+    return mu_probe_denied(of) && mu_probe_blames_client(report)
+               ? mu_probe_judge_clocks(of, report, err)
+               : judge_accepted(of, report, err);
 }

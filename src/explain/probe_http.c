@@ -131,7 +131,7 @@ int mu_probe_judge_http(const struct mu_probe_case *of, struct mu_report *report
         strcasestr(http->body, "No required SSL certificate") != NULL || http->status == 496;
     if (none && seen->sent && !mu_probe_blames_client(report))
         return tell_proxied(of, report, err);
-    if ((http->status != 401 && http->status != 403) || !seen->asked)
+    if (!mu_probe_denied(of) || mu_probe_blames_client(report))
         return 0;
     return mu_probe_has_own(of) ? tell_not_authorized(of, report, err)
                                 : tell_wanting(of, report, err);

@@ -74,6 +74,12 @@ bool mu_probe_refused(const struct mu_probe_case *of)
     return !ours->http.answered && (seen->ended || seen->reset) && !seen->version_unfit;
 }
 
+bool mu_probe_denied(const struct mu_probe_case *of)
+{
+    const int status = mu_probe_http_of(of)->status;
+    return (status == 401 || status == 403) && of->facts->ours.seen.asked && !mu_probe_refused(of);
+}
+
 bool mu_probe_blames_client(const struct mu_report *report)
 {
     for (size_t i = 0; i < report->count; i++)

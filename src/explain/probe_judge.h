@@ -15,6 +15,7 @@ struct mu_probe_case {
     const char *trust_file;
     struct mu_crl *const *crls; /* that we have */
     size_t crl_count;
+    const char *crl_file;
     const struct mu_certs
         *server_known; /* the server's certificate as its operator has it on disk, leaf first */
     const char *server_file;
@@ -40,6 +41,8 @@ bool mu_probe_refused(const struct mu_probe_case *of);
 /* Has a fault of the client's certificate, or of its file, been found? */
 bool mu_probe_blames_client(const struct mu_report *report);
 bool mu_probe_has_own(const struct mu_probe_case *of);
+/* HTTP says no to whom TLS let through. */
+bool mu_probe_denied(const struct mu_probe_case *of);
 /* The call that got furthest in HTTP. */
 const struct mu_probe_http *mu_probe_http_of(const struct mu_probe_case *of);
 /* `alert 48 "unknown ca" from the server, after the handshake`, or how the connection ended. Returns `ret`. */
@@ -58,6 +61,9 @@ MU_CHECK int mu_probe_judge_clocks(const struct mu_probe_case *of, struct mu_rep
                                    struct mu_error *err);
 MU_CHECK int mu_probe_explain_refusal(const struct mu_probe_case *of, struct mu_report *report,
                                       struct mu_error *err);
+/* TLS let it through, and HTTP says no: it is our certificate, or (then nothing is told) the rules of who is let in. */
+MU_CHECK int mu_probe_explain_denial(const struct mu_probe_case *of, struct mu_report *report,
+                                     struct mu_error *err);
 MU_CHECK int mu_probe_judge_hello(const struct mu_probe_case *of, struct mu_report *report,
                                   struct mu_error *err);
 MU_CHECK int mu_probe_judge_server(const struct mu_probe_case *of, struct mu_report *report,

@@ -11,6 +11,7 @@
 
 enum {
     ALERT_BAD_CERTIFICATE = 42,
+    ALERT_UNSUPPORTED_CERTIFICATE = 43,
     ALERT_CERTIFICATE_REVOKED = 44,
     ALERT_CERTIFICATE_EXPIRED = 45,
     ALERT_CERTIFICATE_UNKNOWN = 46,
@@ -30,6 +31,7 @@ static const struct reason {
     {ALERT_UNKNOWN_CA,
      {MU_CAUSE_client_untrusted_ca, MU_CAUSE_verify_depth_exceeded, MU_CAUSE_ca_rekeyed_same_name,
       MU_CAUSE_client_chain_incomplete, MU_CAUSE_crl_missing}},
+    {ALERT_UNSUPPORTED_CERTIFICATE, {MU_CAUSE_unsupported_key_type, MU_CAUSE_ca_eku_forbids}},
     {ALERT_CERTIFICATE_EXPIRED,
      {MU_CAUSE_crl_expired, MU_CAUSE_ca_cert_expired, MU_CAUSE_server_clock_wrong}},
     {ALERT_CERTIFICATE_REVOKED, {MU_CAUSE_client_cert_revoked}},
@@ -82,6 +84,15 @@ static bool has_issuer_at_hand(const struct mu_probe_case *of)
     return false;
 }
 
+/* Go, for one, knows neither of these. */
+static bool has_unusual_key(const struct mu_probe_case *of)
+{
+    struct mu_error ignored = MU_ERROR_INIT;
+    MU_AUTO_CLEAR(mu_cert_info) info = {0};
+    return mu_cert_info_read(of->probe->chain->at[0], of->facts->now, &info, &ignored) == 0 &&
+           (mu_str_starts_with(info.key, "RSA-PSS") || mu_str_starts_with(info.key, "Ed448"));
+}
+
 /* Some of them do not go with what is known: a server that lists our issuer by name trusts a CA of that name. */
 static bool fits(const struct mu_tls_seen *seen, const struct mu_probe_case *of,
                  enum mu_cause_id cause)
@@ -92,7 +103,17 @@ static bool fits(const struct mu_tls_seen *seen, const struct mu_probe_case *of,
         return seen->listed == MU_LISTED_NO_LIST && of->probe->chain->count == 1;
     if (cause == MU_CAUSE_verify_depth_exceeded)
         return of->probe->chain->count > 2;
-    return cause != MU_CAUSE_ca_rekeyed_same_name || !same_issuer(of);
+    return cause != MU_CAUSE_unsupported_key_type || has_unusual_key(of);
+}
+
+/* Possible, and yet less likely than the others by what lies here: that the CA was made again, where its key has issued both
+ * certificates or lies among those that we trust, by which it has not ended either. */
+static bool is_doubted(const struct mu_probe_case *of, enum mu_cause_id cause)
+{
+    if (cause == MU_CAUSE_ca_rekeyed_same_name)
+        return has_issuer_at_hand(of) || same_issuer(of);
+    return (cause == MU_CAUSE_crl_expired && !has_issuer_at_hand(of)) ||
+           (cause == MU_CAUSE_ca_cert_expired && has_issuer_at_hand(of));
 }
 
 /* What the server's operator should run: there the reason is written down. */
@@ -185,20 +206,17 @@ static int tell_likeliest(const struct mu_probe_case *of, enum mu_cause_id cause
             : ". Nothing in the files here explains it: the reason stands in the server's log");
 }
 
-/* Those that go with what is known, the likeliest first. A CA that was made again is less likely than a list of revoked
- * certificates where its present key lies here. */
+/* Those that go with what is known, the likeliest first. */
 static size_t put_in_order(const struct mu_probe_case *of, const struct reason *reason,
                            enum mu_cause_id supposed, enum mu_cause_id ret[REASONS + 1])
 {
-    const bool doubted = has_issuer_at_hand(of);
     size_t count = 0;
     if (supposed != MU_CAUSE_ok)
         ret[count++] = supposed;
     for (int late = 0; late <= 1; late++)
         for (size_t i = 0; i < REASONS; i++) {
             const enum mu_cause_id cause = reason->causes[i];
-            const bool is_late = doubted && cause == MU_CAUSE_ca_rekeyed_same_name;
-            if (cause != MU_CAUSE_ok && cause != supposed && is_late == (late == 1) &&
+            if (cause != MU_CAUSE_ok && cause != supposed && is_doubted(of, cause) == (late == 1) &&
                 fits(&of->facts->ours.seen, of, cause))
                 ret[count++] = cause;
         }
@@ -330,23 +348,49 @@ static void set_words(const struct mu_probe_case *of, struct mu_report *report)
             mu_str_copy(report->findings[i].raw, sizeof report->findings[i].raw, words);
 }
 
+/* The server's list of CAs says that it does not know who issued ours. */
+static int tell_by_list(const struct mu_probe_case *of, struct mu_report *report,
+                        struct mu_error *err)
+{
+    const struct mu_tls_seen *seen = &of->facts->ours.seen;
+    const struct mu_cert *leaf = of->probe->chain->at[0];
+    if (mu_probe_blames_client(report))
+        return 0;
+    if (mu_cert_is_signed_by(leaf, leaf) && !mu_certs_hold(&seen->listed_certs, leaf))
+        return tell_self_signed(of, report, err);
+    return seen->listed == MU_LISTED_NOT && seen->alert != ALERT_CERTIFICATE_REVOKED &&
+                   seen->alert != ALERT_CERTIFICATE_EXPIRED
+               ? tell_not_listed(of, report, err)
+               : 0;
+}
+
 int mu_probe_explain_refusal(const struct mu_probe_case *of, struct mu_report *report,
                              struct mu_error *err)
 {
-    const struct mu_tls_seen *seen = &of->facts->ours.seen;
     if (mu_report_check(report, MU_MARK_BAD, err, "the client's certificate: refused") != 0 ||
         judge_as_the_server(of, report, err) != 0 || mu_probe_judge_clocks(of, report, err) != 0)
         return -1;
     set_words(of, report);
-    if (seen->no_scheme)
+    if (of->facts->ours.seen.no_scheme)
         return tell_no_scheme(of, report, err);
-    if (mu_probe_blames_client(report))
+    if (tell_by_list(of, report, err) != 0)
+        return -1;
+    return mu_probe_blames_client(report) ? 0 : rank(of, report, err);
+}
+
+int mu_probe_explain_denial(const struct mu_probe_case *of, struct mu_report *report,
+                            struct mu_error *err)
+{
+    if (judge_as_the_server(of, report, err) != 0 || tell_by_list(of, report, err) != 0)
+        return -1;
+    set_words(of, report);
+    if (!mu_probe_blames_client(report))
         return 0;
-    if (mu_cert_is_signed_by(of->probe->chain->at[0], of->probe->chain->at[0]) &&
-        !mu_certs_hold(&seen->listed_certs, of->probe->chain->at[0]))
-        return tell_self_signed(of, report, err);
-    if (seen->listed == MU_LISTED_NOT && seen->alert != ALERT_CERTIFICATE_REVOKED &&
-        seen->alert != ALERT_CERTIFICATE_EXPIRED)
-        return tell_not_listed(of, report, err);
-    return rank(of, report, err);
+    const struct mu_cause *otherwise = mu_cause_of(MU_CAUSE_not_authorized);
+    return mu_report_check(report, MU_MARK_BAD, err,
+                           "the client's certificate: let through in TLS, for the program behind to "
+                           "judge, which says no") != 0
+               ? -1
+               : mu_report_check(report, MU_MARK_UNKNOWN, err, "it could also be %s: %s",
+                                 otherwise->id, otherwise->what);
 }

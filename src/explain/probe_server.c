@@ -199,6 +199,7 @@ static int judge_chain(const struct mu_probe_case *of, struct mu_report *report,
         .host = of->probe->name,
         .at = of->facts->now,
         .trust_file = of->trust_file,
+        .crl_file = of->crl_file,
     };
     if (mu_judge(&how, report, err) != 0)
         return -1;

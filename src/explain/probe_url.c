@@ -181,6 +181,7 @@ int mu_explain_url(const struct mu_probe_url *what, struct mu_report *report, st
         .trust_file = sides->client.cas.count > 0 ? sides->client.cas.at[0] : NULL,
         .crls = material.crls,
         .crl_count = material.crl_count,
+        .crl_file = sides->client.crls.count > 0 ? sides->client.crls.at[0] : NULL,
         .server_known = &material.server,
         .server_file = sides->server.cert,
         .server_trust_known = sides->server.cas.count > 0,

@@ -112,6 +112,16 @@ static void note_list(struct mu_tls_look *look, const STACK_OF(X509_NAME) * list
     }
 }
 
+/* For RSA-PSS there are schemes of two kinds, told apart by the key that makes them. [RFC 8446 4.2.3] */
+static bool signs_as(int id, int sign, unsigned char scheme)
+{
+    enum { RSA_PSS_PSS_SHA256 = 0x09, RSA_PSS_PSS_SHA512 = 0x0b };
+    if (sign != NID_rsassaPss)
+        return sign == id;
+    bool for_pss_keys = scheme >= RSA_PSS_PSS_SHA256 && scheme <= RSA_PSS_PSS_SHA512;
+    return id == (for_pss_keys ? EVP_PKEY_RSA_PSS : EVP_PKEY_RSA);
+}
+
 /* libssl sends an empty certificate where the server takes no signature that our key can make. */
 static bool has_scheme(SSL *ssl, const struct mu_cert *leaf)
 {
@@ -122,8 +132,9 @@ static bool has_scheme(SSL *ssl, const struct mu_cert *leaf)
     const int id = EVP_PKEY_get_base_id(key);
     for (int i = 0; i < count; i++) {
         int sign = NID_undef;
-        SSL_get_sigalgs(ssl, i, &sign, NULL, NULL, NULL, NULL);
-        if (sign == NID_undef || sign == id || (sign == NID_rsassaPss && id == EVP_PKEY_RSA))
+        unsigned char scheme = 0;
+        SSL_get_sigalgs(ssl, i, &sign, NULL, NULL, &scheme, NULL);
+        if (sign == NID_undef || signs_as(id, sign, scheme))
             return true;
     }
     return false;

@@ -113,11 +113,13 @@ class Listener:
 
 
 @contextlib.contextmanager
-def listing(world, *words):
-    """OpenSSL's own server, which says whose clients it lets in, and is another CA's than they; Python's cannot."""
-    server = subprocess.Popen(["openssl", "s_server", "-accept", "127.0.0.1:0", "-www", "-cert", world.path("server-other.crt"),
-                               "-key", world.path("leaf.key"), "-Verify", "8", "-verify_return_error", "-CAfile", world.path("root.crt"),
-                               *words], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
+def listing(world, *words, lax=False):
+    """OpenSSL's own server, which says whose clients it lets in, and is another CA's than they; Python's cannot. A lax one lets in
+    all the same, and answers with the file that is asked for."""
+    how = ["-HTTP"] if lax else ["-www", "-verify_return_error"]
+    server = subprocess.Popen(["openssl", "s_server", "-accept", "127.0.0.1:0", *how, "-cert", world.path("server-other.crt"),
+                               "-key", world.path("leaf.key"), "-Verify", "8", "-CAfile", world.path("root.crt"), *words],
+                              stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True, cwd=world.dir)
     try:
         yield next(int(line.rsplit(":", 1)[1]) for line in server.stdout if line.startswith("ACCEPT "))
     finally:

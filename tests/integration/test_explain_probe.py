@@ -136,6 +136,23 @@ def test_what_a_servers_list_of_cas_tells(mutual, world):
         check(explain(mutual, world, port, *own(world, "client-deep"), *trust), "verify_depth_exceeded", 1)
 
 
+def test_a_program_behind_that_says_no_may_mean_the_certificate(mutual, world):
+    """Some servers let everybody through in TLS, and judge the certificate themselves: Node.js with rejectUnauthorized off, nginx
+    with optional_no_ca. What they would let in, and others not, works here."""
+    trust = ["--cacert", world.path("other.crt")]
+    world.write("denied", answer("401 Unauthorized"))
+    world.write("fine", live.OK)
+    with live.listing(world, lax=True) as port:
+        for who, cause in [("client", "not_authorized"), ("client-other", "client_untrusted_ca"), ("client-self", "client_self_signed"),
+                           ("client-inter", "client_chain_incomplete"), ("client-again", "ca_rekeyed_same_name"),
+                           ("client-over", "client_cert_expired")]:
+            known = ["--other", world.path("root.crt")] if who == "client-again" else []
+            said = check(explain(mutual, world, port, *own(world, who), *trust, *known, path="/denied"), cause, 1)
+            assert [finding["cause"] for finding in said["findings"]] == [cause]
+        for who, cause, code in [("client", "ok", 0), ("client-over", "client_cert_expired", 3), ("client-purpose", "client_cert_no_clientauth", 3)]:
+            check(explain(mutual, world, port, *own(world, who), *trust, path="/fine"), cause, code)
+
+
 def test_what_is_known_of_the_server_helps(mutual, world):
     known = [*own(world), "--server-cert", world.path("renewed.crt")]
     with tls(world) as server:
