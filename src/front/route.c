@@ -138,13 +138,26 @@ static const char *octets_fault(const char *path)
     return NULL;
 }
 
+/* More octets than a character has need of: no UTF-8, and to a lenient decoder a slash or a dot in disguise. [RFC 3629 10] */
+static bool is_overlong(const unsigned char *p)
+{
+    switch (p[0]) {
+    case 0xc0:
+    case 0xc1: return true;
+    case 0xe0: return (p[1] & 0xe0) == 0x80;
+    case 0xf0: return (p[1] & 0xf0) == 0x80;
+    case 0xf8: return (p[1] & 0xf8) == 0x80;
+    case 0xfc: return (p[1] & 0xfc) == 0x80;
+    default: return false;
+    }
+}
+
 static const char *decoded_fault(const char *path)
 {
     for (const unsigned char *p = (const unsigned char *)path; *p != '\0'; p++) {
         if (*p < ' ' || *p == 0x7f)
             return "there is a control character in the path";
-        if (*p == 0xc0 ||
-            *p == 0xc1) /* no UTF-8; to a lenient decoder, a slash or a dot in disguise */
+        if (is_overlong(p))
             return "there are octets in the path that are no UTF-8";
     }
     return NULL;
@@ -162,8 +175,8 @@ static size_t bare_len(const char *segment, size_t len, bool *ret_dots)
     return bare;
 }
 
-/* All that any server might undo: escapes, escapes of escapes, backslashes, case, parameters, slashes in a row. */
-static const char *loosen(char *path)
+/* What any server might undo in single characters: escapes, escapes of escapes, backslashes, case. */
+static const char *undo(char *path)
 {
     const char *fault = decoded_fault(path);
     for (int i = 0; i < DECODINGS && fault == NULL; i++) {
@@ -178,6 +191,12 @@ static const char *loosen(char *path)
         return "the path is escaped again and again";
     for (char *p = path; *p != '\0'; p++)
         *p = *p == '\\' ? '/' : (char)tolower((unsigned char)*p);
+    return NULL;
+}
+
+/* And in segments: their parameters, and slashes in a row. */
+static const char *squeeze(char *path)
+{
     char *out = path;
     for (const char *in = path; *in != '\0';) {
         bool dots;
@@ -194,6 +213,26 @@ static const char *loosen(char *path)
     }
     *out = '\0';
     return NULL;
+}
+
+/* The first segment with something in it. */
+static char *skip_empty(char *path)
+{
+    bool dots;
+    for (size_t len; *path == '/'; path += 1 + len) {
+        len = strcspn(path + 1, "/");
+        if (path[1 + len] == '\0' || bare_len(path + 1, len, &dots) > 0 || dots)
+            break;
+    }
+    return path;
+}
+
+/* A host stands behind two slashes for whoever reads a path as a URL that lacks its scheme: "//any/admin" is "/admin" there. What
+ * is then the path; NULL: nothing is taken for a host. [RFC 3986 4.2] */
+static char *behind_host(char *path)
+{
+    char *first = skip_empty(path);
+    return first == path ? NULL : first + 1 + strcspn(first + 1, "/");
 }
 
 /* --- Choosing --- */
@@ -296,6 +335,30 @@ static const char *path_of(const char *target, size_t *ret_len)
     return *path == '/' ? path : NULL;
 }
 
+/* Do all readings of this one, which is changed, lead to this route? NULL, or why not. */
+static const char *check_loosely(const struct mu_route_config *routes, size_t count,
+                                 const struct asked *asked, char *path, size_t route)
+{
+    static const char ambiguous[] =
+        "the path can be read in more than one way, and not all of them are one route's";
+    const char *why = undo(path);
+    if (why != NULL)
+        return why;
+    char *rest = behind_host(path);
+    if (rest != NULL) {
+        if (behind_host(rest) != NULL)
+            return ambiguous;
+        why = squeeze(rest);
+        if (why == NULL && best_of(routes, count, asked, rest, true) != route)
+            why = ambiguous;
+    }
+    if (why == NULL)
+        why = squeeze(path);
+    if (why == NULL && best_of(routes, count, asked, path, true) != route)
+        why = ambiguous;
+    return why;
+}
+
 static bool choose_by_path(const struct mu_route_config *routes, size_t count,
                            const struct asked *asked, const char *path, size_t len, size_t *ret,
                            const char **ret_why)
@@ -304,13 +367,10 @@ static bool choose_by_path(const struct mu_route_config *routes, size_t count,
     const char *why = "there is not enough memory";
     if (strict != NULL && loose != NULL)
         why = octets_fault(strict);
-    if (why == NULL)
-        why = loosen(loose);
     if (why == NULL) {
         decode(strict, true);
         *ret = best_of(routes, count, asked, strict, false);
-        if (best_of(routes, count, asked, loose, true) != *ret)
-            why = "the path can be read in more than one way, and not all of them are one route's";
+        why = check_loosely(routes, count, asked, loose, *ret);
     }
     free(strict);
     free(loose);

@@ -82,9 +82,19 @@ static void resolve(char *path)
     *out = '\0';
 }
 
+/* What is left of a URL without a scheme when its host is taken off. [RFC 3986 4.2] */
+static void take_host(char *path)
+{
+    const size_t slashes = strspn(path, "/");
+    const char *rest = path + slashes + strcspn(path + slashes, "/");
+    if (slashes < 2)
+        return;
+    memmove(path, *rest == '\0' ? "/" : rest, strlen(rest) + 1 + (*rest == '\0'));
+}
+
 static void apply(char *path, int what)
 {
-    switch (what % 8) {
+    switch (what % 9) {
     case 0: decode(path); break;
     case 1: cut(path, ";", NULL); break;
     case 2: merge(path); break;
@@ -98,6 +108,7 @@ static void apply(char *path, int what)
             *p = *p == '\\' ? '/' : *p;
         break;
     case 6: cut(path, NULL, ". "); break;
+    case 8: take_host(path); break;
     default: path[strcspn(path, "?#")] = '\0'; break;
     }
 }

@@ -144,11 +144,22 @@ static void a_path_that_can_be_read_in_two_ways_is_refused(void **state)
         {"/x%7f", "400"},
         {"/%c0%ae%c0%ae/admin", "400"},
         {"/%c0%afadmin", "400"},
+        {"/%e0%80%afadmin", "400"},
+        {"/%f0%80%80%af/../admin", "400"},
+        {"/x%25e0%2580%25ae", "400"},
         {"/%u002e/admin", "400"},
         {"/%", "400"},
         {"/%4", "400"},
         {"/%zz", "400"},
         {"https://h//admin", "400"},
+        {"//h/admin", "400"}, /* a URL without its scheme, for whoever takes it for one */
+        {"///h/admin/x", "400"},
+        {"/\\h/admin", "400"},
+        {"/;x/h/admin", "400"},
+        {"/%2fh/admin", "400"},
+        {"//h//h/x", "400"},
+        {"//h/x/admin", "door"},
+        {"//h", "door"},
         {"https://h/x/../admin", "400"},
     };
     (void)state;
@@ -159,8 +170,13 @@ static void a_path_that_can_be_read_in_two_ways_is_refused(void **state)
 static void where_all_ways_are_one_routes_it_is_that_ones(void **state)
 {
     static const char *const cases[][2] = {
-        {"/files/A;v=1//b%2Fc.", "/files"}, {"/files/%41", "/files"}, {"/files//", "/files"},
-        {"/files/x%3Fy", "/files"},         {"/files/..", "400"},
+        {"/files/A;v=1//b%2Fc.", "/files"},
+        {"/files/%41", "/files"},
+        {"/files//", "/files"},
+        {"/files/x%3Fy", "/files"},
+        {"/files/..", "400"},
+        {"/files/%e0%a4%af", "/files"},
+        {"/files/%f0%9f%94%91", "/files"},
     };
     (void)state;
     add("-", "-", "/files");
