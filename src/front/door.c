@@ -188,6 +188,7 @@ static int load_route(struct mu_door *door, size_t i, struct mu_error *err)
     config->access.id = config->id;
     config->access.above = &door->config->access;
     door->method_counts = door->method_counts || config->methods.count > 0;
+    door->place_counts = door->place_counts || config->path != NULL || config->hosts.count > 0;
     for (size_t j = 0; j < config->to.count; j++)
         if (mu_backends_add(&route->backends, config->to.at[j], err) != 0)
             return -1;

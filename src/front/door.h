@@ -64,6 +64,7 @@ struct mu_door {
     struct mu_front_deadlines deadlines;
     struct mu_route *routes; /* config->route_count */
     bool method_counts;      /* for one of them */
+    bool place_counts;       /* a path or a host does */
     bool guarded;            /* somebody, or something, may be kept out: see guard.h */
     struct mu_rates *rates, *address_rates; /* NULL: as often as they like */
     _Atomic unsigned *open;                 /* connections, where they are counted */

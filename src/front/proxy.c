@@ -292,6 +292,7 @@ bool mu_proxy_describe_client(struct mu_guard *guard, struct mu_buf *told,
     ret->more = told->data;
     ret->more_len = told->len;
     ret->method_counts = guard->door->method_counts;
+    ret->place_counts = guard->door->place_counts;
     return !mu_buf_failed(told);
 }
 

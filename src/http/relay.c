@@ -21,7 +21,8 @@ enum kind {
     HOST,
     DATE,
     CLIENT,  /* who the client is: said by us, and by nobody else */
-    METHOD,  /* asks for another method than the request's own */
+    METHOD,  /* asks for another method than the request's own, */
+    PLACE,   /* or for something else than its target and its host */
     OPENING, /* of a WebSocket, where HTTP/1.1 is spoken */
 };
 
@@ -48,11 +49,18 @@ static const struct {
     {"true-client-ip", sizeof "true-client-ip" - 1, CLIENT},
     {"upgrade", sizeof "upgrade" - 1, UPGRADE},
     {"x-cluster-client-ip", sizeof "x-cluster-client-ip" - 1, CLIENT},
+    {"x-envoy-original-path", sizeof "x-envoy-original-path" - 1, PLACE},
     {"x-forwarded", sizeof "x-forwarded" - 1, CLIENT},
+    {"x-host", sizeof "x-host" - 1, PLACE},
+    {"x-http-host-override", sizeof "x-http-host-override" - 1, PLACE},
     {"x-http-method", sizeof "x-http-method" - 1, METHOD},
     {"x-http-method-override", sizeof "x-http-method-override" - 1, METHOD},
     {"x-method-override", sizeof "x-method-override" - 1, METHOD},
+    {"x-original-host", sizeof "x-original-host" - 1, PLACE},
+    {"x-original-uri", sizeof "x-original-uri" - 1, PLACE},
+    {"x-original-url", sizeof "x-original-url" - 1, PLACE},
     {"x-real-ip", sizeof "x-real-ip" - 1, CLIENT},
+    {"x-rewrite-url", sizeof "x-rewrite-url" - 1, PLACE},
 };
 
 /* Whatever begins like this, too. */
@@ -80,7 +88,7 @@ static enum kind kind_of(const char *name)
     for (size_t i = 0; i < MU_COUNT(kinds); i++)
         if (plain[0] == kinds[i].name[0] && len == kinds[i].len &&
             memcmp(plain, kinds[i].name, len) == 0)
-            return odd && kinds[i].kind != METHOD ? HOP : kinds[i].kind;
+            return odd && kinds[i].kind != METHOD && kinds[i].kind != PLACE ? HOP : kinds[i].kind;
     for (size_t i = 0; i < MU_COUNT(client_starts); i++)
         if (plain[0] == client_starts[i][0] && mu_str_starts_with(plain, client_starts[i]))
             return CLIENT;
@@ -150,6 +158,7 @@ static void look_over(const struct mu_head *head, struct survey *ret, enum kind 
         case HOP:
         case FRAMING:
         case METHOD:
+        case PLACE:
         case OPENING:
         case CLIENT: break;
         }
@@ -187,7 +196,7 @@ void mu_relay_client_init(struct mu_relay_client *client, const char *ip)
     int len = 0;
     client->more = NULL;
     client->more_len = 0;
-    client->method_counts = false;
+    client->method_counts = client->place_counts = false;
     if (ip != NULL)
         len = snprintf(client->lines, sizeof client->lines, "X-Forwarded-For: %s\r\n", ip);
     len += snprintf(client->lines + len, sizeof client->lines - (size_t)len,
@@ -299,7 +308,8 @@ static void add_client(struct mu_buf *out, const struct mu_relay_client *client,
 static bool goes_on(enum kind kind, const struct mu_head *head, const struct mu_relay_client *client)
 {
     return kind == END_TO_END || kind == DATE || (kind == OPENING && !head->h2) ||
-           (kind == METHOD && (client == NULL || !client->method_counts));
+           (kind == METHOD && (client == NULL || !client->method_counts)) ||
+           (kind == PLACE && (client == NULL || !client->place_counts));
 }
 
 bool mu_relay_request(const struct mu_head *head, const struct mu_relay_client *client,
@@ -423,8 +433,8 @@ size_t mu_relay_request_fields(struct mu_buf *text, struct mu_header *ret, size_
 
 static bool shows(const struct mu_head *head, enum kind kind, const char *name, bool names_more)
 {
-    if (kind != END_TO_END && kind != DATE && kind != CLIENT && kind != METHOD && kind != HOST &&
-        kind != EXPECT && kind != OPENING)
+    if (kind != END_TO_END && kind != DATE && kind != CLIENT && kind != METHOD && kind != PLACE &&
+        kind != HOST && kind != EXPECT && kind != OPENING)
         return false;
     return !names_more || !header_lists(head, "Connection", name);
 }

@@ -20,7 +20,8 @@ struct mu_relay_client {
     size_t len;
     const char *more; /* further lines, each with its CRLF; or NULL. Borrowed */
     size_t more_len;
-    bool method_counts; /* what asks for another method (X-HTTP-Method-Override) goes no further */
+    bool method_counts; /* what asks for another method (X-HTTP-Method-Override) goes no further, */
+    bool place_counts;  /* nor what asks for another path or host (X-Original-URL) */
 };
 /* `ip`: "192.0.2.7" or "2001:db8::7"; NULL: it has none. [RFC 7239] */
 void mu_relay_client_init(struct mu_relay_client *client, const char *ip);

@@ -232,11 +232,18 @@ def test_a_route_chooses_a_host_and_a_backend(routed):
     assert problem(get(door, client(directory, "bob"), host="internal.example%00"))["id"] == "ambiguous-request"
 
 
-def test_where_methods_count_no_header_asks_for_another(routed):
+def test_where_methods_and_places_count_no_header_asks_for_others(routed):
+    """Some frameworks would answer for the path of such a header, and have been gone into by it."""
     door, directory = routed
-    body = get(door, client(directory, "bob"), more="X-HTTP-Method-Override: DELETE\r\nx_http_method: DELETE\r\n"
-                                                    "X-Method-Override: DELETE\r\nX-Other: 1\r\n")[2]
-    assert b"DELETE" not in body and b"X-Other: 1" in body
+    names = ("X-HTTP-Method-Override", "x_http_method", "X-Method-Override", "X-Original-URL", "X-Original-URI", "x_rewrite.url",
+             "X-Rewrite-URL", "X-Envoy-Original-Path", "X-Original-Host", "X-Host", "X-HTTP-Host-Override")
+    body = get(door, client(directory, "bob"), more="".join(f"{name}: /admin\r\n" for name in names) + "X-Other: 1\r\n")[2]
+    assert b"/admin" not in body and b"X-Other: 1" in body
+
+
+def test_where_nothing_depends_on_the_place_it_may_be_spoken_of(world, model):
+    with Backend(tell_all) as backend, Door(world, "--cacert", "ca.crt", "--to", http(backend), home=model / "more") as door:
+        assert b"\r\nX-Original-URL: /a\r\n" in get(door, client(world, "bob"), more="X-Original-URL: /a\r\n")[2]
 
 
 @pytest.mark.parametrize("door, words", [
