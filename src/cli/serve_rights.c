@@ -3,6 +3,7 @@
 #include <unistd.h>
 
 #include "base/str.h"
+#include "front/points_cache.h"
 #include "pki/token.h"
 
 /* --- Which files a server reads while it runs: all that it has read once, in case they change --- */
@@ -87,5 +88,8 @@ int mu_serve_rights_give_up(const struct mu_args *args, const struct mu_front *f
                              (unsigned)rights->user.uid);
     if (rights->sandboxed && describe(args, front, &sandbox) != 0)
         return mu_fail_nomem(err);
-    return mu_rights_give_up(rights, &sandbox, err);
+    if (mu_rights_give_up(rights, &sandbox, err) != 0)
+        return -1;
+    const char *cache = mu_front_doors(front)->config->crl_cache;
+    return cache == NULL ? 0 : mu_points_cache_check(cache, err);
 }

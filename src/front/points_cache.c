@@ -51,18 +51,25 @@ static int read_one(const char *path,
     return each(arg, url, mu_take(&objects.at[0].crl), text.len);
 }
 
+static int fail_directory(const char *dir, struct mu_error *err)
+{
+    mu_fail_errno(err, MU_E_IO, "revocation lists cannot be kept in %s", dir);
+    return mu_hint(err, "make that directory, for the user that the server runs as");
+}
+
+int mu_points_cache_check(const char *dir, struct mu_error *err)
+{
+    return access(dir, W_OK | X_OK) == 0 ? 0 : fail_directory(dir, err);
+}
+
 int mu_points_cache_read(const char *dir,
                          int (*each)(void *arg, const char *url, struct mu_crl *crl, size_t size),
                          void *arg, struct mu_error *err)
 {
     char path[MU_PATH_LEN];
     DIR *opened = opendir(dir);
-    if (opened == NULL || access(dir, W_OK) != 0) {
-        mu_fail_errno(err, MU_E_IO, "revocation lists cannot be kept in %s", dir);
-        if (opened != NULL)
-            closedir(opened);
-        return mu_hint(err, "make that directory, for the user that the server runs as");
-    }
+    if (opened == NULL)
+        return fail_directory(dir, err);
     int result = 0;
     for (const struct dirent *entry; result == 0 && (entry = readdir(opened)) != NULL;) {
         if (mu_path_join(dir, entry->d_name, path, err) != 0)

@@ -10,8 +10,11 @@
 #include "base/macros.h"
 #include "pki/crl.h"
 
+/* May this process keep lists there? What root is asked, is no answer for whom it becomes. Fails with MU_E_IO. */
+MU_CHECK int mu_points_cache_check(const char *dir, struct mu_error *err);
+
 /* Hand over each list that is there: `crl` is given. Other files are passed over, and what a killed process has left is removed. Fails
- * with MU_E_IO (there is no such directory, or it is not ours), and as `each` does. */
+ * with MU_E_IO (there is no such directory), and as `each` does. */
 MU_CHECK int mu_points_cache_read(const char *dir,
                                   int (*each)(void *arg, const char *url, struct mu_crl *crl,
                                               size_t size),

@@ -92,6 +92,16 @@ def test_roots_rights_are_given_up_for_good(ca, open_place, ctx, mutual):
         assert door.stop() == 0
 
 
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can become another user")
+def test_where_lists_are_kept_is_for_whom_the_server_becomes(ca, open_place, mutual):
+    (open_place / "cache").mkdir(mode=0o755)
+    words = ("serve", "--listen", "127.0.0.1:0", "--fetch-crl", "crl.example", "--crl-cache", "cache", "--user", "nobody")
+    mutual(*words, cwd=open_place, home=ca).refused("cannot be kept in cache", "for the user that the server runs as")
+    os.chown(open_place / "cache", NOBODY.pw_uid, NOBODY.pw_gid)
+    with Door(open_place, *words[3:], home=ca) as door:
+        assert door.stop() == 0
+
+
 class Tunnel(Door):
     command = "tunnel"
 
