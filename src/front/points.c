@@ -1,5 +1,6 @@
 #include "front/points.h"
 
+#include <ctype.h>
 #include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -7,49 +8,15 @@
 #include <sys/random.h>
 #include <time.h>
 
-#include "base/file.h"
 #include "front/backend.h"
 #include "front/fetch.h"
 #include "front/points_cache.h"
+#include "front/points_internal.h"
 #include "front/points_judge.h"
 #include "front/points_when.h"
-#include "net/timer.h"
 #include "pki/pointer.h"
 
-enum {
-    POINTS_MAX = 2304, /* a CA of ours has 1024 partitions at most, each with its changes */
-    AT_ONCE = 16,      /* some of which may wait for a name or a server that is dead */
-    LOOK_MS = 250,
-    FETCH_S = 60,
-};
 #define ALL_LISTS_MAX ((size_t)128 * 1024 * 1024)
-
-struct point {
-    char *url;
-    enum mu_fetch_right right;
-    struct mu_cert *issuer; /* NULL: it comes from the cache, and nobody has asked for it yet */
-    struct mu_crl *crl;     /* NULL: none has come that could be used */
-    struct mu_crl_info info;
-    size_t size;
-    struct mu_buf arrived; /* not yet looked at */
-    bool under_way, has_arrived;
-    int64_t due_ms;    /* of mu_backend_now_ms() */
-    unsigned failures; /* in a row */
-    unsigned lapsed;   /* so often in a row the list that came was out of date */
-    char why[MU_FETCH_WHY_LEN];
-    time_t met;
-    bool counts_for_ever; /* the list, to some door */
-};
-
-struct mu_points {
-    pthread_mutex_t lock; /* on all of it; nobody does anything long with it */
-    struct point *at[POINTS_MAX];
-    size_t count;
-    char *cache;
-    struct mu_call *arrived;
-    struct mu_points_task *task; /* the first worker's */
-    uint64_t good, failed;
-};
 
 /* --- When --- */
 
@@ -62,13 +29,13 @@ static int64_t with_jitter(int64_t ms)
     return ms / 2 + ms / 2 * random / 255;
 }
 
-static void settle_next(struct point *p, time_t now)
+static void settle_next(struct mu_point *p, time_t now)
 {
     const int64_t after_s = mu_points_wait_after_list_s(&p->info, now, &p->lapsed);
     p->due_ms = mu_backend_now_ms() + with_jitter(after_s * 1000);
 }
 
-static void note_failure(struct point *p, const char *why)
+void mu_point_note_failure(struct mu_point *p, const char *why)
 {
     const int64_t after_s = mu_points_wait_after_failures_s(p->failures);
     p->failures++;
@@ -78,34 +45,49 @@ static void note_failure(struct point *p, const char *why)
 
 /* --- Who is wanted --- */
 
-static void point_free(struct point *p)
+static void point_free(struct mu_point *p)
 {
     if (p == NULL)
         return;
     free(p->url);
+    free(p->host);
     mu_cert_free(p->issuer);
     mu_crl_free(p->crl);
     mu_buf_clear(&p->arrived);
     free(p);
 }
 
-/* The caller has the lock, or there is nobody else. NULL: there is no room. */
-static struct point *add_point(struct mu_points *points, const char *url)
+/* However it is spelled. NULL without memory. */
+static char *host_of(const char *url)
 {
-    struct point *p = points->count == POINTS_MAX ? NULL : calloc(1, sizeof *p);
+    struct mu_fetch_url parsed;
+    if (!mu_fetch_url_parse(url, &parsed))
+        return strdup("");
+    for (char *p = parsed.host; *p != '\0'; p++)
+        *p = (char)tolower((unsigned char)*p);
+    for (size_t len = strlen(parsed.host); len > 0 && parsed.host[len - 1] == '.'; len--)
+        parsed.host[len - 1] = '\0';
+    return strdup(parsed.host);
+}
+
+/* The caller has the lock, or there is nobody else. NULL: there is no room. */
+static struct mu_point *add_point(struct mu_points *points, const char *url)
+{
+    struct mu_point *p = points->count == MU_POINTS_MAX ? NULL : calloc(1, sizeof *p);
     if (p == NULL)
         return NULL;
     p->url = strdup(url);
+    p->host = host_of(url);
     p->met = time(NULL);
-    if (p->url == NULL) {
-        free(p);
+    if (p->url == NULL || p->host == NULL) {
+        point_free(p);
         return NULL;
     }
     return points->at[points->count++] = p;
 }
 
 /* What a cache has kept is the list of whoever has signed it. */
-static bool is_of(struct point *p, const struct mu_cert *issuer)
+static bool is_of(struct mu_point *p, const struct mu_cert *issuer)
 {
     if (p->issuer == NULL && p->crl != NULL && mu_crl_is_signed_by(p->crl, issuer))
         p->issuer = mu_cert_ref((struct mu_cert *)issuer);
@@ -113,8 +95,8 @@ static bool is_of(struct point *p, const struct mu_cert *issuer)
            mu_cert_same_subject(p->issuer, issuer);
 }
 
-static struct point *find_point(struct mu_points *points, const char *url,
-                                const struct mu_cert *issuer)
+static struct mu_point *find_point(struct mu_points *points, const char *url,
+                                   const struct mu_cert *issuer)
 {
     for (size_t i = 0; i < points->count; i++)
         if (mu_str_equal(points->at[i]->url, url) && is_of(points->at[i], issuer))
@@ -122,10 +104,10 @@ static struct point *find_point(struct mu_points *points, const char *url,
     return NULL;
 }
 
-static struct point *want(struct mu_points *points, const char *url, enum mu_fetch_right right,
-                          const struct mu_cert *issuer)
+static struct mu_point *want(struct mu_points *points, const char *url, enum mu_fetch_right right,
+                             const struct mu_cert *issuer)
 {
-    struct point *p = find_point(points, url, issuer);
+    struct mu_point *p = find_point(points, url, issuer);
     if (p == NULL && (p = add_point(points, url)) != NULL)
         p->issuer = mu_cert_ref((struct mu_cert *)issuer);
     if (p == NULL)
@@ -136,7 +118,7 @@ static struct point *want(struct mu_points *points, const char *url, enum mu_fet
 }
 
 /* The first reason there is counts; the best is that a list has not come at all. */
-static void tell_why(const struct point *p, char ret_why[MU_ERROR_CAUSE_LEN])
+static void tell_why(const struct mu_point *p, char ret_why[MU_ERROR_CAUSE_LEN])
 {
     if (*ret_why != '\0' && p->crl != NULL)
         return;
@@ -167,7 +149,7 @@ static void meet_url(const struct gate *gate, const char *url, const struct mu_c
         return;
     }
     pthread_mutex_lock(&gate->points->lock);
-    const struct point *p = want(gate->points, url, right, issuer);
+    const struct mu_point *p = want(gate->points, url, right, issuer);
     if (p == NULL)
         snprintf(ret_why, MU_ERROR_CAUSE_LEN, "there are too many distribution points");
     else
@@ -217,164 +199,16 @@ void mu_points_forbid_others(struct mu_points *points, const struct mu_strs *hos
 {
     pthread_mutex_lock(&points->lock);
     for (size_t i = 0; i < points->count; i++) {
-        struct point *p = points->at[i];
+        struct mu_point *p = points->at[i];
         const enum mu_fetch_right right = mu_fetch_right_to(hosts, p->url);
         p->right = right < p->right ? right : p->right;
     }
     pthread_mutex_unlock(&points->lock);
 }
 
-/* --- Fetching --- */
-
-struct fetching {
-    struct mu_points_task *task;
-    struct point *point; /* NULL: nothing is under way here */
-    struct mu_fetch *fetch;
-};
-
-struct mu_points_task {
-    struct mu_points *points;
-    struct mu_worker *worker;
-    struct mu_timer *timer;
-    unsigned users; /* sets of doors: when others take their place, what is under way goes on */
-    struct fetching slots[AT_ONCE];
-};
-
-static void tell_failure(struct mu_worker *worker, const char *url, const char *why)
-{
-    char sentence[MU_ERROR_WHAT_LEN];
-    snprintf(sentence, sizeof sentence, "the revocation list at %.400s could not be fetched: %s",
-             url, why);
-    mu_worker_tell(worker, "crl-fetch-failed", sentence,
-                   "look at what serves it; it is asked for again by and by");
-}
-
-static void on_fetched(void *arg, const struct mu_buf *answer, const char *why)
-{
-    struct fetching *slot = arg;
-    struct mu_points *points = slot->task->points;
-    struct point *p = slot->point;
-    char url[MU_FETCH_URL_MAX];
-    pthread_mutex_lock(&points->lock);
-    p->under_way = false;
-    mu_str_copy(url, sizeof url, p->url);
-    if (answer != NULL) {
-        mu_buf_reset(&p->arrived);
-        mu_buf_add(&p->arrived, answer->data, answer->len);
-        p->has_arrived = true;
-    } else {
-        points->failed++;
-        note_failure(p, why);
-    }
-    pthread_mutex_unlock(&points->lock);
-    if (answer != NULL)
-        mu_call_make(points->arrived);
-    else
-        tell_failure(slot->task->worker, url, why);
-    mu_fetch_free(slot->fetch);
-    slot->fetch = NULL;
-    slot->point = NULL;
-}
-
-static bool is_due(const struct point *p, int64_t now_ms)
-{
-    return !p->under_way && !p->has_arrived && p->issuer != NULL && p->right != MU_FETCH_NEVER &&
-           p->due_ms <= now_ms;
-}
-
-static struct point *next_due(const struct mu_points *points)
-{
-    const int64_t now_ms = mu_backend_now_ms();
-    for (size_t i = 0; i < points->count; i++)
-        if (is_due(points->at[i], now_ms))
-            return points->at[i];
-    return NULL;
-}
-
-/* The caller has the lock. */
-static void begin_fetch(struct fetching *slot, struct point *p)
-{
-    const struct mu_fetch_order order = {
-        .url = p->url,
-        .right = p->right,
-        .accept = "application/pkix-crl, */*",
-        .limit = MU_FILE_LIMIT,
-        .limit_s = FETCH_S,
-    };
-    slot->fetch = mu_fetch_begin(slot->task->worker, &order, on_fetched, slot);
-    if (slot->fetch == NULL) {
-        note_failure(p, "there is no memory for it");
-        return;
-    }
-    slot->point = p;
-    p->under_way = true;
-}
-
-static bool is_old(const struct point *p, time_t now)
-{
-    const bool busy = p->under_way || p->has_arrived || (p->crl != NULL && p->counts_for_ever);
-    return !busy && mu_points_may_forget(p->crl == NULL ? NULL : &p->info, p->met, now);
-}
-
-static bool has_old(const struct mu_points *points)
-{
-    const time_t now = time(NULL);
-    for (size_t i = 0; i < points->count; i++)
-        if (is_old(points->at[i], now))
-            return true;
-    return false;
-}
-
-static void on_look(void *arg)
-{
-    struct mu_points_task *task = arg;
-    struct point *p;
-    pthread_mutex_lock(&task->points->lock);
-    for (size_t i = 0; i < AT_ONCE; i++)
-        if (task->slots[i].point == NULL && (p = next_due(task->points)) != NULL)
-            begin_fetch(&task->slots[i], p);
-    const bool old = has_old(task->points);
-    pthread_mutex_unlock(&task->points->lock);
-    if (old)
-        mu_call_make(task->points->arrived);
-}
-
-struct mu_points_task *mu_points_begin(struct mu_points *points, struct mu_worker *worker)
-{
-    if (points->task != NULL) {
-        points->task->users++;
-        return points->task;
-    }
-    struct mu_points_task *task = calloc(1, sizeof *task);
-    if (task == NULL)
-        return NULL;
-    points->task = task;
-    *task = (struct mu_points_task){.points = points, .worker = worker, .users = 1};
-    for (size_t i = 0; i < AT_ONCE; i++)
-        task->slots[i].task = task;
-    task->timer = mu_timer_start(worker, LOOK_MS, on_look, task);
-    return task;
-}
-
-void mu_points_end(struct mu_points_task *task)
-{
-    if (task == NULL || --task->users > 0)
-        return;
-    task->points->task = NULL;
-    mu_timer_free(task->timer);
-    pthread_mutex_lock(&task->points->lock);
-    for (size_t i = 0; i < AT_ONCE; i++)
-        if (task->slots[i].point != NULL)
-            task->slots[i].point->under_way = false;
-    pthread_mutex_unlock(&task->points->lock);
-    for (size_t i = 0; i < AT_ONCE; i++)
-        mu_fetch_free(task->slots[i].fetch);
-    free(task);
-}
-
 /* --- What has come --- */
 
-static bool has_room_for(struct mu_points *points, const struct point *p, size_t size)
+static bool has_room_for(struct mu_points *points, const struct mu_point *p, size_t size)
 {
     pthread_mutex_lock(&points->lock);
     for (size_t i = 0; i < points->count; i++)
@@ -384,7 +218,7 @@ static bool has_room_for(struct mu_points *points, const struct point *p, size_t
 }
 
 /* What a list says of its changes is as good as what a certificate says. */
-static void want_changes(struct mu_points *points, const struct point *p)
+static void want_changes(struct mu_points *points, const struct mu_point *p)
 {
     MU_AUTO_CLEAR(mu_strs) urls = {0};
     struct mu_fetch_url here, there;
@@ -397,7 +231,7 @@ static void want_changes(struct mu_points *points, const struct point *p)
 }
 
 /* False: it is the same as before. */
-static bool install(struct mu_points *points, struct point *p, struct mu_crl **crl,
+static bool install(struct mu_points *points, struct mu_point *p, struct mu_crl **crl,
                     const struct mu_crl_info *info, size_t size)
 {
     const bool same = p->crl != NULL && mu_crl_same(p->crl, *crl);
@@ -416,7 +250,7 @@ static bool install(struct mu_points *points, struct point *p, struct mu_crl **c
 }
 
 /* It counts, whether or not it can be kept for the next start. */
-static void keep(const struct mu_points *points, const struct point *p, mu_points_hear tell,
+static void keep(const struct mu_points *points, const struct mu_point *p, mu_points_hear tell,
                  void *arg)
 {
     struct mu_error err = MU_ERROR_INIT;
@@ -424,7 +258,7 @@ static void keep(const struct mu_points *points, const struct point *p, mu_point
         tell(arg, true, &err);
 }
 
-static bool take(struct mu_points *points, struct point *p, struct mu_strs *ret_changed,
+static bool take(struct mu_points *points, struct mu_point *p, struct mu_strs *ret_changed,
                  mu_points_hear tell, void *arg)
 {
     struct mu_error err = MU_ERROR_INIT;
@@ -449,7 +283,7 @@ static bool take(struct mu_points *points, struct point *p, struct mu_strs *ret_
     p->has_arrived = false;
     if (result != 0) {
         points->failed++;
-        note_failure(p, err.what);
+        mu_point_note_failure(p, err.what);
     }
     pthread_mutex_unlock(&points->lock);
     if (result != 0)
@@ -461,13 +295,19 @@ static bool take(struct mu_points *points, struct point *p, struct mu_strs *ret_
     return changed;
 }
 
+bool mu_point_is_old(const struct mu_point *p, time_t now)
+{
+    const bool busy = p->under_way || p->has_arrived || (p->crl != NULL && p->counts_for_ever);
+    return !busy && mu_points_may_forget(p->crl == NULL ? NULL : &p->info, p->met, now);
+}
+
 static void forget_old(struct mu_points *points)
 {
     const time_t now = time(NULL);
     pthread_mutex_lock(&points->lock);
     for (size_t i = points->count; i-- > 0;) {
-        struct point *p = points->at[i];
-        if (!is_old(p, now))
+        struct mu_point *p = points->at[i];
+        if (!mu_point_is_old(p, now))
             continue;
         if (points->cache != NULL && p->crl != NULL)
             mu_points_cache_remove(points->cache, p->url, p->crl);
@@ -483,7 +323,7 @@ bool mu_points_take(struct mu_points *points, struct mu_strs *ret_changed, mu_po
     bool changed = false;
     for (size_t i = 0;; i++) {
         pthread_mutex_lock(&points->lock);
-        struct point *p = i < points->count ? points->at[i] : NULL;
+        struct mu_point *p = i < points->count ? points->at[i] : NULL;
         const bool has_arrived = p != NULL && p->has_arrived;
         pthread_mutex_unlock(&points->lock);
         if (p == NULL)
@@ -501,7 +341,7 @@ int mu_points_lists(struct mu_points *points, bool for_ever, struct mu_crls *ret
     int result = 0;
     pthread_mutex_lock(&points->lock);
     for (size_t i = 0; result == 0 && i < points->count; i++) {
-        struct point *p = points->at[i];
+        struct mu_point *p = points->at[i];
         if (p->crl == NULL)
             continue;
         p->counts_for_ever = p->counts_for_ever || for_ever;
@@ -528,7 +368,7 @@ void mu_points_count(struct mu_points *points, struct mu_points_count *ret)
 static int on_cached(void *arg, const char *url, struct mu_crl *crl, size_t size)
 {
     struct mu_points *points = arg;
-    struct point *p = has_room_for(points, NULL, size) ? add_point(points, url) : NULL;
+    struct mu_point *p = has_room_for(points, NULL, size) ? add_point(points, url) : NULL;
     if (p == NULL) {
         mu_crl_free(crl);
         return 0;

@@ -71,6 +71,22 @@ static bool stood_before(const struct mu_strs *list, size_t i)
     return false;
 }
 
+/* Hundreds of lists may have come at once, and a line of the log has an end. */
+static void add_changed(struct mu_buf *text, const struct mu_strs *changed)
+{
+    enum { NAMED_MAX = 10 };
+    size_t named = 0, more = 0;
+    for (size_t i = 0; i < changed->count; i++)
+        if (stood_before(changed, i))
+            continue;
+        else if (named < NAMED_MAX)
+            mu_buf_addf(text, "%s%s", named++ == 0 ? "; changed: " : ", ", changed->at[i]);
+        else
+            more++;
+    if (more > 0)
+        mu_buf_addf(text, ", and %zu more", more);
+}
+
 static void tell_done(struct mu_front *front)
 {
     const struct mu_config *config = front->doors->config;
@@ -78,9 +94,7 @@ static void tell_done(struct mu_front *front)
     MU_AUTO_CLEAR(mu_buf) text = MU_BUF_INIT;
     mu_buf_addf(&text, "%zu door%s in force anew", front->doors->count,
                 front->doors->count == 1 ? " is" : "s are");
-    for (size_t i = 0; i < front->changed.count; i++)
-        if (!stood_before(&front->changed, i))
-            mu_buf_addf(&text, "%s%s", i == 0 ? "; changed: " : ", ", front->changed.at[i]);
+    add_changed(&text, &front->changed);
     tell(front, "reloaded", mu_buf_str(&text), "", NULL);
     for (size_t i = 0; i < front->doors->count; i++)
         mu_door_warn(&front->doors->at[i], tell_warning, front);

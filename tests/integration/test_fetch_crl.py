@@ -1,6 +1,7 @@
 """Revocation lists from where certificates say that they are: fetched by the door itself, and heeded like those of files."""
 import shutil
 import signal
+import socket
 import subprocess
 
 import pytest
@@ -119,6 +120,28 @@ def test_nobody_can_make_the_door_ask_anywhere(far, mutual, tmp_path, home):
         refused(door, client(tmp_path, "alice"), "client-cert-crl-missing")
         assert "it could not be fetched from" in last_refusal(door)
     assert far.asked == []
+
+
+def test_a_server_that_never_answers_leaves_room_for_others(far, tmp_path):
+    """Its CA's clients name more lists there than are fetched at once."""
+    def openssl(*words):
+        subprocess.run(["openssl", *map(str, words)], cwd=tmp_path, check=True, capture_output=True)
+
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        port = silent.getsockname()[1]
+        openssl("req", "-x509", "-newkey", "ed25519", "-nodes", "-subj", "/CN=Slow CA", "-keyout", "slow.key", "-out", "slow.crt")
+        openssl("req", "-newkey", "ed25519", "-nodes", "-subj", "/CN=slow", "-keyout", "c.key", "-out", "c.csr")
+        for i in range(5):
+            urls = ",".join(f"URI:http://127.0.0.1:{port}/{i}-{j}" for j in range(4))
+            (tmp_path / "extensions").write_text(f"extendedKeyUsage=clientAuth\ncrlDistributionPoints={urls}\n")
+            openssl("x509", "-req", "-in", "c.csr", "-CA", "slow.crt", "-CAkey", "slow.key", "-set_serial", i + 1,
+                    "-extfile", "extensions", "-out", f"c{i}.crt")
+        with serve(tmp_path, far, "--cacert", "slow.crt", "--fetch-crl", f"127.0.0.1:{port}") as door:
+            for i in range(5):
+                refused(door, context(tmp_path / "ca.crt", tmp_path / f"c{i}.crt", tmp_path / "c.key"), "client-cert-crl-missing")
+            refused(door, client(tmp_path, "alice"), "client-cert-crl-missing")
+            door.says(" reloaded: ")
+            assert is_let_in(door, client(tmp_path, "alice"))
 
 
 def test_a_host_that_a_reload_takes_out_is_asked_no_more(far, mutual, tmp_path, home):
