@@ -116,7 +116,7 @@ static void add_expelled(struct mu_buf *ret, const struct mu_counters *counters)
         fault_sample(ret, "expelled_total", "reason", "client", counters->expelled_faults,
                      (enum mu_fault)i);
     single(ret, "connections_untracked", "gauge",
-           "Open connections whose door has gone: no change of trust or lists reaches them.",
+           "Open connections whose door has gone: no change of trust or rules reaches them.",
            counters->untracked);
 }
 

@@ -310,6 +310,17 @@ static const struct mu_worker_door *door_now(const struct mu_conn *c)
     return door == NULL || door->tls == NULL ? NULL : door;
 }
 
+/* What a CA has taken back, it has taken back at all doors. */
+static bool is_revoked_anywhere(const struct mu_conn *c, struct mu_refusal *ret)
+{
+    const struct mu_vetted *vetted = mu_tls_vetted(c->channel.tls);
+    const struct mu_hall *hall = c->worker->hall;
+    for (size_t i = 0; vetted != NULL && i < hall->door_count; i++)
+        if (hall->doors[i].tls != NULL && mu_vetted_is_revoked(vetted, hall->doors[i].tls, ret))
+            return true;
+    return false;
+}
+
 /* Where its door has gone, nobody else's rules are for it: it is judged by that door's, as they were. */
 bool mu_conn_may_stay(struct mu_conn *c, struct mu_refusal *ret)
 {
@@ -318,7 +329,7 @@ bool mu_conn_may_stay(struct mu_conn *c, struct mu_refusal *ret)
     note_untracked(c, door == NULL);
     if (c->untracked)
         door = mu_tls_door(tls);
-    if (is_barred(c, ret))
+    if (is_barred(c, ret) || (c->untracked && is_revoked_anywhere(c, ret)))
         return false;
     mu_refusal_set(ret, MU_REFUSAL_CERT_MISSING);
     const bool is_good = mu_tls_vetted(tls) == NULL

@@ -27,11 +27,12 @@ struct mu_survey_part; /* one worker's answer */
 /* review.c: whether those who are in may still be. */
 struct mu_review {
     uv_idle_t idle;
-    uv_timer_t clock;     /* until the first certificate ends */
-    struct mu_conn *next; /* to be looked at; NULL: all have been */
-    bool of_all;          /* not only of those whose time is up */
-    time_t first_end;     /* of a certificate, of those who are in; 0: nobody is */
-    _Atomic bool asked;   /* from another thread: see mu_server_review() */
+    uv_timer_t clock;        /* until the first certificate ends */
+    struct mu_conn *next;    /* to be looked at; NULL: all have been */
+    bool of_all;             /* not only of those whose time is up */
+    uint64_t untracked_told; /* so many connections, the last time */
+    time_t first_end;        /* of a certificate, of those who are in; 0: nobody is */
+    _Atomic bool asked;      /* from another thread: see mu_server_review() */
 };
 
 struct mu_listener {

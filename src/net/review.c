@@ -5,6 +5,8 @@
  * being seen: a handshake that began before the change is judged once more at its end (conn.c).
  */
 
+#include <inttypes.h>
+#include <stdio.h>
 #include <time.h>
 
 #include "net/internal.h"
@@ -72,6 +74,23 @@ static void look_at(struct mu_conn *conn, time_t now)
     note_end(conn);
 }
 
+/* Whoever takes a door away may have meant its clients, too. */
+static void tell_untracked(struct mu_worker *worker)
+{
+    struct mu_review *review = &worker->review;
+    const uint64_t count = worker->counters.untracked;
+    char sentence[MU_ERROR_WHAT_LEN];
+    if (count > review->untracked_told) {
+        snprintf(sentence, sizeof sentence, "%" PRIu64 " open connection%s came by %s", count,
+                 count == 1 ? "" : "s",
+                 count == 1 ? "a door that is no more" : "doors that are no more");
+        mu_worker_tell(worker, "connections-untracked", sentence,
+                       "they go on by the rules and the CAs of then, until their certificates end or are "
+                       "revoked; to end them: mutual kick");
+    }
+    review->untracked_told = count;
+}
+
 static void on_idle(uv_idle_t *idle)
 {
     struct mu_worker *worker = idle->data;
@@ -86,6 +105,7 @@ static void on_idle(uv_idle_t *idle)
         look_at(conn, now);
     }
     uv_idle_stop(idle);
+    tell_untracked(worker);
     wait_for_end(worker);
 }
 

@@ -366,6 +366,19 @@ bool mu_vetted_judge(struct mu_vetted *vetted, struct mu_tls_context *context,
     return good;
 }
 
+bool mu_vetted_is_revoked(const struct mu_vetted *vetted, struct mu_tls_context *context,
+                          struct mu_refusal *ret)
+{
+    SSL_CTX *ctx = (SSL_CTX *)context;
+    const struct judge *judge = SSL_CTX_get_ex_data(ctx, common.judge_of_context);
+    MU_AUTO(X509_STORE_CTX) of = X509_STORE_CTX_new();
+    *ret = (struct mu_refusal){.code = MU_REFUSAL_NONE};
+    if (mu_tls_lists_any(judge->lists) && of != NULL && begin(of, ctx, vetted->leaf, vetted->sent))
+        (void)verify_at(judge, of, ctx, true, ret);
+    ERR_clear_error();
+    return ret->code == MU_REFUSAL_CERT && ret->fault == MU_FAULT_REVOKED;
+}
+
 bool mu_tls_would_vet(struct mu_tls_context *context, const struct mu_certs *sent,
                       struct mu_refusal *ret)
 {

@@ -47,6 +47,11 @@ time_t mu_vetted_until(const struct mu_vetted *vetted);
 bool mu_vetted_judge(struct mu_vetted *vetted, struct mu_tls_context *context,
                      struct mu_refusal *ret);
 
+/* Does a list of this context name it, or a CA above it, by the chain that would be built there? Nothing else is asked. True: `ret` says
+ * so. */
+bool mu_vetted_is_revoked(const struct mu_vetted *vetted, struct mu_tls_context *context,
+                          struct mu_refusal *ret);
+
 /* Would this context find a client good today who presents these, its own certificate first? False: `ret` says why not. */
 bool mu_tls_would_vet(struct mu_tls_context *context, const struct mu_certs *sent,
                       struct mu_refusal *ret);

@@ -75,6 +75,22 @@ def test_other_trust_and_rules_reach_who_is_in(ca, mutual, clients):
         assert ask(amy, GET)[0] == 200
 
 
+def test_a_revocation_reaches_who_came_by_a_door_that_has_gone(ca, mutual, clients):
+    """By the list of one that is there, and where the first is not the one that knows of it."""
+    kept = [door_text(f"unix:{name}", crl=crl) for name, crl in (("lax", "none"), ("kept", str(ca / "ca.crl")))]
+    config = write_config(clients / "mutual.yaml", *kept, door_text("unix:gone", crl="none"), above=ABOVE)
+    with serve(config, ca) as door, over(clients, "gone", client(clients, "ben")) as ben, \
+            over(clients, "gone", client(clients, "amy")) as amy:
+        for sock in ben, amy:
+            assert ask(sock, GET)[0] == 200
+        put(config, b"".join([ABOVE.encode(), b"doors:\n", *map(str.encode, kept)]))
+        assert "2 open connections came by doors that are no more; " in door.says(" connections-untracked: ")
+        mutual("revoke", "ben").ok()
+        assert '"ben"' in door.says(" expelled client-cert-revoked: ")
+        assert read_all(ben)[0] == b""
+        assert ask(amy, GET)[0] == 200
+
+
 @pytest.mark.parametrize("before, after, words", [
     ({"allow": ["cn=amy", "cn=ben"]}, {"allow": "cn=amy"}, "access-not-allowed"),
     ({"allow": "all"}, {"allow": "all", "deny": "cn=b*"}, "access-denied"),
