@@ -4,6 +4,7 @@ import threading
 
 import pytest
 
+from clock import Clock, needs_clock
 from door import Door, ask, connect, context, read_all, refused
 from made import openssl
 from made_config import door_text, serve as serve_config, write_config
@@ -30,8 +31,8 @@ def far(mutual, tmp_path, home):
         yield point
 
 
-def serve(place, point, *more):
-    return Door(place, "--cacert", "ca.crt", "--fetch-ocsp", point.host, "--workers", 1, *more, home=place / "none")
+def serve(place, point, *more, **how):
+    return Door(place, "--cacert", "ca.crt", "--fetch-ocsp", point.host, "--workers", 1, *more, home=place / "none", **how)
 
 
 def client(place, name, version=None):
@@ -91,6 +92,29 @@ def test_nobody_is_heard_before_the_answer_is_there(far, tmp_path):
             go_on.set()
             assert read_all(sock)[0] == b""
         door.says(" client-cert-revoked: ")
+
+
+@needs_clock
+def test_an_older_answer_that_is_sent_again_brings_nobody_back(far, mutual, tmp_path):
+    """Whoever is on the way has kept a "good" that is in date, and sends it again when somebody on hold is asked about anew."""
+    answer, told, clock = responder(mutual, valid="1d"), [], Clock(tmp_path)
+
+    def tell(request):
+        told.append(answer(request))
+        return told[-1]
+
+    far.respond = tell
+    with serve(tmp_path, far, prefix=clock.prefix) as door:
+        assert is_let_in(door, client(tmp_path, "alice"))
+        mutual("revoke", "alice", "--reason", "hold").ok()
+        clock.set(3700)
+        assert "certificateHold" in is_turned_away(door, client(tmp_path, "alice"), "client-cert-revoked")
+        far.respond = lambda request: told[0]
+        clock.set(2 * 3700)
+        assert "certificateHold" in is_turned_away(door, client(tmp_path, "alice"), "client-cert-revoked")
+        line = next(line for line in door.log if " ocsp-failed: " in line)
+        assert "older than the one before" in line or "one of the same time was" in line
+        assert len(told) == 2 and far.asked == [PATH] * 3
 
 
 @pytest.mark.parametrize("foreign", [False, True])
