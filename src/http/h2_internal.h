@@ -28,6 +28,7 @@ struct mu_h2_stream {
     bool was_full;
     bool submitted; /* its last head is on its way */
     bool reset;
+    bool over; /* we have said all; the rest of its request is not wanted */
 };
 
 struct mu_h2 {
@@ -43,7 +44,8 @@ struct mu_h2 {
     bool leaving;       /* it has been said that we will end, or the peer has */
     bool left;          /* and that we take no more */
     bool some_are_full; /* of the streams: see mu_h2_has_room() */
-    bool broken;        /* nothing more is to be read */
+    bool some_are_over;
+    bool broken; /* nothing more is to be read */
     const char *fault, *sentence;
 
     uint64_t idle_frames; /* that are still allowed */

@@ -114,8 +114,19 @@ static int on_frame_sent(nghttp2_session *session, const nghttp2_frame *frame, v
         return 0;
     struct mu_h2_stream *stream = mu_h2_stream_of(h2, frame->hd.stream_id);
     if (stream != NULL && !stream->remote_ended && !stream->upgraded)
-        mu_h2_reset(stream, MU_H2_NO_ERROR);
+        stream->over = h2->some_are_over = true;
     return 0;
+}
+
+/* Not in one piece with the answer: curl 7.88 drops an answer that it reads together with that. */
+static void end_requests(struct mu_h2 *h2)
+{
+    if (!h2->some_are_over)
+        return;
+    h2->some_are_over = false;
+    for (struct mu_h2_stream *stream = h2->streams; stream != NULL; stream = stream->next)
+        if (stream->over && !stream->remote_ended)
+            mu_h2_reset(stream, MU_H2_NO_ERROR);
 }
 
 bool mu_h2_has_room(const struct mu_h2_stream *stream)
@@ -142,6 +153,7 @@ size_t mu_h2_output(struct mu_h2 *h2, const char **ret)
     if (h2->out_taken == h2->out.len) {
         mu_buf_reset(&h2->out);
         h2->out_taken = 0;
+        end_requests(h2);
         const int result = nghttp2_session_send(h2->session);
         if (result != 0)
             mu_h2_fail(h2, result);

@@ -76,6 +76,12 @@ def test_curl_gets_files_over_http_2(place, files, version):
     assert curl(place, files, "/small", "--http1.1") == ("1.1 200", b"small\n")
 
 
+@pytest.mark.parametrize("version", ["--http1.1", "--http2"])
+def test_curl_hears_the_answer_that_comes_before_its_body_has_ended(place, files, version):
+    told, body = curl(place, files, "/small", version, "-H", "Expect:", "-T", "www/big")
+    assert told.endswith(" 413") and b"too large" in body
+
+
 def test_who_is_not_let_in_gets_no_byte_of_http_2_either(place, files):
     ctx = context(place / "ca.crt")
     ctx.set_alpn_protocols(["h2"])
