@@ -24,8 +24,9 @@ enum conn_state {
     CONN_CLOSED,
 };
 
-/* A client that goes on sending after our goodbye is heard out only so far. */
-enum { DISCARD_LIMIT = 1024 * 1024 };
+/* A client that goes on sending after our goodbye is heard out only so far: as much as the kernels at both ends hold, for it may be
+ * on its way already. */
+enum { DISCARD_LIMIT = 64 * 1024 * 1024 };
 /* For the answer under way to a client that may not stay. */
 enum { EXPEL_MS = 500 };
 

@@ -189,6 +189,10 @@ def test_a_big_upload_is_refused_in_words_not_by_a_reset(ca, place, door):
         sock.sendall(b"POST / HTTP/1.1\r\nHost: h\r\nContent-Length: 500000\r\n\r\n" + b"x" * 500000)
         status, _, body = read_answer(sock)
     assert status == 405 and b"GET and HEAD" in body
+    with connect(door, client(ca, place)) as sock:  # more than both kernels hold, from one who does not look up
+        sock.sendall(b"POST / HTTP/1.1\r\nHost: h\r\nContent-Length: 20000000\r\n\r\n" + b"x" * 20000000)
+        status, _, body = read_answer(sock)
+    assert status == 413 and b"too large" in body
 
 
 def test_expect_continue(ca, place, door):
