@@ -139,9 +139,8 @@ bool mu_exchange_takes(const struct mu_exchange *e)
 /* If this connection, which was kept for too long, turns out to be dead, the same can be said on another one. */
 static bool may_be_said_again(const struct mu_exchange *e)
 {
-    if (e->h2)
-        return !e->heard && !e->cut && e->out.len <= KEPT;
-    return e->reused && !e->heard && e->request.idempotent && e->out.len <= KEPT;
+    return !e->heard && !e->cut && e->out.len <= KEPT &&
+           (e->h2 || (e->reused && e->request.idempotent));
 }
 
 static void forget_what_is_taken(struct mu_exchange *e)

@@ -564,6 +564,28 @@ def test_a_kept_connection_that_has_died_is_no_reason_to_fail(ca, place, ctx):
             assert len(backend.requests) == requests
 
 
+def test_of_a_request_the_beginning_of_which_is_gone_no_rest_is_said_again(ca, place, ctx):
+    """It would be read as a request, whose head is the client's to choose."""
+    heard = threading.Event()
+
+    def talk(sock):
+        incoming = Incoming(sock)
+        incoming.until(b"\r\n\r\n")
+        sock.sendall(OK)
+        incoming.until(b"\r\n\r\n")
+        incoming.count(40_000)
+        heard.set()
+        incoming.until(b"forged\r\n\r\n")
+
+    with Backend(talk) as backend, proxying(ca, place, backend, options=("--workers", "1")) as door, \
+            connect(door, ctx) as sock:
+        assert ask(sock, GET)[0] == 200
+        sock.sendall(b"PUT / HTTP/1.1\r\nHost: h\r\nContent-Length: 50000\r\n\r\n" + b"x" * 40_000)
+        assert heard.wait(WAIT)
+        assert ask(sock, b"GET /evil HTTP/1.1\r\nHost: h\r\nClient-Cert: forged\r\n\r\n")[0] == 502
+        assert backend.accepted == 1
+
+
 def test_a_kept_connection_that_was_closed_is_not_used(ca, place, ctx):
     closing = [True]
 
