@@ -8,6 +8,8 @@
 #include "base/str.h"
 
 enum { AVOIDED_MS = 10 * 1000, BACKENDS_MAX = 64 }; /* a bit each in a choice's `tried` */
+/* One could be the request's fault. */
+enum { FAILURES_IN_A_ROW = 3 };
 
 int64_t mu_backend_now_ms(void)
 {
@@ -101,10 +103,12 @@ void mu_backends_clear(struct mu_backends *list)
     *list = (struct mu_backends){0};
 }
 
-static struct mu_backend *choose(const struct mu_backends *list, uint64_t tried, int64_t now_ms)
+static struct mu_backend *choose(const struct mu_backends *list, size_t first, uint64_t tried,
+                                 int64_t now_ms)
 {
     struct mu_backend *best = NULL;
-    for (size_t i = 0; i < list->count; i++) {
+    for (size_t n = 0; n < list->count; n++) {
+        const size_t i = (first + n) % list->count;
         struct mu_backend *other = &list->at[i];
         if ((tried >> i & 1) != 0 ||
             atomic_load_explicit(&other->avoided_until_ms, memory_order_relaxed) > now_ms ||
@@ -119,11 +123,26 @@ static struct mu_backend *choose(const struct mu_backends *list, uint64_t tried,
 
 struct mu_backend *mu_backends_choose(const struct mu_backends *list, uint64_t tried, int64_t now_ms)
 {
-    struct mu_backend *best = choose(list, tried, now_ms);
-    return best != NULL ? best : choose(list, tried, INT64_MAX);
+    static _Thread_local size_t turn;
+    const size_t first = turn++;
+    struct mu_backend *best = choose(list, first, tried, now_ms);
+    return best != NULL ? best : choose(list, first, tried, INT64_MAX);
 }
 
 void mu_backend_avoid(struct mu_backend *backend, int64_t now_ms)
 {
     atomic_store_explicit(&backend->avoided_until_ms, now_ms + AVOIDED_MS, memory_order_relaxed);
+}
+
+void mu_backend_failed(struct mu_backend *backend, int64_t now_ms)
+{
+    const unsigned before = atomic_fetch_add_explicit(&backend->failures, 1, memory_order_relaxed);
+    if (before + 1 >= FAILURES_IN_A_ROW)
+        mu_backend_avoid(backend, now_ms);
+}
+
+void mu_backend_answered(struct mu_backend *backend)
+{
+    if (atomic_load_explicit(&backend->failures, memory_order_relaxed) != 0)
+        atomic_store_explicit(&backend->failures, 0, memory_order_relaxed);
 }

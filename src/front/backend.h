@@ -21,7 +21,8 @@ struct mu_backend {
     size_t address_count;
     _Atomic unsigned open;            /* connections to it, of all workers */
     _Atomic bool down;                /* it was asked, and is not well */
-    _Atomic int64_t avoided_until_ms; /* it could not be reached; of mu_backend_now_ms() */
+    _Atomic unsigned failures;        /* requests in a row that it has not answered */
+    _Atomic int64_t avoided_until_ms; /* it could not be reached, or failed; of mu_backend_now_ms() */
 };
 
 struct mu_backends {
@@ -42,12 +43,17 @@ void mu_backends_clear(struct mu_backends *list);
 int64_t mu_backend_now_ms(void);
 
 /*
- * The one with the fewest connections among those that are well and not avoided; if all are, among all: it costs little to try.
+ * The one with the fewest connections among those that are well and not avoided, by turns where several have as few; if all are
+ * unwell or avoided, among all: it costs little to try.
  * `tried` has a bit for each that is not wanted. NULL: there is no other. For several threads.
  */
 struct mu_backend *mu_backends_choose(const struct mu_backends *list, uint64_t tried,
                                       int64_t now_ms);
 /* It could not be reached: leave it in peace for a while. */
 void mu_backend_avoid(struct mu_backend *backend, int64_t now_ms);
+/* It has closed, timed out or said nonsense in the place of an answer: with the third time in a row it is left in peace, too. Or
+ * it has answered, whatever that was. */
+void mu_backend_failed(struct mu_backend *backend, int64_t now_ms);
+void mu_backend_answered(struct mu_backend *backend);
 
 #endif

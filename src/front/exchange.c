@@ -93,8 +93,19 @@ static void leave_backend(struct mu_exchange *e)
     e->backend = NULL;
 }
 
+/* That of a connection which was kept for too long is nobody's. */
+static bool is_its_fault(const struct mu_exchange *e, const struct mu_exchange_fault *fault)
+{
+    const bool stale = fault == &mu_exchange_closed && e->reused && !e->heard;
+    const bool unanswered =
+        fault == &mu_exchange_closed || fault == &mu_exchange_bad_answer || fault == &late_answer;
+    return unanswered && !stale && !e->answered && e->backend != NULL;
+}
+
 void mu_exchange_fail(struct mu_exchange *e, const struct mu_exchange_fault *fault)
 {
+    if (is_its_fault(e, fault))
+        mu_backend_failed(e->backend, mu_backend_now_ms());
     leave_stream(e, false);
     e->state = MU_EXCHANGE_FAILED;
     e->fault = fault;
@@ -136,16 +147,22 @@ bool mu_exchange_takes(const struct mu_exchange *e)
     return waiting(e) < ROOM;
 }
 
-/* If this connection, which was kept for too long, turns out to be dead, the same can be said on another one. */
+bool mu_exchange_has_others(const struct mu_exchange *e)
+{
+    return (~e->tried & UINT64_MAX >> (64 - e->proxy->backends->count)) != 0;
+}
+
+/* If this connection, which was kept for too long, turns out to be dead, the same can be said on another one; or to another backend if
+ * this one turns out to be ill. */
 static bool may_be_said_again(const struct mu_exchange *e)
 {
     return !e->heard && !e->cut && e->out.len <= KEPT &&
-           (e->h2 || (e->reused && e->request.idempotent));
+           (e->h2 || (e->request.idempotent && (e->reused || mu_exchange_has_others(e))));
 }
 
 static void forget_what_is_taken(struct mu_exchange *e)
 {
-    if (e->state == MU_EXCHANGE_CONNECT || may_be_said_again(e))
+    if (e->state == MU_EXCHANGE_CONNECT || e->again || may_be_said_again(e))
         return;
     if (e->out_taken == e->out.len)
         mu_buf_clear(&e->out);
@@ -326,6 +343,7 @@ static void on_head(struct mu_exchange *e)
         return;
     }
     e->answered = true;
+    mu_backend_answered(e->backend);
     e->switched = head.status == 101;
     e->client->answer(e->arg, &head);
 }
@@ -387,11 +405,23 @@ void mu_exchange_begin_again(struct mu_exchange *e)
     e->state = MU_EXCHANGE_CONNECT;
 }
 
-/* The connection was kept, and its other end has closed it when nothing was said yet. */
+void mu_exchange_begin_elsewhere(struct mu_exchange *e)
+{
+    const uint64_t tried = e->tried;
+    mu_backend_failed(e->backend, mu_backend_now_ms());
+    mu_exchange_begin_again(e);
+    e->tried = tried;
+}
+
+/* The other end has closed the connection when nothing was said yet: it was kept for too long, or that backend is ill. */
 static bool say_it_again(struct mu_exchange *e)
 {
-    if (!e->reused || e->heard || (e->said && !may_be_said_again(e)))
+    if (e->heard || (!e->reused && !mu_exchange_has_others(e)) || (e->said && !may_be_said_again(e)))
         return false;
+    if (!e->reused) {
+        mu_exchange_begin_elsewhere(e);
+        return true;
+    }
     e->fresh = true;
     mu_exchange_begin_again(e);
     return true;

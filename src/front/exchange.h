@@ -77,6 +77,7 @@ struct mu_exchange {
     unsigned refusals;
     unsigned crowded; /* connections that had no room for it */
     bool again;       /* it has failed in a way in which it can be said again */
+    bool elsewhere;   /* to another backend */
 
     struct mu_h1_reader *reader;
     bool said, heard;            /* a byte, over this connection */

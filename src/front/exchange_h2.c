@@ -52,6 +52,7 @@ static void on_head(void *arg, const struct mu_head *head)
         e->client->interim(e->arg, head);
     } else {
         e->answered = true;
+        mu_backend_answered(e->backend);
         e->promised = head->framing == MU_BODY_LENGTH ? head->length : UINT64_MAX;
         e->client->answer(e->arg, head);
     }
@@ -79,12 +80,14 @@ static void on_end(void *arg, const struct mu_header *trailers, size_t count)
 }
 
 /* REFUSED_STREAM, and a GOAWAY that names an earlier stream, say that nothing was done with it: it can be asked again,
- * whatever it is. Of a connection that is lost nobody knows. [RFC 9113 8.7] */
+ * whatever it is. Of a connection that is lost nobody knows: what is idempotent can be, once more here if it was kept for too
+ * long, or else of another backend. [RFC 9113 8.7] */
 static void on_closed(void *arg, enum mu_h2_code code, bool lost, bool bad)
 {
     struct mu_exchange *e = arg;
     const bool untouched = code == MU_H2_REFUSED && !e->heard;
-    const bool stale = lost && !bad && e->reused && !e->heard && e->request.idempotent;
+    const bool unknown = lost && !bad && !e->heard && e->request.idempotent;
+    const bool stale = unknown && e->reused && !e->fresh;
     if (listens(e) && code == MU_H2_NO_ERROR && e->answered && e->sent == e->promised) {
         on_end(e, NULL, 0); /* there was only that to be said */
         return;
@@ -92,7 +95,8 @@ static void on_closed(void *arg, enum mu_h2_code code, bool lost, bool bad)
     if (!listens(e))
         return;
     e->moved++;
-    e->again = !e->cut && ((stale && !e->fresh) || (untouched && e->refusals < REFUSALS_MAX));
+    e->elsewhere = unknown && !stale && mu_exchange_has_others(e);
+    e->again = !e->cut && (stale || e->elsewhere || (untouched && e->refusals < REFUSALS_MAX));
     e->fresh = e->fresh || stale;
     e->refusals += untouched ? 1 : 0;
     e->fault = untouched ? &mu_exchange_refused
@@ -169,7 +173,7 @@ void mu_exchange_h2_run(struct mu_exchange *e)
     if (e->fault != NULL) {
         e->fault = NULL;
         e->again = false;
-        mu_exchange_begin_again(e);
+        (e->elsewhere ? mu_exchange_begin_elsewhere : mu_exchange_begin_again)(e);
         return;
     }
     if (e->user.stream != NULL) {

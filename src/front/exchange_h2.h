@@ -18,6 +18,9 @@ void mu_exchange_h2_run(struct mu_exchange *e);
 /* exchange.c: it has failed; try it once more from the beginning, which has not been done. */
 void mu_exchange_fail(struct mu_exchange *e, const struct mu_exchange_fault *fault);
 void mu_exchange_begin_again(struct mu_exchange *e);
+/* The same with a backend that has not been tried, if there is one; the last one has failed. */
+void mu_exchange_begin_elsewhere(struct mu_exchange *e);
+bool mu_exchange_has_others(const struct mu_exchange *e);
 extern const struct mu_exchange_fault mu_exchange_closed, mu_exchange_bad_answer,
     mu_exchange_refused;
 

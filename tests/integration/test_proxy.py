@@ -12,6 +12,7 @@ import time
 
 import pytest
 
+import h2
 from backend import Backend, reset
 from made_config import door_text, serve, write_config
 from door import WAIT, Door, Wire, ask, connect, context, plain, read_all, read_answer, refused
@@ -644,6 +645,31 @@ def test_when_one_is_away_the_others_serve_and_the_least_busy_is_next(ca, place,
         for sock in socks:
             assert read_answer(sock)[0] == 200
             sock.close()
+
+
+@pytest.mark.parametrize("scheme", ["http", "h2c"])
+@pytest.mark.parametrize("how", [socket.socket.close, reset])
+def test_a_backend_that_answers_nobody_has_little_to_do_and_yet_is_left_alone(ca, place, ctx, how, scheme):
+    """What may be said twice is said to the other one. Its few connections would draw everybody to it."""
+    def ill(sock):
+        sock.recv(65536)
+        how(sock)
+
+    def well(sock):
+        if scheme == "http":
+            Recorder._talk(other, sock)
+        else:
+            h2.Server(sock, lambda server, stream: server.answer(stream))
+
+    with Backend(ill) as one, Recorder() as other:
+        other.serve = well
+        to = [word for backend in (one, other) for word in ("--to", backend.url.replace("tcp", scheme))]
+        with Door(place, *to, "--workers", "1", home=ca) as door, connect(door, ctx) as sock:
+            posted = [ask(sock, b"POST / HTTP/1.1\r\nHost: h\r\nContent-Length: 0\r\n\r\n")[0] for _ in range(2)]
+            assert sorted(posted) == [200, 502], "they take turns, and one cannot be asked twice"
+            for _ in range(8):
+                assert ask(sock, GET)[0] == 200
+            assert one.accepted == 3
 
 
 def asked(well):

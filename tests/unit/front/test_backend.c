@@ -97,7 +97,7 @@ static void the_least_busy_is_chosen_and_the_absent_avoided(void **state)
     add(&list, "tcp://127.0.0.1:3");
     list.at[0].open = 5;
     list.at[1].open = 2;
-    list.at[2].open = 2;
+    list.at[2].open = 3;
     assert_ptr_equal(mu_backends_choose(&list, 0, 1000), &list.at[1]);
     assert_ptr_equal(mu_backends_choose(&list, 1u << 1, 1000), &list.at[2]);
 
@@ -114,6 +114,37 @@ static void the_least_busy_is_chosen_and_the_absent_avoided(void **state)
     mu_backends_clear(&list);
 }
 
+static void those_who_have_as_little_to_do_take_turns(void **state)
+{
+    struct mu_backends list = {0};
+    unsigned chosen[3] = {0};
+    (void)state;
+    add(&list, "tcp://192.0.2.1:1");
+    add(&list, "tcp://192.0.2.1:2");
+    add(&list, "tcp://192.0.2.1:3");
+    for (int i = 0; i < 6; i++)
+        chosen[mu_backends_choose(&list, 0, 1000) - list.at]++;
+    for (size_t i = 0; i < 3; i++)
+        assert_int_equal(chosen[i], 2);
+    mu_backends_clear(&list);
+}
+
+static void who_fails_three_times_in_a_row_is_avoided(void **state)
+{
+    struct mu_backend backend = {.address_count = 0};
+    (void)state;
+    mu_backend_failed(&backend, 1000);
+    mu_backend_failed(&backend, 1000);
+    mu_backend_answered(&backend);
+    mu_backend_failed(&backend, 1000);
+    mu_backend_failed(&backend, 1000);
+    assert_int_equal(backend.avoided_until_ms, 0);
+    mu_backend_failed(&backend, 1000);
+    assert_true(backend.avoided_until_ms > 1000);
+    mu_backend_failed(&backend, 20000); /* it has had its time, and once is enough now */
+    assert_true(backend.avoided_until_ms > 20000);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -121,6 +152,8 @@ int main(void)
         cmocka_unit_test(a_backend_has_the_addresses_of_its_name),
         cmocka_unit_test(a_backend_that_speaks_http_has_a_port_and_no_path),
         cmocka_unit_test(the_least_busy_is_chosen_and_the_absent_avoided),
+        cmocka_unit_test(those_who_have_as_little_to_do_take_turns),
+        cmocka_unit_test(who_fails_three_times_in_a_row_is_avoided),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
