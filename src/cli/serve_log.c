@@ -216,6 +216,13 @@ static void add_word(struct mu_buf *line, const char *text)
         *p == ' ' ? mu_buf_adds(line, "\\x20") : mu_buf_add(line, p, 1);
 }
 
+static void add_who(struct mu_buf *line, const struct mu_who *who)
+{
+    mu_buf_addf(line, "\"%s\" ", who->subject);
+    add_word(line, who->san[0] == '\0' ? "-" : who->san);
+    mu_buf_adds(line, " ");
+}
+
 static json_t *request_object(const struct mu_request_event *event, const char *when,
                               const char *from, const char *target)
 {
@@ -247,9 +254,9 @@ static void on_requested(void *arg, const struct mu_request_event *event)
         return;
     }
     MU_AUTO_CLEAR(mu_buf) line = MU_BUF_INIT;
-    mu_buf_addf(&line, "%s %s request \"%s\" ", when, from, event->who->subject);
-    add_word(&line, event->who->san[0] == '\0' ? "-" : event->who->san);
-    mu_buf_addf(&line, " %s %s %d %s", event->method == NULL ? "-" : event->method, target,
+    mu_buf_addf(&line, "%s %s request ", when, from);
+    add_who(&line, event->who);
+    mu_buf_addf(&line, "%s %s %d %s", event->method == NULL ? "-" : event->method, target,
                 event->status, event->protocol);
     if (event->backend != NULL)
         mu_buf_addf(&line, " %s%s%s%s%s%s, received %" PRIu64 ", sent %" PRIu64 ", %" PRIu64 " ms",
@@ -284,6 +291,18 @@ static void tell_failure(struct mu_serve_log *log, const struct mu_forward_event
     put(log, &line);
 }
 
+static json_t *carried_object(const struct mu_forward_event *event, const char *when,
+                              const char *from)
+{
+    const struct mu_who *who = event->who;
+    return json_pack("{s:s, s:s, s:s, s:s*, s:s*, s:s, s:s, s:s, s:I, s:I, s:I}", "time", when,
+                     "event", "connection", "peer", from, "subject",
+                     who == NULL ? NULL : who->subject, "san", who == NULL ? NULL : who->san,
+                     "backend", event->backend, "id", event->id, "cause", event->cause, "received",
+                     (json_int_t)event->received, "sent", (json_int_t)event->sent, "milliseconds",
+                     (json_int_t)event->ms);
+}
+
 static void on_forwarded(void *arg, const struct mu_forward_event *event)
 {
     struct mu_serve_log *log = arg;
@@ -295,18 +314,14 @@ static void on_forwarded(void *arg, const struct mu_forward_event *event)
     mu_date_rfc3339(time(NULL), when);
     mu_address_text(event->peer, from);
     if (log->json) {
-        put_json(log,
-                 json_pack("{s:s, s:s, s:s, s:s, s:s, s:s, s:s, s:s, s:I, s:I, s:I}", "time", when,
-                           "event", "connection", "peer", from, "subject", event->who->subject,
-                           "san", event->who->san, "backend", event->backend, "id", event->id,
-                           "cause", event->cause, "received", (json_int_t)event->received, "sent",
-                           (json_int_t)event->sent, "milliseconds", (json_int_t)event->ms));
+        put_json(log, carried_object(event, when, from));
         return;
     }
     MU_AUTO_CLEAR(mu_buf) line = MU_BUF_INIT;
-    mu_buf_addf(&line, "%s %s connection \"%s\" ", when, from, event->who->subject);
-    add_word(&line, event->who->san[0] == '\0' ? "-" : event->who->san);
-    mu_buf_addf(&line, " %s %s%s%s%s, received %" PRIu64 ", sent %" PRIu64 ", %" PRIu64 " ms\n",
+    mu_buf_addf(&line, "%s %s connection ", when, from);
+    if (event->who != NULL)
+        add_who(&line, event->who);
+    mu_buf_addf(&line, "%s %s%s%s%s, received %" PRIu64 ", sent %" PRIu64 ", %" PRIu64 " ms\n",
                 event->backend[0] == '\0' ? "-" : event->backend, event->id,
                 event->cause[0] == '\0' ? "" : " (", event->cause,
                 event->cause[0] == '\0' ? "" : ")", event->received, event->sent, event->ms);

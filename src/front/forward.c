@@ -74,6 +74,16 @@ static void leave_backend(struct session *s)
     s->backend = NULL;
 }
 
+/* NULL: whoever comes without TLS shows nothing. */
+static const struct mu_who *who_is(const struct session *s, struct mu_who *ret)
+{
+    struct mu_tls_facts facts;
+    if (!mu_conn_tls_facts(s->conn, &facts))
+        return NULL;
+    mu_who_read(mu_conn_client(s->conn), ret);
+    return ret;
+}
+
 static void report(const struct session *s)
 {
     const struct mu_forward *how = s->how;
@@ -81,10 +91,9 @@ static void report(const struct session *s)
     bool failed = mu_str_starts_with(s->end, "backend-");
     if (how->forwarded == NULL || (how->only_failed && !failed))
         return;
-    mu_who_read(mu_conn_client(s->conn), &who);
     struct mu_forward_event event = {
         .peer = mu_conn_peer(s->conn),
-        .who = &who,
+        .who = who_is(s, &who),
         .backend = s->connected            ? s->backend->name
                    : s->refused_by != NULL ? s->refused_by->name
                                            : "",

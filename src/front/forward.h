@@ -10,8 +10,8 @@
 /* A connection that was carried to a backend has ended. */
 struct mu_forward_event {
     const struct mu_address *peer;
-    const struct mu_who *who;
-    const char *backend; /* its name; "" when none could be reached */
+    const struct mu_who *who; /* NULL: it came without TLS */
+    const char *backend;      /* its name; "" when none could be reached */
     /* How it ended: "closed", "idle", "lifetime", "stopped", "expelled", "client-reset", "backend-reset", "backend-refused" or
      * "backend-unreachable". */
     const char *id;
