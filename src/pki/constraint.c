@@ -365,6 +365,42 @@ static int check_wildcards(const struct mu_cert *ca, const NAME_CONSTRAINTS *con
     return 0;
 }
 
+static bool are_on_uris(const STACK_OF(GENERAL_SUBTREE) * trees)
+{
+    for (int i = 0; i < sk_GENERAL_SUBTREE_num(trees); i++)
+        if (sk_GENERAL_SUBTREE_value(trees, i)->base->type == GEN_URI)
+            return true;
+    return false;
+}
+
+bool mu_constraints_fit_uri(const NAME_CONSTRAINTS *constraints, const ASN1_IA5STRING *uri)
+{
+    char text[2048];
+    const int len = ASN1_STRING_length(uri);
+    if (!are_on_uris(constraints->permittedSubtrees) && !are_on_uris(constraints->excludedSubtrees))
+        return true;
+    snprintf(text, sizeof text, "%.*s", len, (const char *)ASN1_STRING_get0_data(uri));
+    return strlen(text) == (size_t)len && mu_name_is_uri_of_host(text);
+}
+
+static int check_uris(const struct mu_cert *ca, const NAME_CONSTRAINTS *constraints,
+                      const GENERAL_NAMES *san, struct mu_error *err)
+{
+    char label[MU_CERT_LABEL_LEN], uri[300];
+    for (int i = 0; i < sk_GENERAL_NAME_num(san); i++) {
+        const GENERAL_NAME *name = sk_GENERAL_NAME_value(san, i);
+        if (name->type != GEN_URI ||
+            mu_constraints_fit_uri(constraints, name->d.uniformResourceIdentifier))
+            continue;
+        mu_general_name_text(name, uri, sizeof uri);
+        mu_fail(err, MU_E_CONSTRAINT,
+                "the CA \"%s\" may not issue for %s: its name constraints cannot be applied to it",
+                mu_cert_label(ca, label), uri);
+        return mu_cause(err, "they are about hosts, and this is not scheme://HOST/...");
+    }
+    return 0;
+}
+
 static int check_by(const struct mu_cert *ca, const X509_NAME *subject, const GENERAL_NAMES *san,
                     struct mu_error *err)
 {
@@ -379,8 +415,10 @@ static int check_by(const struct mu_cert *ca, const X509_NAME *subject, const GE
                                "the name constraints of the CA \"%s\" cannot be read",
                                mu_cert_label(ca, label));
     int result = judge(subject, san, constraints);
-    return result == X509_V_OK ? check_wildcards(ca, constraints, san, err)
-                               : fail_for(ca, constraints, subject, san, result, err);
+    if (result != X509_V_OK)
+        return fail_for(ca, constraints, subject, san, result, err);
+    return check_wildcards(ca, constraints, san, err) != 0 ? -1
+                                                           : check_uris(ca, constraints, san, err);
 }
 
 /* Up from `ca`, whichever way there is: a certificate is taken as above when one that is counts as issued by it. */

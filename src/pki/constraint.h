@@ -46,6 +46,13 @@ MU_CHECK int mu_constraints_to_x509(const struct mu_constraints *constraints, X5
                                     struct mu_error *err);
 
 /*
+ * For pki: can these constraints be applied to this URI? If they are about hosts, it has to name one, plainly. OpenSSL
+ * looks for a host behind "://" and before the next ":" or "/", whatever stands there: in https://evil.example?.example.com
+ * it finds one of example.com, and in https://a@vip.example.com one that nobody has excluded.
+ */
+bool mu_constraints_fit_uri(const NAME_CONSTRAINTS *constraints, const ASN1_IA5STRING *uri);
+
+/*
  * For pki: may `ca` issue for this subject and these names (NULL: none)? Judged by OpenSSL, as its verifiers do: where
  * there is no DNS name among `san`, a common name that looks like one counts. `above` (NULL: none) may hold
  * certificates of CAs above `ca`, in any order: the constraints of those count too.

@@ -101,16 +101,33 @@ static const char *email_fault(const char *text)
     return NULL;
 }
 
+#define LETTERS "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ"
+#define DIGITS "0123456789"
+
+/* What may stand in a URI as it is, or as % and two digits. [RFC 3986 2] */
+static bool is_spelled_as_uri(const char *text)
+{
+    for (;;) {
+        text += strspn(text, LETTERS DIGITS "-._~:/?#[]@!$&'()*+,;=");
+        if (*text != '%')
+            return *text == '\0';
+        if (!isxdigit((unsigned char)text[1]) || !isxdigit((unsigned char)text[2]))
+            return false;
+        text += 3;
+    }
+}
+
 /* scheme ":" something; an authority, if there is one, with a host. [RFC 3986 3, RFC 5280 4.2.1.6] */
 static const char *uri_fault(const char *text)
 {
-    size_t scheme =
-        strspn(text, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789+-.");
+    size_t scheme = strspn(text, LETTERS DIGITS "+-.");
     if (scheme == 0 || !isalpha((unsigned char)text[0]) || text[scheme] != ':' ||
         text[scheme + 1] == '\0')
         return "a URI is scheme:rest, such as spiffe://example.org/service";
     if (strncmp(text + scheme, "://", 3) == 0 && strcspn(text + scheme + 3, "/?#") == 0)
         return "the URI has no host";
+    if (!is_spelled_as_uri(text))
+        return "a URI is made of letters, digits, some punctuation, and % with two digits for all else";
     return NULL;
 }
 
@@ -127,6 +144,24 @@ bool mu_name_is_email(const char *text)
 bool mu_name_is_uri(const char *text)
 {
     return is_plain_ascii(text) && uri_fault(text) == NULL;
+}
+
+bool mu_name_is_uri_of_host(const char *text)
+{
+    char host[DNS_NAME_MAX + 1];
+    const char *from = strstr(text, "://");
+    if (from == NULL)
+        return false;
+    from += 3;
+    size_t len = strcspn(from, ":/");
+    const char *end = from + len;
+    if (*end == ':')
+        end += 1 + strspn(end + 1, DIGITS);
+    if (len >= sizeof host || (*end != '/' && *end != '\0'))
+        return false;
+    memcpy(host, from, len);
+    host[len] = '\0';
+    return dns_fault(host) == NULL && host[0] != '*';
 }
 
 /* The shortest text of an address, or false. */

@@ -68,6 +68,10 @@ bool mu_name_is_dns(const char *text);
 bool mu_name_is_email(const char *text);
 bool mu_name_is_uri(const char *text);
 
+/* For pki: a URI that has a DNS name for its host, and says so in the one way that nobody reads otherwise:
+ * scheme://HOST[:PORT], and then a "/" or nothing. */
+bool mu_name_is_uri_of_host(const char *text);
+
 /* For pki: as a subject and as a subjectAltName; and back. `ret_san` is NULL when there are no SANs. */
 MU_CHECK int mu_names_to_x509(const struct mu_names *names, X509_NAME **ret_subject,
                               GENERAL_NAMES **ret_san, struct mu_error *err);

@@ -124,6 +124,26 @@ static void a_uri_is_judged_by_its_host(void **state)
     assert_forbids(f, "urn:a:b", "cannot be applied");
 }
 
+/* In each of them OpenSSL finds a host that is permitted, and others find another one. */
+static void a_uri_under_constraints_names_its_host_plainly(void **state)
+{
+    static const char *const odd[] = {
+        "https://evil.example?.example.com", "https://evil.example#.example.com",
+        "https://a@vip.example.com/",        "https://%76ip.example.com/",
+        "https://192.0.2.1?.example.com/",
+    };
+    struct fixture *f = *state;
+    bind(f, "critical,permitted;URI:.example.com,excluded;URI:vip.example.com");
+    assert_permits(f, "https://a.example.com:8443/x?y#z");
+    assert_permits(f, "https://a.example.com:8443");
+    for (size_t i = 0; i < MU_COUNT(odd); i++)
+        assert_forbids(f, odd[i], "its name constraints cannot be applied to it");
+    bind(f, "critical,excluded;URI:vip.example.com");
+    assert_forbids(f, "https://vip.example.com?q", "cannot be applied");
+    bind(f, "critical,permitted;DNS:example.com");
+    assert_permits(f, "https://a@vip.example.com?q");
+}
+
 static void mailboxes_hosts_and_domains_of_e_mail(void **state)
 {
     struct fixture *f = *state;
@@ -311,6 +331,7 @@ int main(void)
         TEST(a_wildcard_brings_in_nothing_that_is_excluded),
         TEST(blocks_of_addresses_of_both_families),
         TEST(a_uri_is_judged_by_its_host),
+        TEST(a_uri_under_constraints_names_its_host_plainly),
         TEST(mailboxes_hosts_and_domains_of_e_mail),
         TEST(a_common_name_that_looks_like_a_host_counts),
         TEST(of_many_permitted_some_are_named),

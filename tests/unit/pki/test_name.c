@@ -112,6 +112,8 @@ static void what_can_be_no_name_is_refused_with_the_reason(void **state)
         {"@b", "local-part@domain"},
         {"a@b@c", "local-part@domain"},
         {"http://", "no host"},
+        {"https://a.example\\.b.example/", "a URI is made of"},
+        {"spiffe://a.example/%7", "a URI is made of"},
         {"URI:nothing", "scheme:rest"},
         {"URI:1http://a", "scheme:rest"},
     };
