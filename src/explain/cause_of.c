@@ -3,6 +3,8 @@
 #include <string.h>
 
 #include "base/str.h"
+#include "pki/info.h"
+#include "pki/name.h"
 #include "pki/verify.h"
 
 /* The id is that of a table of another room, which a test holds to ours. */
@@ -85,16 +87,30 @@ enum mu_cause_id mu_cause_of_refusal(const struct mu_refusal *refusal)
 
 /* --- The end of a call --- */
 
-/* A server that does not say why may well mean what our certificate says of itself. */
-static enum mu_cause_id of_own(const struct mu_cert *own, time_t now, enum mu_cause_id otherwise)
+/* It is presented alone, and the name of its issuer is none of a root. */
+static bool lacks_intermediate(const struct mu_certs *chain, time_t now)
 {
-    if (own == NULL)
+    struct mu_error ignored = MU_ERROR_INIT;
+    MU_AUTO_CLEAR(mu_cert_info) info = {0};
+    return chain->count == 1 && mu_cert_info_read(chain->at[0], now, &info, &ignored) == 0 &&
+           mu_name_sounds_intermediate(info.issuer);
+}
+
+/* A server that does not say why may well mean what our certificate says of itself. */
+static enum mu_cause_id of_own(const struct mu_certs *chain, time_t now, enum mu_cause_id otherwise)
+{
+    if (chain == NULL)
         return otherwise;
+    const struct mu_cert *own = chain->at[0];
     if (now > mu_cert_not_after(own))
         return MU_CAUSE_client_cert_expired;
     if (now < mu_cert_not_before(own))
         return MU_CAUSE_client_cert_not_yet_valid;
-    return mu_cert_is_signed_by(own, own) ? MU_CAUSE_client_self_signed : otherwise;
+    if (mu_cert_is_signed_by(own, own))
+        return MU_CAUSE_client_self_signed;
+    return otherwise == MU_CAUSE_client_untrusted_ca && lacks_intermediate(chain, now)
+               ? MU_CAUSE_client_chain_incomplete
+               : otherwise;
 }
 
 /* What an alert says of the certificate that was presented. [RFC 8446 6.2] */
@@ -108,15 +124,16 @@ static enum mu_cause_id of_alert(const struct mu_tls_client *tls, time_t now)
     case 50:
     case 116:
         return withheld || own == NULL ? MU_CAUSE_client_cert_not_sent
-                                       : of_own(own, now, MU_CAUSE_client_untrusted_ca);
+                                       : of_own(tls->chain, now, MU_CAUSE_client_untrusted_ca);
     case 43: return MU_CAUSE_client_cert_no_clientauth;
     case 44: return MU_CAUSE_client_cert_revoked;
     case 45: /* OpenSSL says the same of a revocation list that is out of date */
         return own != NULL && now <= mu_cert_not_after(own) ? MU_CAUSE_crl_expired
                                                             : MU_CAUSE_client_cert_expired;
     case 46:
-    case 48: return of_own(own, now, MU_CAUSE_client_untrusted_ca);
-    case 49: return of_own(own, now, MU_CAUSE_not_authorized); /* GnuTLS's server knows no other */
+    case 48: return of_own(tls->chain, now, MU_CAUSE_client_untrusted_ca);
+    case 49:
+        return of_own(tls->chain, now, MU_CAUSE_not_authorized); /* GnuTLS's server knows no other */
     case 51:
         return MU_CAUSE_ca_rekeyed_same_name; /* that our key fits was seen when it was loaded */
     case 70: return MU_CAUSE_tls_version_mismatch;
@@ -137,7 +154,7 @@ enum mu_cause_id mu_cause_of_call(const struct mu_tls_client *tls, const struct 
         return of_alert(tls, now);
     if (err->code == MU_E_REFUSED)
         return tls->chain == NULL ? MU_CAUSE_client_cert_not_sent
-                                  : of_own(tls->chain->at[0], now, MU_CAUSE_client_untrusted_ca);
+                                  : of_own(tls->chain, now, MU_CAUSE_client_untrusted_ca);
     if (err->code == MU_E_TLS)
         return strstr(err->cause, "wrong version number") != NULL ? MU_CAUSE_not_tls
                                                                   : MU_CAUSE_other;
@@ -152,7 +169,6 @@ enum mu_cause_id mu_cause_of_status(const struct mu_tls_client *tls, long status
         return tls->asked ? MU_CAUSE_client_cert_not_sent : MU_CAUSE_COUNT;
     if (status == 403 && tls->asked)
         return MU_CAUSE_not_authorized;
-    return status == 400 && tls->asked
-               ? of_own(tls->chain->at[0], now, MU_CAUSE_client_untrusted_ca)
-               : MU_CAUSE_COUNT;
+    return status == 400 && tls->asked ? of_own(tls->chain, now, MU_CAUSE_client_untrusted_ca)
+                                       : MU_CAUSE_COUNT;
 }

@@ -99,6 +99,7 @@ static int tell_and_mend(struct mu_matter *matter, struct mu_error *err)
     int told;
     switch (matter->verdict.fault) {
     case MU_FAULT_UNTRUSTED:
+    case MU_FAULT_ISSUER_NOT_SENT:
     case MU_FAULT_UNTRUSTED_ROOT:
     case MU_FAULT_CHAIN_INCOMPLETE:
     case MU_FAULT_LEAF_TRUSTED:
@@ -205,6 +206,7 @@ int mu_judge(const struct mu_judging *how, struct mu_report *report, struct mu_e
         if (mu_matter_verify(&matter, false, err) != 0)
             return -1;
         bool untold = !trusted && (matter.verdict.fault == MU_FAULT_UNTRUSTED ||
+                                   matter.verdict.fault == MU_FAULT_ISSUER_NOT_SENT ||
                                    matter.verdict.fault == MU_FAULT_REKEYED ||
                                    matter.verdict.fault == MU_FAULT_CHAIN_INCOMPLETE ||
                                    matter.verdict.fault == MU_FAULT_LEAF_TRUSTED);

@@ -35,7 +35,4 @@ struct mu_judging {
 /* Fails with MU_E_NOMEM, MU_E_CRYPTO, MU_E_NAME (the host is no name). */
 MU_CHECK int mu_judge(const struct mu_judging *how, struct mu_report *report, struct mu_error *err);
 
-/* Is a word in it by which people name CAs that stand below a root: "Example Issuing CA"? */
-bool mu_sounds_intermediate(const char *issuer);
-
 #endif

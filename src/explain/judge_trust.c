@@ -2,13 +2,13 @@
 
 #include "explain/judge_matter.h"
 
-#include <ctype.h>
 #include <stdio.h>
 #include <string.h>
 #include <strings.h>
 
 #include "base/str.h"
 #include "pki/info.h"
+#include "pki/name.h"
 
 /* --- Words --- */
 
@@ -101,26 +101,6 @@ static const struct mu_cert *stray_intermediate(const struct mu_matter *matter)
     return NULL;
 }
 
-/* "Root Signing CA" is a root's. */
-bool mu_sounds_intermediate(const char *issuer)
-{
-    static const char *const words[] = {"intermediate", "issuing", "sub", "subca",  "subordinate",
-                                        "inter",        "signing", "ica", "level2", "tier2"};
-    const char *at = issuer;
-    if (strcasestr(issuer, "root") != NULL)
-        return false;
-    while (*at != '\0') {
-        size_t len = 0;
-        while (isalnum((unsigned char)at[len]))
-            len++;
-        for (size_t i = 0; len > 0 && i < MU_COUNT(words); i++)
-            if (strlen(words[i]) == len && strncasecmp(at, words[i], len) == 0)
-                return true;
-        at += len > 0 ? len : 1;
-    }
-    return false;
-}
-
 /* The issuer is nowhere. Was it the trusted root's intermediate, which is not sent, or somebody else's CA? */
 static bool looks_incomplete(const struct mu_matter *matter)
 {
@@ -130,7 +110,7 @@ static bool looks_incomplete(const struct mu_matter *matter)
     if (mu_cert_is_signed_by(top, top) ||
         mu_cert_info_read(top, matter->how->at, &info, &ignored) != 0)
         return false;
-    return mu_sounds_intermediate(info.issuer);
+    return mu_name_sounds_intermediate(info.issuer);
 }
 
 static int tell_incomplete(struct mu_matter *matter, const struct mu_cert *missing,

@@ -8,6 +8,7 @@
 #include "explain/judge.h"
 #include "explain/probe_judge.h"
 #include "pki/info.h"
+#include "pki/name.h"
 
 enum {
     ALERT_BAD_CERTIFICATE = 42,
@@ -253,7 +254,7 @@ static bool lacks_intermediate(const struct mu_probe_case *of, struct mu_error *
         if (!mu_certs_hold(chain, below->at[i]) && mu_cert_is_signed_by(top, below->at[i]))
             return true;
     return mu_cert_info_read(top, of->facts->now, &info, err) == 0 &&
-           mu_sounds_intermediate(info.issuer);
+           mu_name_sounds_intermediate(info.issuer);
 }
 
 static int tell_not_listed_why(const struct mu_probe_case *of, enum mu_cause_id cause,

@@ -164,6 +164,26 @@ bool mu_name_is_uri_of_host(const char *text)
     return dns_fault(host) == NULL && host[0] != '*';
 }
 
+/* "Root Signing CA" is a root's. */
+bool mu_name_sounds_intermediate(const char *name)
+{
+    static const char *const words[] = {"intermediate", "issuing", "sub", "subca",  "subordinate",
+                                        "inter",        "signing", "ica", "level2", "tier2"};
+    const char *at = name;
+    if (strcasestr(name, "root") != NULL)
+        return false;
+    while (*at != '\0') {
+        size_t len = 0;
+        while (isalnum((unsigned char)at[len]))
+            len++;
+        for (size_t i = 0; len > 0 && i < MU_COUNT(words); i++)
+            if (strlen(words[i]) == len && strncasecmp(at, words[i], len) == 0)
+                return true;
+        at += len > 0 ? len : 1;
+    }
+    return false;
+}
+
 /* The shortest text of an address, or false. */
 static bool ip_text(const char *text, char ret[INET6_ADDRSTRLEN])
 {

@@ -72,6 +72,9 @@ bool mu_name_is_uri(const char *text);
  * scheme://HOST[:PORT], and then a "/" or nothing. */
 bool mu_name_is_uri_of_host(const char *text);
 
+/* Is a word in a CA's name by which people call those that stand below a root: "Example Issuing CA"? */
+bool mu_name_sounds_intermediate(const char *name);
+
 /* For pki: as a subject and as a subjectAltName; and back. `ret_san` is NULL when there are no SANs. */
 MU_CHECK int mu_names_to_x509(const struct mu_names *names, X509_NAME **ret_subject,
                               GENERAL_NAMES **ret_san, struct mu_error *err);

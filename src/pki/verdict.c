@@ -7,6 +7,7 @@
 
 #include "base/time.h"
 #include "pki/info.h"
+#include "pki/name.h"
 #include "pki/ossl.h"
 #include "pki/verify.h"
 
@@ -311,7 +312,9 @@ static enum mu_fault fault_of(int error, int depth, const struct matter *matter)
     case X509_V_ERR_UNABLE_TO_VERIFY_LEAF_SIGNATURE:
     case X509_V_ERR_SUBJECT_ISSUER_MISMATCH:
     case X509_V_ERR_AKID_SKID_MISMATCH:
-    case X509_V_ERR_AKID_ISSUER_SERIAL_MISMATCH: return MU_FAULT_UNTRUSTED;
+    case X509_V_ERR_AKID_ISSUER_SERIAL_MISMATCH:
+        return mu_name_sounds_intermediate(info->issuer) ? MU_FAULT_ISSUER_NOT_SENT
+                                                         : MU_FAULT_UNTRUSTED;
     case X509_V_ERR_SELF_SIGNED_CERT_IN_CHAIN: return MU_FAULT_UNTRUSTED_ROOT;
     case X509_V_ERR_UNABLE_TO_GET_ISSUER_CERT: return no_root_fault(depth);
     case X509_V_ERR_DEPTH_ZERO_SELF_SIGNED_CERT: return self_signed_fault(matter->cert);

@@ -41,6 +41,7 @@ def test_without_a_ca_the_way_to_one_is_told(mutual):
     ("expired", (), ("expired on 2026-05-20 00:00 UTC, 12 days ago", "client_cert_expired")),
     ("future", (), ("valid only from 2027-01-01", "client_cert_not_yet_valid")),
     ("stranger", (), ('issued by "Other Root", which is not among the trusted CAs', "client_untrusted_ca")),
+    ("under-intermediate", (), ('issued by "Test Issuing CA", by its name an intermediate CA, which was not sent', "client_chain_incomplete")),
     ("self-signed", (), ("is signed by itself", "server_self_signed")),
     ("weak-key", (), ("is too weak: RSA 1024", "key_too_small")),
     ("weak-signature", (), ("ecdsa-with-SHA1", "signature_too_weak")),

@@ -28,8 +28,12 @@ static void load(const char *path, struct mu_certs *ret)
 
 static void an_alert_is_held_against_what_was_presented(void **state)
 {
-    MU_AUTO_CLEAR(mu_certs) good = {0}, expired = {0};
+    MU_AUTO_CLEAR(mu_certs) good = {0}, expired = {0}, alone = {0};
     (void)state;
+    load("under-intermediate", &alone);
+    assert_int_equal(of_alert(48, &alone, true), MU_CAUSE_client_chain_incomplete);
+    load("intermediate", &alone); /* behind it, as it has to be */
+    assert_int_equal(of_alert(48, &alone, true), MU_CAUSE_client_untrusted_ca);
     load("client", &good);
     load("expired", &expired);
     assert_int_equal(of_alert(116, NULL, true), MU_CAUSE_client_cert_not_sent);
@@ -59,6 +63,8 @@ static void every_refusal_has_its_cause(void **state)
     assert_int_equal(mu_cause_of_refusal(&refusal), MU_CAUSE_client_cert_not_sent);
     refusal = (struct mu_refusal){.code = MU_REFUSAL_CERT, .fault = MU_FAULT_BAD_DATE};
     assert_int_equal(mu_cause_of_refusal(&refusal), MU_CAUSE_bad_date);
+    refusal.fault = MU_FAULT_ISSUER_NOT_SENT;
+    assert_int_equal(mu_cause_of_refusal(&refusal), MU_CAUSE_client_chain_incomplete);
     mu_refusal_set(&refusal, MU_REFUSAL_PLAIN_HTTP);
     assert_int_equal(mu_cause_of_refusal(&refusal), MU_CAUSE_not_tls);
     mu_refusal_set(&refusal, MU_REFUSAL_CLIENT_ALERT);

@@ -723,6 +723,7 @@ static void every_reason_was_among_these(void **state)
     (void)state;
     static const enum mu_fault elsewhere[] = {
         MU_FAULT_REKEYED,
+        MU_FAULT_ISSUER_NOT_SENT,
         MU_FAULT_TOO_MUCH_WORK,
         MU_FAULT_INTERMEDIATE_EXPIRED,
         MU_FAULT_CHAIN_INCOMPLETE,

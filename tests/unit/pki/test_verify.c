@@ -134,8 +134,9 @@ static void an_unknown_ca_is_named(void **state)
         "\"stranger\" was issued by \"Other Root\", which is not among the trusted CAs";
     assert_fault(JUDGE("stranger"), MU_FAULT_UNTRUSTED, sentence);
     assert_fault(JUDGE("stranger", .untrusted = {"other-ca"}), MU_FAULT_UNTRUSTED, sentence);
-    assert_fault(JUDGE("under-intermediate"), MU_FAULT_UNTRUSTED,
-                 "\"carol\" was issued by \"Test Issuing CA\", which is not among the trusted CAs");
+    assert_fault(JUDGE("under-intermediate"), MU_FAULT_ISSUER_NOT_SENT,
+                 "\"carol\" was issued by \"Test Issuing CA\", by its name an intermediate CA, which was "
+                 "not sent along and is not among the trusted CAs");
 }
 
 static void a_ca_made_anew_under_the_same_name_is_told_apart(void **state)
