@@ -92,13 +92,33 @@ static int check_is_homes(const struct mu_door_config *config, const struct mu_c
     return mu_hint(err, "make it again with: mutual crl");
 }
 
+/* libcrypto looks for lists under the name of a certificate's own issuer: whom another's names would come in without a word. */
+static int check_is_direct(const char *path, const struct mu_crl *crl, struct mu_error *err)
+{
+    struct mu_crl_info info;
+    if (!mu_crl_names_others(crl))
+        return 0;
+    mu_crl_info(crl, &info);
+    mu_fail(
+        err, MU_E_LIST,
+        "%s: the revocation list of \"%s\" names certificates of other issuers (an indirect list), and such lists are not followed",
+        path, info.issuer);
+    return mu_hint(err, "give the lists that these issuers sign themselves");
+}
+
 static int add_files(struct mu_door *door, struct mu_crls *all, bool *has_list, struct mu_error *err)
 {
     const struct mu_strs *crl = &door->config->crl;
-    for (size_t i = 0; i < crl->count; i++)
-        if (mu_crls_load(crl->at[i], all, err) != 0 ||
-            describe(door, all, crl->at[i], NULL, has_list, err) != 0)
+    for (size_t i = 0; i < crl->count; i++) {
+        const size_t before = all->count;
+        if (mu_crls_load(crl->at[i], all, err) != 0)
             return -1;
+        for (size_t j = before; j < all->count; j++)
+            if (check_is_direct(crl->at[i], all->at[j], err) != 0)
+                return -1;
+        if (describe(door, all, crl->at[i], NULL, has_list, err) != 0)
+            return -1;
+    }
     return check_is_homes(door->config, all, err);
 }
 

@@ -165,7 +165,10 @@ static void on_met(void *arg, const struct mu_certs *chain, char ret_why[MU_ERRO
         if (mu_pointers_to_lists(chain->at[i], &urls) != 0)
             continue;
         if (urls.count == 0 && *ret_why == '\0')
-            snprintf(ret_why, MU_ERROR_CAUSE_LEN, "no place is named to fetch it from by http");
+            mu_str_copy(ret_why, MU_ERROR_CAUSE_LEN,
+                        mu_pointers_name_another(chain->at[i])
+                            ? "its list is another issuer's (cRLIssuer), and such lists are not followed"
+                            : "no place is named to fetch it from by http");
         for (size_t j = 0; j < urls.count; j++)
             meet_url(gate, urls.at[j], chain->at[i + 1], ret_why);
     }

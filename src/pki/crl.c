@@ -138,6 +138,33 @@ bool mu_crl_is_signed_by(const struct mu_crl *crl, const struct mu_cert *ca)
     return is;
 }
 
+static bool is_anothers(const X509_REVOKED *entry, const X509_NAME *issuer)
+{
+    MU_AUTO(GENERAL_NAMES) names =
+        X509_REVOKED_get_ext_d2i(entry, NID_certificate_issuer, NULL, NULL);
+    for (int i = 0; i < sk_GENERAL_NAME_num(names); i++) {
+        const GENERAL_NAME *name = sk_GENERAL_NAME_value(names, i);
+        if (name->type != GEN_DIRNAME || X509_NAME_cmp(name->d.directoryName, issuer) != 0)
+            return true;
+    }
+    return false;
+}
+
+bool mu_crl_names_others(const struct mu_crl *crl)
+{
+    X509_CRL *x = mu_crl_x509(crl);
+    STACK_OF(X509_REVOKED) *entries = X509_CRL_get_REVOKED(x);
+    MU_AUTO(ISSUING_DIST_POINT)
+    scope = X509_CRL_get_ext_d2i(x, NID_issuing_distribution_point, NULL, NULL);
+    bool found = false;
+    if (scope == NULL || scope->indirectCRL <= 0)
+        return false;
+    for (int i = 0; !found && i < sk_X509_REVOKED_num(entries); i++)
+        found = is_anothers(sk_X509_REVOKED_value(entries, i), X509_CRL_get_issuer(x));
+    ERR_clear_error();
+    return found;
+}
+
 bool mu_crl_may_be_by(const struct mu_cert *ca)
 {
     return (X509_get_key_usage(mu_cert_x509(ca)) & KU_CRL_SIGN) != 0; /* all bits without it */

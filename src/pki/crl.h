@@ -63,6 +63,9 @@ bool mu_crl_names(const struct mu_crl *crl, const struct mu_cert *ca);
 /* Is it by this CA: does it name it, and does its key verify it? */
 bool mu_crl_is_signed_by(const struct mu_crl *crl, const struct mu_cert *ca);
 
+/* Does it name certificates that others than its own issuer have issued (an indirect list)? [5.2.5, 5.3.3] */
+bool mu_crl_names_others(const struct mu_crl *crl);
+
 /* May this CA sign lists? [4.2.1.3] */
 bool mu_crl_may_be_by(const struct mu_cert *ca);
 

@@ -158,6 +158,17 @@ int mu_pointers_to_lists(const struct mu_cert *cert, struct mu_strs *ret)
                : take_points(X509_get_ext_d2i(x, NID_freshest_crl, NULL, NULL), most, ret);
 }
 
+bool mu_pointers_name_another(const struct mu_cert *cert)
+{
+    STACK_OF(DIST_POINT) *points =
+        X509_get_ext_d2i(mu_cert_x509(cert), NID_crl_distribution_points, NULL, NULL);
+    bool found = false;
+    for (int i = 0; !found && i < sk_DIST_POINT_num(points); i++)
+        found = sk_DIST_POINT_value(points, i)->CRLissuer != NULL;
+    sk_DIST_POINT_pop_free(points, DIST_POINT_free);
+    return found;
+}
+
 int mu_pointers_to_changes(const struct mu_crl *crl, struct mu_strs *ret)
 {
     return take_points(X509_CRL_get_ext_d2i(mu_crl_x509(crl), NID_freshest_crl, NULL, NULL),

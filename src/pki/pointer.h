@@ -29,6 +29,8 @@ MU_CHECK int mu_pointer_check(const char *url, struct mu_error *err);
  */
 MU_CHECK int mu_pointers_to_lists(const struct mu_cert *cert, struct mu_strs *ret);
 MU_CHECK int mu_pointers_to_changes(const struct mu_crl *crl, struct mu_strs *ret);
+/* Does it point to a list that somebody else makes (cRLIssuer)? */
+bool mu_pointers_name_another(const struct mu_cert *cert);
 /* Likewise, of its OCSP responders. [RFC 5280 4.2.2.1] */
 MU_CHECK int mu_pointers_to_ocsp(const struct mu_cert *cert, struct mu_strs *ret);
 

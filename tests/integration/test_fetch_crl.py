@@ -122,26 +122,41 @@ def test_nobody_can_make_the_door_ask_anywhere(far, mutual, tmp_path, home):
     assert far.asked == []
 
 
-def test_a_server_that_never_answers_leaves_room_for_others(far, tmp_path):
-    """Its CA's clients name more lists there than are fetched at once."""
+@pytest.fixture
+def slow(tmp_path):
+    """A CA by openssl, "slow.crt", and what makes client.crt of what this says in an extension's section."""
     def openssl(*words):
         subprocess.run(["openssl", *map(str, words)], cwd=tmp_path, check=True, capture_output=True)
 
+    def issue(name, points):
+        (tmp_path / "extensions").write_text(f"extendedKeyUsage=clientAuth\ncrlDistributionPoints={points}\n")
+        openssl("x509", "-req", "-in", "slow.csr", "-CA", "slow.crt", "-CAkey", "slow.key", "-CAcreateserial", "-extfile", "extensions",
+                "-out", f"{name}.crt")
+        return context(tmp_path / "ca.crt", tmp_path / f"{name}.crt", tmp_path / "slow.key")
+
+    openssl("req", "-x509", "-newkey", "ed25519", "-nodes", "-subj", "/CN=Slow CA", "-keyout", "slow.key", "-out", "slow.crt")
+    openssl("req", "-new", "-key", "slow.key", "-subj", "/CN=slow", "-out", "slow.csr")
+    return issue
+
+
+def test_a_server_that_never_answers_leaves_room_for_others(far, tmp_path, slow):
+    """Its CA's clients name more lists there than are fetched at once."""
     with socket.create_server(("127.0.0.1", 0)) as silent:
-        port = silent.getsockname()[1]
-        openssl("req", "-x509", "-newkey", "ed25519", "-nodes", "-subj", "/CN=Slow CA", "-keyout", "slow.key", "-out", "slow.crt")
-        openssl("req", "-newkey", "ed25519", "-nodes", "-subj", "/CN=slow", "-keyout", "c.key", "-out", "c.csr")
-        for i in range(5):
-            urls = ",".join(f"URI:http://127.0.0.1:{port}/{i}-{j}" for j in range(4))
-            (tmp_path / "extensions").write_text(f"extendedKeyUsage=clientAuth\ncrlDistributionPoints={urls}\n")
-            openssl("x509", "-req", "-in", "c.csr", "-CA", "slow.crt", "-CAkey", "slow.key", "-set_serial", i + 1,
-                    "-extfile", "extensions", "-out", f"c{i}.crt")
-        with serve(tmp_path, far, "--cacert", "slow.crt", "--fetch-crl", f"127.0.0.1:{port}") as door:
+        host = f"127.0.0.1:{silent.getsockname()[1]}"
+        with serve(tmp_path, far, "--cacert", "slow.crt", "--fetch-crl", host) as door:
             for i in range(5):
-                refused(door, context(tmp_path / "ca.crt", tmp_path / f"c{i}.crt", tmp_path / "c.key"), "client-cert-crl-missing")
+                refused(door, slow(f"c{i}", ",".join(f"URI:http://{host}/{i}-{j}" for j in range(4))), "client-cert-crl-missing")
             refused(door, client(tmp_path, "alice"), "client-cert-crl-missing")
             door.says(" reloaded: ")
             assert is_let_in(door, client(tmp_path, "alice"))
+
+
+def test_a_list_of_another_issuer_is_not_followed(far, tmp_path, slow):
+    with serve(tmp_path, far, "--cacert", "slow.crt") as door:
+        points = f"one\n[one]\nfullname=URI:http://{far.host}/x.crl\nCRLissuer=dirName:other\n[other]\nCN=Other"
+        refused(door, slow("c", points), "client-cert-crl-missing")
+        assert "its list is another issuer's (cRLIssuer), and such lists are not followed" in last_refusal(door)
+    assert far.asked == []
 
 
 def test_a_host_that_a_reload_takes_out_is_asked_no_more(far, mutual, tmp_path, home):

@@ -215,6 +215,43 @@ static void a_partial_or_delta_list_says_so_in_critical_extensions(void **state)
     assert_false(is_critical(complete, NID_freshest_crl));
 }
 
+/* The same list, with this of one entry and of the whole. */
+static struct mu_crl *with(struct mu_crl *crl, const X509_NAME *issuer, bool indirect)
+{
+    X509_REVOKED *entry = sk_X509_REVOKED_value(X509_CRL_get_REVOKED(mu_crl_x509(crl)), 1);
+    GENERAL_NAMES *names = GENERAL_NAMES_new();
+    GENERAL_NAME *name = GENERAL_NAME_new();
+    ISSUING_DIST_POINT *scope = ISSUING_DIST_POINT_new();
+    GENERAL_NAME_set0_value(name, GEN_DIRNAME, X509_NAME_dup(issuer));
+    sk_GENERAL_NAME_push(names, name);
+    scope->indirectCRL = indirect ? 0xff : 0;
+    assert_int_equal(X509_REVOKED_add1_ext_i2d(entry, NID_certificate_issuer, names, 1,
+                                               X509V3_ADD_REPLACE),
+                     1);
+    assert_int_equal(X509_CRL_add1_ext_i2d(mu_crl_x509(crl), NID_issuing_distribution_point, scope,
+                                           1, X509V3_ADD_REPLACE),
+                     1);
+    GENERAL_NAMES_free(names);
+    ISSUING_DIST_POINT_free(scope);
+    return crl;
+}
+
+static void an_indirect_list_is_one_that_names_certificates_of_other_issuers(void **state)
+{
+    struct maker *m = *state;
+    const struct entry entries[] = {{.serial = "0A"}, {.serial = "0B"}};
+    const struct mu_crl_plan plan = plan_of(m);
+    MU_AUTO_STRUCT(mu_crl) crl = make_list(m, &plan, entries, MU_COUNT(entries));
+    X509_NAME *other = X509_NAME_new();
+    const X509_NAME *own = X509_get_subject_name(mu_cert_x509(m->ca));
+    X509_NAME_add_entry_by_txt(other, "CN", MBSTRING_ASC, (const unsigned char *)"other", -1, -1, 0);
+    assert_false(mu_crl_names_others(crl));
+    assert_true(mu_crl_names_others(with(crl, other, true)));
+    assert_false(mu_crl_names_others(with(crl, own, true)));
+    assert_false(mu_crl_names_others(with(crl, other, false)));
+    X509_NAME_free(other);
+}
+
 static void what_is_no_serial_number_is_refused(void **state)
 {
     struct maker *m = *state;
@@ -260,6 +297,7 @@ int main(void)
         MAKING(an_entry_has_its_reason_and_when_it_became_invalid_unless_there_is_nothing_to_say),
         MAKING(entries_with_and_without_extensions_follow_each_other_in_canonical_encoding),
         MAKING(a_partial_or_delta_list_says_so_in_critical_extensions),
+        MAKING(an_indirect_list_is_one_that_names_certificates_of_other_issuers),
         MAKING(what_is_no_serial_number_is_refused),
         MAKING(a_ca_that_may_not_sign_lists_and_a_key_that_is_not_its_own_sign_none),
     };
