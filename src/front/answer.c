@@ -10,9 +10,6 @@
 /* The deadline that nobody has needed to choose yet: for a whole body, which is bounded. */
 enum { BODY_MS = 60 * 1000 };
 
-/* For the first request of a client that has come just before we stop. */
-enum { FIRST_MS = 1000 };
-
 /* After so many reads in a row, other connections get their turn. */
 enum { READS_IN_A_ROW = 16, READ_SIZE = 16 * 1024 };
 
@@ -190,7 +187,7 @@ static enum mu_serve session_stop(void *arg)
     mu_h1_stop(s->h1);
     enum mu_serve result = session_serve(s);
     if (mu_h1_phase(s->h1) == MU_H1_IDLE)
-        mu_conn_set_deadline(s->conn, FIRST_MS);
+        mu_conn_set_deadline(s->conn, MU_LEAVING_MS);
     return result;
 }
 

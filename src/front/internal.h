@@ -79,4 +79,7 @@ const char *mu_request_host(const struct mu_request *request, size_t *ret_len);
  */
 bool mu_request_leads_here(const struct mu_request *request, const struct mu_conn *conn);
 
+/* When we stop, a client at rest may have a request on its way, and is heard for so long. */
+enum { MU_LEAVING_MS = 1000 };
+
 #endif

@@ -9,8 +9,6 @@
 
 #include "front/multiplex_stream.h"
 
-/* For a client to hear that we will end; nobody has needed to choose it yet. */
-enum { LEAVING_MS = 1000 };
 /* After so many turns, other connections get theirs. */
 enum { TURNS = 16, READ_SIZE = 16 * 1024 };
 
@@ -158,7 +156,7 @@ static enum mu_serve session_stop(void *arg)
     if (!s->stopping) {
         s->stopping = true;
         mu_h2_stop(s->h2);
-        s->leaving_ms = mu_backend_now_ms() + LEAVING_MS;
+        s->leaving_ms = mu_backend_now_ms() + MU_LEAVING_MS;
         mu_multiplex_arm(s, s->leaving_ms);
     }
     return session_serve(s);

@@ -487,7 +487,7 @@ static enum mu_serve serve(struct session *s)
         }
         if (has_pending(s))
             continue;
-        if (!s->under_way && (s->client_ended || (s->stopping && !mu_h1_reader_in_head(s->reader))))
+        if (!s->under_way && (s->client_ended || s->expelled))
             return MU_SERVE_CLOSE;
         io = wants_input(s) ? read_client(s) : MU_IO_WANT_READ;
         if (io == MU_IO_FAILED)
@@ -519,7 +519,7 @@ static void set_deadline(struct session *s)
 {
     const struct mu_front_deadlines *deadlines = s->proxy->deadlines;
     const unsigned ms[] = {
-        [IDLE] = deadlines->idle_ms,
+        [IDLE] = s->stopping ? MU_LEAVING_MS : deadlines->idle_ms,
         [HEAD] = deadlines->header_ms,
         [BODY] = BODY_MS,
         [CONNECT] = deadlines->connect_ms,
@@ -572,7 +572,10 @@ static enum mu_serve session_stop(void *arg)
 {
     struct session *s = arg;
     s->stopping = true;
-    return session_serve(s);
+    const enum mu_serve result = session_serve(s);
+    if (result <= MU_SERVE_BOTH && phase_of(s) == IDLE)
+        mu_conn_set_deadline(s->conn, MU_LEAVING_MS);
+    return result;
 }
 
 /* The answer under way may end. What has been upgraded has no end that could be waited for. */

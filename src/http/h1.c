@@ -291,9 +291,7 @@ void mu_h1_expire(struct mu_h1 *h1)
 void mu_h1_stop(struct mu_h1 *h1)
 {
     h1->stopping = true;
-    if (h1->phase == MU_H1_IDLE && mu_h1_request_count(h1) > 0)
-        h1->phase = MU_H1_DONE;
-    else
+    if (h1->phase != MU_H1_IDLE)
         h1->keep_alive = false;
 }
 

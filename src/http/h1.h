@@ -59,7 +59,7 @@ void mu_h1_taken(struct mu_h1 *h1, size_t len);
 /* The client is too slow: a request under way is answered 408, and then it is over. */
 void mu_h1_expire(struct mu_h1 *h1);
 
-/* Answer what is under way, with "Connection: close", and no more. Whoever has just come has a request on the way. */
+/* Answer what is under way, with "Connection: close", and no more. At rest: the next request likewise, for it may be on its way. */
 void mu_h1_stop(struct mu_h1 *h1);
 
 #endif

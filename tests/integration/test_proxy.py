@@ -53,6 +53,14 @@ def until(condition):
         time.sleep(0.01)
 
 
+def accepts(door):
+    try:
+        plain(door).close()
+    except ConnectionRefusedError:
+        return False
+    return True
+
+
 class Gone(Exception):
     pass
 
@@ -404,6 +412,22 @@ def test_an_answer_that_nobody_asked_for_is_given_to_nobody(ca, place, ctx):
         assert ask(sock, GET)[2] == b"hello"
         assert ask(sock, GET)[2] == b"hello"
         assert backend.accepted == 2
+
+
+@pytest.mark.parametrize("kind", ["of its own", "of a backend"])
+def test_a_stop_answers_who_has_a_request_on_its_way(ca, place, ctx, kind):
+    """Whoever has just come, and who was at rest."""
+    with Recorder() as backend, Door(place, *(() if kind == "of its own" else ("--to", http(backend))), "--workers", "1",
+                                     home=ca) as door:
+        asked, new = connect(door, ctx), connect(door, ctx)
+        assert ask(asked, GET)[0] == 200
+        door.signal()
+        until(lambda: not accepts(door))
+        for sock in asked, new:
+            status, headers, _ = ask(sock, GET)
+            assert (status, headers["connection"]) == (200, "close")
+            assert read_all(sock) == (b"", None)
+        assert door.stop() == 0
 
 
 # --- Upgrades ---
