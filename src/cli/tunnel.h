@@ -8,7 +8,7 @@
 #include "base/str.h"
 #include "cli/cmd.h"
 #include "front/forward.h"
-#include "net/worker.h"
+#include "net/server.h"
 
 enum { MU_TUNNEL_ADDRESSES = 32 };
 

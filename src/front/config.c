@@ -5,7 +5,7 @@
 #include <string.h>
 
 #include "base/time.h"
-#include "net/worker.h"
+#include "net/server.h"
 #include "tls/lists.h"
 
 int mu_config_new(struct mu_config **ret, struct mu_error *err)

@@ -13,6 +13,7 @@
 #include "base/buf.h"
 #include "base/error.h"
 #include "base/str.h"
+#include "net/address.h"
 #include "net/worker.h"
 
 enum { MU_FETCH_URL_MAX = 1024 };

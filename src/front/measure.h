@@ -6,7 +6,7 @@
 #include "front/backend.h"
 #include "front/metrics.h"
 #include "net/plain.h"
-#include "net/worker.h"
+#include "net/server.h"
 #include "pki/cert.h"
 #include "pki/crl.h"
 #include "pki/info.h"

@@ -11,7 +11,7 @@
 #include "base/error.h"
 #include "base/str.h"
 #include "net/call.h"
-#include "net/worker.h"
+#include "net/server.h"
 
 struct mu_ocsp;
 struct mu_tls_lists;

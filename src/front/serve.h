@@ -12,7 +12,7 @@
 #include "front/kick.h"
 #include "front/seen.h"
 #include "front/who.h"
-#include "net/worker.h"
+#include "net/server.h"
 
 struct mu_front;
 

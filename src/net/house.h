@@ -9,7 +9,7 @@
 
 #include <stdatomic.h>
 
-#include "net/worker.h"
+#include "net/server.h"
 #include "tls/names.h"
 
 /* An address. The doors there are told apart by the server's name that a client asks for. */

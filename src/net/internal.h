@@ -9,6 +9,7 @@
 #include "net/channel.h"
 #include "net/crowd.h"
 #include "net/house.h"
+#include "net/server.h"
 #include "net/turn.h"
 #include "net/worker.h"
 
@@ -136,8 +137,17 @@ void mu_move_free(struct mu_move *move);
 /* Make it, in the worker's thread. Takes `move`. */
 void mu_worker_make(struct mu_worker *worker, struct mu_move *move);
 
-/* worker.c: the loop of the thread that runs the server. */
+/* server.c: the loop of the thread that runs the server. */
 uv_loop_t *mu_server_loop(struct mu_server *server);
+
+/* worker.c: make ready what is the worker's own; what it shares with others is there. Fails with MU_E_SYSTEM. */
+MU_CHECK int mu_worker_begin(struct mu_worker *worker, struct mu_error *err);
+/* A thread's function: serve until the server stops. `worker` is a struct mu_worker. */
+void mu_worker_run(void *worker);
+/* Its thread has ended. The names of its Unix sockets stay, if they were handed on. */
+void mu_worker_end(struct mu_worker *worker, bool handed_on);
+/* Close what is left in a loop and let it see its handles go. */
+void mu_loop_take_down(uv_loop_t *loop);
 
 /* conn.c: is there room for one more who has not come in yet? Otherwise there may be after `ret_wait_ms`, or when one of them
  * has come in. */

@@ -9,7 +9,7 @@
 
 #include "base/error.h"
 #include "base/str.h"
-#include "net/worker.h"
+#include "net/server.h"
 
 struct mu_watch;
 
