@@ -2,6 +2,7 @@
 
 #include <stdbool.h>
 
+#include "base/str.h"
 #include "base/time.h"
 
 enum { LONG_PAST_DAYS = 3 * 365 };
@@ -26,6 +27,8 @@ int mu_check_clock(const struct mu_certs *all, time_t at, struct mu_report *repo
     char now[MU_DATE_LEN], date[MU_DATE_LEN];
     struct mu_finding finding =
         mu_finding_of(MU_CAUSE_clock_wrong, MU_GRAVITY_FAULT, MU_PHASE_CONNECT, NULL, NULL, NULL);
+    if (!future)
+        mu_str_copy(finding.field, sizeof finding.field, "notAfter");
     return mu_report_add(
         report, &finding, err,
         "by the clock it is %s, and every certificate here, the CA's own too, %s %s: it is the clock that "

@@ -111,10 +111,13 @@ static int tell_text_faults(const struct mu_file *file, const struct mu_text_fau
                             struct mu_report *report, struct mu_error *err)
 {
     struct mu_finding finding = about(file, MU_CAUSE_pem_wrong_encoding, MU_GRAVITY_FAULT);
-    if (file->role == MU_ROLE_KEY)
-        mu_str_copy(finding.openssl, sizeof finding.openssl,
-                    "iconv -f UTF-16 -t ASCII {file} | openssl pkey -out NEW.pem");
-    if (faults->utf16 &&
+    const char *from = faults->utf16 == NULL ? "UTF-16" : faults->utf16;
+    snprintf(finding.remedy, sizeof finding.remedy,
+             "(umask 077; iconv -f %s -t ASCII {file} > NEW.pem)", from);
+    snprintf(finding.openssl, sizeof finding.openssl,
+             "iconv -f %s -t ASCII {file} | openssl %s -out NEW.pem", from,
+             file->role == MU_ROLE_KEY ? "pkey" : "x509");
+    if (faults->utf16 != NULL &&
         mu_report_add(report, &finding, err,
                       "%s is text in UTF-16, as PowerShell's > writes it, and programs look for ASCII",
                       file->name) != 0)
@@ -446,6 +449,8 @@ static int tell_no_certificate(const struct mu_file *file, const struct mu_file 
                              : swapped         ? MU_CAUSE_cert_key_swapped
                                                : MU_CAUSE_wrong_file;
     struct mu_finding finding = about(file, cause, MU_GRAVITY_FAULT);
+    if (swapped && beside != NULL)
+        mu_str_copy(finding.key, sizeof finding.key, beside->name);
     if (cause == MU_CAUSE_csr_not_certificate)
         return mu_report_add(
             report, &finding, err,

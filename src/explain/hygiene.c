@@ -187,6 +187,7 @@ static int check_server(const struct subject *s, struct mu_error *err)
 static int tell_same_name(const struct subject *s, const char *sentence, struct mu_error *err)
 {
     struct mu_finding finding = about(s, MU_CAUSE_subject_equals_issuer, MU_GRAVITY_SUSPICIOUS);
+    mu_str_copy(finding.name, sizeof finding.name, "NAME"); /* and not that one again */
     if (*s->info->authority_key_id != '\0')
         finding.refused_by = 0;
     else

@@ -37,6 +37,8 @@ int mu_matter_tell(struct mu_matter *matter, struct mu_error *err)
     if (mu_matter_is_about_dates(matter)) /* with the CA's end all that it issued ends */
         finding.depth = -matter->verdict.depth;
     mu_str_copy(finding.subject, sizeof finding.subject, matter->verdict.subject);
+    if (cause == MU_CAUSE_subject_equals_issuer)
+        mu_str_copy(finding.name, sizeof finding.name, "NAME"); /* and not that one again */
     return mu_report_add(matter->report, &finding, err, "%s%s%s",
                          mu_matter_file(matter->how->file, ""),
                          matter->how->file != NULL ? ": " : "", matter->verdict.sentence);

@@ -60,6 +60,8 @@ int mu_matter_tell_name(struct mu_matter *matter, struct mu_error *err)
     if (cause == MU_CAUSE_server_name_mismatch && misses_wildcard(&info, host))
         cause = MU_CAUSE_server_wildcard_mismatch;
     struct mu_finding finding = mu_matter_about(matter, cause, leaf, 0);
+    if (by_cn && is_address(host)) /* curl alone takes an address in CN */
+        finding.refused_by = (1u << MU_STACK_COUNT) - 1;
     const char *why = cause == MU_CAUSE_server_wildcard_mismatch
                           ? "; a wildcard stands for exactly one label"
                       : cause == MU_CAUSE_server_ip_written_as_dns

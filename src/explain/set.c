@@ -246,11 +246,13 @@ static int tell_mismatch(struct set *set, const struct mu_file *keys, const stru
                          keys->name, mu_cert_label(first, label), certs->name);
 }
 
-static int tell_order(struct set *set, const struct mu_file *file, struct mu_error *err)
+static int tell_order(struct set *set, const struct mu_file *file, const struct mu_file *keys,
+                      struct mu_error *err)
 {
     char label[MU_CERT_LABEL_LEN];
     struct mu_finding finding = about_own(set, MU_CAUSE_bundle_wrong_order, MU_GRAVITY_FAULT, file,
                                           file->certs.at[file->certs.count - 1]);
+    mu_str_copy(finding.key, sizeof finding.key, keys == NULL ? "" : keys->name);
     return mu_report_add(
         set->report, &finding, err,
         "in %s the certificate \"%.200s\" of a CA stands before the leaf: programs take the first one for "
@@ -265,7 +267,7 @@ static int check_key(struct set *set, const struct mu_file *keys, struct mu_erro
         return 0;
     for (size_t i = 1; i < certs->certs.count; i++)
         if (key_fits(certs->certs.at[i], keys->key))
-            return tell_order(set, certs, err);
+            return tell_order(set, certs, keys, err);
     return tell_mismatch(set, keys, certs, err);
 }
 
@@ -403,6 +405,16 @@ static bool is_whole_elsewhere(const struct set *set, const struct mu_file *file
     return false;
 }
 
+/* The file with the key of one of its certificates; NULL: none. */
+static const struct mu_file *keys_of(const struct set *set, const struct mu_file *file)
+{
+    for (size_t i = 0; i < set->count; i++)
+        for (size_t k = 0; set->files[i].key != NULL && k < file->certs.count; k++)
+            if (key_fits(file->certs.at[k], set->files[i].key))
+                return &set->files[i];
+    return NULL;
+}
+
 static int check_certs(struct set *set, const struct mu_file *file, struct mu_error *err)
 {
     for (size_t k = 0; k < file->certs.count && !is_whole_elsewhere(set, file); k++) {
@@ -412,7 +424,7 @@ static int check_certs(struct set *set, const struct mu_file *file, struct mu_er
     }
     if (!mu_certs_misordered(&file->certs) || file->key != NULL)
         return 0;
-    return tell_order(set, file, err);
+    return tell_order(set, file, keys_of(set, file), err);
 }
 
 /* Two roots of one name with two keys: is it a rollover, or did somebody run the script again? */

@@ -35,6 +35,13 @@ static const struct mu_cert *find_ca(const struct mu_sides_table *table, const s
     return first;
 }
 
+static const char *file_of_cas(const struct mu_sides *sides)
+{
+    return sides->client.cas.count > 0   ? sides->client.cas.at[0]
+           : sides->server.cas.count > 0 ? sides->server.cas.at[0]
+                                         : NULL;
+}
+
 static int check_ca_key(struct mu_sides_table *table, struct mu_error *err)
 {
     MU_AUTO_CLEAR(mu_file) file = {0};
@@ -52,8 +59,9 @@ static int check_ca_key(struct mu_sides_table *table, struct mu_error *err)
     char label[MU_CERT_LABEL_LEN], what[MU_SIDES_WHAT_LEN];
     const struct mu_cert *ca = find_ca(table, file.key, &fits);
     if (file.key != NULL && ca != NULL && !fits) {
-        struct mu_finding finding = mu_finding_of(MU_CAUSE_ca_key_mismatch, MU_GRAVITY_FAULT,
-                                                  MU_PHASE_FILE, NULL, NULL, NULL);
+        struct mu_finding finding =
+            mu_finding_of(MU_CAUSE_ca_key_mismatch, MU_GRAVITY_FAULT, MU_PHASE_FILE,
+                          file_of_cas(table->sides), NULL, NULL);
         mu_str_copy(finding.key, sizeof finding.key, file.name);
         if (mu_report_add(
                 table->report, &finding, err,

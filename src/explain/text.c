@@ -56,9 +56,10 @@ void mu_text_mend(const void *data, size_t len, struct mu_text_faults *faults, s
 {
     const unsigned char *bytes = data;
     int kind = utf16_kind(bytes, len);
-    faults->utf16 = kind != 0;
+    const bool marked = kind != 0 && bytes[0] >= 0xfe;
+    faults->utf16 = kind == 0 ? NULL : marked ? "UTF-16" : kind == 1 ? "UTF-16LE" : "UTF-16BE";
     faults->mark = kind == 0 && len >= 3 && memcmp(bytes, "\xef\xbb\xbf", 3) == 0;
-    if (faults->utf16)
+    if (faults->utf16 != NULL)
         narrow(bytes, len, kind, ret);
     else
         mu_buf_add(ret, bytes + (faults->mark ? 3 : 0), len - (faults->mark ? 3 : 0));

@@ -9,7 +9,7 @@
 #include "base/buf.h"
 
 struct mu_text_faults {
-    bool utf16;         /* PowerShell's > */
+    const char *utf16;  /* PowerShell's >: what iconv calls it; NULL: it is none */
     bool mark;          /* a byte order mark before UTF-8 */
     bool carriage;      /* lines end in CR alone */
     bool joined;        /* an END and a BEGIN on one line */

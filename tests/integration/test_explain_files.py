@@ -1,9 +1,10 @@
 """mutual explain of files: several faults at once, and commands that mend what they are printed for."""
+import subprocess
 import sys
 
 import pytest
 
-from conftest import ROOT
+from conftest import ROOT, WAIT
 
 sys.path.insert(0, str(ROOT / "tests/data/causes"))
 import make  # noqa: E402
@@ -66,3 +67,45 @@ def test_a_list_is_judged_by_the_clock_though_the_certificate_is_old(m, told):
     for name, expected in [("fresh", ["client_cert_expired"]), ("stale", ["crl_expired", "client_cert_expired"]),
                            ("names", ["client_cert_revoked", "client_cert_expired"])]:
         assert causes(told(cert="over.crt", server_crl=f"{name}.crl")) == expected
+
+
+def run(command, place):
+    subprocess.run(["sh", "-c", command], cwd=place, check=True, capture_output=True, timeout=WAIT)
+
+
+def test_commands_mend_what_they_are_printed_for(m, told, mutual):
+    cert = m.read("alice.crt").decode()
+    for name, data in {"le": cert.encode("utf-16-le"), "be": cert.encode("utf-16-be"), "marked": b"\xfe\xff" + cert.encode("utf-16-be")}.items():
+        m.write(f"{name}.crt", data)
+        for command in {said[kind] for said in [told(cert=f"{name}.crt")] for kind in ("remedy", "openssl")}:
+            run(command, m.dir)
+            assert told(cert="NEW.pem")["cause"] == "ok", command
+    m.cert("below", "/CN=localhost", make.SERVER, by=("inter", "inter"))
+    m.join("order.crt", "inter.crt", "below.crt")
+    for said in [told(server_cert="order.crt"), told("order.crt", "leaf.key")]:
+        assert said["cause"] == "bundle_wrong_order"
+        run(said["openssl"], m.dir)
+        assert told(server_cert="NEW.crt")["cause"] == "ok"
+    said = told(cert="leaf.key", key="alice.crt")
+    assert said["remedy"].endswith("--cert alice.crt --key leaf.key")
+    assert "inspect root.crt other.key" in told(cakey="other.key")["remedy"]
+
+
+def test_a_name_that_is_the_fault_is_in_no_command(m, told):
+    m.cert("same", "/CN=Example Root", make.changed(make.CLIENT, subjectAltName=None), by=ROOT_CA)
+    said = told(cert="same.crt")
+    assert (said["cause"], said["remedy"]) == ("subject_equals_issuer", "mutual issue client NAME")
+
+
+def test_an_address_in_cn_is_none(m, told):
+    """Only curl takes it for one."""
+    m.cert("cn", "/CN=127.0.0.1", make.changed(make.SERVER, subjectAltName=None), by=ROOT_CA)
+    said = told(server_cert="cn.crt", host="127.0.0.1")
+    assert {peer["as_client"] for peer in said["peers"]} == {"server_no_san"} == {said["cause"]}
+    assert told(server_cert="localhost.crt", host="127.0.0.1")["cause"] == "ok"
+
+
+def test_a_clock_is_named_by_the_date_that_shows_it(mutual, m):
+    for at, field in [("1970-01-02", "notBefore"), ("2099-01-01", "notAfter")]:
+        said = mutual("explain", "alice.crt", "root.crt", "--at", at, "--json", cwd=m.dir).json()
+        assert (said["cause"], said["findings"][0]["field"]) == ("clock_wrong", field)
