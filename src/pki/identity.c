@@ -209,36 +209,35 @@ static char *copy_ip(const ASN1_OCTET_STRING *from)
     return strdup(text);
 }
 
-static int uri_count(const GENERAL_NAMES *names)
+static bool has_one_uri(const GENERAL_NAMES *names)
 {
     int count = 0;
     for (int i = 0; i < sk_GENERAL_NAME_num(names); i++)
         count += sk_GENERAL_NAME_value(names, i)->type == GEN_URI;
-    return count;
+    return count == 1;
 }
 
 /* An X.509-SVID has one URI, and one with a path; it is not a CA's. [X509-SVID 2, 5.2] */
-static char *copy_uri(const ASN1_STRING *from, X509 *x, const GENERAL_NAMES *names)
+static char *copy_uri(const ASN1_STRING *from, X509 *x, bool alone)
 {
     static const char scheme[] = "spiffe:";
     const char *path;
     char *text = copy_ascii(from, mu_name_is_uri);
     if (text == NULL || strncasecmp(text, scheme, sizeof scheme - 1) != 0)
         return text;
-    if (mu_name_is_spiffe(text, &path) && *path == '/' && uri_count(names) == 1 &&
-        X509_check_ca(x) != 1)
+    if (mu_name_is_spiffe(text, &path) && *path == '/' && alone && X509_check_ca(x) != 1)
         return text;
     free(text);
     return NULL;
 }
 
-static int read_name(struct mu_identity *id, X509 *x, const GENERAL_NAMES *names,
-                     const GENERAL_NAME *name)
+static int read_name(struct mu_identity *id, X509 *x, bool one_uri, const GENERAL_NAME *name)
 {
     switch (name->type) {
     case GEN_DNS: return take(id, &id->dns, copy_dns(name->d.dNSName));
     case GEN_EMAIL: return take(id, &id->email, copy_email(name->d.rfc822Name));
-    case GEN_URI: return take(id, &id->uri, copy_uri(name->d.uniformResourceIdentifier, x, names));
+    case GEN_URI:
+        return take(id, &id->uri, copy_uri(name->d.uniformResourceIdentifier, x, one_uri));
     case GEN_IPADD: return take(id, &id->ip, copy_ip(name->d.iPAddress));
     default: return 0; /* of a kind that no rule can name */
     }
@@ -250,8 +249,9 @@ static int read_alternatives(struct mu_identity *id, X509 *x)
     MU_AUTO(GENERAL_NAMES) names = X509_get_ext_d2i(x, NID_subject_alt_name, &found, NULL);
     if (names == NULL && found != -1) /* there are two such extensions, or one that cannot be read */
         id->unclear++;
+    const bool one_uri = has_one_uri(names); /* thousands of names may be in it */
     for (int i = 0; i < sk_GENERAL_NAME_num(names); i++)
-        if (read_name(id, x, names, sk_GENERAL_NAME_value(names, i)) != 0)
+        if (read_name(id, x, one_uri, sk_GENERAL_NAME_value(names, i)) != 0)
             return -1;
     return 0;
 }
