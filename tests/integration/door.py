@@ -7,11 +7,26 @@ import socket
 import ssl
 import subprocess
 import threading
+import time
 
 BINARY = os.environ.get("MUTUAL", "mutual")
 # With AddressSanitizer: a sandbox leaves it what it needs, and some libraries are not loaded beside it.
 SANITIZED = os.path.isfile(BINARY) and b"__asan_init" in open(BINARY, "rb").read()
 WAIT = 20  # seconds: how long anything may take before a test fails; nothing is asserted about time
+
+
+def until(condition):
+    """Wait for something that is certain to come."""
+    end = time.monotonic() + WAIT
+    while not condition():
+        assert time.monotonic() < end, "it has not come"
+        time.sleep(0.01)
+
+
+def free_port():
+    with socket.socket() as sock:
+        sock.bind(("127.0.0.1", 0))
+        return sock.getsockname()[1]
 
 
 class Door:

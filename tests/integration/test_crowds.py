@@ -9,8 +9,7 @@ import time
 import pytest
 
 from backend import Backend, echo, reset
-from door import WAIT, Door, Wire, connect, context, plain, read_all
-from test_forward import free_port, until
+from door import WAIT, Door, Wire, connect, context, free_port, plain, read_all, until
 
 
 @pytest.fixture

@@ -6,12 +6,11 @@ import re
 import socket
 import ssl
 import threading
-import time
 
 import pytest
 
 from backend import Backend, echo, reset
-from door import WAIT, Door, Wire, connect, context, read_all, refused
+from door import WAIT, Door, Wire, connect, context, free_port, read_all, refused, until
 
 MIB = 1024 * 1024
 
@@ -26,20 +25,6 @@ def forwarding(ca, place, *backends, options=()):
     to = [word for backend in backends for word in ("--to", getattr(backend, "url", backend))]
     with Door(place, *to, *options, home=ca) as door:
         yield door
-
-
-def until(condition):
-    """Wait for something that is certain to come."""
-    end = time.monotonic() + WAIT
-    while not condition():
-        assert time.monotonic() < end, "it has not come"
-        time.sleep(0.01)
-
-
-def free_port():
-    with socket.socket() as sock:
-        sock.bind(("127.0.0.1", 0))
-        return sock.getsockname()[1]
 
 
 # --- Bytes ---

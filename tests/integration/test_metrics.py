@@ -10,7 +10,7 @@ import time
 import pytest
 
 from backend import Backend, greet
-from door import WAIT, Door, ask, connect, context, read_all, refused
+from door import WAIT, Door, ask, connect, context, read_all, refused, until
 from metrics import ask_status, metrics, status_of
 
 GET = "GET / HTTP/1.1\r\nHost: localhost\r\n\r\n"
@@ -20,13 +20,6 @@ STATUS = ("--status", "127.0.0.1:0")
 @pytest.fixture
 def ctx(ca, place):
     return context(ca / "ca.crt", place / "my-client.crt", place / "my-client.key")
-
-
-def until(question):
-    """What a thread of the server does next is asked for again and again: there is nothing to wait for."""
-    deadline = time.monotonic() + WAIT
-    while not question():
-        assert time.monotonic() < deadline
 
 
 def test_what_happens_at_the_doors_is_counted(ca, place, ctx, mutual):

@@ -8,14 +8,14 @@ import shutil
 import socket
 import ssl
 import threading
-import time
 
 import pytest
 
 import h2
 from backend import Backend, reset
 from made_config import door_text, serve, write_config
-from door import WAIT, Door, Wire, ask, connect, context, plain, read_all, read_answer, refused
+from door import (WAIT, Door, Wire, ask, connect, context, free_port, plain, read_all, read_answer, refused,
+                  until)
 
 MIB = 1024 * 1024
 HEAD = b"GET / HTTP/1.1\r\nHost: localhost\r\n"
@@ -37,20 +37,6 @@ def proxying(ca, place, *backends, options=()):
     to = [word for backend in backends for word in ("--to", http(backend))]
     with Door(place, *to, *options, home=ca) as door:
         yield door
-
-
-def free_port():
-    with socket.socket() as sock:
-        sock.bind(("127.0.0.1", 0))
-        return sock.getsockname()[1]
-
-
-def until(condition):
-    """Wait for something that is certain to come."""
-    end = time.monotonic() + WAIT
-    while not condition():
-        assert time.monotonic() < end, "it has not come"
-        time.sleep(0.01)
 
 
 def accepts(door):

@@ -8,8 +8,7 @@ import subprocess
 import pytest
 
 from backend import Backend
-from door import WAIT, Door, Wire, ask, context, plain, read_all
-from test_forward import until
+from door import WAIT, Door, Wire, ask, context, plain, read_all, until
 
 GET = "GET / HTTP/1.1\r\nHost: localhost\r\n\r\n"
 SIGNATURE = b"\r\n\r\n\0\r\nQUIT\n"

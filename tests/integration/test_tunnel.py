@@ -17,10 +17,10 @@ import time
 import pytest
 
 from backend import Backend, echo, greet, reset
-from door import WAIT, Door, read_all
+from door import WAIT, Door, free_port, read_all, until
 from metrics import ask_status, metrics, status_of
 from test_command_line import examples
-from test_forward import MIB, free_port, until
+from test_forward import MIB
 from test_proxy_protocol import Introduced
 
 

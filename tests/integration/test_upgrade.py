@@ -11,10 +11,9 @@ import threading
 import pytest
 
 from backend import Backend, echo
-from door import BINARY, WAIT, Door, ask, connect, context
+from door import BINARY, WAIT, Door, ask, connect, context, until
 from made_config import client, door_text, serve, write_config
 from metrics import ask_status
-from test_forward import until
 import test_reload
 from test_reload import Load, client_of, over_unix
 
