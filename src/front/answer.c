@@ -49,19 +49,12 @@ static void respond(void *arg, const struct mu_request *request, struct mu_respo
         mu_hello_respond(request, ret);
 }
 
-static const struct mu_who *who_is(struct session *s)
-{
-    if (s->who == NULL && (s->who = malloc(sizeof *s->who)) != NULL)
-        mu_who_read(mu_conn_client(s->conn), s->who);
-    return s->who;
-}
-
 static void responded(void *arg, const struct mu_request *request, int status)
 {
     struct session *s = arg;
     const struct mu_front_events *events = &s->door->events;
     mu_count_answer(mu_conn_counters(s->conn), status);
-    if (events->requested == NULL || who_is(s) == NULL)
+    if (events->requested == NULL || mu_who_keep(&s->who, mu_conn_client(s->conn)) == NULL)
         return;
     struct mu_request_event event = {
         .peer = mu_conn_peer(s->conn),

@@ -12,13 +12,6 @@ enum { READ_SIZE = 16 * 1024 };
 
 /* --- The log --- */
 
-static const struct mu_who *who_is(struct mu_multiplex *s)
-{
-    if (s->who == NULL && (s->who = malloc(sizeof *s->who)) != NULL)
-        mu_who_read(mu_conn_client(s->conn), s->who);
-    return s->who;
-}
-
 void mu_multiplex_tell(struct mu_multiplex *s, const struct mu_multiplex_stream *st, int status,
                        const char *id)
 {
@@ -28,7 +21,7 @@ void mu_multiplex_tell(struct mu_multiplex *s, const struct mu_multiplex_stream 
     mu_count_answer(mu_conn_counters(s->conn), status);
     void (*hear)(void *, const struct mu_request_event *) =
         events->requested != NULL || !failed ? events->requested : events->failed;
-    if (hear == NULL || who_is(s) == NULL)
+    if (hear == NULL || mu_who_keep(&s->who, mu_conn_client(s->conn)) == NULL)
         return;
     struct mu_request_event event = {.peer = mu_conn_peer(s->conn),
                                      .who = s->who,

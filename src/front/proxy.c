@@ -57,13 +57,6 @@ struct session {
 
 /* --- The log --- */
 
-static const struct mu_who *who_is(struct session *s)
-{
-    if (s->who == NULL && (s->who = malloc(sizeof *s->who)) != NULL)
-        mu_who_read(mu_conn_client(s->conn), s->who);
-    return s->who;
-}
-
 /* Once for each request. `id` says what became of it, if that is not what should have. */
 static void tell(struct session *s, const char *id)
 {
@@ -74,7 +67,7 @@ static void tell(struct session *s, const char *id)
     mu_count_answer(mu_conn_counters(s->conn), s->status);
     void (*hear)(void *, const struct mu_request_event *) =
         events->requested != NULL || !failed ? events->requested : events->failed;
-    if (hear == NULL || who_is(s) == NULL)
+    if (hear == NULL || mu_who_keep(&s->who, mu_conn_client(s->conn)) == NULL)
         return;
     mu_h1_reader_head(s->reader, &head);
     struct mu_request_event event = {
