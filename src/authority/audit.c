@@ -9,6 +9,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "authority/compare.h"
 #include "base/str.h"
 #include "base/time.h"
 
@@ -153,6 +154,7 @@ struct check {
     char before[MU_SHA256_LEN]; /* the hash of the entry that was looked at last */
     time_t begins;
     struct mu_key *signer; /* the key of the certificate that signed the head looked at */
+    struct mu_settings_told settings;
     bool no_memory;
 };
 
@@ -253,14 +255,9 @@ static bool look_at_entry(void *arg, const struct mu_trail_entry *entry)
         check->begins = entry->at;
     mu_str_copy(check->before, sizeof check->before, hash);
     check->verdict->entries++;
+    if (mu_settings_note(&check->settings, entry, &ignored) != 0)
+        return !(check->no_memory = true);
     return head_fits(check, entry);
-}
-
-static bool note_difference(void *arg, const char *serial, const char *what)
-{
-    char printable[128];
-    return wrong(arg, 0, "the certificate %s %s",
-                 mu_str_printable(serial, strlen(serial), printable, sizeof printable), what);
 }
 
 static int look_at_all(struct check *check, struct mu_error *err)
@@ -283,10 +280,13 @@ static int look_at_all(struct check *check, struct mu_error *err)
         wrong(check, verdict->signed_up_to,
               "the last signature, over entry %" PRId64 ", is not by the present CA certificate",
               verdict->signed_up_to);
-    else if (verdict->entries > 0 && check->head_count == 0)
+    else if (verdict->entries == 0)
+        wrong(check, 1, "it is empty: not even that the CA was made is in it");
+    else if (check->head_count == 0)
         wrong(check, 0, "no entry of the trail is signed: its signatures are missing");
     else
-        return mu_store_trail_compare(check->store, check->begins, note_difference, check, err);
+        return mu_records_compare(check->store, check->begins, &check->settings, verdict->fault,
+                                  err);
     return 0;
 }
 
@@ -300,6 +300,7 @@ int mu_audit_verify(struct mu_store *store, const struct mu_cert *ca, struct mu_
     for (size_t i = 0; i < check.head_count; i++)
         mu_buf_clear(&check.heads[i].signature);
     free(check.heads);
+    mu_settings_told_clear(&check.settings);
     mu_key_free(check.signer);
     return result;
 }

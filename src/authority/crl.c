@@ -59,13 +59,16 @@ static int check_settings(const struct mu_crl_settings *settings, struct mu_erro
     return 0;
 }
 
-enum { SETTINGS = 5 };
-static const char *const setting_names[SETTINGS] = {"url", "ocsp-url", "crl-partitions",
-                                                    "crl-deltas", "crl-lifetime"};
+const char *mu_crl_setting_name(size_t i)
+{
+    static const char *const names[MU_CRL_SETTINGS] = {"url", "ocsp-url", "crl-partitions",
+                                                       "crl-deltas", "crl-lifetime"};
+    return names[i];
+}
 
 /* The settings as they are kept. */
 struct texts {
-    char at[SETTINGS][MU_URL_LEN];
+    char at[MU_CRL_SETTINGS][MU_URL_LEN];
 };
 
 static void write_out(const struct mu_crl_settings *s, struct texts *ret)
@@ -87,12 +90,12 @@ static int write_settings(struct mu_store *store, void *arg, struct mu_error *er
     const struct settling *settling = arg;
     char detail[MU_URL_LEN + 64];
     struct mu_act act = {.action = "setting", .detail = detail};
-    for (size_t i = 0; i < SETTINGS; i++) {
+    for (size_t i = 0; i < MU_CRL_SETTINGS; i++) {
         const char *text = settling->after.at[i];
         if (mu_str_equal(settling->before.at[i], text))
             continue;
-        snprintf(detail, sizeof detail, "%s is \"%s\"", setting_names[i], text);
-        if (mu_store_set(store, setting_names[i], text, err) != 0 ||
+        snprintf(detail, sizeof detail, "%s is \"%s\"", mu_crl_setting_name(i), text);
+        if (mu_store_set(store, mu_crl_setting_name(i), text, err) != 0 ||
             mu_audit_add(store, &act, settling->now, NULL, err) != 0)
             return -1;
     }
@@ -140,6 +143,15 @@ int mu_crl_partition(const char *serial, int partitions)
     if (partitions <= 0)
         return 0;
     return 1 + (int)(strtoul(serial + (len > 6 ? len - 6 : 0), NULL, 16) % (unsigned)partitions);
+}
+
+int mu_crl_partition_of(const struct mu_cert *cert)
+{
+    MU_AUTO_CLEAR(mu_strs) urls = {0};
+    if (mu_pointers_to_lists(cert, &urls) != 0 || urls.count == 0)
+        return -1;
+    const char *file = strrchr(urls.at[0], '/'), *slice = file == NULL ? NULL : strchr(file, '-');
+    return slice == NULL ? 0 : atoi(slice + 1);
 }
 
 void mu_crl_pointers(const struct mu_crl_settings *settings, const char *key_sha256, int partition,

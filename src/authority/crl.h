@@ -36,6 +36,10 @@ struct mu_crl_settings {
 MU_CHECK int mu_crl_settings_read(struct mu_store *store, struct mu_crl_settings *ret,
                                   struct mu_error *err);
 
+/* By which names they are kept, for the trail: 0 to MU_CRL_SETTINGS - 1. */
+#define MU_CRL_SETTINGS 5
+const char *mu_crl_setting_name(size_t i);
+
 /* Change what differs from the present settings. Fails with MU_E_USAGE for what does not go together. */
 MU_CHECK int mu_crl_settings_write(struct mu_authority *authority,
                                    const struct mu_crl_settings *settings, time_t now,
@@ -71,6 +75,8 @@ time_t mu_crl_backdate(const struct mu_cert *ca, time_t now, time_t next_update)
 
 /* Which partition a serial number (hexadecimal) belongs to: 1 to `partitions`; 0 when there are none. */
 int mu_crl_partition(const char *serial, int partitions);
+/* Which one a certificate points to: 0 for the list of all, -1 when it points to none. */
+int mu_crl_partition_of(const struct mu_cert *cert);
 
 /* What a certificate of this partition points to; `ret` borrows from `urls` and `settings`. Nothing without a URL. */
 struct mu_crl_urls {

@@ -15,6 +15,7 @@ struct place {
     const char *home, *store;
     bool force;
     time_t now;
+    const struct mu_key *key;                 /* the CA's */
     const struct mu_authority_import *import; /* NULL: the CA is a new one */
 };
 
@@ -70,6 +71,15 @@ static int move_in(const struct place *place, const struct mu_home *home,
     return write_files(home, files, false, err);
 }
 
+/* A new CA brings itself into the trail, as its first change. */
+static int note_nothing(struct mu_store *store, void *arg, struct mu_error *err)
+{
+    (void)store;
+    (void)arg;
+    (void)err;
+    return 0;
+}
+
 static int note_import(struct mu_store *store, void *arg, struct mu_error *err)
 {
     const struct mu_authority_import *import = arg;
@@ -90,8 +100,9 @@ static int settle(const struct place *place, const struct mu_home *home,
         mu_home_lock(home, MU_HOME_ALONE, &lock, err) != 0)
         return -1;
     int result = move_in(place, home, files, ret_old, err);
-    if (result == 0 && place->import != NULL)
-        result = mu_home_change(home, files->cert, place->import->key, note_import,
+    if (result == 0)
+        result = mu_home_change(home, files->cert, place->key,
+                                place->import != NULL ? note_import : note_nothing,
                                 (void *)place->import, place->now, err);
     mu_home_unlock(lock);
     return result;
@@ -178,7 +189,7 @@ int mu_authority_init(const struct mu_authority_init *init, struct mu_cert **ret
                       char ret_old[MU_PATH_LEN], struct mu_error *err)
 {
     struct mu_home home;
-    const struct place place = {init->home, init->store, init->force, init->now, NULL};
+    struct place place = {init->home, init->store, init->force, init->now, NULL, NULL};
     const struct mu_stage stage = MU_STAGE_INIT;
     MU_AUTO_CLEAR(made) made = {.root_list = MU_BUF_INIT};
     ret_old[0] = '\0';
@@ -188,6 +199,7 @@ int mu_authority_init(const struct mu_authority_init *init, struct mu_cert **ret
         (init->root_key_path != NULL && mu_stage_check(&stage, init->root_key_path, err) != 0) ||
         make(init, &made, err) != 0)
         return -1;
+    place.key = made.key;
     const struct mu_certs behind = {.at = &made.cert, .count = init->issuing};
     const struct mu_certs trust = {.at = &made.root, .count = init->issuing};
     const struct mu_ca_files files = {
@@ -242,7 +254,8 @@ int mu_authority_import(const struct mu_authority_import *import, char ret_old[M
                         struct mu_error *err)
 {
     struct mu_home home;
-    const struct place place = {import->home, import->store, import->force, import->now, import};
+    const struct place place = {import->home, import->store, import->force,
+                                import->now,  import->key,   import};
     MU_AUTO_CLEAR(mu_certs) chain = {0};
     const struct mu_cert *cert = import->certs->at[0];
     ret_old[0] = '\0';

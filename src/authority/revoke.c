@@ -49,24 +49,35 @@ static int check(const struct taking_back *t, struct mu_error *err)
     return 0;
 }
 
+char *mu_revocation_detail(const char *name, const struct mu_revocation *revocation,
+                           char ret[MU_DETAIL_LEN])
+{
+    char since[MU_DATE_LEN];
+    const bool is = revocation->at != 0, hold = revocation->reason == MU_REASON_HOLD;
+    int len = snprintf(ret, MU_DETAIL_LEN, "\"%.250s\"%s%s", name, is && !hold ? ": " : "",
+                       is && !hold ? mu_reason_name(revocation->reason) : "");
+    if (is && revocation->invalid_since != 0)
+        snprintf(ret + len, MU_DETAIL_LEN - (size_t)len, ", not to be believed since %s",
+                 mu_date_rfc3339(revocation->invalid_since, since));
+    return ret;
+}
+
 static int take_back(struct mu_store *store, void *arg, struct mu_error *err)
 {
     struct taking_back *t = arg;
     struct mu_revocation revocation = t->wanted;
     bool hold = revocation.reason == MU_REASON_HOLD;
-    char detail[512];
+    char detail[MU_DETAIL_LEN];
     int64_t seq;
     if (mu_store_find(store, t->serial, note_present, t, err) != 0 || check(t, err) != 0)
         return -1;
     if (revocation.at != 0 && t->present.at != 0)
         revocation.at = t->present.at; /* it has not been good since it was put on hold */
-    snprintf(detail, sizeof detail, "\"%s\"%s%s", t->name, revocation.at == 0 || hold ? "" : ": ",
-             revocation.at == 0 || hold ? "" : mu_reason_name(revocation.reason));
     struct mu_act act = {.action = revocation.at == 0 ? "release"
                                    : hold             ? "hold"
                                                       : "revoke",
                          .serial = t->serial,
-                         .detail = detail};
+                         .detail = mu_revocation_detail(t->name, &revocation, detail)};
     if (mu_audit_add(store, &act, t->now, &seq, err) != 0)
         return -1;
     return mu_store_revoke(store, t->serial, &revocation, seq, err);

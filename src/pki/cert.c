@@ -9,6 +9,7 @@
 #include "pki/info.h"
 #include "pki/object.h"
 #include "pki/ossl.h"
+#include "pki/pointer.h"
 
 /*
  * X509 counts its own references and is immutable once parsed, so a struct mu_cert is an X509 under a name
@@ -179,6 +180,17 @@ int mu_cert_parse(const char *name, const void *data, size_t len, struct mu_cert
     return 0;
 }
 
+int mu_cert_decode(const void *data, size_t len, struct mu_cert **ret, struct mu_error *err)
+{
+    const unsigned char *p = data;
+    MU_AUTO(X509) x = (X509 *)ASN1_item_d2i_ex(NULL, &p, (long)len, ASN1_ITEM_rptr(X509),
+                                               mu_ossl_without_decoders(), NULL);
+    if (x == NULL || p != (const unsigned char *)data + len)
+        return mu_fail_openssl(err, MU_E_DAMAGED, "this is no certificate");
+    *ret = (struct mu_cert *)mu_take(&x);
+    return 0;
+}
+
 void mu_cert_to_der(const struct mu_cert *cert, struct mu_buf *ret)
 {
     unsigned char *der = NULL;
@@ -232,6 +244,19 @@ bool mu_cert_names_issuer(const struct mu_cert *cert, const struct mu_cert *issu
 {
     return X509_NAME_cmp(X509_get_issuer_name(mu_cert_x509(cert)),
                          X509_get_subject_name(mu_cert_x509(issuer))) == 0;
+}
+
+bool mu_cert_names_issuer_key(const struct mu_cert *cert, const struct mu_cert *issuer)
+{
+    AUTHORITY_KEYID *named =
+        X509_get_ext_d2i(mu_cert_x509(cert), NID_authority_key_identifier, NULL, NULL);
+    AUTHORITY_KEYID *is = mu_issuer_key_id(mu_cert_x509(issuer));
+    const bool names = mu_cert_names_issuer(cert, issuer) && is != NULL &&
+                       (named == NULL || named->keyid == NULL ||
+                        ASN1_OCTET_STRING_cmp(named->keyid, is->keyid) == 0);
+    AUTHORITY_KEYID_free(named);
+    AUTHORITY_KEYID_free(is);
+    return names;
 }
 
 bool mu_cert_same_subject(const struct mu_cert *a, const struct mu_cert *b)

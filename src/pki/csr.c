@@ -1,8 +1,6 @@
 #include "pki/csr.h"
 
 #include <openssl/pem.h>
-#include <openssl/provider.h>
-#include <pthread.h>
 
 #include "pki/object.h"
 #include "pki/ossl.h"
@@ -28,26 +26,12 @@ void mu_csr_free(struct mu_csr *csr)
 
 /* --- Reading --- */
 
-/* A library without any algorithm, and so without decoders for keys. */
-static OSSL_LIB_CTX *without_decoders;
-
-static void make_without_decoders(void)
-{
-    without_decoders = OSSL_LIB_CTX_new();
-    if (without_decoders != NULL && OSSL_PROVIDER_load(without_decoders, "null") == NULL) {
-        OSSL_LIB_CTX_free(without_decoders);
-        without_decoders = NULL; /* then it is read with all of them: slower, and the same */
-    }
-}
-
-/* With its decoders OpenSSL would look at once for one that reads the key, which takes twenty times as long as all the
+/* With decoders OpenSSL would look at once for one that reads the key, which takes twenty times as long as all the
  * rest; mu_csr_key() is quicker, and has to find it anyhow. */
 X509_REQ *mu_csr_decode(const unsigned char **p, long len)
 {
-    static pthread_once_t once = PTHREAD_ONCE_INIT;
-    pthread_once(&once, make_without_decoders);
-    return (X509_REQ *)ASN1_item_d2i_ex(NULL, p, len, ASN1_ITEM_rptr(X509_REQ), without_decoders,
-                                        NULL);
+    return (X509_REQ *)ASN1_item_d2i_ex(NULL, p, len, ASN1_ITEM_rptr(X509_REQ),
+                                        mu_ossl_without_decoders(), NULL);
 }
 
 /* --- Making --- */

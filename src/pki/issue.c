@@ -363,6 +363,13 @@ static int tell(X509 *x, const GENERAL_NAMES *san, struct mu_issued *ret, struct
     return 0;
 }
 
+int mu_issued_read(const struct mu_cert *cert, struct mu_issued *ret, struct mu_error *err)
+{
+    X509 *x = mu_cert_x509(cert);
+    MU_AUTO(GENERAL_NAMES) san = X509_get_ext_d2i(x, NID_subject_alt_name, NULL, NULL);
+    return tell(x, san, ret, err);
+}
+
 /* What was built is judged as it was encoded: extensions are kept so, and its signature is over all of it. */
 static int check_made(X509 *x, const struct mu_issue *issue, const struct mu_cert *issuer,
                       struct mu_error *err)

@@ -63,6 +63,8 @@ MU_AUTO_DEFINE_CLEAR(mu_issued, mu_issued_clear)
 /* Read back from its bytes, to look at everything in it. Given. Fails with MU_E_DAMAGED, MU_E_NOMEM. */
 MU_CHECK int mu_issued_cert(const struct mu_issued *issued, struct mu_cert **ret,
                             struct mu_error *err);
+/* The other way round: what a certificate says, in the same words. Fails with MU_E_NOMEM. */
+MU_CHECK int mu_issued_read(const struct mu_cert *cert, struct mu_issued *ret, struct mu_error *err);
 /* Append it as PEM. Failure shows in mu_buf_failed(). */
 void mu_issued_to_pem(const struct mu_issued *issued, struct mu_buf *ret);
 

@@ -3,6 +3,8 @@
 #include <openssl/crypto.h>
 #include <openssl/err.h>
 #include <openssl/objects.h>
+#include <openssl/provider.h>
+#include <pthread.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
@@ -75,4 +77,22 @@ time_t mu_time_from_asn1(const ASN1_TIME *t)
 {
     struct tm tm;
     return t != NULL && ASN1_TIME_to_tm(t, &tm) == 1 ? timegm(&tm) : 0;
+}
+
+static OSSL_LIB_CTX *without_decoders;
+
+static void make_without_decoders(void)
+{
+    without_decoders = OSSL_LIB_CTX_new();
+    if (without_decoders != NULL && OSSL_PROVIDER_load(without_decoders, "null") == NULL) {
+        OSSL_LIB_CTX_free(without_decoders);
+        without_decoders = NULL;
+    }
+}
+
+OSSL_LIB_CTX *mu_ossl_without_decoders(void)
+{
+    static pthread_once_t once = PTHREAD_ONCE_INIT;
+    pthread_once(&once, make_without_decoders);
+    return without_decoders;
 }

@@ -44,6 +44,10 @@ MU_AUTO_DEFINE(X509_STORE_CTX, X509_STORE_CTX_free)
 int mu_fail_openssl(struct mu_error *err, enum mu_code code, const char *format, ...)
     MU_PRINTF(3, 4);
 
+/* A library without any algorithm, and so without decoders, for what is read without its key. NULL, which is the usual
+ * one, where it cannot be had: slower, and the same. */
+OSSL_LIB_CTX *mu_ossl_without_decoders(void);
+
 /* What an object identifier stands for: a name that OpenSSL knows, or that we know and it does not yet (ML-DSA before
  * 3.5), else its numbers. Printable. */
 void mu_oid_text(const ASN1_OBJECT *object, char *ret, size_t cap);

@@ -232,13 +232,22 @@ MU_CHECK int mu_store_head_each(struct mu_store *store, mu_trail_head_fn *each, 
                                 struct mu_error *err);
 
 /*
- * Call `each` with the serial of every certificate of which the trail does not tell as the records do: it has no
- * entry that it was issued with this fingerprint (unless it was issued before `trail_begins`), or what the trail
- * says last of its revocation is not what the record says. And with that of every entry "issue" that has no record.
+ * Call `each` with everything of which the trail does not tell as the records do: a certificate ("certificate" and its
+ * serial number) has no entry that it was issued with this fingerprint (unless it was issued before `trail_begins`), or
+ * what the trail says last of its revocation is not what the record says; an entry "issue" has no record; a list
+ * ("revocation list" and its number) has no entry, or an entry no list.
  */
-typedef bool mu_serial_fn(void *arg, const char *serial, const char *what);
-MU_CHECK int mu_store_trail_compare(struct mu_store *store, time_t trail_begins, mu_serial_fn *each,
-                                    void *arg, struct mu_error *err);
+typedef bool mu_difference_fn(void *arg, const char *kind, const char *which, const char *what);
+MU_CHECK int mu_store_trail_compare(struct mu_store *store, time_t trail_begins,
+                                    mu_difference_fn *each, void *arg, struct mu_error *err);
+
+/* Call `each` with every certificate that was ever revoked, held or released: what the record says, and the detail of the
+ * entry that tells of it last. `at_is_told`: `revocation->at` is when an entry tells that it was revoked or held. */
+typedef bool mu_revocation_told_fn(void *arg, const char *serial, const char *name,
+                                   const struct mu_revocation *revocation, const char *detail,
+                                   bool at_is_told);
+MU_CHECK int mu_store_trail_each_revocation(struct mu_store *store, mu_revocation_told_fn *each,
+                                            void *arg, struct mu_error *err);
 
 /* --- The CA itself --- */
 

@@ -143,47 +143,103 @@ int mu_store_head_each(struct mu_store *store, mu_trail_head_fn *each, void *arg
 /* --- Do the records say the same? --- */
 
 struct comparison {
-    mu_serial_fn *each;
+    mu_difference_fn *each;
     void *arg;
-    const char *what;
+    const char *kind, *what;
     bool enough;
 };
 
-static bool hand_over_serial(void *arg, const struct mu_value *row)
+static bool hand_over_difference(void *arg, const struct mu_value *row)
 {
     struct comparison *comparison = arg;
-    comparison->enough = !comparison->each(comparison->arg, row[0].data, comparison->what);
+    comparison->enough =
+        !comparison->each(comparison->arg, comparison->kind, row[0].data, comparison->what);
     return !comparison->enough;
 }
 
+/* That a serial is not "" lets the index answer. */
+#define ABOUT "FROM trail t WHERE t.serial = c.serial AND t.serial <> '' "
+#define BEGINNING "c.profile || ' \"' || substr(c.name, 1, 200)"
 #define NO_ENTRY                                                                                   \
     "SELECT serial FROM certificate c WHERE issued_at >= $1 AND NOT EXISTS "                       \
-    "(SELECT 1 FROM trail t WHERE t.serial = c.serial AND t.sha256 = c.sha256) ORDER BY id"
+    "(SELECT 1 " ABOUT "AND t.sha256 = c.sha256 AND substr(t.detail, 1, length(" BEGINNING         \
+    ")) = " BEGINNING ") ORDER BY id"
 #define NO_RECORD                                                                                  \
     "SELECT serial FROM trail t WHERE at >= $1 AND action IN ('issue', 'renew') AND NOT EXISTS "   \
     "(SELECT 1 FROM certificate c WHERE c.serial = t.serial AND c.sha256 = t.sha256) ORDER BY seq"
+/* Each record names the entry that tells last of its revocation, and is as that one says. */
+#define OTHER_ENTRY                                                                                \
+    "SELECT serial FROM certificate c WHERE "                                                      \
+    "(COALESCE(changed_seq, 0) <> COALESCE((SELECT MAX(t.seq) " ABOUT                              \
+    "AND t.action IN ('revoke', 'hold', 'release')), 0) "                                          \
+    "OR (changed_seq IS NULL AND revoked_at IS NOT NULL)) ORDER BY id"
 #define OTHER_STATE                                                                                \
-    "SELECT serial FROM certificate c WHERE (issued_at >= $1 OR changed_seq IS NOT NULL) AND "     \
+    "SELECT c.serial FROM certificate c, trail t WHERE t.seq = c.changed_seq AND "                 \
     "CASE WHEN revoked_at IS NULL THEN 'release' WHEN reason = 6 THEN 'hold' ELSE 'revoke' END "   \
-    "<> COALESCE((SELECT action FROM trail t WHERE t.serial = c.serial AND "                       \
-    "t.action IN ('revoke', 'hold', 'release') ORDER BY seq DESC LIMIT 1), 'release') ORDER BY id"
+    "<> t.action ORDER BY c.id"
+#define OTHER_LIST                                                                                 \
+    "SELECT CAST(number AS TEXT) FROM crl c WHERE NOT EXISTS (SELECT 1 FROM trail t "              \
+    "WHERE t.seq = c.seq AND t.action = 'crl' AND t.sha256 = c.sha256 AND t.at = c.this_update "   \
+    "AND t.detail LIKE '% list ' || CAST(c.number AS TEXT) || '%') ORDER BY id"
+#define NO_LIST                                                                                    \
+    "SELECT CAST(seq AS TEXT) FROM trail t WHERE action = 'crl' "                                  \
+    "AND seq NOT IN (SELECT seq FROM crl) ORDER BY seq"
 
-int mu_store_trail_compare(struct mu_store *store, time_t trail_begins, mu_serial_fn *each,
+int mu_store_trail_compare(struct mu_store *store, time_t trail_begins, mu_difference_fn *each,
                            void *arg, struct mu_error *err)
 {
+    static const char certificate[] = "certificate";
+    static const char other_state[] =
+        "is revoked in one of the trail and the records, and not in the other";
     static const struct {
-        const char *sql, *what;
+        const char *sql, *kind, *what;
+        size_t values;
     } questions[] = {
-        {NO_ENTRY, "is in the records, but the trail has no entry that it was issued"},
-        {NO_RECORD, "was issued as the trail tells it, but is not in the records"},
-        {OTHER_STATE, "is revoked in one of the trail and the records, and not in the other"},
+        {NO_ENTRY, certificate,
+         "is in the records, but the trail has no entry that it was issued so", 1},
+        {NO_RECORD, certificate, "was issued as the trail tells it, but is not in the records", 1},
+        {OTHER_STATE, certificate, other_state, 0},
+        {OTHER_ENTRY, certificate, other_state, 0},
+        {OTHER_LIST, "revocation list", "is in the records as the trail does not tell it", 0},
+        {NO_LIST, "revocation list of entry", "is not in the records", 0},
     };
+    const struct mu_value begins = mu_number(trail_begins);
     struct comparison comparison = {.each = each, .arg = arg};
     for (size_t i = 0; i < MU_COUNT(questions) && !comparison.enough; i++) {
+        comparison.kind = questions[i].kind;
         comparison.what = questions[i].what;
-        if (MU_RUN(store, questions[i].sql, hand_over_serial, &comparison, err,
-                   mu_number(trail_begins)) != 0)
+        if (mu_store_run(store, questions[i].sql, &begins, questions[i].values,
+                         hand_over_difference, &comparison, err) != 0)
             return -1;
     }
     return 0;
+}
+
+struct changes {
+    mu_revocation_told_fn *each;
+    void *arg;
+};
+
+static bool hand_over_change(void *arg, const struct mu_value *row)
+{
+    struct changes *changes = arg;
+    const struct mu_revocation revocation = {
+        .at = (time_t)row[2].number,
+        .reason = (enum mu_reason)row[3].number,
+        .invalid_since = (time_t)row[4].number,
+    };
+    return changes->each(changes->arg, row[0].data, row[1].data, &revocation, row[5].data,
+                         row[6].number != 0);
+}
+
+int mu_store_trail_each_revocation(struct mu_store *store, mu_revocation_told_fn *each, void *arg,
+                                   struct mu_error *err)
+{
+    struct changes changes = {.each = each, .arg = arg};
+    return mu_store_run(store,
+                        "SELECT c.serial, c.name, c.revoked_at, c.reason, c.invalid_since, t.detail, "
+                        "(SELECT COUNT(*) FROM trail u WHERE u.serial = c.serial AND u.serial <> '' "
+                        "AND u.action IN ('revoke', 'hold') AND u.at = c.revoked_at) "
+                        "FROM certificate c, trail t WHERE t.seq = c.changed_seq ORDER BY c.id",
+                        NULL, 0, hand_over_change, &changes, err);
 }

@@ -14,6 +14,8 @@
 
 #include "authority/audit.h"
 #include "authority/authority.h"
+#include "authority/crl.h"
+#include "base/file.h"
 #include "base/time.h"
 
 #define NOW ((time_t)1780272000) /* 2026-06-01 00:00 UTC */
@@ -236,6 +238,70 @@ static void a_revocation_that_was_undone_behind_the_trails_back_is_named(void **
     assert_found(*state, 0, "is revoked in one of the trail and the records");
 }
 
+/* Each of these takes a revoked certificate off a list, or makes the records tell something else than was done. */
+static void records_that_say_something_else_are_named(void **state)
+{
+    static const struct {
+        const char *sql, *words;
+    } cases[] = {
+        {"UPDATE certificate SET revoked_at = NULL, reason = NULL, changed_seq = NULL, issued_at = 1",
+         "is revoked in one of the trail and the records"},
+        {"UPDATE certificate SET changed_seq = NULL",
+         "is revoked in one of the trail and the records"},
+        {"UPDATE certificate SET reason = 1 WHERE reason = 4", "has another reason, time or name"},
+        {"UPDATE certificate SET invalid_since = 5 WHERE reason IS NOT NULL",
+         "has another reason, time or name"},
+        {"UPDATE certificate SET revoked_at = revoked_at + 60", "is revoked since another time"},
+        {"UPDATE certificate SET not_after = not_before",
+         "has another beginning or end than its record"},
+        {"UPDATE certificate SET issuer = 'AA'", "is by another CA than its record says"},
+        {"UPDATE certificate SET part = part + 1",
+         "points to another revocation list than its record"},
+        {"UPDATE certificate SET san = 'DNS:x'", "has other names than its record"},
+        {"UPDATE certificate SET name = 'x' WHERE name = 'a'", "no entry that it was issued so"},
+        {"UPDATE certificate SET profile = 'client'", "no entry that it was issued so"},
+        {"UPDATE certificate SET der = zeroblob(100)", "cannot be read"},
+        {"UPDATE certificate SET der = (SELECT der FROM certificate WHERE name = 'a')",
+         "is not the one that was recorded"},
+        {"DELETE FROM crl", "the revocation list of entry"},
+        {"UPDATE crl SET number = number + 1", "is in the records as the trail does not tell it"},
+        {"UPDATE setting SET value = '0' WHERE name = 'crl-partitions'",
+         "the setting crl-partitions"},
+        {"DELETE FROM setting WHERE name = 'url'", "the setting url is not what"},
+        {"INSERT INTO setting VALUES ('policy', 'AA')", "the setting policy is not what"},
+    };
+    struct fixture *f = *state;
+    MU_AUTO_CLEAR(mu_buf) whole = MU_BUF_INIT;
+    const struct mu_crl_settings settings = {.url = "http://pki.example/",
+                                             .partitions = 2,
+                                             .lifetime_s = MU_DAY_S};
+    const struct mu_revocation held = {.at = NOW + 3 * MU_DAY_S,
+                                       .reason = MU_REASON_HOLD,
+                                       .invalid_since = NOW};
+    struct mu_published published;
+    MU_AUTO_STRUCT(mu_authority) authority = open_authority(f);
+    assert_int_equal(mu_crl_settings_write(authority, &settings, NOW + 3 * MU_DAY_S, &f->err), 0);
+    issue(authority, "d", NOW + 3 * MU_DAY_S, &f->err);
+    assert_int_equal(mu_authority_revoke(authority, f->serials[0], &held, &f->err), 0);
+    assert_int_equal(mu_authority_publish(authority, MU_PUBLISH_ALL, NOW + 3 * MU_DAY_S, &published,
+                                          &f->err),
+                     0);
+    mu_authority_free(mu_take(&authority));
+    assert_string_equal(verdict_of(f).fault, "");
+    assert_int_equal(mu_file_read(f->home.db, MU_FILE_LIMIT, &whole, &f->err), 0);
+    for (size_t i = 0; i < MU_COUNT(cases); i++) {
+        tamper(f, cases[i].sql);
+        assert_found(f, 0, cases[i].words);
+        assert_int_equal(mu_file_write(f->home.db, whole.data, whole.len, 0600, true, &f->err), 0);
+    }
+}
+
+static void a_trail_that_was_emptied_is_not_taken_for_a_new_one(void **state)
+{
+    tamper(*state, "DELETE FROM trail_head; DELETE FROM certificate; DELETE FROM trail");
+    assert_found(*state, 1, "it is empty");
+}
+
 #define WITH_A_TRAIL(test) cmocka_unit_test_setup_teardown(test, set_up, tear_down)
 
 int main(void)
@@ -254,6 +320,8 @@ int main(void)
         WITH_A_TRAIL(a_certificate_of_which_the_trail_does_not_know_is_named),
         WITH_A_TRAIL(a_certificate_that_was_dropped_from_the_records_is_named),
         WITH_A_TRAIL(a_revocation_that_was_undone_behind_the_trails_back_is_named),
+        WITH_A_TRAIL(records_that_say_something_else_are_named),
+        WITH_A_TRAIL(a_trail_that_was_emptied_is_not_taken_for_a_new_one),
     };
     return cmocka_run_group_tests_name("audit", tests, NULL, NULL);
 }
