@@ -163,7 +163,8 @@ static const struct mu_opt opts[] = {
     {"cert", 0, "FILE", "what it says of this certificate; may be repeated [of all in it]", NULL,
      true},
     {"cacert", 0, "FILE", "the CA that has to stand behind it; the home CA by default", NULL, true},
-    {"request", 0, "FILE", "it has to answer this request: repeat its nonce", NULL, false},
+    {"request", 0, "FILE", "it has to answer this request: repeat its nonce, tell of all", NULL,
+     false},
     {"at", 0, "TIME", "judge as if it were this time: 2031-01-01T12:00:00Z", NULL, false},
     {0},
 };

@@ -138,7 +138,8 @@ void mu_ocsp_response_told(const struct mu_ocsp_response *response, size_t i,
 
 /*
  * Is the answer signed by one of `anchors`, or by whom one of them lets sign answers (`untrusted` may help to find the
- * way; NULL: none) at `now`; and if `request` is not NULL, does it carry that one's nonce? Fails with
+ * way; NULL: none) at `now`; and if `request` is not NULL, does it carry that one's nonce, and tell
+ * of all that it asks for? Fails with
  * MU_E_NOT_VERIFIED, saying why.
  */
 MU_CHECK int mu_ocsp_response_verify(const struct mu_ocsp_response *response,

@@ -251,6 +251,19 @@ static int check_nonce(OCSP_BASICRESP *basic, const struct mu_ocsp_request *requ
     return 0;
 }
 
+/* Without a nonce, what is asked for is all that tells whose answer it is. */
+static int check_asked(OCSP_BASICRESP *basic, const struct mu_ocsp_request *request,
+                       struct mu_error *err)
+{
+    OCSP_REQUEST *asked = mu_ocsp_request_ossl(request);
+    for (int i = 0; i < OCSP_request_onereq_count(asked); i++)
+        if (OCSP_resp_find(basic, OCSP_onereq_get0_id(OCSP_request_onereq_get0(asked, i)), -1) < 0)
+            return mu_fail(err, MU_E_NOT_VERIFIED,
+                           "the OCSP answer is to another request: it does not tell of all that this "
+                           "one asks for");
+    return 0;
+}
+
 int mu_ocsp_response_verify(const struct mu_ocsp_response *response, const struct mu_certs *anchors,
                             const struct mu_certs *untrusted, const struct mu_ocsp_request *request,
                             time_t now, struct mu_error *err)
@@ -262,9 +275,12 @@ int mu_ocsp_response_verify(const struct mu_ocsp_response *response, const struc
     if (response->basic == NULL)
         return mu_fail(err, MU_E_NOT_VERIFIED,
                        "the OCSP answer is damaged, or not of the basic kind");
-    return check_signature(response->basic, anchors, untrusted, now, err) != 0 ? -1
-           : request == NULL                                                   ? 0
-                             : check_nonce(response->basic, request, err);
+    if (check_signature(response->basic, anchors, untrusted, now, err) != 0)
+        return -1;
+    return request != NULL && (check_nonce(response->basic, request, err) != 0 ||
+                               check_asked(response->basic, request, err) != 0)
+               ? -1
+               : 0;
 }
 
 /* Clocks differ. */

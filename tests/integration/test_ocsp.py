@@ -178,6 +178,9 @@ def test_an_old_answer_or_one_to_another_request_is_not_believed(mutual, client)
     mutual("ocsp", "answer", "old.req").ok()
     mutual("ocsp", "read", "old.resp", "--request", "my-client.req").refused("no nonce")
     mutual("ocsp", "read", "old.resp", "--request", "old.req", "--cert", "my-client.crt").ok()
+    mutual("issue", "client", "other").ok()
+    mutual("ocsp", "request", "other.crt", "--no-nonce").ok()
+    mutual("ocsp", "read", "old.resp", "--request", "other.req").refused("another request", "all that this one asks for")
 
 
 def test_files_of_other_kinds_are_told_for_what_they_are(mutual, client, tmp_path):
