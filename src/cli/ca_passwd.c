@@ -30,7 +30,7 @@ static int run(const struct mu_args *args, struct mu_error *err)
         return 0;
     }
     for (size_t i = 0; i < keys.count; i++)
-        printf("%s is %s\n", keys.at[i],
+        mu_say(MU_PLAIN, "%s is %s\n", keys.at[i],
                removing ? "no longer protected by a passphrase" : "protected by the new passphrase");
     if (!removing)
         mu_note(

@@ -17,9 +17,9 @@ static bool show_text(void *arg, const struct mu_trail_entry *entry)
 {
     char date[MU_DATE_LEN];
     (void)arg;
-    printf("%6" PRId64 " %s %s %s@%s %s", entry->seq, mu_date_rfc3339(entry->at, date),
-           entry->action, entry->who, entry->host, entry->serial);
-    printf("%s%s\n", *entry->serial == '\0' ? "" : " ", entry->detail);
+    mu_say(MU_PLAIN, "%6" PRId64 " %s %s %s@%s %s%s%s\n", entry->seq,
+           mu_date_rfc3339(entry->at, date), entry->action, entry->who, entry->host, entry->serial,
+           *entry->serial == '\0' ? "" : " ", entry->detail);
     return !ferror(stdout);
 }
 

@@ -31,7 +31,7 @@ static int run(const struct mu_args *args, struct mu_error *err)
         mu_print_json(json_pack("{s:s, s:s, s:b, s:s}", "key", path, "key_type", kind, "encrypted",
                                 (int)encrypted, "public_key_sha256", pin_text));
     else
-        printf("made the private key %s: %s%s\n", path, kind,
+        mu_say(MU_PLAIN, "made the private key %s: %s%s\n", path, kind,
                encrypted ? ", protected by the passphrase" : "");
     return 0;
 }

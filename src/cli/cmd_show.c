@@ -76,14 +76,13 @@ static void show_state(const struct mu_record *record, time_t now)
     const struct mu_revocation *revocation = &record->revocation;
     char date[MU_DATE_LEN], when[MU_SPAN_LEN];
     enum mu_state state = mu_record_state(record, now);
-    const char *on = mu_style_on(stdout, MU_STATE_STYLE(state));
-    const char *off = mu_style_off(stdout, MU_STATE_STYLE(state));
+    const enum mu_style style = MU_STATE_STYLE(state);
     if (revocation->at == 0)
-        mu_fact("state", "%s%s%s", on, mu_state_name(state), off);
+        mu_fact_styled("state", style, mu_state_name(state), "%s", "");
     else
-        mu_fact("state", "%s%s%s %s, on %s: %s", on, mu_state_name(state), off,
-                mu_relative(revocation->at, now, when), mu_date(revocation->at, date),
-                mu_reason_name(revocation->reason));
+        mu_fact_styled("state", style, mu_state_name(state), " %s, on %s: %s",
+                       mu_relative(revocation->at, now, when), mu_date(revocation->at, date),
+                       mu_reason_name(revocation->reason));
     if (revocation->invalid_since != 0)
         mu_fact("not believed", "from %s on", mu_date(revocation->invalid_since, date));
 }

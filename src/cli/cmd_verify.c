@@ -229,9 +229,8 @@ static void print_strict(const struct trial *trial)
     char cause[MU_CAUSE_LEN];
     for (size_t i = 0; i < trial->trace.strict_count; i++) {
         const struct mu_verdict *verdict = &trial->trace.strict[i];
-        mu_fact(trial->strict ? "also" : "not strict", "%s%s%s [%s]", mu_style_on(stdout, MU_WARN),
-                verdict->sentence, mu_style_off(stdout, MU_WARN),
-                mu_fault_cause(verdict->fault, side_of(trial), cause));
+        mu_fact_styled(trial->strict ? "also" : "not strict", MU_WARN, verdict->sentence, " [%s]",
+                       mu_fault_cause(verdict->fault, side_of(trial), cause));
     }
 }
 
@@ -250,8 +249,7 @@ static void explain_link(const struct trial *trial, size_t i)
             info->serial);
     mu_fact("", "   from %s to %s", mu_date(info->not_before, from), mu_date(info->not_after, to));
     if (verdict->fault != MU_FAULT_NONE && (size_t)verdict->depth == i)
-        mu_fact("", "   %swrong here: %s%s", mu_style_on(stdout, MU_BAD), verdict->sentence,
-                mu_style_off(stdout, MU_BAD));
+        mu_fact_styled("", MU_BAD, "   wrong here:", " %s", verdict->sentence);
     if (!last)
         mu_fact("", "   signed by:");
     else if (mu_certs_hold(&trial->anchors, trial->chain.at[i]))

@@ -65,8 +65,7 @@ static void fact_issuer(const struct mu_cert_info *info)
 
 void mu_describe_problem(const char *id, const char *sentence)
 {
-    mu_fact("problem", "%s%s%s [%s]", mu_style_on(stdout, MU_WARN), sentence,
-            mu_style_off(stdout, MU_WARN), id);
+    mu_fact_styled("problem", MU_WARN, sentence, " [%s]", id);
 }
 
 void mu_describe_cert(const struct mu_cert_info *info, time_t now)

@@ -83,7 +83,7 @@ static void show(const struct done *done)
     }
     if (mu_str_equal(done->out, "-"))
         return;
-    printf("%s: ", done->out);
+    mu_say(MU_PLAIN, "%s: ", done->out);
     show_counts(&done->reply);
     printf(", until %s\n", mu_date(done->reply.next_update, until));
 }

@@ -70,7 +70,8 @@ static int run(const struct mu_args *args, struct mu_error *err)
         mu_print_json(
             json_pack("{s:s, s:I}", "request", path, "certificates", (json_int_t)certs.count));
     else if (!mu_str_equal(path, "-"))
-        printf("%s: asks for %zu certificate%s\n", path, certs.count, certs.count == 1 ? "" : "s");
+        mu_say(MU_PLAIN, "%s: asks for %zu certificate%s\n", path, certs.count,
+               certs.count == 1 ? "" : "s");
     return 0;
 }
 

@@ -33,33 +33,80 @@ const char *mu_style_off(FILE *to, enum mu_style style)
     return style != MU_PLAIN && has_colour(to) ? "\033[0m" : "";
 }
 
+/* What is foreign in a text, a file's name above all, is made fit for a terminal; line breaks are ours. Given; NULL
+ * without memory. */
+static char *MU_PRINTF(1, 0) compose(const char *format, va_list args)
+{
+    char *text = NULL;
+    const int len = vasprintf(&text, format, args);
+    if (len < 0)
+        return NULL;
+    const size_t cap = 4 * (size_t)len + 1;
+    char *ret = malloc(cap), *to = ret;
+    for (const char *from = text; ret != NULL; from++) {
+        const size_t line = strcspn(from, "\n");
+        mu_str_printable(from, line, to, cap - (size_t)(to - ret));
+        to += strlen(to);
+        from += line;
+        if (*from == '\0')
+            break;
+        *to++ = '\n';
+    }
+    free(text);
+    if (ret != NULL)
+        *to = '\0';
+    return ret;
+}
+
 void mu_say(enum mu_style style, const char *format, ...)
 {
     va_list args;
     va_start(args, format);
-    fputs(mu_style_on(stdout, style), stdout);
-    vprintf(format, args);
-    fputs(mu_style_off(stdout, style), stdout);
+    char *text = compose(format, args);
     va_end(args);
+    if (text != NULL)
+        printf("%s%s%s", mu_style_on(stdout, style), text, mu_style_off(stdout, style));
+    free(text);
 }
 
-void mu_fact(const char *label, const char *format, ...)
+/* What stands under it is indented as it is. */
+static void put_value(const char *text)
 {
-    char *text = NULL;
-    va_list args;
-    va_start(args, format);
-    int len = vasprintf(&text, format, args);
-    va_end(args);
-    if (len < 0)
-        return;
-    printf("  %s%-12s%s ", mu_style_on(stdout, MU_DIM), label, mu_style_off(stdout, MU_DIM));
     for (const char *p = text; *p != '\0'; p++) {
         putchar(*p);
         if (*p == '\n')
             printf("  %-12s ", "");
     }
+}
+
+static void MU_PRINTF(4, 0) put_fact(const char *label, enum mu_style style, const char *words,
+                                     const char *format, va_list args)
+{
+    char *text = compose(format, args);
+    if (text == NULL)
+        return;
+    printf("  %s%-12s%s ", mu_style_on(stdout, MU_DIM), label, mu_style_off(stdout, MU_DIM));
+    mu_say(style, "%s", words);
+    put_value(text);
     putchar('\n');
     free(text);
+}
+
+void mu_fact(const char *label, const char *format, ...)
+{
+    va_list args;
+    va_start(args, format);
+    put_fact(label, MU_PLAIN, "", format, args);
+    va_end(args);
+}
+
+void mu_fact_styled(const char *label, enum mu_style style, const char *words, const char *format,
+                    ...)
+{
+    va_list args;
+    va_start(args, format);
+    put_fact(label, style, words, format, args);
+    va_end(args);
 }
 
 static int flush_failure; /* errno of the first flush that failed: what follows it does not keep it */
@@ -73,8 +120,8 @@ static void flush(void)
 static void MU_PRINTF(3, 0)
     remark(const char *word, enum mu_style style, const char *format, va_list args)
 {
-    char *text = NULL;
-    if (vasprintf(&text, format, args) < 0)
+    char *text = compose(format, args);
+    if (text == NULL)
         return;
     mu_progress_hide();
     flush(); /* keep the order in which things were said */

@@ -18,11 +18,17 @@ enum mu_style { MU_PLAIN, MU_BOLD, MU_DIM, MU_GOOD, MU_WARN, MU_BAD };
 const char *mu_style_on(FILE *to, enum mu_style style);
 const char *mu_style_off(FILE *to, enum mu_style style);
 
-/* printf to standard output in a style. */
+/*
+ * In all that follows control characters and the like, which file names and records may have in them, become \xHH, but
+ * for line breaks. printf to standard output in a style.
+ */
 void mu_say(enum mu_style style, const char *format, ...) MU_PRINTF(2, 3);
 
 /* A labelled fact: "  label       value", the value wrapped under itself at line breaks. */
 void mu_fact(const char *label, const char *format, ...) MU_PRINTF(2, 3);
+/* The same, and its first `words` in a style. */
+void mu_fact_styled(const char *label, enum mu_style style, const char *words, const char *format,
+                    ...) MU_PRINTF(4, 5);
 
 /* A note or a warning for a person, on standard error: "mutual: warning: ...". */
 void mu_note(const char *format, ...) MU_PRINTF(1, 2);

@@ -112,6 +112,17 @@ def test_from_standard_input_to_standard_output(mutual, ca, tmp_path):
         assert 'signed "my-client"' in result.stderr
 
 
+def test_what_controls_a_terminal_is_shown_and_not_sent(mutual, ca, tmp_path):
+    """Whoever lays requests into a directory gives them their names."""
+    mutual("request", "my-client").ok()
+    os.rename(tmp_path / "my-client.csr", tmp_path / "\x1b[31m\x9b2J.csr")
+    signed = mutual("sign", "\x1b[31m\x9b2J.csr").ok()
+    assert "\\x1b[31m\\xc2\\x9b2J.crt" in signed.stdout and "\x1b" not in signed.stdout + signed.stderr
+    for command in ("inspect", "verify"):
+        shown = mutual(command, "\x1b[31m\x9b2J.crt")
+        assert "\x1b" not in shown.stdout + shown.stderr, command
+
+
 def test_a_request_that_was_altered_is_refused(mutual, ca, tmp_path):
     request(tmp_path)
     openssl("req", "-in", "my.csr", "-outform", "DER", "-out", "my.der", cwd=tmp_path)
