@@ -170,14 +170,17 @@ static int explain_error(const struct mu_args *args, struct mu_error *err)
 {
     MU_AUTO_CLEAR(mu_buf) input = MU_BUF_INIT;
     const char *text = mu_args_value(args, "error");
+    size_t len = strlen(text);
     struct mu_said said;
     if (mu_str_equal(text, "-")) {
         if (mu_file_read("-", MU_FILE_LIMIT, &input, err) != 0)
             return -1;
         text = mu_buf_str(&input);
+        len = input.len;
     }
-    mu_said_find(text, strlen(text), &said);
-    return mu_explain_print_said(text, &said, mu_args_json(args));
+    if (mu_said_find(text, len, &said, err) != 0)
+        return -1;
+    return mu_explain_print_said(&said, mu_args_json(args));
 }
 
 static int run(const struct mu_args *args, struct mu_error *err)

@@ -262,7 +262,16 @@ static const char *telling_apart(const struct mu_said *said)
     case MU_CAUSE_pkcs12_legacy:
     case MU_CAUSE_pkcs12_wrong_password:
     case MU_CAUSE_jks_keystore: return "mutual explain CERT KEY CA";
+    case MU_CAUSE_crl_expired:
+    case MU_CAUSE_crl_not_yet_valid:
+    case MU_CAUSE_crl_missing:
+    case MU_CAUSE_crl_wrong_issuer:
+    case MU_CAUSE_crl_bad_signature: return "mutual explain CRL CERT CA";
     default:
+        if (said->at_server)
+            return "mutual explain --listen HOST:PORT --cert CERT --key KEY --cacert CA, in the server's place; or, with the "
+                   "client's files:\n"
+                   "mutual explain --cert CERT --key KEY --cacert CA --server-cert CERT --server-cacert CA --host NAME";
         return "mutual explain URL --cert CERT --key KEY --cacert CA; or, with the server's files and no network:\n"
                "mutual explain --cert CERT --key KEY --cacert CA --server-cert CERT --server-cacert CA --host NAME";
     }
@@ -318,10 +327,10 @@ static void print_said_text(const char *text, const struct mu_said *said)
     printf("\n  the error itself: %s\n", text);
 }
 
-int mu_explain_print_said(const char *text, const struct mu_said *said, bool json)
+int mu_explain_print_said(const struct mu_said *said, bool json)
 {
     char shown[1024];
-    mu_str_printable(text, strlen(text), shown, sizeof shown);
+    mu_str_printable(said->line, said->line_len, shown, sizeof shown);
     json ? print_said_json(shown, said) : print_said_text(shown, said);
     return 1;
 }

@@ -21,7 +21,7 @@ void mu_explain_print_cause(enum mu_cause_id cause, bool json);
 void mu_explain_print_list(bool json);
 
 /* What a pasted message can stand for. Returns the exit status: 1, for a message is a fault. */
-int mu_explain_print_said(const char *text, const struct mu_said *said, bool json);
+int mu_explain_print_said(const struct mu_said *said, bool json);
 
 /* "your move", "the server's operator", as seen from that chair. */
 const char *mu_explain_whose(enum mu_view view, enum mu_party party);

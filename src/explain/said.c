@@ -1,10 +1,11 @@
 #include "explain/said.h"
 
 #include <ctype.h>
+#include <stdio.h>
 #include <string.h>
 
+#include "base/buf.h"
 #include "base/macros.h"
-#include "base/str.h"
 
 static const struct saying {
     const char *who, *pattern, *causes;
@@ -14,23 +15,60 @@ static const struct saying {
 #undef MU_SAYS
 };
 
-/* As patterns are written: lower case, one blank between words, CamelCase and UPPER_CASE taken apart. */
-static void normalise(const char *text, size_t len, char ret[2 * MU_SAID_TEXT_MAX + 1])
+/* How else quotes and blanks are written where messages pass through: by typographers, in JSON and in HTML. */
+static const struct spelling {
+    const char *written;
+    char meant;
+} spellings[] = {
+    {"\xe2\x80\x98", '\''}, {"\xe2\x80\x99", '\''}, {"\xe2\x80\x9c", '"'}, {"\xe2\x80\x9d", '"'},
+    {"\xc2\xa0", ' '},      {"\\n", ' '},           {"\\r", ' '},          {"\\t", ' '},
+    {"\\\"", '"'},          {"\\'", '\''},          {"&quot;", '"'},       {"&#39;", '\''},
+};
+
+/* A terminal's colours. Returns how long the sequence is; 0: there is none. [ECMA-48 5.4] */
+static size_t escape_len(const char *text, size_t len)
 {
-    size_t out = 0;
-    if (len > MU_SAID_TEXT_MAX)
-        len = MU_SAID_TEXT_MAX;
-    for (size_t i = 0; i < len; i++) {
-        unsigned char c = (unsigned char)text[i];
-        unsigned char before = i > 0 ? (unsigned char)text[i - 1] : ' ';
-        bool blank = c == '_' || isspace(c) || c == '\0';
-        bool starts_word = isupper(c) && islower(before);
-        if ((blank || starts_word) && out > 0 && ret[out - 1] != ' ')
-            ret[out++] = ' ';
-        if (!blank)
-            ret[out++] = (char)tolower(c);
+    size_t at = 2;
+    if (len < 3 || text[0] != '\x1b' || text[1] != '[')
+        return 0;
+    while (at < len && (isdigit((unsigned char)text[at]) || text[at] == ';'))
+        at++;
+    return at < len ? at + 1 : len;
+}
+
+/* Returns how many bytes the next character takes. */
+static size_t read_char(const char *text, size_t len, char *ret)
+{
+    for (size_t i = 0; i < MU_COUNT(spellings); i++) {
+        size_t written = strlen(spellings[i].written);
+        if (written <= len && memcmp(text, spellings[i].written, written) == 0) {
+            *ret = spellings[i].meant;
+            return written;
+        }
     }
-    ret[out] = '\0';
+    *ret = *text;
+    return 1;
+}
+
+/* As patterns are written: lower case, one blank between words, CamelCase and UPPER_CASE taken apart. */
+static void normalise(const char *text, size_t len, struct mu_buf *ret)
+{
+    bool after_blank = true, after_lower = false;
+    for (size_t at = 0; at < len;) {
+        char c;
+        size_t escape = escape_len(text + at, len - at);
+        at += escape > 0 ? escape : read_char(text + at, len - at, &c);
+        if (escape > 0 || c == '\0') /* every other byte of ASCII in UTF-16 */
+            continue;
+        bool blank = c == '_' || isspace((unsigned char)c);
+        bool starts_word = isupper((unsigned char)c) && after_lower;
+        if ((blank || starts_word) && !after_blank)
+            mu_buf_add(ret, " ", 1);
+        if (!blank)
+            mu_buf_add(ret, &(char){(char)tolower((unsigned char)c)}, 1);
+        after_blank = blank;
+        after_lower = islower((unsigned char)c);
+    }
 }
 
 /* Each part between the stars, one after the other. */
@@ -65,10 +103,18 @@ static bool fits_as_word(const char *text, const char *pattern)
     return false;
 }
 
-/* Words that only a server has reason to log. */
+static bool has_one_of(const char *text, const char *const *words, size_t count)
+{
+    for (size_t i = 0; i < count; i++)
+        if (strstr(text, words[i]) != NULL)
+            return true;
+    return false;
+}
+
+/* Words that only a server has reason to log; and a server that is a client of another one logs other words, too. */
 static bool is_of_server(const char *text)
 {
-    static const char *const words[] = {
+    static const char *const servers[] = {
         "while ssl handshaking",
         ", client:",
         "tls handshake error from",
@@ -78,12 +124,20 @@ static bool is_of_server(const char *text)
         "as a server",
         "peer did not return",
         "from client",
-        "server: ",
+        "rejected connection",
+        "[client ",
+        "client <unknown> disconnected",
+        "new connection from",
+        "failed to authenticate https connection",
+        "accepting a client",
+        "could not accept ssl connection",
+        "received client alert",
+        "unable to authenticate the request",
     };
-    for (size_t i = 0; i < MU_COUNT(words); i++)
-        if (strstr(text, words[i]) != NULL)
-            return true;
-    return false;
+    static const char *const clients[] = {"to upstream", "from upstream",
+                                          "upstream ssl certificate", "is down, reason"};
+    return has_one_of(text, servers, MU_COUNT(servers)) &&
+           !has_one_of(text, clients, MU_COUNT(clients));
 }
 
 static void add(struct mu_said *ret, enum mu_cause_id cause)
@@ -135,7 +189,8 @@ static bool names(const char *causes, const char *id)
 /* How much a saying leaves open. */
 static size_t count_causes(const char *causes)
 {
-    size_t count = 1;
+    enum { NO_END = 100 };
+    size_t count = names(causes, mu_cause_of(MU_CAUSE_other)->id) ? NO_END : 1;
     for (const char *p = causes; *p != '\0' && *p != '|'; p++)
         count += *p == ' ';
     return count;
@@ -167,14 +222,67 @@ static size_t fitting(const char *plain, const struct saying *ret[MU_COUNT(sayin
     return count;
 }
 
-void mu_said_find(const char *text, size_t len, struct mu_said *ret)
+/* Our own words end in the answer: "cause: ID", and in JSON. MU_CAUSE_COUNT: they are not ours. */
+static enum mu_cause_id own_cause(const char *plain)
 {
-    static _Thread_local char plain[2 * MU_SAID_TEXT_MAX + 1];
+    static const char *const marks[] = {"cause: ", "cause\": \"", "cause id\": \""};
+    enum mu_cause_id found = MU_CAUSE_COUNT;
+    size_t found_len = 0;
+    for (unsigned id = 0; id < MU_CAUSE_COUNT; id++)
+        for (size_t m = 0; m < MU_COUNT(marks); m++) {
+            char words[128];
+            size_t len =
+                (size_t)snprintf(words, sizeof words, "%s%s", marks[m], mu_cause_of(id)->id);
+            for (char *p = words; (p = strchr(p, '_')) != NULL;)
+                *p = ' ';
+            if (id != MU_CAUSE_ok && id != MU_CAUSE_other && len > found_len &&
+                strstr(plain, words) != NULL) { /* one id may begin as another one */
+                found = (enum mu_cause_id)id;
+                found_len = len;
+            }
+        }
+    return found;
+}
+
+/* The first line that says it by itself; else the text as it is. */
+static int find_line(const char *text, size_t len, const char *pattern, struct mu_said *ret,
+                     struct mu_error *err)
+{
+    MU_AUTO_CLEAR(mu_buf) plain = MU_BUF_INIT;
+    ret->line = text;
+    ret->line_len = len;
+    for (const char *at = text, *end = text + len; at < end && pattern != NULL;) {
+        const char *stop = memchr(at, '\n', (size_t)(end - at));
+        size_t line_len = (size_t)((stop != NULL ? stop : end) - at);
+        mu_buf_reset(&plain);
+        normalise(at, line_len, &plain);
+        if (mu_buf_failed(&plain))
+            return mu_fail_nomem(err);
+        if (fits_as_word(mu_buf_str(&plain), pattern)) {
+            ret->line = at;
+            ret->line_len = line_len;
+            return 0;
+        }
+        at += line_len + 1;
+    }
+    return 0;
+}
+
+int mu_said_find(const char *text, size_t len, struct mu_said *ret, struct mu_error *err)
+{
+    MU_AUTO_CLEAR(mu_buf) plain = MU_BUF_INIT;
     const struct saying *fit[MU_COUNT(sayings)];
-    normalise(text, len, plain);
-    *ret = (struct mu_said){.at_server = is_of_server(plain)};
-    size_t count = fitting(plain, fit);
-    ret->who = count > 0 ? fit[0]->who : NULL;
+    if (len > MU_SAID_TEXT_MAX)
+        len = MU_SAID_TEXT_MAX;
+    normalise(text, len, &plain);
+    if (mu_buf_failed(&plain))
+        return mu_fail_nomem(err);
+    const char *words = mu_buf_str(&plain);
+    *ret = (struct mu_said){.at_server = is_of_server(words)};
+    enum mu_cause_id own = own_cause(words);
+    size_t count = fitting(words, fit);
+    ret->who = own != MU_CAUSE_COUNT ? "mutual" : count > 0 ? fit[0]->who : NULL;
+    add(ret, own);
     for (size_t i = 0; i < count; i++)
         add_list(ret, ret->at_server ? of_server(fit[i]->causes) : fit[i]->causes);
     /* Most programs say the same at both ends. */
@@ -182,6 +290,7 @@ void mu_said_find(const char *text, size_t len, struct mu_said *ret)
         add_list(ret, of_server(fit[i]->causes));
     if (count > 0 && names(fit[0]->causes, mu_cause_of(MU_CAUSE_other)->id))
         add(ret, MU_CAUSE_other);
+    return find_line(text, len, count > 0 ? fit[0]->pattern : NULL, ret, err);
 }
 
 bool mu_said_of_cause(enum mu_cause_id cause, size_t i, const char **ret_who,

@@ -6,19 +6,27 @@
 #include <stdbool.h>
 #include <stddef.h>
 
+#include "base/error.h"
+#include "base/macros.h"
 #include "explain/cause.h"
 
-enum { MU_SAID_CAUSES_MAX = 24, MU_SAID_TEXT_MAX = 8192 };
+enum { MU_SAID_CAUSES_MAX = 24, MU_SAID_TEXT_MAX = 65536 };
 
 struct mu_said {
     const char *who; /* prints that: "Go, as a server"; NULL: nothing is known of such a message */
     bool at_server;  /* it is the server that tells of it */
     enum mu_cause_id causes[MU_SAID_CAUSES_MAX]; /* the likeliest first */
     size_t count;
+    const char *
+        line; /* of the text (borrowed), the one that says it; the whole text where none does by itself */
+    size_t line_len;
 };
 
-/* Of a longer text than MU_SAID_TEXT_MAX bytes the rest is not looked at. */
-void mu_said_find(const char *text, size_t len, struct mu_said *ret);
+/*
+ * Read a message, or a whole log with one in it, as it was pasted: with colours, quotes, line ends and escapes of any kind, in
+ * UTF-8 or UTF-16. Of a longer text than MU_SAID_TEXT_MAX bytes the rest is not looked at. Fails with MU_E_NOMEM.
+ */
+MU_CHECK int mu_said_find(const char *text, size_t len, struct mu_said *ret, struct mu_error *err);
 
 /* Who prints what for a cause, in the table's order: the i-th, or false past the end. `ret_pattern` is as said.c reads it. */
 bool mu_said_of_cause(enum mu_cause_id cause, size_t i, const char **ret_who,

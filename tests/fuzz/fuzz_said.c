@@ -9,8 +9,11 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     struct mu_said said;
-    mu_said_find((const char *)data, size, &said);
-    if ((said.who == NULL) != (said.count == 0) || said.count > MU_SAID_CAUSES_MAX)
+    struct mu_error err = MU_ERROR_INIT;
+    if (mu_said_find((const char *)data, size, &said, &err) != 0)
+        return 0;
+    if ((said.who == NULL) != (said.count == 0) || said.count > MU_SAID_CAUSES_MAX ||
+        said.line_len > size)
         abort();
     for (size_t i = 0; i < said.count; i++)
         for (size_t k = 0; k <= i; k++)

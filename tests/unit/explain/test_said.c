@@ -5,10 +5,17 @@
 #include "base/macros.h"
 #include "explain/said.h"
 
-static void assert_means(const char *text, enum mu_cause_id first)
+static struct mu_said find(const char *text)
 {
     struct mu_said said;
-    mu_said_find(text, strlen(text), &said);
+    struct mu_error err = MU_ERROR_INIT;
+    assert_int_equal(mu_said_find(text, strlen(text), &said, &err), 0);
+    return said;
+}
+
+static void assert_means(const char *text, enum mu_cause_id first)
+{
+    struct mu_said said = find(text);
     if (said.count == 0 || said.causes[0] != first)
         fail_msg("\"%s\" means %s, not %s", text,
                  said.count == 0 ? "nothing" : mu_cause_of(said.causes[0])->id,
@@ -17,8 +24,7 @@ static void assert_means(const char *text, enum mu_cause_id first)
 
 static bool can_mean(const char *text, enum mu_cause_id cause)
 {
-    struct mu_said said;
-    mu_said_find(text, strlen(text), &said);
+    struct mu_said said = find(text);
     for (size_t i = 0; i < said.count; i++)
         if (said.causes[i] == cause)
             return true;
@@ -114,11 +120,11 @@ static void a_stale_list_hides_behind_an_expired_certificate(void **state)
 
 static void what_nobody_says_means_nothing(void **state)
 {
-    static const char *const texts[] = {"", "hello", "HTTP/1.1 200 OK", "geofence", "typeof x"};
-    struct mu_said said;
+    static const char *const texts[] = {"",         "hello",    "HTTP/1.1 200 OK",
+                                        "geofence", "typeof x", "496 bytes"};
     (void)state;
     for (size_t i = 0; i < MU_COUNT(texts); i++) {
-        mu_said_find(texts[i], strlen(texts[i]), &said);
+        struct mu_said said = find(texts[i]);
         assert_int_equal(said.count, 0);
         assert_null(said.who);
     }
@@ -140,15 +146,103 @@ static void every_line_of_the_table_works(void **state)
         snprintf(text, sizeof text, "%s", lines[i].pattern);
         for (char *star; (star = strchr(text, '*')) != NULL;)
             *star = ' ';
-        struct mu_said said;
-        mu_said_find(text, strlen(text), &said);
-        if (said.count == 0)
+        if (find(text).count == 0)
             fail_msg("\"%s\" is not found in itself", lines[i].pattern);
         snprintf(causes, sizeof causes, "%s", lines[i].causes);
         for (char *id = strtok_r(causes, " |", &save); id != NULL; id = strtok_r(NULL, " |", &save))
             if (mu_cause_find(id) == MU_CAUSE_COUNT)
                 fail_msg("there is no cause \"%s\"", id);
     }
+}
+
+static void assert_pasted(const char *expected, const char *text)
+{
+    char ids[256], *save = NULL;
+    struct mu_said said = find(text);
+    snprintf(ids, sizeof ids, "%s", expected);
+    for (char *id = strtok_r(ids, " ", &save); id != NULL; id = strtok_r(NULL, " ", &save)) {
+        enum mu_cause_id cause = mu_cause_find(id);
+        bool found =
+            said.count > 0 && (id == ids ? said.causes[0] == cause : can_mean(text, cause));
+        if (!found)
+            fail_msg("%s, of which %s is %s first:\n%s", expected, id,
+                     id == ids ? "not" : "nowhere, let alone", text);
+    }
+}
+
+/* Stack traces, colours, prefixes, line ends: pasted.txt. */
+static void whole_logs_are_read_as_they_are_pasted(void **state)
+{
+    enum { MANY = 200 };
+    char line[2048], expected[256] = "";
+    static char text[16384];
+    size_t count = 0;
+    FILE *file = fopen(MU_TEST_DATA "/causes/pasted.txt", "r");
+    (void)state;
+    assert_non_null(file);
+    for (bool more = true; more;) {
+        more = fgets(line, sizeof line, file) != NULL;
+        if (more && strncmp(line, "===", 3) != 0) {
+            for (char *p = line; (p = strchr(p, '^')) != NULL; p++)
+                if (p[1] == '[' || p[1] == 'M') {
+                    *p = p[1] == '[' ? '\x1b' : '\r';
+                    memmove(p + 1, p + 2, strlen(p + 2) + 1);
+                }
+            strncat(text, line, sizeof text - strlen(text) - 1);
+            continue;
+        }
+        if (*expected != '\0') {
+            assert_pasted(expected, text);
+            count++;
+        }
+        *text = '\0';
+        line[strcspn(line, "\n")] = '\0';
+        snprintf(expected, sizeof expected, "%.255s", line + 4);
+    }
+    fclose(file);
+    assert_true(count > MANY);
+}
+
+static void the_line_that_says_it_is_found(void **state)
+{
+    static const char text[] =
+        "* Connected to host\r\n* \x1b[31mTLSv1 alert\x1b[0m unknown CA\r\n* Closing\r\n";
+    static const char apart[] = "certificate has\nexpired";
+    struct mu_said said = find(text);
+    (void)state;
+    assert_int_equal(said.causes[0], MU_CAUSE_client_untrusted_ca);
+    assert_memory_equal(said.line, strstr(text, "* \x1b"), said.line_len);
+    assert_ptr_equal(said.line + said.line_len, strstr(text, "\n* Closing"));
+    said = find(apart);
+    assert_int_equal(said.causes[0], MU_CAUSE_server_cert_expired);
+    assert_int_equal(said.line_len, strlen(apart));
+}
+
+static void what_came_through_other_hands_is_read(void **state)
+{
+    static const char utf16[] = "\xff\xfe"
+                                "u\0n\0k\0n\0o\0w\0n\0 \0c\0a\0\r\0\n";
+    struct mu_said said;
+    struct mu_error err = MU_ERROR_INIT;
+    (void)state;
+    assert_int_equal(mu_said_find(utf16, sizeof utf16, &said, &err), 0);
+    assert_int_equal(said.causes[0], MU_CAUSE_client_untrusted_ca);
+    assert_means("Safari can\xe2\x80\x99t establish a secure connection",
+                 MU_CAUSE_server_untrusted_ca);
+    assert_means("{\"error\":\"tls: client didn\\'t provide\\na certificate\"}",
+                 MU_CAUSE_client_cert_not_sent);
+    assert_means("client didn&#39;t provide a certificate", MU_CAUSE_client_cert_not_sent);
+}
+
+static void our_own_words_are_known(void **state)
+{
+    (void)state;
+    assert_means("127.0.0.1:4000 refused crl-stale: ...; hint: ...; cause: crl_expired",
+                 MU_CAUSE_crl_expired);
+    assert_means("{\"error\": {\"cause_id\": \"client_cert_revoked\"}}",
+                 MU_CAUSE_client_cert_revoked);
+    assert_means("mutual: no\n  cause: server_cert_expired\n", MU_CAUSE_server_cert_expired);
+    assert_string_equal(find("cause: crl_missing").who, "mutual");
 }
 
 /* What another program has printed, if the line says so: "  client curl with nginx, 400: WORDS". NULL: it does not. */
@@ -208,6 +302,10 @@ int main(void)
         cmocka_unit_test(a_stale_list_hides_behind_an_expired_certificate),
         cmocka_unit_test(what_nobody_says_means_nothing),
         cmocka_unit_test(every_line_of_the_table_works),
+        cmocka_unit_test(whole_logs_are_read_as_they_are_pasted),
+        cmocka_unit_test(the_line_that_says_it_is_found),
+        cmocka_unit_test(what_came_through_other_hands_is_read),
+        cmocka_unit_test(our_own_words_are_known),
         cmocka_unit_test(what_was_seen_is_known_by_its_cause),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
