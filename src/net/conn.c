@@ -765,7 +765,6 @@ void mu_conn_start(struct mu_listener *listener, int fd, const struct mu_address
     c->worker = worker;
     c->stopping = worker->stopping; /* another worker has handed it over just then */
     mu_count(&worker->counters.accepted, 1);
-    c->stopping = worker->stopping;
     c->hall = mu_hall_enter(worker->hall);
     c->gate = listener->gate;
     c->door = c->gate->first->door;
