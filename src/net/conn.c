@@ -30,10 +30,6 @@ enum { DISCARD_LIMIT = 64 * 1024 * 1024 };
 /* For the answer under way to a client that may not stay. */
 enum { EXPEL_MS = 500 };
 
-/* So long somebody is given, before the first word and for the whole handshake, before it has to make room. Many who come at once
- * may take longer than that, but they wait in the kernel's queue. */
-enum { SILENT_MS = 200, EARNEST_MS = 1000 };
-
 /* What a proxy says first. */
 struct mu_preface {
     struct mu_buf bytes; /* of a header that has come in pieces */
@@ -276,95 +272,6 @@ static enum conn_state handshake(struct mu_conn *c)
     }
 }
 
-static bool is_barred(const struct mu_conn *c, struct mu_refusal *ret)
-{
-    const struct mu_server_events *events = &c->worker->config->events;
-    const struct mu_vetted *vetted = mu_tls_vetted(c->channel.tls);
-    return events->barred != NULL && vetted != NULL &&
-           events->barred(events->reload_arg, mu_vetted_cert(vetted), ret);
-}
-
-static void note_untracked(struct mu_conn *c, bool untracked)
-{
-    if (untracked != c->untracked)
-        mu_count(&c->worker->counters.untracked, untracked ? 1 : UINT64_MAX);
-    c->untracked = untracked;
-}
-
-/* By rules that took the place of those by which it came in. */
-static bool is_admitted(const struct mu_conn *c, const struct mu_server_door *now,
-                        struct mu_refusal *ret)
-{
-    const struct mu_vetted *vetted = mu_tls_vetted(c->channel.tls);
-    return now == c->door || now->admits == NULL || c->door->admits == NULL ||
-           now->admits(now->rules, c->door->rules, vetted == NULL ? NULL : mu_vetted_cert(vetted),
-                       ret);
-}
-
-/* To which it would come; NULL: it has gone. */
-static const struct mu_worker_door *door_now(const struct mu_conn *c)
-{
-    const struct mu_tls *tls = c->channel.tls;
-    const struct mu_hall *hall = c->worker->hall;
-    const struct mu_worker_door *door =
-        c->hall == hall ? mu_tls_door(tls) : mu_hall_door(hall, c->gate, mu_tls_asked(tls));
-    return door == NULL || door->tls == NULL ? NULL : door;
-}
-
-/* What a CA has taken back, it has taken back at all doors. */
-static bool is_revoked_anywhere(const struct mu_conn *c, struct mu_refusal *ret)
-{
-    const struct mu_vetted *vetted = mu_tls_vetted(c->channel.tls);
-    const struct mu_hall *hall = c->worker->hall;
-    for (size_t i = 0; vetted != NULL && i < hall->door_count; i++)
-        if (hall->doors[i].tls != NULL && mu_vetted_is_revoked(vetted, hall->doors[i].tls, ret))
-            return true;
-    return false;
-}
-
-/* Where its door has gone, nobody else's rules are for it: it is judged by that door's, as they were. */
-bool mu_conn_may_stay(struct mu_conn *c, struct mu_refusal *ret)
-{
-    struct mu_tls *tls = c->channel.tls;
-    const struct mu_worker_door *door = door_now(c);
-    note_untracked(c, door == NULL);
-    if (c->untracked)
-        door = mu_tls_door(tls);
-    if (is_barred(c, ret) || (c->untracked && is_revoked_anywhere(c, ret)))
-        return false;
-    mu_refusal_set(ret, MU_REFUSAL_CERT_MISSING);
-    const bool is_good = mu_tls_vetted(tls) == NULL
-                             ? door->door->tls.clients_optional
-                             : mu_vetted_judge(mu_tls_vetted(tls), door->tls, ret);
-    struct mu_refusal by_rules;
-    if (!is_good && !ret->only_lacks_list)
-        return false;
-    if (is_admitted(c, door->door, &by_rules))
-        return is_good;
-    *ret = by_rules;
-    return false;
-}
-
-void mu_conn_ask_about(struct mu_conn *c)
-{
-    const struct mu_vetted *vetted = mu_tls_vetted(c->channel.tls);
-    const struct mu_worker_door *door = door_now(c);
-    const struct mu_voucher *voucher = door == NULL ? NULL : door->door->voucher;
-    void *asked = voucher == NULL || vetted == NULL ? NULL : voucher->join(voucher->arg, vetted);
-    if (asked == NULL)
-        return;
-    if (c->asked != NULL)
-        c->leave_asked(c->asked);
-    c->asked = asked;
-    c->leave_asked = voucher->leave;
-}
-
-/* A handshake may have begun before the doors became others. */
-static bool is_welcome(struct mu_conn *c, struct mu_refusal *ret)
-{
-    return c->hall == c->worker->hall ? !is_barred(c, ret) : mu_conn_may_stay(c, ret);
-}
-
 static enum conn_state begin(struct mu_conn *c)
 {
     const struct mu_server_door *door = c->door;
@@ -416,7 +323,7 @@ static enum conn_state identify(struct mu_conn *c)
         mu_conn_refuse(c, mu_tls_refusal(c->channel.tls));
         return c->door->explain == NULL ? finish(c) : CONN_EXPLAIN;
     }
-    if (!is_welcome(c, &refusal))
+    if (!mu_conn_is_welcome(c, &refusal))
         return refuse(c, &refusal);
     const struct mu_voucher *voucher = c->door->voucher;
     if (voucher == NULL || mu_tls_vetted(c->channel.tls) == NULL)
@@ -436,7 +343,7 @@ static enum conn_state vouch(struct mu_conn *c)
     const enum mu_vouch answer = voucher->answer(c->asked, &refusal);
     if (answer == MU_VOUCH_WAIT)
         return CONN_VOUCH;
-    if (answer == MU_VOUCH_BAD || !is_welcome(c, &refusal))
+    if (answer == MU_VOUCH_BAD || !mu_conn_is_welcome(c, &refusal))
         return refuse(c, &refusal);
     return admit(c);
 }
@@ -537,7 +444,7 @@ static void on_handle_closed(uv_handle_t *handle)
 
 static void close_handles(struct mu_conn *c)
 {
-    note_untracked(c, false);
+    mu_conn_leave_track(c);
     mu_review_leave(c);
     if (c->session != NULL)
         c->protocol->close(c->session);
@@ -575,34 +482,10 @@ static void watch(struct mu_conn *c)
     uv_poll_start(&c->poll, events, on_poll);
 }
 
-/* Those who have not come in yet stand in a row, the oldest first. */
-static void note_shaking(struct mu_conn *c, bool shaking)
-{
-    struct mu_worker *worker = c->worker;
-    if (shaking == c->shaking)
-        return;
-    c->shaking = shaking;
-    if (shaking) { /* perhaps not for the first time: to be told why it may not come in */
-        c->shaking_behind = NULL;
-        c->shaking_before = worker->shaking_newest;
-        *(c->shaking_before == NULL ? &worker->shaking_oldest
-                                    : &c->shaking_before->shaking_behind) = c;
-        worker->shaking_newest = c;
-        worker->shaking_count++;
-        return;
-    }
-    *(c->shaking_before == NULL ? &worker->shaking_oldest : &c->shaking_before->shaking_behind) =
-        c->shaking_behind;
-    *(c->shaking_behind == NULL ? &worker->shaking_newest : &c->shaking_behind->shaking_before) =
-        c->shaking_before;
-    worker->shaking_count--;
-    mu_listeners_start(worker); /* somebody may wait for this one's place */
-}
-
 static void enter(struct mu_conn *c, enum conn_state state)
 {
-    note_shaking(c, state == CONN_PROXY || state == CONN_HANDSHAKE || state == CONN_VOUCH ||
-                        state == CONN_EXPLAIN);
+    mu_shaking_note(c, state == CONN_PROXY || state == CONN_HANDSHAKE || state == CONN_VOUCH ||
+                           state == CONN_EXPLAIN);
     const struct mu_deadlines *deadlines = &c->door->deadlines;
     c->state = state;
     c->expired = false;
@@ -695,45 +578,12 @@ static enum conn_state first_state(const struct mu_conn *c)
     return c->channel.tls == NULL ? CONN_IDENTIFY : CONN_HANDSHAKE;
 }
 
-static bool is_crowded(const struct mu_worker *worker)
-{
-    return worker->shaking_limit > 0 && worker->shaking_count >= worker->shaking_limit;
-}
-
-/* Of its time; nothing or less: it has had that. */
-static int64_t left_ms(const struct mu_conn *c)
-{
-    const int64_t age_ms = (int64_t)((uv_hrtime() - c->began_ns) / 1000000);
-    return (c->channel.received == 0 ? SILENT_MS : EARNEST_MS) - age_ms;
-}
-
-static struct mu_conn *first_silent(const struct mu_worker *worker)
-{
-    for (struct mu_conn *c = worker->shaking_oldest; c != NULL; c = c->shaking_behind)
-        if (c->channel.received == 0)
-            return c;
-    return worker->shaking_oldest;
-}
-
-static struct mu_conn *next_to_go(const struct mu_worker *worker)
-{
-    struct mu_conn *oldest = worker->shaking_oldest, *silent = first_silent(worker);
-    return left_ms(silent) < left_ms(oldest) ? silent : oldest;
-}
-
-bool mu_conn_may_start(struct mu_worker *worker, unsigned *ret_wait_ms)
-{
-    const int64_t wait_ms = is_crowded(worker) ? left_ms(next_to_go(worker)) : 0;
-    *ret_wait_ms = wait_ms > 0 ? (unsigned)wait_ms : 0;
-    return wait_ms <= 0;
-}
-
 static void make_room(struct mu_worker *worker)
 {
     struct mu_refusal refusal;
-    if (!is_crowded(worker))
+    if (!mu_shaking_is_full(worker))
         return;
-    struct mu_conn *other = next_to_go(worker);
+    struct mu_conn *other = mu_shaking_first_to_go(worker);
     mu_refusal_set(&refusal, MU_REFUSAL_CROWDED);
     if (other->state != CONN_EXPLAIN) { /* it has been refused already */
         if (other->state != CONN_VOUCH)

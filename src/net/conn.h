@@ -82,11 +82,6 @@ bool mu_conn_leads_here(const struct mu_conn *conn, const char *name, size_t len
 /* For the worker: take over a connected, non-blocking socket; speed up the end; end now. */
 void mu_conn_start(struct mu_listener *listener, int fd, const struct mu_address *peer);
 void mu_conn_stop(struct mu_conn *conn);
-/* For review.c: may the client of this connection stay, by what holds now? False: `ret` says why not; if it is but that a list
- * lacks (only_lacks_list), rules have been asked, too. */
-bool mu_conn_may_stay(struct mu_conn *conn, struct mu_refusal *ret);
-/* Likewise: it stays, and if the door to which it would come asks somebody else about clients, it is asked about from now on. */
-void mu_conn_ask_about(struct mu_conn *conn);
 /* End it, within a bounded time, because of its client; it is told and counted. */
 void mu_conn_expel(struct mu_conn *conn, const struct mu_refusal *refusal);
 void mu_conn_abort(struct mu_conn *conn);

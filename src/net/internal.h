@@ -149,9 +149,23 @@ void mu_worker_end(struct mu_worker *worker, bool handed_on);
 /* Close what is left in a loop and let it see its handles go. */
 void mu_loop_take_down(uv_loop_t *loop);
 
-/* conn.c: is there room for one more who has not come in yet? Otherwise there may be after `ret_wait_ms`, or when one of them
- * has come in. */
-bool mu_conn_may_start(struct mu_worker *worker, unsigned *ret_wait_ms);
+/* shaking.c: the connection stands among those who have not come in yet, or does so no more. */
+void mu_shaking_note(struct mu_conn *conn, bool shaking);
+/* Is there room for one more of them? Otherwise there may be after `ret_wait_ms`, or when one of them has come in. */
+bool mu_shaking_may_start(struct mu_worker *worker, unsigned *ret_wait_ms);
+/* There is not unless this one goes. */
+bool mu_shaking_is_full(const struct mu_worker *worker);
+struct mu_conn *mu_shaking_first_to_go(const struct mu_worker *worker);
+
+/* stay.c: may the client whose handshake is over come in, by the doors of now? `ret` says why not. */
+bool mu_conn_is_welcome(struct mu_conn *conn, struct mu_refusal *ret);
+/* May the client of this connection stay, by what holds now? False: `ret` says why not; if it is but that a list lacks
+ * (only_lacks_list), rules have been asked, too. */
+bool mu_conn_may_stay(struct mu_conn *conn, struct mu_refusal *ret);
+/* It stays, and if the door to which it would come asks somebody else about clients, it is asked about from now on. */
+void mu_conn_ask_about(struct mu_conn *conn);
+/* The connection ends, and is not one of the untracked any more. */
+void mu_conn_leave_track(struct mu_conn *conn);
 /* review.c: make the handles; look at all, from the beginning; and what a connection brings about when its client is let in, and
  * when it ends. */
 void mu_review_init(struct mu_worker *worker);

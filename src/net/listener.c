@@ -142,7 +142,7 @@ static void pause_accepting(struct mu_worker *worker)
 static bool has_room(struct mu_worker *worker)
 {
     unsigned wait_ms;
-    if (mu_conn_may_start(worker, &wait_ms))
+    if (mu_shaking_may_start(worker, &wait_ms))
         return true;
     mu_listeners_stop(worker);
     uv_timer_start(&worker->retry, on_retry, wait_ms, 0);
