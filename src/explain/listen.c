@@ -248,10 +248,15 @@ static int tell_none_sent(const struct mu_listen_facts *facts, struct mu_report 
     finding.refuser = MU_REFUSER_SERVER;
     if (mu_report_check(report, MU_MARK_BAD, err, "the client's certificate: none was sent") != 0)
         return -1;
+    if (facts->heard.unlisted)
+        return mu_report_add(report, &finding, err,
+                             "the client was asked for a certificate and sent none, without a list of "
+                             "CAs too: none is configured");
     return mu_report_add(
         report, &finding, err,
         "the client was asked for a certificate and sent none: none is configured, or (Go, Java, "
-        "browsers) none that it has is from a CA that the server lists");
+        "browsers) none that it has is from a CA that the server lists; run it once more: it is then asked "
+        "without a list, which tells the two apart");
 }
 
 static int tell_bad_proof(const struct mu_listen_facts *facts, struct mu_report *report,
@@ -263,6 +268,18 @@ static int tell_bad_proof(const struct mu_listen_facts *facts, struct mu_report 
         report, &finding, err,
         "the client cannot prove that it has the key of the certificate \"%.200s\" that it sends",
         mu_cert_label(facts->heard.presented.at[0], label));
+}
+
+/* Whoever came from there sent none when it was asked with a list. */
+static int note_withheld(const struct mu_listen_facts *facts, struct mu_report *report,
+                         struct mu_error *err)
+{
+    return !facts->heard.unlisted
+               ? 0
+               : mu_report_check(
+                     report, MU_MARK_ODD, err,
+                     "it sent none when it was asked with the list of CAs, and this one without: "
+                     "Go, Java and browsers keep back what no listed CA has issued");
 }
 
 static int judge_client(const struct mu_listen_case *of, const struct mu_listen_facts *facts,
@@ -286,7 +303,7 @@ static int judge_client(const struct mu_listen_case *of, const struct mu_listen_
     };
     if (mu_tls_heard_bad_proof(&facts->heard) && tell_bad_proof(facts, report, err) != 0)
         return -1;
-    if (mu_judge(&how, report, err) != 0 ||
+    if (note_withheld(facts, report, err) != 0 || mu_judge(&how, report, err) != 0 ||
         mu_cert_info_read(presented->at[0], facts->now, &info, err) != 0)
         return -1;
     return mu_report_check(
@@ -385,8 +402,9 @@ static void on_request(void *arg, const struct mu_tls_heard *heard, struct mu_bu
 }
 
 int mu_listen_hear(const struct mu_listen_case *of, struct mu_tls_ear *ear,
-                   struct mu_transport transport, struct mu_listen_facts *ret, struct mu_error *err)
+                   struct mu_transport transport, bool unlisted, struct mu_listen_facts *ret,
+                   struct mu_error *err)
 {
     struct answering answering = {.of = of, .now = ret->now};
-    return mu_tls_hear(ear, transport, on_request, &answering, &ret->heard, err);
+    return mu_tls_hear(ear, transport, unlisted, on_request, &answering, &ret->heard, err);
 }

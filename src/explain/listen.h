@@ -41,10 +41,11 @@ struct mu_listen_facts {
 void mu_listen_facts_clear(struct mu_listen_facts *facts);
 MU_AUTO_DEFINE_CLEAR(mu_listen_facts, mu_listen_facts_clear)
 
-/* Hear one client. What it asks is answered with the verdict, in plain words. Fails with MU_E_NOMEM. */
+/* Hear one client. What it asks is answered with the verdict, in plain words. `unlisted`: it has sent no certificate before,
+ * and is asked for one without a list of CAs, to see whether it has one. Fails with MU_E_NOMEM. */
 MU_CHECK int mu_listen_hear(const struct mu_listen_case *of, struct mu_tls_ear *ear,
-                            struct mu_transport transport, struct mu_listen_facts *ret,
-                            struct mu_error *err);
+                            struct mu_transport transport, bool unlisted,
+                            struct mu_listen_facts *ret, struct mu_error *err);
 
 /* The report is finished afterwards. Fails with MU_E_NOMEM, MU_E_CRYPTO. */
 MU_CHECK int mu_listen_judge(const struct mu_listen_case *of, const struct mu_listen_facts *facts,

@@ -78,6 +78,7 @@ struct client {
     unsigned long number;
     pthread_t thread;
     bool taken, done; /* the place; and its thread is to be joined */
+    bool unlisted;    /* from there somebody has come without a certificate */
     int fd;           /* -1: closed */
     struct mu_address from;
 };
@@ -87,6 +88,8 @@ struct room {
     pthread_mutex_t mutex;
     pthread_cond_t left;
     struct client clients[AT_ONCE];
+    struct mu_address without[AT_ONCE]; /* from where clients came that sent no certificate */
+    size_t without_count;
     bool failed;
     struct mu_error why;
 };
@@ -98,6 +101,31 @@ static void note_failure(struct room *room, const struct mu_error *err)
     room->why = *err;
 }
 
+/* A client has another port each time. */
+static struct mu_address host_of(const struct mu_address *from)
+{
+    struct mu_address host = *from;
+    mu_address_set_port(&host, 0);
+    return host;
+}
+
+/* With the room's mutex held. The oldest make room. */
+static void note_without(struct room *room, const struct client *client)
+{
+    if (!client->unlisted)
+        room->without[room->without_count++ % AT_ONCE] = host_of(&client->from);
+}
+
+/* With the room's mutex held. */
+static bool came_without(const struct room *room, const struct mu_address *from)
+{
+    const struct mu_address host = host_of(from);
+    for (size_t i = 0; i < room->without_count && i < AT_ONCE; i++)
+        if (mu_address_same(&room->without[i], &host))
+            return true;
+    return false;
+}
+
 static void tell(struct client *client, const struct mu_listen_facts *facts)
 {
     struct room *room = client->room;
@@ -107,6 +135,8 @@ static void tell(struct client *client, const struct mu_listen_facts *facts)
     MU_AUTO_CLEAR(mu_report) report = {0};
     int result = mu_listen_judge(door->of, facts, &report, &err);
     pthread_mutex_lock(&room->mutex);
+    if (facts->heard.finished && facts->heard.presented.count == 0)
+        note_without(room, client);
     if (result == 0)
         door->on_client(door->arg, client->number, mu_address_text(&client->from, from), facts,
                         &report);
@@ -123,7 +153,8 @@ static void hear(struct client *client)
     struct mu_wire wire; /* the socket stays the client's, to be shut down when we leave */
     MU_AUTO_CLEAR(mu_listen_facts) facts = {.now = time(NULL)};
     mu_wire_open(&wire, client->fd, mu_wire_now_ms() + door->patience_ms);
-    if (mu_listen_hear(door->of, door->ear, mu_wire_transport(&wire), &facts, &err) != 0) {
+    if (mu_listen_hear(door->of, door->ear, mu_wire_transport(&wire), client->unlisted, &facts,
+                       &err) != 0) {
         pthread_mutex_lock(&client->room->mutex);
         note_failure(client->room, &err);
         pthread_mutex_unlock(&client->room->mutex);
@@ -177,7 +208,11 @@ static bool let_in(struct room *room, int listener, unsigned long number)
     struct client *client;
     while ((client = free_place(room)) == NULL)
         pthread_cond_wait(&room->left, &room->mutex);
-    *client = (struct client){.room = room, .number = number, .fd = fd, .from = from};
+    *client = (struct client){.room = room,
+                              .number = number,
+                              .fd = fd,
+                              .from = from,
+                              .unlisted = came_without(room, &from)};
     client->taken = pthread_create(&client->thread, NULL, thread_of, client) == 0;
     if (!client->taken)
         close(fd);

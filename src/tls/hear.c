@@ -355,17 +355,26 @@ static int talk(struct hearing *hearing,
     return 0;
 }
 
-int mu_tls_hear(struct mu_tls_ear *ear, struct mu_transport transport,
+/* Whoever looks for a certificate of a CA that is listed then sends whatever there is. [RFC 8446 4.2.4] */
+static bool leave_out_list(SSL *ssl)
+{
+    STACK_OF(X509_NAME) *none = sk_X509_NAME_new_null();
+    SSL_set_client_CA_list(ssl, none); /* takes it */
+    return none != NULL;
+}
+
+int mu_tls_hear(struct mu_tls_ear *ear, struct mu_transport transport, bool unlisted,
                 void (*on_request)(void *arg, const struct mu_tls_heard *heard,
                                    struct mu_buf *answer),
                 void *arg, struct mu_tls_heard *ret, struct mu_error *err)
 {
     struct hearing hearing = {.transport = transport, .heard = ret};
-    *ret = (struct mu_tls_heard){.alert = -1};
+    *ret = (struct mu_tls_heard){.alert = -1, .unlisted = unlisted};
     hearing.tls =
         mu_tls_make((SSL_CTX *)ear,
                     (struct mu_transport){.read = read_on, .write = write_on, .arg = &hearing});
-    if (hearing.tls == NULL || SSL_set_app_data(hearing.tls->ssl, &hearing) != 1) {
+    if (hearing.tls == NULL || SSL_set_app_data(hearing.tls->ssl, &hearing) != 1 ||
+        (unlisted && !leave_out_list(hearing.tls->ssl))) {
         mu_tls_free(hearing.tls);
         return mu_fail_nomem(err);
     }

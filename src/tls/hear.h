@@ -28,6 +28,7 @@ struct mu_tls_heard {
     char server_name[256], alpn[128], versions[64], groups[256], schemes[512], ciphers[512];
     size_t cipher_count;
     bool protocol_fits;        /* it offers http/1.1, or no protocols at all */
+    bool unlisted;             /* it was asked for a certificate without a list of CAs */
     struct mu_certs presented; /* its chain as it was sent, leaf first */
     bool finished;             /* and its signature with the certificate's key was good */
     bool asked;                /* a request came, or whatever the client had to say */
@@ -53,7 +54,7 @@ MU_AUTO_DEFINE_STRUCT(mu_tls_ear, mu_tls_ear_free)
  * known. `on_request` appends it. Fails with MU_E_NOMEM.
  */
 struct mu_buf;
-MU_CHECK int mu_tls_hear(struct mu_tls_ear *ear, struct mu_transport transport,
+MU_CHECK int mu_tls_hear(struct mu_tls_ear *ear, struct mu_transport transport, bool unlisted,
                          void (*on_request)(void *arg, const struct mu_tls_heard *heard,
                                             struct mu_buf *answer),
                          void *arg, struct mu_tls_heard *ret, struct mu_error *err);

@@ -46,7 +46,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     const struct mu_transport transport = pieces_transport(&client);
     MU_AUTO_CLEAR(mu_listen_facts) facts = {.now = time(NULL)};
     MU_AUTO_CLEAR(mu_report) report = {0};
-    if (mu_listen_hear(&of, server.ear, transport, &facts, &err) != 0)
+    if (mu_listen_hear(&of, server.ear, transport, size % 2 == 1, &facts, &err) != 0)
         abort();
     mu_plain_recognise(data + 1, size - 1, 0, &facts.plain);
     if (mu_listen_judge(&of, &facts, &report, &err) != 0)

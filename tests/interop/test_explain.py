@@ -1,10 +1,11 @@
 """mutual explain at other people's servers, and in the place of a server for their clients."""
+import contextlib
 import json
 import subprocess
 
 import pytest
 
-from peers import CLIENTS, SERVERS, OpensslServer
+from peers import CLIENTS, SERVERS, OpensslServer, pkcs12
 
 # The cause that our own files, or theirs, tell of each; and what the server says is in the raw words, however it says it.
 FAULTS = {"my-client": ("ok", 0), "stranger": ("client_untrusted_ca", 1), "late": ("client_cert_expired", 1),
@@ -61,26 +62,51 @@ def test_what_a_server_can_be_told(ours, workshop, tmp_path, words, cause, code)
     assert (report["cause"], said.code) == (cause, code), said
 
 
-# Who looks for a certificate of the CAs that are listed, and sends none if there is none. (Our helpers in Go and Java are told
-# to send theirs all the same.)
-CHOOSY = {"wget"}
-
-
-@pytest.mark.parametrize("client", CLIENTS)
-def test_a_client_of_each_kind(ours, make_client, client):
-    peer, own = make_client(client), ours.files("localhost")
+@contextlib.contextmanager
+def listening(ours):
+    """The port, and what is said of the next client."""
+    own = ours.files("localhost")
     ear = ours.mutual.start("explain", "--listen", "127.0.0.1:0", "--cert", own.cert, "--key", own.key, "--cacert", ours.ca,
                             "--json", stdout=subprocess.PIPE, text=True)
     try:
-        port = int(json.loads(ear.stdout.readline())["listening"].rsplit(":", 1)[1])
-        for who in ("my-client", "stranger", None):
-            answer, = peer.fetch(port, "1.3", ours.files(who))
-            said = json.loads(ear.stdout.readline())
-            expected = FAULTS[who][0]
-            if who == "stranger" and client in CHOOSY:
-                expected = "client_cert_not_sent"
-            assert said["cause"] == expected, (answer, said)
-            assert who != "my-client" or "is let in" in answer, answer
+        yield int(json.loads(ear.stdout.readline())["listening"].rsplit(":", 1)[1]), lambda: json.loads(ear.stdout.readline())
     finally:
         ear.kill()
         ear.communicate()
+
+
+def meet(fetch, heard, choosy):
+    """Who looks for a certificate of the CAs that are listed sends none if there is none, and one when it comes again."""
+    for who in ("my-client", "stranger", *(["stranger"] if choosy else []), None):
+        answer = fetch(who)
+        said = heard()
+        expected = "client_cert_not_sent" if choosy and who == "stranger" else FAULTS[who][0]
+        choosy = choosy and who != "stranger"
+        assert said["cause"] == expected, (answer, said)
+        assert who != "my-client" or "is let in" in answer, answer
+    return said
+
+
+# Our helper in Go is told to send its certificate all the same; Java has a test of its own.
+@pytest.mark.parametrize("client", [client for client in CLIENTS if client != "java"])
+def test_a_client_of_each_kind(ours, make_client, client):
+    peer = make_client(client)
+    with listening(ours) as (port, heard):
+        meet(lambda who: peer.fetch(port, "1.3", ours.files(who))[0], heard, client == "wget")
+
+
+def test_a_client_in_java_as_the_manual_has_it(ours, workshop, tmp_path):
+    java = subprocess.Popen([str(word) for word in [*workshop.java(), "jobs"]], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+    with listening(ours) as (port, heard):
+        def fetch(who):
+            files = ours.files(who)
+            own = f"\tpfx={pkcs12(files, tmp_path)}" if who else ""
+            java.stdin.write(f"op=client\tid=1\tport={port}\thost=localhost\tca={ours.ca}{own}\n")
+            java.stdin.flush()
+            return java.stdout.readline()
+        try:
+            said = meet(fetch, heard, choosy=True)
+            assert "none is configured" in said["what"]
+        finally:
+            java.kill()
+            java.communicate()
