@@ -304,3 +304,48 @@ bool mu_said_of_cause(enum mu_cause_id cause, size_t i, const char **ret_who,
         }
     return false;
 }
+
+/* --- Keys that were pasted along --- */
+
+/* Does a private key begin here, as PEM, or as PEM wrapped in base64? `ret_end` is where what follows it begins. */
+static bool is_key(const char *at, const char **ret_end)
+{
+    static const char begin[] = "-----BEGIN ", wrapped[] = "LS0tLS1CRUdJTi";
+    static const char of_base64[] =
+        "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/=";
+    if (mu_str_starts_with(at, wrapped)) {
+        *ret_end = at + strspn(at, of_base64);
+        return true;
+    }
+    if (!mu_str_starts_with(at, begin))
+        return false;
+    const char *label = at + strlen(begin), *label_end = strstr(label, "-----");
+    const char *private = strstr(label, "PRIVATE KEY");
+    if (private == NULL || label_end == NULL || private > label_end)
+        return false;
+    const char *end = strstr(label_end, "-----END "),
+               *last = end == NULL ? NULL : strstr(end + 9, "-----");
+    *ret_end = last == NULL ? at + strlen(at) : last + 5;
+    return true;
+}
+
+char *mu_said_show(const char *text, char *ret, size_t cap)
+{
+    const char *from = text, *end;
+    size_t len = 0;
+    ret[0] = '\0';
+    for (const char *at = text; *at != '\0' && len + 1 < cap;) {
+        if (!is_key(at, &end)) {
+            at++;
+            continue;
+        }
+        mu_str_printable(from, (size_t)(at - from), ret + len, cap - len);
+        len += strlen(ret + len);
+        mu_str_copy(ret + len, cap - len, "(a key, left out)");
+        len += strlen(ret + len);
+        at = from = end;
+    }
+    if (len + 1 < cap)
+        mu_str_printable(from, strlen(from), ret + len, cap - len);
+    return ret;
+}

@@ -28,6 +28,9 @@ struct mu_said {
  */
 MU_CHECK int mu_said_find(const char *text, size_t len, struct mu_said *ret, struct mu_error *err);
 
+/* The message as it may be shown again: printable, and without the private keys that were pasted along. Returns `ret`. */
+char *mu_said_show(const char *text, char *ret, size_t cap);
+
 /* Who prints what for a cause, in the table's order: the i-th, or false past the end. `ret_pattern` is as said.c reads it. */
 bool mu_said_of_cause(enum mu_cause_id cause, size_t i, const char **ret_who,
                       const char **ret_pattern);

@@ -293,9 +293,27 @@ static void what_was_seen_is_known_by_its_cause(void **state)
     assert_true(count > FEW);
 }
 
+static void a_key_that_was_pasted_along_is_not_shown(void **state)
+{
+    char shown[200];
+    (void)state;
+    assert_string_equal(
+        mu_said_show("x -----BEGIN EC PRIVATE KEY-----\nMHcC\n-----END EC PRIVATE KEY-----\ny",
+                     shown, sizeof shown),
+        "x (a key, left out)\ny");
+    assert_string_equal(mu_said_show("-----BEGIN PRIVATE KEY-----\\nMHcC cut", shown, sizeof shown),
+                        "(a key, left out)");
+    assert_string_equal(mu_said_show("tls.key: LS0tLS1CRUdJTiBQUklW done", shown, sizeof shown),
+                        "tls.key: (a key, left out) done");
+    assert_string_equal(mu_said_show("-----BEGIN CERTIFICATE----- no key", shown, sizeof shown),
+                        "-----BEGIN CERTIFICATE----- no key");
+    assert_string_equal(mu_said_show("-----BEGIN PRIVATE KEY-----", shown, 8), "(a key,");
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(a_key_that_was_pasted_along_is_not_shown),
         cmocka_unit_test(one_alert_is_one_in_every_spelling),
         cmocka_unit_test(the_same_alert_in_a_servers_log_is_about_the_server),
         cmocka_unit_test(messages_of_each_stack),
