@@ -18,6 +18,7 @@ void mu_sandbox_clear(struct mu_sandbox *sandbox)
 {
     mu_strs_clear(&sandbox->readable);
     mu_strs_clear(&sandbox->listable);
+    mu_strs_clear(&sandbox->writable);
     mu_strs_clear(&sandbox->sockets);
 }
 
