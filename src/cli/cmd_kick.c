@@ -60,6 +60,9 @@ static int kick(const struct mu_args *args, const char *word, int64_t for_s, str
     if (mu_args_json(args))
         mu_print_json(json_pack("{s:s, s:b, s:I, s:I}", "client", mu_buf_str(&who), "kicked",
                                 for_s > 0, "seconds", (json_int_t)for_s, "connections", open));
+    else if (for_s > 0 && open == 0)
+        printf("kicked out %s for %s; nobody who is connected is known by that: see mutual status\n",
+               mu_buf_str(&who), mu_span(for_s, span));
     else if (for_s > 0)
         printf("kicked out %s for %s; open connections: %" JSON_INTEGER_FORMAT
                ", which are closed\n",

@@ -198,6 +198,8 @@ def test_who_is_kicked_out_leaves_and_stays_outside(ca, mutual, clients, version
         door.says(" reloaded: ")
         with connect(door, ben, session=session) as sock, contextlib.suppress(ConnectionError, ssl.SSLError):
             assert read_all(sock)[0] == b""
+        assert "nobody who is connected is known by that" in kick("dns=ben.*", "--for", "10m").ok().stdout
+        kick("--undo", "dns=ben.*").ok()
         door.says(" refused client-kicked: ")
         assert kick("--list").ok().stdout.startswith("cn=ben, until 20")
         assert kick("--undo", "ben").ok().stdout == "cn=ben may come in again\n"
