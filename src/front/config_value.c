@@ -97,11 +97,21 @@ int mu_config_log(struct mu_yaml *yaml, const struct mu_yaml_node *node, void *i
     return mu_yaml_list_or_one(yaml, node, "log", add_log, into);
 }
 
+/* Its path, if it is a Unix socket, stands behind the scheme. */
+static char *backend(struct mu_yaml *yaml, const struct mu_yaml_node *node)
+{
+    static const char *const starts[] = {"http://unix:", "h2c://unix:"};
+    static const char wanted[] = "a backend such as tcp://localhost:8080";
+    const char *text = mu_yaml_text(yaml, node, "to", wanted);
+    for (size_t i = 0; text != NULL && i < MU_COUNT(starts); i++)
+        if (mu_str_starts_with(text, starts[i]))
+            return resolve(yaml, starts[i], text + strlen(starts[i]));
+    return text == NULL ? NULL : mu_config_address(yaml, node, "to", wanted);
+}
+
 static int add_to(struct mu_yaml *yaml, const struct mu_yaml_node *node, void *into)
 {
-    return mu_config_add_text(yaml, into,
-                              mu_config_address(yaml, node, "to",
-                                                "a backend such as tcp://localhost:8080"));
+    return mu_config_add_text(yaml, into, backend(yaml, node));
 }
 
 int mu_config_to(struct mu_yaml *yaml, const struct mu_yaml_node *node, void *into)

@@ -50,6 +50,12 @@ def test_a_door_in_front_of_a_backend(ca, place, config, tmp_path_factory):
             assert sock.recv(100) == b"anything"
 
 
+@pytest.mark.parametrize("scheme", ["", "http://", "h2c://"])
+def test_the_path_of_a_backend_is_relative_to_the_file(mutual, place, config, scheme, tmp_path_factory):
+    told = mutual("check", config(door_text(to=f"{scheme}unix:backend")), cwd=tmp_path_factory.mktemp("elsewhere")).ok()
+    assert f" {scheme}unix:{place / 'backend'}\n" in told.stdout
+
+
 def test_each_door_trusts_its_own(ca, mutual, place, config, tmp_path_factory):
     mutual("init", "Other CA", home=place / "other").ok()
     mutual("issue", "client", "stranger", home=place / "other", cwd=place).ok()
