@@ -95,7 +95,7 @@ static int load_proxies(struct mu_door *door, struct mu_error *err)
         return 0;
     if (from->count == 0) {
         mu_fail(err, MU_E_USAGE, "the PROXY protocol is believed from nobody");
-        return mu_hint(err, "name the proxies' addresses with --proxy-from");
+        return mu_hint(err, "name the proxies' addresses with --proxy-from (proxy_from in a file)");
     }
     door->proxies = calloc(from->count, sizeof *door->proxies);
     if (door->proxies == NULL)

@@ -172,6 +172,17 @@ static const struct mu_worker_door *first_of(const struct mu_gate *gate)
     return mu_tls_names_first(gate->names)->door;
 }
 
+static int add_name(struct mu_gate *gate, const char *name, const struct mu_tls_named *named,
+                    struct mu_error *err)
+{
+    struct mu_error why = MU_ERROR_INIT;
+    char text[MU_ADDRESS_LEN];
+    if (mu_tls_names_add(gate->names, name, named, &why) == 0)
+        return 0;
+    mu_fail(err, why.code, "%s: %s", mu_address_text(&gate->entrance->address, text), why.what);
+    return mu_hint(err, "%s", why.hint);
+}
+
 static int add_door(struct mu_gate *gate, const struct mu_worker_door *door, struct mu_error *err)
 {
     const struct mu_tls_named named = {.context = door->tls, .door = door};
@@ -192,9 +203,9 @@ static int add_door(struct mu_gate *gate, const struct mu_worker_door *door, str
     if (gate->names == NULL && mu_tls_names_new(&gate->names, err) != 0)
         return -1;
     if (names == NULL || names->count == 0)
-        return mu_tls_names_add(gate->names, NULL, &named, err);
+        return add_name(gate, NULL, &named, err);
     for (size_t i = 0; i < names->count; i++)
-        if (mu_tls_names_add(gate->names, names->at[i], &named, err) != 0)
+        if (add_name(gate, names->at[i], &named, err) != 0)
             return -1;
     return 0;
 }

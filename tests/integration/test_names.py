@@ -191,7 +191,7 @@ def test_doors_that_could_not_be_told_apart(mutual, config):
     for doors in (A(), A()), (door_text(), door_text()), (WILD(), named("a", "*.WILD.example")):
         path = config(*doors)
         for command in ("check", path), ("serve", "--config", path):
-            mutual(*command).refused("two doors at the same address have ")
+            mutual(*command).refused("127.0.0.1:", ": two doors at the same address have ")
     mutual("check", config(A(), A(listen="127.0.0.1:1"))).ok()
 
 
