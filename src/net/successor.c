@@ -9,6 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "base/buf.h"
@@ -69,9 +70,39 @@ static bool append(char ***list, const char *text)
     return longer[count] != NULL;
 }
 
-/* The program that is at this place now: the one that runs has, when it was replaced, "(deleted)" behind its name. */
+static bool is_program(const char *path)
+{
+    struct stat status;
+    return stat(path, &status) == 0 && S_ISREG(status.st_mode) && access(path, X_OK) == 0;
+}
+
+/* By the name by which this one was called, as a shell would. */
+static bool find_by_name(struct start *start)
+{
+    const char *name = start->argv == NULL ? "" : start->argv[0], *path = getenv("PATH");
+    if (strchr(name, '/') != NULL)
+        return mu_str_copy(start->program, sizeof start->program, name) &&
+               is_program(start->program);
+    for (const char *at = path; at != NULL && *name != '\0'; at = strchr(at, ':')) {
+        at += *at == ':' ? 1 : 0;
+        const size_t len = strcspn(at, ":"); /* 0: this directory */
+        snprintf(start->program, sizeof start->program, "%.*s%s%s", (int)len, at,
+                 len > 0 ? "/" : "", name);
+        if (is_program(start->program))
+            return true;
+    }
+    return false;
+}
+
+/*
+ * The program that is at this place now. /proc knows where the one that runs is by now, and that is elsewhere when it was moved
+ * aside, or when a link in its place leads to another one; so that counts only where the name leads to none. The one that runs
+ * has, when it was replaced, "(deleted)" behind its path.
+ */
 static int find_program(struct start *start, struct mu_error *err)
 {
+    if (find_by_name(start))
+        return 0;
     static const char gone[] = " (deleted)";
     ssize_t len = readlink("/proc/self/exe", start->program, sizeof start->program - 1);
     if (len < 0)
@@ -174,7 +205,7 @@ int mu_successor_fork(const int *fds, size_t count, int pipe, pid_t server, pid_
                       struct mu_error *err)
 {
     MU_AUTO_CLEAR(start) start = {.fds = fds, .count = count, .pipe = pipe, .server = server};
-    if (find_program(&start, err) != 0 || copy_arguments(&start, err) != 0 ||
+    if (copy_arguments(&start, err) != 0 || find_program(&start, err) != 0 ||
         copy_environment(&start, err) != 0)
         return -1;
     *ret = fork();

@@ -100,6 +100,31 @@ def test_the_program_may_be_another_by_now(ca, place):
                 assert ask(sock, GET)[0] == 200
 
 
+@pytest.mark.parametrize("change", ["moved aside", "behind a link", "found in PATH"])
+def test_the_place_is_that_by_which_it_was_called(ca, place, monkeypatch, change):
+    for name in "one", "two":
+        (place / name).mkdir()
+    shutil.copy(BINARY, place / "one" / "mutual")
+    (place / "two" / "mutual").write_text("#!/bin/sh\nexit 1\n")
+    (place / "two" / "mutual").chmod(0o755)
+    called = place / ("one" if change == "moved aside" else "now") / "mutual"
+    if change != "moved aside":
+        (place / "now").symlink_to("one")
+    if change == "found in PATH":
+        monkeypatch.setenv("PATH", f"/nowhere:{called.parent}:{os.environ['PATH']}")
+    with Door(place, "--cert", "localhost.crt", "--key", "localhost.key", "--cacert", ca / "ca.crt", home=ca,
+              binary="mutual" if change == "found in PATH" else str(called)) as door:
+        if change == "moved aside":
+            os.rename(called, place / "one" / "mutual.old")
+            os.rename(place / "two" / "mutual", called)
+        else:
+            (place / "new").symlink_to("two")
+            os.rename(place / "new", place / "now")
+        door.signal(signal.SIGUSR2)
+        assert "has ended before it could" in door.says(" upgrade")
+        assert door.process.poll() is None
+
+
 def test_each_kind_of_socket(ca, place, monkeypatch):
     """A Unix socket keeps its name, the port for probes its number; fewer workers leave no socket without anybody."""
     (place / "ca.crt").write_bytes((ca / "ca.crt").read_bytes())
