@@ -204,6 +204,25 @@ static int blame(struct mu_finding *finding, const struct mu_listen_facts *facts
                            otherwise->what);
 }
 
+/* Whoever offers these two is told apart by no other sign from here, but of them only browsers go without a word. */
+static bool is_like_a_browser(const struct mu_tls_heard *heard)
+{
+    return heard->alert < 0 && mu_str_equal(heard->alpn, "h2, http/1.1");
+}
+
+/* A browser believes the server by then, or it would say so: it looks for a certificate, and asks its user. */
+static int judge_pause(const struct mu_listen_facts *facts, struct mu_report *report,
+                       struct mu_error *err)
+{
+    struct mu_finding finding = finding_of(facts, MU_CAUSE_client_cert_not_sent, MU_PHASE_ASK);
+    finding.gravity = MU_GRAVITY_SUSPICIOUS;
+    finding.refuser = MU_REFUSER_SERVER;
+    return mu_report_add(
+        report, &finding, err,
+        "the client goes away when it is asked for a certificate, as browsers do: they look for one, ask their user which "
+        "to send, and come back with it or without; see what the next connection brings");
+}
+
 /* The client said no to our certificate, or hung up when it saw it. */
 static int judge_refused_server(const struct mu_listen_case *of, const struct mu_listen_facts *facts,
                                 struct mu_report *report, struct mu_error *err)
@@ -211,6 +230,8 @@ static int judge_refused_server(const struct mu_listen_case *of, const struct mu
     const struct mu_tls_heard *heard = &facts->heard;
     char label[MU_CERT_LABEL_LEN], ca[MU_CERT_LABEL_LEN] = "?";
     bool said = heard->alert >= 0;
+    if (is_like_a_browser(heard))
+        return judge_pause(facts, report, err);
     if (mu_report_check(report, MU_MARK_BAD, err, "the server's certificate: %s by the client",
                         said ? "refused" : "answered with silence") != 0 ||
         (!of->made_up && judge_own(of, facts, report, err) != 0))

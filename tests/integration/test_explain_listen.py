@@ -108,6 +108,28 @@ def test_who_goes_without_a_goodbye_may_not_trust_the_server(mutual, world):
         ear.heard("ok", "said goodbye")
 
 
+def go_when_asked(world, port, protocols):
+    """A client that has seen the server's certificate and its request for one, and says no more."""
+    context = ssl.create_default_context(cafile=world.path("root.crt"))
+    context.set_alpn_protocols(protocols)
+    coming, going = ssl.MemoryBIO(), ssl.MemoryBIO()
+    half = context.wrap_bio(coming, going, server_hostname="localhost")
+    with pytest.raises(ssl.SSLWantReadError):
+        half.do_handshake()
+    with socket.create_connection(("127.0.0.1", port)) as plain:
+        plain.sendall(going.read())
+        assert plain.recv(65536)
+
+
+def test_a_browser_that_looks_for_a_certificate_believes_the_server(mutual, world):
+    """It comes back; while others that go without a word do not believe it."""
+    with Ear(mutual, world) as ear:
+        go_when_asked(world, ear.port, ["h2", "http/1.1"])
+        assert ear.heard("client_cert_not_sent", "as browsers do")["exit"] == 3
+        go_when_asked(world, ear.port, ["http/1.1"])
+        assert ear.heard("server_untrusted_ca", "goes away")["exit"] == 1
+
+
 def say(port, data):
     with socket.create_connection(("127.0.0.1", port)) as plain:
         plain.sendall(data)

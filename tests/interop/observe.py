@@ -11,6 +11,7 @@ import argparse
 import concurrent.futures
 import dataclasses
 import datetime
+import functools
 import os
 import pathlib
 import re
@@ -24,6 +25,7 @@ import time
 HERE = pathlib.Path(__file__).resolve().parent
 sys.path[:0] = [str(HERE), str(HERE.parent / "data/causes")]
 
+import browsers  # noqa: E402
 import make  # noqa: E402
 import odd_servers  # noqa: E402
 import record  # noqa: E402
@@ -38,6 +40,7 @@ ASIDE = ("python-strict", "java25")  # which, as servers, are asked for their ju
 LAX = "DEFAULT:@SECLEVEL=0"  # suites and keys of those who look away
 ALSO_FULL = ("completed_by_openssl",)  # what a client sends is seen only if it is asked for it
 PLACES = ("cakey",)  # what no other program is asked
+TWOFOLD = ("name_before_date", "purpose_of_ca_before_name")  # two faults, of which some programs tell one and some the other
 PYTHONS = {"python": ("3.11", "3.12", "3.10"), "python-strict": ("3.13", "3.14")}  # 3.13 verifies as RFC 5280 has it
 
 
@@ -93,6 +96,8 @@ PROGRAMS = [  # name, command, its version, client, server
     ("wget", "wget", ("--version", r"\d[\d.]+"), stack_clients.WgetClient, None),
     ("gnutls", "gnutls-cli", ("--version", r"\d[\d.]+"), stack_clients.GnutlsClient, stack_servers.GnutlsServer),
     ("nss", "tstclnt", None, stack_clients.NssClient, None),
+    ("chromium", "chromium", ("--version", r"\d[\d.]+"), functools.partial(stack_clients.BrowserClient, browsers.Chromium), None),
+    ("firefox", "firefox-esr", ("--version", r"\d[\d.]+"), functools.partial(stack_clients.BrowserClient, browsers.Firefox), None),
     ("nginx", "nginx", ("-v", r"(?<=nginx/)\S+"), None, stack_servers.NginxServer),
     ("haproxy", "haproxy", ("-v", r"\d[\d.]+"), None, stack_servers.HaproxyServer)]
 SBIN = "/usr/bin:/usr/sbin:/bin:/usr/local/bin"  # not what somebody has put before them
@@ -144,12 +149,12 @@ def is_whole(end):
 
 
 def ends_of(case):
-    """(the client's End, the server's End) of a case that has both sides in full, else None."""
+    """(the client's End, the server's End) of a case that has both sides in full, and one fault, else None."""
     given = {}
     for option, value in zip(case.argv, case.argv[1:]):
         if option.startswith("--"):
             given.setdefault(option[2:], []).append(value)
-    if "host" not in given or "server-cert" not in given or any(place in given for place in PLACES):
+    if case.name in TWOFOLD or "host" not in given or "server-cert" not in given or any(place in given for place in PLACES):
         return None
 
     def one(name):
@@ -344,20 +349,24 @@ def main():
                 first.setdefault(case.cause, case.name)
 
         def one(case):
-            place = scratch / f"place-{case.name}"
-            place.mkdir()
+            place = Place(scratch / f"place-{case.name}")
+            place.directory.mkdir()
             began = time.monotonic()
-            seen = observe(tools, case, Place(place), case.name in (first.get(case.cause), *ALSO_FULL))
-            with lock:
-                print(f"{case.name}: {time.monotonic() - began:.1f} s", file=sys.stderr, flush=True)
-            shutil.rmtree(place, ignore_errors=True)
-            return seen
+            try:
+                return observe(tools, case, place, case.name in (first.get(case.cause), *ALSO_FULL))
+            finally:
+                place.leave()
+                shutil.rmtree(place.directory, ignore_errors=True)
+                with lock:
+                    print(f"{case.name}: {time.monotonic() - began:.1f} s", file=sys.stderr, flush=True)
 
         with concurrent.futures.ThreadPoolExecutor(2) as pool:
             seen = [one for one in pool.map(one, cases) if one is not None]
         (scratch / "live").mkdir()
         make.make(scratch / "now", since(make.AT))
-        seen += observe_all_live(tools, scratch / "now", Place(scratch / "live"), lambda name: not given.only or name in given.only)
+        live = Place(scratch / "live")
+        seen += observe_all_live(tools, scratch / "now", live, lambda name: not given.only or name in given.only)
+        live.leave()
         tools.close()
     text = record.written(tools.versions, seen)
     sys.stdout.write(record.beside(text, record.read(given.beside)) if given.beside else text)

@@ -1,9 +1,11 @@
 """Clients that are a command, each called anew."""
 import pathlib
 import re
+import shutil
 import subprocess
 import threading
 
+import browsers
 from peers import REQUEST, WAIT, Files, nss_database
 from stacks import NotOf, Said, answered, execute, http, is_address, is_container, lines_with, pem_only, plain
 
@@ -157,6 +159,31 @@ class NssClient(CommandClient):
         if found := http(text):
             return answered(*found)
         return Said(False, "", lines_with(text, r"ERROR|rror"))
+
+
+class BrowserClient(NssClient):
+    """A browser for each pair of files, which stays until its place is left: it meets all servers of a case."""
+
+    def __init__(self, kind, name, version):
+        super().__init__(name, version)
+        self.kind = kind
+
+    def browser(self, end, place):
+        which = (self.name, end.ca, end.cert, end.key, end.newest)
+        if which not in place.running:
+            home = pathlib.Path(browsers.new_home(place.directory))
+            shutil.copytree(self.database(end, place), home / self.kind.database)
+            place.running[which] = self.kind(home, end.newest)
+        return place.running[which]
+
+    def call(self, port, end, place):
+        host = f"[{end.host}]" if ":" in end.host else end.host
+        try:
+            page = self.browser(end, place).open(f"https://{host}:{port}/")
+        except browsers.Silent:
+            place.leave()
+            return Said(False, "", "")
+        return answered(str(page.status), page.text) if page.status else Said(False, "", page.error)
 
 
 class MutualClient(CommandClient):

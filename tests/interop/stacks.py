@@ -63,7 +63,7 @@ PATTERNS = [(re.compile(pattern), by) for pattern, by in [
     (r"(?<![:\w])\d{8,10}\b", "TIME"),
     (r"\(\d+ seconds? (?:ago|from now)\)", "(TIME)"),
     (r"\d+ (?:months|days|hours|minutes|years)", "N days"),
-    (r"((?:127\.0\.0\.1|localhost|\[::1?\]|[\w.-]*example\.\w+)):\d{4,5}\b", r"\1:PORT"),
+    (r"((?:127\.0\.0\.1|localhost|\[::1?\]|[\w.-]*example\.\w+|https://[\w.-]+)):\d{4,5}\b", r"\1:PORT"),
     (r"\bport \d{4,5}\b", "port PORT"),
     (r"\|:\d{4,5}\b", "|:PORT"),
     (r"port=\d{4,5}", "port=PORT"),
@@ -113,10 +113,15 @@ def execute(argv, directory, input=None, env=None):
 
 
 class Place:
-    """A directory for files that are made on the way."""
+    """A directory for files that are made on the way, and what runs there until it is left."""
 
     def __init__(self, directory):
-        self.directory, self.numbers = pathlib.Path(directory), itertools.count()
+        self.directory, self.numbers, self.running = pathlib.Path(directory), itertools.count(), {}
+
+    def leave(self):
+        for running in self.running.values():
+            running.close()
+        self.running = {}
 
     def file(self, text, suffix="pem"):
         path = self.directory / f"made-{next(self.numbers)}.{suffix}"

@@ -94,6 +94,7 @@ static void messages_of_each_stack(void **state)
          MU_CAUSE_ca_not_strict_profile},
         {"ssl.SSLError: [SSL] PEM lib (_ssl.c:3874)", MU_CAUSE_key_mismatch},
         {"net::ERR_CERT_COMMON_NAME_INVALID", MU_CAUSE_server_name_mismatch},
+        {"NS_ERROR_ABORT", MU_CAUSE_client_cert_not_sent},
         {"SEC_ERROR_REUSED_ISSUER_AND_SERIAL", MU_CAUSE_duplicate_serial},
         {"The remote certificate is invalid because of errors in the certificate chain: PartialChain",
          MU_CAUSE_server_chain_incomplete},
