@@ -168,7 +168,7 @@ static bool any_side_given(const struct mu_args *args)
 /* "-": from standard input, where a message of several lines is no trouble. */
 static int explain_error(const struct mu_args *args, struct mu_error *err)
 {
-    MU_AUTO_CLEAR(mu_buf) input = MU_BUF_INIT;
+    MU_AUTO_CLEAR(mu_buf) input = MU_BUF_INIT_SECRET, kept = MU_BUF_INIT;
     const char *text = mu_args_value(args, "error");
     size_t len = strlen(text);
     struct mu_said said;
@@ -178,7 +178,10 @@ static int explain_error(const struct mu_args *args, struct mu_error *err)
         text = mu_buf_str(&input);
         len = input.len;
     }
-    if (mu_said_find(text, len, &said, err) != 0)
+    mu_said_without_keys(text, len, &kept);
+    if (mu_buf_failed(&kept))
+        return mu_fail_nomem(err);
+    if (mu_said_find(mu_buf_str(&kept), kept.len, &said, err) != 0)
         return -1;
     return mu_explain_print_said(&said, mu_args_json(args));
 }

@@ -329,9 +329,8 @@ static void print_said_text(const char *text, const struct mu_said *said)
 
 int mu_explain_print_said(const struct mu_said *said, bool json)
 {
-    char line[1024], shown[1024];
-    snprintf(line, sizeof line, "%.*s", (int)said->line_len, said->line);
-    mu_said_show(line, shown, sizeof shown);
+    char shown[1024];
+    mu_str_printable(said->line, said->line_len, shown, sizeof shown);
     json ? print_said_json(shown, said) : print_said_text(shown, said);
     return 1;
 }

@@ -6,6 +6,8 @@
 
 #include "base/buf.h"
 #include "base/macros.h"
+#include "base/str.h"
+#include "explain/text.h"
 
 static const struct saying {
     const char *who, *pattern, *causes;
@@ -310,10 +312,11 @@ bool mu_said_of_cause(enum mu_cause_id cause, size_t i, const char **ret_who,
 /* Does a private key begin here, as PEM, or as PEM wrapped in base64? `ret_end` is where what follows it begins. */
 static bool is_key(const char *at, const char **ret_end)
 {
-    static const char begin[] = "-----BEGIN ", wrapped[] = "LS0tLS1CRUdJTi";
+    static const char begin[] = "-----BEGIN ", wrapped[] = "LS0tLS1CRUdJTi",
+                      wrapped_cert[] = "LS0tLS1CRUdJTiBDRVJU";
     static const char of_base64[] =
         "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/=";
-    if (mu_str_starts_with(at, wrapped)) {
+    if (mu_str_starts_with(at, wrapped) && !mu_str_starts_with(at, wrapped_cert)) {
         *ret_end = at + strspn(at, of_base64);
         return true;
     }
@@ -329,23 +332,21 @@ static bool is_key(const char *at, const char **ret_end)
     return true;
 }
 
-char *mu_said_show(const char *text, char *ret, size_t cap)
+void mu_said_without_keys(const char *text, size_t len, struct mu_buf *ret)
 {
-    const char *from = text, *end;
-    size_t len = 0;
-    ret[0] = '\0';
-    for (const char *at = text; *at != '\0' && len + 1 < cap;) {
+    MU_AUTO_CLEAR(mu_buf) mended = MU_BUF_INIT_SECRET;
+    struct mu_text_faults ignored = {0};
+    mu_text_mend(text, len, &ignored, &mended);
+    const char *at = mu_buf_str(&mended), *from = at, *end, *stop = at + mended.len;
+    while (at < stop) {
         if (!is_key(at, &end)) {
             at++;
             continue;
         }
-        mu_str_printable(from, (size_t)(at - from), ret + len, cap - len);
-        len += strlen(ret + len);
-        mu_str_copy(ret + len, cap - len, "(a key, left out)");
-        len += strlen(ret + len);
+        mu_buf_add(ret, from, (size_t)(at - from));
+        mu_buf_adds(ret, "(a key, left out)");
         at = from = end;
     }
-    if (len + 1 < cap)
-        mu_str_printable(from, strlen(from), ret + len, cap - len);
-    return ret;
+    mu_buf_add(ret, from, (size_t)(at - from));
+    ret->failed = ret->failed || mended.failed;
 }

@@ -8,6 +8,7 @@
 
 #include "base/error.h"
 #include "base/macros.h"
+#include "base/buf.h"
 #include "explain/cause.h"
 
 enum { MU_SAID_CAUSES_MAX = 24, MU_SAID_TEXT_MAX = 65536 };
@@ -28,8 +29,9 @@ struct mu_said {
  */
 MU_CHECK int mu_said_find(const char *text, size_t len, struct mu_said *ret, struct mu_error *err);
 
-/* The message as it may be shown again: printable, and without the private keys that were pasted along. Returns `ret`. */
-char *mu_said_show(const char *text, char *ret, size_t cap);
+/* What was pasted, in ASCII where it was UTF-16, without the private keys in it: it is shown again. Failure to grow shows in
+ * mu_buf_failed(). */
+void mu_said_without_keys(const char *text, size_t len, struct mu_buf *ret);
 
 /* Who prints what for a cause, in the table's order: the i-th, or false past the end. `ret_pattern` is as said.c reads it. */
 bool mu_said_of_cause(enum mu_cause_id cause, size_t i, const char **ret_who,

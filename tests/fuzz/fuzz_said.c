@@ -10,6 +10,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     struct mu_said said;
     struct mu_error err = MU_ERROR_INIT;
+    MU_AUTO_CLEAR(mu_buf) kept = MU_BUF_INIT;
+    mu_said_without_keys((const char *)data, size, &kept);
     if (mu_said_find((const char *)data, size, &said, &err) != 0)
         return 0;
     if ((said.who == NULL) != (said.count == 0) || said.count > MU_SAID_CAUSES_MAX ||
