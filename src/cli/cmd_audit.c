@@ -102,9 +102,9 @@ const struct mu_cmd mu_cmd_audit = {
         "Each change that the CA made is an entry: when, what, who and where, and which certificate. An entry\n"
         "holds the SHA-256 of itself and of the one before, and every day and at each revocation list the\n"
         "last one is signed by the CA's key. \"verify\" finds an entry that was changed, dropped or moved, and\n"
-        "certificates and revocations of which the trail does not tell. Entries behind the last signature\n"
-        "could still be rewritten by whoever can write to the records: keep copies elsewhere. With --json:\n"
-        "an object a line.",
+        "certificates, revocations, lists and settings of which the records say something else than the trail.\n"
+        "Entries behind the last signature could still be rewritten by whoever can write to the records, and all\n"
+        "of it put back to an earlier state: keep copies elsewhere. With --json: an object a line.",
     .example = "mutual audit\n"
                "mutual audit verify",
     .opts = opts,
