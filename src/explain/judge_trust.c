@@ -142,6 +142,16 @@ static int tell_incomplete(struct mu_matter *matter, const struct mu_cert *missi
                              : "");
 }
 
+/* Of a CA that two have certified, the other certificate. */
+static bool sends_another_issuer(const struct mu_matter *matter, const struct mu_cert *stray)
+{
+    const struct mu_certs *presented = matter->how->presented;
+    for (size_t i = 1; i < presented->count; i++)
+        if (presented->at[i] != stray && mu_cert_is_signed_by(presented->at[0], presented->at[i]))
+            return true;
+    return false;
+}
+
 static int tell_wrong_intermediate(struct mu_matter *matter, const struct mu_cert *stray,
                                    struct mu_error *err)
 {
@@ -151,6 +161,9 @@ static int tell_wrong_intermediate(struct mu_matter *matter, const struct mu_cer
                         mu_matter_by_side(matter, MU_CAUSE_server_chain_wrong_intermediate,
                                           MU_CAUSE_client_chain_incomplete),
                         matter->how->presented->at[0], 0);
+    if (sends_another_issuer(matter, stray)) /* which those take who try more than one way */
+        finding.refused_by &= ~(1u << MU_STACK_GO | 1u << MU_STACK_JAVA | 1u << MU_STACK_RUSTLS |
+                                1u << MU_STACK_BROWSER);
     return mu_report_add(matter->report, &finding, err,
                          "the %s sends the intermediate \"%.200s\" along, which %s: %s",
                          mu_matter_presenter(matter), mu_cert_label(stray, label),

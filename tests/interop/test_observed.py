@@ -11,7 +11,7 @@ import make  # of tests/data/causes, as observe.py has it
 import record
 
 CASES = ("name", "client_expired")  # each has one side to blame
-TOOLS = ("curl", "go", "gnutls", "haproxy", "java17", "java21", "java25", "nginx", "node", "nss", "openssl", "python", "python-strict", "rustls", "wget")
+TOOLS = ("chromium", "curl", "firefox", "go", "gnutls", "haproxy", "java17", "java21", "java25", "nginx", "node", "nss", "openssl", "python", "python-strict", "rustls", "wget")
 
 
 @pytest.fixture(scope="module")
@@ -28,7 +28,7 @@ def family(version):
 @pytest.mark.judged
 @pytest.mark.parametrize("name", TOOLS)
 def test_it_says_what_was_written_down(workshop, tmp_path, cases, name):
-    records = [record.read(), record.read(record.NEWER)]
+    records = [record.read(), record.read(record.NEWER), record.read(record.BROWSERS)]
     tools = observe.Tools(BINARY, workshop.place, [name])
     try:
         if name not in tools.versions:

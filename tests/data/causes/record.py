@@ -16,6 +16,7 @@ import re
 
 PATH = pathlib.Path(__file__).resolve().parent / "observed.txt"
 NEWER = PATH.with_name("observed-debian13.txt")  # only what Debian 13's programs do otherwise
+BROWSERS = PATH.with_name("observed-browsers.txt")  # the same of browsers alone
 HEAD = """# What other people's clients and servers do with the cases of make.py, and what they print. Made by tests/interop/observe.py
 # and not by hand. Directories, dates, ports, addresses and the lines of sources are taken out, the rest is verbatim.
 """

@@ -291,6 +291,7 @@ static void what_was_seen_is_known_by_its_cause(void **state)
     (void)state;
     assert_int_equal(count_unknown(MU_TEST_DATA "/causes/observed.txt", &count), 0);
     assert_int_equal(count_unknown(MU_TEST_DATA "/causes/observed-debian13.txt", &count), 0);
+    assert_int_equal(count_unknown(MU_TEST_DATA "/causes/observed-browsers.txt", &count), 0);
     assert_true(count > FEW);
 }
 
