@@ -69,6 +69,14 @@ class Browser:
         with open(home / "browser.log", "ab") as log:
             self.process = subprocess.Popen([str(word) for word in argv], env={**os.environ, "HOME": str(home)}, stdout=log, stderr=log,
                                             stdin=subprocess.DEVNULL, start_new_session=True, **more)
+        try:
+            self.begin()
+        except BaseException:
+            self.close()
+            raise
+
+    def begin(self):
+        """The first words, once it runs."""
 
     def until(self, end):
         """The bytes before `end`."""
@@ -123,9 +131,12 @@ class Chromium(Browser):
                 "--no-sandbox", "--disable-gpu", "--no-first-run", "--disable-background-networking", "--disable-component-update",
                 "--disable-dev-shm-usage", "--no-proxy-server", "--host-resolver-rules=MAP * 127.0.0.1", "--remote-debugging-pipe",
                 f"--user-data-dir={home}/profile", *limits, "about:blank"]
-        super().__init__(argv, home, pass_fds=(theirs, answers))
-        os.close(theirs)
-        os.close(answers)
+        self.its_ends = (theirs, answers)
+        super().__init__(argv, home, pass_fds=self.its_ends)
+
+    def begin(self):
+        for end in self.its_ends:
+            os.close(end)
         page = next(one for one in self.ask("Target.getTargets")["targetInfos"] if one["type"] == "page")
         self.session = self.ask("Target.attachToTarget", targetId=page["targetId"], flatten=True)["sessionId"]
         self.ask("Network.enable")
@@ -170,17 +181,18 @@ class Firefox(Browser):
         profile.mkdir(parents=True, exist_ok=True)
         (profile / "user.js").write_text("".join(f"user_pref({json.dumps(name)}, {json.dumps(value)});\n"
                                                  for name, value in preferences.items()), encoding="utf-8")
-        listening = profile / "MarionetteActivePort"
-        listening.unlink(missing_ok=True)
+        self.listening = profile / "MarionetteActivePort"
+        self.listening.unlink(missing_ok=True)
         super().__init__([self.program, "--headless", "--no-remote", "--marionette", "--remote-allow-system-access",
                           "--profile", profile], home)
+
+    def begin(self):
         deadline = time.monotonic() + WAIT_S
-        while not (listening.exists() and listening.read_text(encoding="ascii").strip()):
+        while not (self.listening.exists() and self.listening.read_text(encoding="ascii").strip()):
             if time.monotonic() > deadline or self.process.poll() is not None:
-                self.close()
                 raise Silent
             time.sleep(0.02)
-        self.reader = socket.create_connection(("127.0.0.1", int(listening.read_text(encoding="ascii"))))
+        self.reader = socket.create_connection(("127.0.0.1", int(self.listening.read_text(encoding="ascii"))))
         self.message()
         self.ask("WebDriver:NewSession", capabilities={"alwaysMatch": {"timeouts": {"script": WAIT_S * 1000}}})
 
