@@ -44,31 +44,14 @@ static int survey(const struct place *place, struct mu_home *ret, struct mu_erro
                : 0;
 }
 
-static int write_files(const struct mu_home *home, const struct mu_ca_files *files, bool replace,
-                       struct mu_error *err)
+static int stage_files(const struct mu_home *home, const struct mu_ca_files *files,
+                       struct mu_stage *stage, struct mu_error *err)
 {
-    MU_AUTO_CLEAR(mu_stage) stage = {.replace = replace};
-    if ((mu_store_is_postgres(home->db) &&
-         mu_stage_add(&stage, home->store, home->db, strlen(home->db), 0600, err) != 0) ||
-        mu_ca_files_stage(home, files, &stage, err) != 0)
-        return -1;
-    return mu_stage_commit(&stage, err);
-}
-
-/*
- * The records come first and the certificate last, because it is the certificate that makes a directory the
- * home of an authority: whatever an init leaves that is killed on the way, the next one may sweep aside.
- */
-static int move_in(const struct place *place, const struct mu_home *home,
-                   const struct mu_ca_files *files, char ret_old[MU_PATH_LEN], struct mu_error *err)
-{
-    MU_AUTO_STRUCT(mu_store) store = NULL;
-    if (!place->force && mu_home_check_free(home, err) != 0)
-        return -1;
-    if (mu_home_move_aside(home, place->now, ret_old, err) != 0 ||
-        mu_store_open(home->db, MU_STORE_WRITE, &store, err) != 0)
-        return -1;
-    return write_files(home, files, false, err);
+    return (mu_store_is_postgres(home->db) &&
+            mu_stage_add(stage, home->store, home->db, strlen(home->db), 0600, err) != 0) ||
+                   mu_ca_files_stage(home, files, stage, err) != 0
+               ? -1
+               : 0;
 }
 
 /* A new CA brings itself into the trail, as its first change. */
@@ -92,6 +75,25 @@ static int note_import(struct mu_store *store, void *arg, struct mu_error *err)
     return mu_audit_add(store, &act, import->now, NULL, err);
 }
 
+/*
+ * All that takes room comes first, then the records, and the certificate last, because it is the certificate that makes a directory
+ * the home of an authority: whatever an init leaves that is killed on the way, the next one may sweep aside.
+ */
+static int move_in(const struct place *place, const struct mu_home *home,
+                   const struct mu_ca_files *files, char ret_old[MU_PATH_LEN], struct mu_error *err)
+{
+    MU_AUTO_CLEAR(mu_stage) stage = {0};
+    if (!place->force && mu_home_check_free(home, err) != 0)
+        return -1;
+    if (mu_home_move_aside(home, place->now, ret_old, err) != 0 ||
+        stage_files(home, files, &stage, err) != 0 ||
+        mu_home_change(home, files->cert, place->key,
+                       place->import != NULL ? note_import : note_nothing, (void *)place->import,
+                       place->now, err) != 0)
+        return -1;
+    return mu_stage_commit(&stage, err);
+}
+
 static int settle(const struct place *place, const struct mu_home *home,
                   const struct mu_ca_files *files, char ret_old[MU_PATH_LEN], struct mu_error *err)
 {
@@ -100,10 +102,6 @@ static int settle(const struct place *place, const struct mu_home *home,
         mu_home_lock(home, MU_HOME_ALONE, &lock, err) != 0)
         return -1;
     int result = move_in(place, home, files, ret_old, err);
-    if (result == 0)
-        result = mu_home_change(home, files->cert, place->key,
-                                place->import != NULL ? note_import : note_nothing,
-                                (void *)place->import, place->now, err);
     mu_home_unlock(lock);
     return result;
 }
@@ -113,10 +111,12 @@ int mu_found_in(struct mu_home *home, const char *store_url, const struct mu_ca_
                 struct mu_error *err)
 {
     MU_AUTO_STRUCT(mu_store) store = NULL;
+    MU_AUTO_CLEAR(mu_stage) stage = {.replace = true};
     return use_store(store_url, home, err) != 0 || mu_home_check_free(home, err) != 0 ||
-                   mu_store_open(home->db, MU_STORE_WRITE, &store, err) != 0
+                   mu_store_open(home->db, MU_STORE_WRITE, &store, err) != 0 ||
+                   stage_files(home, files, &stage, err) != 0
                ? -1
-               : write_files(home, files, true, err);
+               : mu_stage_commit(&stage, err);
 }
 
 /* --- A new one --- */
