@@ -301,19 +301,22 @@ static void on_certificate_free(void *parent, void *identity, CRYPTO_EX_DATA *da
     mu_identity_free(identity);
 }
 
+/* Certificates share them, by their addresses, which differ from there on. */
+enum { LOCKS = 64, LOCK_GRAIN = 64 };
+static pthread_mutex_t locks[LOCKS];
+
 static void make_index(void)
 {
+    for (size_t i = 0; i < LOCKS; i++)
+        pthread_mutex_init(&locks[i], NULL);
     identity_index = X509_get_ex_new_index(0, NULL, NULL, NULL, on_certificate_free);
 }
 
-const struct mu_identity *mu_identity_of(const struct mu_cert *cert)
+/* The caller has the certificate's lock. */
+static const struct mu_identity *kept_or_read(const struct mu_cert *cert)
 {
-    static pthread_once_t once = PTHREAD_ONCE_INIT;
     struct mu_error ignored = MU_ERROR_INIT;
     MU_AUTO_STRUCT(mu_identity) made = NULL;
-    pthread_once(&once, make_index);
-    if (cert == NULL || identity_index < 0)
-        return NULL;
     X509 *x = mu_cert_x509(cert);
     const struct mu_identity *kept = X509_get_ex_data(x, identity_index);
     if (kept != NULL)
@@ -322,6 +325,20 @@ const struct mu_identity *mu_identity_of(const struct mu_cert *cert)
         X509_set_ex_data(x, identity_index, made) != 1)
         return NULL;
     return mu_take(&made);
+}
+
+/* A certificate may be in several threads' hands: a client comes back with its session to any of them. */
+const struct mu_identity *mu_identity_of(const struct mu_cert *cert)
+{
+    static pthread_once_t once = PTHREAD_ONCE_INIT;
+    pthread_once(&once, make_index);
+    if (cert == NULL || identity_index < 0)
+        return NULL;
+    pthread_mutex_t *lock = &locks[(uintptr_t)cert / LOCK_GRAIN % LOCKS];
+    pthread_mutex_lock(lock);
+    const struct mu_identity *identity = kept_or_read(cert);
+    pthread_mutex_unlock(lock);
+    return identity;
 }
 
 /* --- In words --- */
