@@ -98,6 +98,7 @@ static void on_closed(void *arg, enum mu_h2_code code, bool lost, bool bad)
     e->elsewhere = unknown && !stale && mu_exchange_has_others(e);
     e->again = !e->cut && (stale || e->elsewhere || (untouched && e->refusals < REFUSALS_MAX));
     e->fresh = e->fresh || stale;
+    e->heard = e->heard || (!lost && !e->again); /* if only that it will not answer */
     e->refusals += untouched ? 1 : 0;
     e->fault = untouched ? &mu_exchange_refused
                : bad     ? &mu_exchange_bad_answer
