@@ -26,7 +26,7 @@ enum conn_state {
 
 /* A client that goes on sending after our goodbye is heard out only so far: as much as the kernels at both ends hold, for it may be
  * on its way already. */
-enum { DISCARD_LIMIT = 64 * 1024 * 1024 };
+enum { DISCARD_LIMIT = 64 * 1024 * 1024, LINGER_READS = 64 /* before others have a turn */ };
 /* For the answer under way to a client that may not stay. */
 enum { EXPEL_MS = 500 };
 
@@ -407,15 +407,17 @@ static enum conn_state linger(struct mu_conn *c)
 {
     const struct mu_transport transport = mu_channel_transport(&c->channel);
     char scrap[4096];
-    while (!c->expired && c->discarded < DISCARD_LIMIT) {
+    if (c->expired)
+        return CONN_CLOSED;
+    for (int reads = 0; reads < LINGER_READS && c->discarded < DISCARD_LIMIT; reads++) {
         ssize_t n = transport.read(transport.arg, scrap, sizeof scrap);
         if (n < 0 && (errno == EAGAIN || errno == EWOULDBLOCK))
             return CONN_LINGER;
         if (n <= 0)
-            break;
+            return CONN_CLOSED;
         c->discarded += (size_t)n;
     }
-    return CONN_CLOSED;
+    return c->discarded < DISCARD_LIMIT ? CONN_LINGER : CONN_CLOSED;
 }
 
 /* One connection's table of contents. A function that returns its own state is saying "not yet". */
