@@ -52,8 +52,9 @@ struct mu_share {
     struct mu_worker *all;
     unsigned count;
     const _Atomic unsigned *moving; /* the server's: workers that have not taken over the latest doors */
-    _Atomic unsigned
-        load; /* connections, with those that are handed to it and that it has not taken yet */
+    /* Connections, and those of them that have not come in; both with those who are handed to it and not yet taken. */
+    _Atomic unsigned load, shaking;
+    bool ending;                        /* who is let in now is the last to be */
     _Atomic(struct mu_handed *) handed; /* to this worker, newest first */
 };
 
@@ -115,8 +116,8 @@ void mu_listeners_stop(struct mu_worker *worker);
 bool mu_share_give(const struct mu_listener *listener, int fd, const struct mu_address *peer);
 /* Let in whom other workers have handed on. */
 void mu_share_take(struct mu_worker *worker);
-/* Nobody is to hand on anything any more. False: somebody had, and there is a connection again. */
-bool mu_share_end(struct mu_worker *worker);
+/* Nobody is to hand on anything any more; whoever has been is let in. */
+void mu_share_end(struct mu_worker *worker);
 
 /* move.c: new doors for a worker, and listeners for those of their addresses that nobody has listened at before. */
 struct mu_move {

@@ -21,6 +21,7 @@ void mu_shaking_note(struct mu_conn *c, bool shaking)
                                     : &c->shaking_before->shaking_behind) = c;
         worker->shaking_newest = c;
         worker->shaking_count++;
+        atomic_fetch_add(&worker->share.shaking, 1);
         return;
     }
     *(c->shaking_before == NULL ? &worker->shaking_oldest : &c->shaking_before->shaking_behind) =
@@ -28,6 +29,7 @@ void mu_shaking_note(struct mu_conn *c, bool shaking)
     *(c->shaking_behind == NULL ? &worker->shaking_newest : &c->shaking_behind->shaking_before) =
         c->shaking_before;
     worker->shaking_count--;
+    atomic_fetch_sub(&worker->share.shaking, 1);
     mu_listeners_start(worker); /* somebody may wait for this one's place */
 }
 

@@ -19,17 +19,32 @@ struct mu_handed {
 /* In the place of the list, once nobody takes from it any more. */
 static struct mu_handed closed;
 
+/* For one who has not come in yet: nobody there has to go for whom another one sends. */
+static bool has_room(const struct mu_worker *worker)
+{
+    return worker->shaking_limit == 0 ||
+           atomic_load_explicit(&worker->share.shaking, memory_order_relaxed) <
+               worker->shaking_limit;
+}
+
 static struct mu_worker *least_busy(const struct mu_share *share)
 {
     struct mu_worker *least = NULL;
     for (unsigned i = 0; i < share->count; i++) {
         struct mu_worker *worker = &share->all[i];
         const unsigned load = atomic_load_explicit(&worker->share.load, memory_order_relaxed);
-        if (atomic_load_explicit(&worker->accepting, memory_order_relaxed) &&
+        if (atomic_load_explicit(&worker->accepting, memory_order_relaxed) && has_room(worker) &&
             (least == NULL || load < atomic_load_explicit(&least->share.load, memory_order_relaxed)))
             least = worker;
     }
     return least;
+}
+
+/* Whoever is on the way counts, or one batch would all go to the same worker. */
+static void count(struct mu_worker *worker, int more)
+{
+    atomic_fetch_add(&worker->share.load, (unsigned)more);
+    atomic_fetch_add(&worker->share.shaking, (unsigned)more);
 }
 
 /* False: it is to stay. */
@@ -56,15 +71,15 @@ bool mu_share_give(const struct mu_listener *listener, int fd, const struct mu_a
         return false;
     *handed =
         (struct mu_handed){.fd = fd, .peer = *peer, .wanted = listener->gate->entrance->wanted};
-    atomic_fetch_add(&other->share.load, 1);
+    count(other, 1);
     if (push(other, handed))
         return true;
-    atomic_fetch_sub(&other->share.load, 1);
+    count(other, -1);
     free(handed);
     return false;
 }
 
-/* Where nobody listens any more, it is as if the client had come a moment later. */
+/* Nobody listens there any more if the door went in the very moment in which the client was handed over. */
 static void let_in(struct mu_worker *worker, const struct mu_handed *handed)
 {
     struct mu_listener *listener = worker->listeners;
@@ -76,7 +91,7 @@ static void let_in(struct mu_worker *worker, const struct mu_handed *handed)
         mu_conn_start(listener, handed->fd, &handed->peer);
 }
 
-static bool let_all_in(struct mu_worker *worker, struct mu_handed *newest)
+static void let_all_in(struct mu_worker *worker, struct mu_handed *newest)
 {
     struct mu_handed *oldest = NULL;
     for (struct mu_handed *handed = newest, *next; handed != NULL && handed != &closed;
@@ -85,14 +100,12 @@ static bool let_all_in(struct mu_worker *worker, struct mu_handed *newest)
         handed->next = oldest;
         oldest = handed;
     }
-    const bool any = oldest != NULL;
     for (struct mu_handed *handed = oldest, *next; handed != NULL; handed = next) {
         next = handed->next;
         let_in(worker, handed);
-        atomic_fetch_sub(&worker->share.load, 1);
+        count(worker, -1);
         free(handed);
     }
-    return any;
 }
 
 void mu_share_take(struct mu_worker *worker)
@@ -101,10 +114,10 @@ void mu_share_take(struct mu_worker *worker)
     while (newest != NULL && newest != &closed &&
            !atomic_compare_exchange_weak(&worker->share.handed, &newest, NULL))
         ;
-    (void)let_all_in(worker, newest);
+    let_all_in(worker, newest);
 }
 
-bool mu_share_end(struct mu_worker *worker)
+void mu_share_end(struct mu_worker *worker)
 {
-    return !let_all_in(worker, atomic_exchange(&worker->share.handed, &closed));
+    let_all_in(worker, atomic_exchange(&worker->share.handed, &closed));
 }

@@ -46,7 +46,13 @@ void mu_worker_tell(struct mu_worker *worker, const char *id, const char *senten
 
 static void end_when_empty(struct mu_worker *worker)
 {
-    if (!worker->stopping || worker->connection_count > 0 || !mu_share_end(worker))
+    if (!worker->stopping || worker->connection_count > 0 || worker->share.ending)
+        return;
+    worker->share.ending =
+        true; /* whoever is let in may have gone at once, which leads here again */
+    mu_share_end(worker);
+    worker->share.ending = false;
+    if (worker->connection_count > 0)
         return;
     uv_timer_stop(&worker->patience);
     uv_stop(&worker->loop);
