@@ -84,9 +84,10 @@ static void tell_untracked(struct mu_worker *worker)
         snprintf(sentence, sizeof sentence, "%" PRIu64 " open connection%s came by %s", count,
                  count == 1 ? "" : "s",
                  count == 1 ? "a door that is no more" : "doors that are no more");
-        mu_worker_tell(worker, "connections-untracked", sentence,
-                       "they go on by the rules and the CAs of then, until their certificates end or are "
-                       "revoked; to end them: mutual kick");
+        mu_worker_tell(
+            worker, "connections-untracked", sentence,
+            "they go on by the rules and the CAs of then, until their certificates end or a list "
+            "of a door that is left names them; to end them: mutual kick");
     }
     review->untracked_told = count;
 }

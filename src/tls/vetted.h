@@ -2,9 +2,9 @@
 #define MU_TLS_VETTED_H
 
 /*
- * A client's chain that was found good: what it presented, and the chain that was built of that. All connections of one
- * client have it together, in one thread, so that they can be judged again when trust, lists or the time have become
- * others.
+ * A client's chain that was found good: what it presented, and the chain that was built of that. Connections of one client in
+ * one thread have it together, but for those that came back with a session, which have a copy. So they can be judged again when
+ * trust, lists or the time have become others.
  */
 
 #include <time.h>
