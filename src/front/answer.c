@@ -21,6 +21,7 @@ struct session {
     enum mu_h1_phase phase; /* that the deadline was last set for */
     unsigned long request;  /* likewise */
     struct mu_who *who;     /* made when a request is first logged */
+    bool stopping;
     struct mu_guard guard;
 };
 
@@ -103,7 +104,7 @@ static void set_deadline(struct session *s)
 {
     const struct mu_front_deadlines *deadlines = &s->door->deadlines;
     const unsigned ms[] = {
-        [MU_H1_IDLE] = deadlines->idle_ms,
+        [MU_H1_IDLE] = s->stopping ? MU_LEAVING_MS : deadlines->idle_ms,
         [MU_H1_HEAD] = deadlines->header_ms,
         [MU_H1_BODY] = BODY_MS,
         [MU_H1_WRITE] = deadlines->write_ms,
@@ -177,6 +178,7 @@ static enum mu_serve session_expire(void *arg)
 static enum mu_serve session_stop(void *arg)
 {
     struct session *s = arg;
+    s->stopping = true;
     mu_h1_stop(s->h1);
     enum mu_serve result = session_serve(s);
     if (mu_h1_phase(s->h1) == MU_H1_IDLE)
@@ -190,7 +192,7 @@ static enum mu_serve session_expel(void *arg)
     struct session *s = arg;
     if (mu_h1_phase(s->h1) != MU_H1_WRITE)
         return MU_SERVE_CLOSE;
-    mu_h1_stop(s->h1);
+    mu_h1_end(s->h1);
     return session_serve(s);
 }
 

@@ -456,7 +456,8 @@ static enum mu_serve wait_for(const struct session *s)
 /* What has been read already can be gone on with. */
 static bool has_pending(const struct session *s)
 {
-    return s->pending.len > 0 && !s->closing && (!s->request_ended || carries(s));
+    const bool begins = !s->under_way && s->expelled; /* who may not stay begins nothing */
+    return s->pending.len > 0 && !s->closing && !begins && (!s->request_ended || carries(s));
 }
 
 static enum mu_serve serve(struct session *s)
@@ -481,7 +482,7 @@ static enum mu_serve serve(struct session *s)
         if (has_pending(s))
             continue;
         if (!s->under_way && (s->client_ended || s->expelled))
-            return MU_SERVE_CLOSE;
+            return unsent(s) > 0 ? MU_SERVE_WRITE : MU_SERVE_CLOSE;
         io = wants_input(s) ? read_client(s) : MU_IO_WANT_READ;
         if (io == MU_IO_FAILED)
             return lose_client(s);

@@ -295,6 +295,14 @@ void mu_h1_stop(struct mu_h1 *h1)
         h1->keep_alive = false;
 }
 
+void mu_h1_end(struct mu_h1 *h1)
+{
+    mu_h1_stop(h1);
+    h1->keep_alive = false;
+    if (h1->phase == MU_H1_IDLE)
+        h1->phase = MU_H1_DONE;
+}
+
 /* --- Life --- */
 
 struct mu_h1 *mu_h1_new(const struct mu_h1_handler *handler, void *arg,

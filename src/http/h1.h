@@ -61,5 +61,7 @@ void mu_h1_expire(struct mu_h1 *h1);
 
 /* Answer what is under way, with "Connection: close", and no more. At rest: the next request likewise, for it may be on its way. */
 void mu_h1_stop(struct mu_h1 *h1);
+/* The answers that are out may leave, and nothing is begun behind them. */
+void mu_h1_end(struct mu_h1 *h1);
 
 #endif

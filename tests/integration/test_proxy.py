@@ -422,6 +422,54 @@ def test_a_stop_answers_who_has_a_request_on_its_way(ca, place, ctx, kind):
 UPGRADE = HEAD + b"Connection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Key: x\r\n\r\n"
 
 
+def test_who_has_to_leave_begins_nothing_more(mutual, ca, place, ctx):
+    """What was asked behind the answer under way has been read already."""
+    go_on = threading.Event()
+
+    def slowly(sock, _incoming, _head):
+        sock.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\nab")
+        assert go_on.wait(WAIT)
+        sock.sendall(b"cd")
+
+    with Recorder(slowly, OK) as backend, proxying(ca, place, backend, options=("--control", "control")) as door:
+        with connect(door, ctx) as sock:
+            sock.sendall(GET + b"POST /second HTTP/1.1\r\nHost: h\r\nContent-Length: 0\r\n\r\n")
+            data = b""
+            while not data.endswith(b"\r\n\r\nab"):
+                data += sock.recv(65536)
+            mutual("kick", "--socket", "control", "my-client", "--for", "1m", cwd=place).ok()
+            door.says(" expelled client-kicked: ")
+            go_on.set()
+            assert read_all(sock)[0] in (b"cd", b"")
+        assert len(backend.requests) == 1
+
+
+def test_who_has_said_all_still_hears_the_end_of_the_answer(ca, place, ctx):
+    """However little of it the client's socket takes at a time."""
+    given = queue.Queue()
+
+    def fully(sock, incoming, head):
+        length = int(head.split()[1][1:])
+        sock.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n" % length + bytes(length))
+        given.put(length)
+
+    with Recorder(fully) as backend, proxying(ca, place, backend) as door, contextlib.ExitStack() as stack:
+        lengths, socks = range(2_950_000, 3_150_000, 20_000), []
+        for length in lengths:
+            small = stack.enter_context(socket.socket())
+            small.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+            small.settimeout(WAIT)
+            small.connect(("127.0.0.1", door.port))
+            sock = stack.enter_context(ctx.wrap_socket(small, server_hostname="localhost", suppress_ragged_eofs=False))
+            sock.sendall(f"GET /{length} HTTP/1.1\r\nHost: h\r\n\r\n".encode())
+            socket.socket.shutdown(sock, socket.SHUT_WR)
+            socks.append(sock)
+        assert {given.get(timeout=WAIT) for _ in lengths} == set(lengths)
+        for length, sock in zip(lengths, socks):
+            data, _ = read_all(sock)
+            assert len(data.split(b"\r\n\r\n", 1)[1]) == length
+
+
 def switch(sock, _incoming, head):
     assert b"\r\nConnection: upgrade\r\nUpgrade: websocket\r\n" in head
     sock.sendall(b"HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\r\nwelcome ")
@@ -680,6 +728,20 @@ def test_a_backend_that_answers_nobody_has_little_to_do_and_yet_is_left_alone(ca
             for _ in range(8):
                 assert ask(sock, GET)[0] == 200
             assert one.accepted == 3
+
+
+def test_a_backend_that_resets_every_stream_is_left_alone(ca, place, ctx):
+    """Its connection is a good one, and kept; that is no excuse."""
+    def ill(sock):
+        h2.Server(sock, lambda server, stream: server.refuse(stream, h2.INTERNAL_ERROR))
+
+    def well(sock):
+        h2.Server(sock, lambda server, stream: server.answer(stream))
+
+    with Backend(ill) as one, Backend(well) as other:
+        to = [word for backend in (one, other) for word in ("--to", backend.url.replace("tcp", "h2c"))]
+        with Door(place, *to, "--workers", "1", home=ca) as door, connect(door, ctx) as sock:
+            assert [ask(sock, GET)[0] for _ in range(20)].count(502) == 3
 
 
 def asked(well):

@@ -383,6 +383,22 @@ static void stopping_waits_for_one_more_request_and_for_no_other(void **state)
     assert_int_equal(mu_h1_phase(f->h1), MU_H1_DONE);
 }
 
+static void an_end_lets_out_what_is_said_and_begins_nothing(void **state)
+{
+    struct fixture *f = *state;
+    enum { MANY = 2000 };
+    MU_AUTO_CLEAR(mu_buf) all = MU_BUF_INIT;
+    for (int i = 0; i < MANY; i++)
+        mu_buf_adds(&all, "GET / HTTP/1.1\r\nHost: h\r\n\r\n");
+    assert_true(mu_h1_input(f->h1, all.data, all.len));
+    const int said = f->answers;
+    assert_in_range(said, 1, MANY - 1);
+    mu_h1_end(f->h1);
+    take_output(f);
+    assert_int_equal(f->answers, said);
+    assert_int_equal(mu_h1_phase(f->h1), MU_H1_DONE);
+}
+
 static void trailers_are_read_and_dropped(void **state)
 {
     struct fixture *f = *state;
@@ -419,6 +435,7 @@ int main(void)
         T(a_connection_at_rest_expires_without_a_word),
         T(stopping_finishes_the_request_under_way),
         T(stopping_waits_for_one_more_request_and_for_no_other),
+        T(an_end_lets_out_what_is_said_and_begins_nothing),
         T(trailers_are_read_and_dropped),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
