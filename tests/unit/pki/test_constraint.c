@@ -124,7 +124,7 @@ static void a_uri_is_judged_by_its_host(void **state)
     assert_forbids(f, "urn:a:b", "cannot be applied");
 }
 
-/* In each of them OpenSSL finds a host that is permitted, and others find another one. */
+/* In each of them an OpenSSL finds a host that is permitted, and others find another one; newer ones see through some of them. */
 static void a_uri_under_constraints_names_its_host_plainly(void **state)
 {
     static const char *const odd[] = {
@@ -137,9 +137,9 @@ static void a_uri_under_constraints_names_its_host_plainly(void **state)
     assert_permits(f, "https://a.example.com:8443/x?y#z");
     assert_permits(f, "https://a.example.com:8443");
     for (size_t i = 0; i < MU_COUNT(odd); i++)
-        assert_forbids(f, odd[i], "its name constraints cannot be applied to it");
+        assert_forbids(f, odd[i], "its name constraints");
     bind(f, "critical,excluded;URI:vip.example.com");
-    assert_forbids(f, "https://vip.example.com?q", "cannot be applied");
+    assert_forbids(f, "https://vip.example.com?q", "its name constraints");
     bind(f, "critical,permitted;DNS:example.com");
     assert_permits(f, "https://a@vip.example.com?q");
 }
