@@ -12,6 +12,8 @@
 #define ALPN_USUAL "h2,http/1.1"
 /* A server that speaks first does so at once; one that was asked needs its time. */
 enum { BANNER_MS = 400, ANSWER_MS = 700, REST_MS = 150 };
+/* For a handshake, and for a server to end what it does not want, without being asked anything. */
+enum { MUTE_MS = 1500 };
 
 static void call_clear(struct mu_probe_call *call)
 {
@@ -23,6 +25,7 @@ void mu_probe_facts_clear(struct mu_probe_facts *facts)
     call_clear(&facts->ours);
     call_clear(&facts->http1);
     call_clear(&facts->bare);
+    call_clear(&facts->mute);
     call_clear(&facts->nameless);
     call_clear(&facts->no_alpn);
     call_clear(&facts->anything);
@@ -158,6 +161,28 @@ static int try_other_hellos(const struct mu_probe *probe, const struct mu_tls_lo
     return call(probe, &how, end_ms, facts, &facts->anything, err);
 }
 
+/* Was it our certificate that it did not want, or our question? A server of another protocol closes, too, when it is asked in HTTP. */
+static int say_nothing(const struct mu_probe *probe, const struct mu_tls_looking *how,
+                       int64_t end_ms, struct mu_probe_facts *facts, struct mu_error *err)
+{
+    const struct mu_probe_call *ours = &facts->ours;
+    struct mu_probe_call *mute = &facts->mute;
+    const int64_t until_ms = mu_wire_now_ms() + MUTE_MS;
+    MU_AUTO_CLEAR(mu_wire) wire = MU_WIRE_INIT;
+    MU_AUTO_STRUCT(mu_tls_look) look = NULL;
+    char scrap[64];
+    if (!ours->seen.finished || !ours->seen.sent || ours->seen.alert >= 0 || until_ms > end_ms ||
+        mu_wire_connect(&wire, facts->address, until_ms) != 0)
+        return 0;
+    if (mu_tls_look_new(how, probe->known, mu_wire_transport(&wire), &look, err) != 0)
+        return -1;
+    mute->made = true;
+    if (mu_tls_look_handshake(look))
+        mute->http.answered = mu_tls_look_read(look, scrap, sizeof scrap) > 0;
+    mute->seen = mu_tls_look_take(look);
+    return 0;
+}
+
 static int tell_apart(const struct mu_probe *probe, const struct mu_tls_looking *as_ours,
                       int64_t end_ms, struct mu_probe_facts *facts, struct mu_error *err)
 {
@@ -174,6 +199,8 @@ static int tell_apart(const struct mu_probe *probe, const struct mu_tls_looking 
         return try_other_hellos(probe, as_ours, end_ms, facts, err);
     if (!ours->seen.asked || as_ours->chain == NULL)
         return 0;
+    if (say_nothing(probe, as_ours, end_ms, facts, err) != 0)
+        return -1;
     how.chain = NULL;
     return call(probe, &how, end_ms, facts, &facts->bare, err);
 }

@@ -64,7 +64,9 @@ struct mu_probe_facts {
 
     struct mu_probe_call ours; /* as the client does it */
     struct mu_probe_call http1; /* the same with HTTP/1.1, where a request over HTTP/2 came to nothing */
-    struct mu_probe_call bare;     /* without a certificate */
+    struct mu_probe_call bare; /* without a certificate */
+    struct mu_probe_call
+        mute; /* with it, and without a question: made where the question was answered by an end */
     struct mu_probe_call nameless; /* without a server name */
     struct mu_probe_call no_alpn;  /* without protocols */
     struct mu_probe_call anything; /* with all that this libssl knows, old and new */

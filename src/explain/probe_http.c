@@ -112,12 +112,13 @@ int mu_probe_judge_http(const struct mu_probe_case *of, struct mu_report *report
     if (http->too_much)
         return mu_report_check(report, MU_MARK_ODD, err, "HTTP: headers that do not end");
     if (http->status == 0)
-        return !http->asked ? note_not_asked(of, report, err)
-                            : mu_report_check(report, MU_MARK_UNKNOWN, err, "HTTP: %s",
-                                              http->answered ? "the answer is not HTTP"
-                                              : seen->timed_out
-                                                  ? "no answer in time; perhaps it is no web server"
-                                                  : "closed without an answer");
+        return !http->asked
+                   ? note_not_asked(of, report, err)
+                   : mu_report_check(report, MU_MARK_UNKNOWN, err, "HTTP: %s",
+                                     http->answered ? "the answer is not HTTP"
+                                     : seen->timed_out
+                                         ? "no answer in time; perhaps it is no web server"
+                                         : "closed without an answer; perhaps it is no web server");
     if (mu_report_check(report, http->status < 400 ? MU_MARK_GOOD : MU_MARK_ODD, err,
                         "HTTP: %d %s%s%s%s", http->status, http->reason,
                         *http->server != '\0' ? " (" : "", http->server,

@@ -63,6 +63,13 @@ bool mu_probe_has_own(const struct mu_probe_case *of)
     return of->probe->key != NULL && of->probe->chain->count > 0;
 }
 
+/* It has waited for our first word, or said its own. */
+static bool took_us_in(const struct mu_probe_call *mute)
+{
+    return mute->made && mute->seen.finished && mute->seen.alert < 0 &&
+           (mute->http.answered || mute->seen.timed_out);
+}
+
 bool mu_probe_refused(const struct mu_probe_case *of)
 {
     const struct mu_probe_call *ours = &of->facts->ours;
@@ -71,7 +78,8 @@ bool mu_probe_refused(const struct mu_probe_case *of)
         return false;
     if (seen->alert >= 0)
         return true;
-    return !ours->http.answered && (seen->ended || seen->reset) && !seen->version_unfit;
+    return !ours->http.answered && (seen->ended || seen->reset) && !seen->version_unfit &&
+           !took_us_in(&of->facts->mute);
 }
 
 bool mu_probe_denied(const struct mu_probe_case *of)
