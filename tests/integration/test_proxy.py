@@ -229,7 +229,7 @@ def test_expect_100_continue_is_between_the_client_and_the_backend(ca, place, ct
             return
         sock.sendall(b"HTTP/1.1 100 Continue\r\n\r\n")
         assert incoming.count(5) == b"hello"
-        sock.sendall(OK)
+        sock.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\nConnection: close\r\n\r\n")  # and nobody may keep it for the next
 
     request = b"POST /%s HTTP/1.1\r\nHost: h\r\nContent-Length: 5\r\nExpect: 100-continue\r\n\r\n"
     with Backend(talk) as backend, proxying(ca, place, backend) as door:
