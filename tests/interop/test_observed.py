@@ -29,7 +29,7 @@ def family(version):
 @pytest.mark.parametrize("name", TOOLS)
 def test_it_says_what_was_written_down(workshop, tmp_path, cases, name):
     records = [record.read(), record.read(record.NEWER), record.read(record.BROWSERS)]
-    tools = observe.Tools(BINARY, workshop.place, [name])
+    tools, place = observe.Tools(BINARY, workshop.place, [name]), Place(tmp_path)
     try:
         if name not in tools.versions:
             pytest.skip(f"{name} is not installed")
@@ -42,7 +42,8 @@ def test_it_says_what_was_written_down(workshop, tmp_path, cases, name):
                     if record.kind(tool) == record.kind(name)}
         asked = 0
         for case in cases:
-            now = observe.observe(tools, case, Place(tmp_path), False)
+            now = observe.observe(tools, case, place, False)
+            place.leave()
             for side, said in (("client", now.clients), ("server", now.servers)):
                 if said and name in said:
                     asked += 1
@@ -50,4 +51,5 @@ def test_it_says_what_was_written_down(workshop, tmp_path, cases, name):
                     assert said[name].fine or (case.name, side, record.unversioned(said[name].words)) in words, (case.name, said[name])
         assert asked > 0
     finally:
+        place.leave()
         tools.close()
