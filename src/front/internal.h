@@ -33,8 +33,9 @@ struct mu_front {
     struct mu_call *revoked; /* somebody is, by that */
     struct mu_kicks *kicks;
     struct mu_seen *seen;
-    struct mu_strs changed;               /* files, since doors were last put in force */
-    char last_failure[MU_ERROR_WHAT_LEN]; /* that was told */
+    struct mu_strs changed;                     /* files, since doors were last put in force */
+    struct mu_strs list_hosts, responder_hosts; /* that some door in force may ask */
+    char last_failure[MU_ERROR_WHAT_LEN];       /* that was told */
     struct mu_plain_config plain[MU_PLAIN_MAX];
     size_t plain_count;
     struct mu_probe status, control;

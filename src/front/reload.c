@@ -180,8 +180,23 @@ static bool add_all(struct mu_strs *to, const struct mu_strs *from)
     return ok;
 }
 
+static bool are_same(const struct mu_strs *a, const struct mu_strs *b)
+{
+    bool same = a->count == b->count;
+    for (size_t i = 0; same && i < a->count; i++)
+        same = mu_str_equal(a->at[i], b->at[i]);
+    return same;
+}
+
+static void replace(struct mu_strs *before, struct mu_strs *now)
+{
+    mu_strs_clear(before);
+    *before = *now;
+    *now = (struct mu_strs){0};
+}
+
 /* What is known goes on being asked for; where no door may ask any more, nobody does. Without memory that is anywhere, until
- * the next client comes. */
+ * the next client comes. Most changes are of other things, and what is known may be much. */
 static void forbid_other_hosts(struct mu_front *front)
 {
     MU_AUTO_CLEAR(mu_strs) lists = {0};
@@ -191,8 +206,12 @@ static void forbid_other_hosts(struct mu_front *front)
         const struct mu_door_config *door = front->doors->at[i].config;
         ok = add_all(&lists, &door->fetch_crl) && add_all(&responders, &door->fetch_ocsp);
     }
-    mu_points_forbid_others(front->points, &lists);
-    mu_ocsp_forbid_others(front->ocsp, &responders);
+    if (!ok || !are_same(&lists, &front->list_hosts))
+        mu_points_forbid_others(front->points, &lists);
+    if (!ok || !are_same(&responders, &front->responder_hosts))
+        mu_ocsp_forbid_others(front->ocsp, &responders);
+    replace(&front->list_hosts, &lists);
+    replace(&front->responder_hosts, &responders);
 }
 
 void mu_front_on_moved(void *arg)
@@ -273,5 +292,7 @@ void mu_front_free(struct mu_front *front)
     mu_call_free(front->revoked);
     mu_ocsp_free(front->ocsp);
     mu_strs_clear(&front->changed);
+    mu_strs_clear(&front->list_hosts);
+    mu_strs_clear(&front->responder_hosts);
     free(front);
 }
