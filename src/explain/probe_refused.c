@@ -35,7 +35,6 @@ static const struct reason {
     {ALERT_UNSUPPORTED_CERTIFICATE, {MU_CAUSE_unsupported_key_type, MU_CAUSE_ca_eku_forbids}},
     {ALERT_CERTIFICATE_EXPIRED,
      {MU_CAUSE_crl_expired, MU_CAUSE_ca_cert_expired, MU_CAUSE_server_clock_wrong}},
-    {ALERT_CERTIFICATE_REVOKED, {MU_CAUSE_client_cert_revoked}},
     {ALERT_BAD_CERTIFICATE,
      {MU_CAUSE_client_untrusted_ca, MU_CAUSE_not_authorized, MU_CAUSE_server_clock_wrong,
       MU_CAUSE_client_cert_revoked, MU_CAUSE_key_too_small}},
@@ -224,6 +223,18 @@ static size_t put_in_order(const struct mu_probe_case *of, const struct reason *
     return count;
 }
 
+/* An alert that leaves nothing to be guessed. */
+static int tell_revoked(const struct mu_probe_case *of, struct mu_report *report,
+                        struct mu_error *err)
+{
+    char ours[400], words[MU_PROBE_WORDS_LEN];
+    const struct mu_finding finding =
+        mu_probe_about_ours(of, MU_CAUSE_client_cert_revoked, MU_GRAVITY_FAULT);
+    return mu_report_add(report, &finding, err,
+                         "the server says that the client certificate %s is revoked (%s)",
+                         mu_probe_ours(of, ours, sizeof ours), mu_probe_words(of, words));
+}
+
 static int rank(const struct mu_probe_case *of, struct mu_report *report, struct mu_error *err)
 {
     const struct mu_tls_seen *seen = &of->facts->ours.seen;
@@ -231,6 +242,8 @@ static int rank(const struct mu_probe_case *of, struct mu_report *report, struct
     const struct reason *reason =
         reason_of(seen->alert < 0 && http->status != 0 ? IN_HTTP : seen->alert);
     enum mu_cause_id supposed, causes[REASONS + 1];
+    if (seen->alert == ALERT_CERTIFICATE_REVOKED)
+        return tell_revoked(of, report, err);
     if (suppose(of, &supposed, err) != 0)
         return -1;
     size_t count = put_in_order(of, reason, supposed, causes);

@@ -74,7 +74,7 @@ CASES = [
     ("expired", {}, "client-over", "client_cert_expired", 1, ["2021-01-01", "certificate expired"]),
     ("for servers", {}, "client-purpose", "client_cert_no_clientauth", 1, []),
     ("incomplete", {}, "client-inter", "client_chain_incomplete", 1, ["Issuing CA"]),
-    ("revoked", {"crl": "revoked"}, "client", "client_cert_revoked", 1, ["certificate revoked"]),
+    ("revoked", {"crl": "revoked"}, "client", "client_cert_revoked", 1, ["says that", "certificate revoked"]),
     ("a stale list", {"crl": "stale"}, "client", "crl_expired", 1, ["certificate expired"]),
     ("a page that says so", {"says": answer("400 Bad Request", "400 The SSL certificate error")}, "client", "client_untrusted_ca",
      1, ["400", "server's log"]),
