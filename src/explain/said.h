@@ -29,8 +29,8 @@ struct mu_said {
  */
 MU_CHECK int mu_said_find(const char *text, size_t len, struct mu_said *ret, struct mu_error *err);
 
-/* What was pasted, in ASCII where it was UTF-16, without the private keys in it: it is shown again. Failure to grow shows in
- * mu_buf_failed(). */
+/* What was pasted, as far as it is looked at, in ASCII where it was UTF-16, without the private keys in it: it is shown again.
+ * Failure to grow shows in mu_buf_failed(). */
 void mu_said_without_keys(const char *text, size_t len, struct mu_buf *ret);
 
 /* Who prints what for a cause, in the table's order: the i-th, or false past the end. `ret_pattern` is as said.c reads it. */

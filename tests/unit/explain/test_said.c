@@ -309,7 +309,15 @@ static void a_key_that_was_pasted_along_is_left_out(void **state)
          "x (a key, left out)\ny"},
         {"-----BEGIN PRIVATE KEY-----\\nMHcC cut", "(a key, left out)"},
         {"tls.key: LS0tLS1CRUdJTiBQUklW done", "tls.key: (a key, left out) done"},
+        {"tls.key: LS0tLS1CRUdJTiBQUklW\n  QVRFIEtFWS0t\r\n  LS0K\r\nnot a digit",
+         "tls.key: (a key, left out)\r\nnot a digit"},
         {"tls.crt: LS0tLS1CRUdJTiBDRVJUSUZJ", "tls.crt: LS0tLS1CRUdJTiBDRVJUSUZJ"},
+        {"LS0tLS1CRUdJTiBDRVJUSUZJQ0FURS0tLS0tClRRCi0tLS0tQkVHSU4gUFJJVkFURSBLRVktLS0tLQpNSGM=",
+         "(a key, left out)"},
+        {"LS0tLS1CRUdJTiBDRVJUSUZJQ0FURS0tLS0tClRXRgotLS0tLUJFR0lOIFBSSVZBVEUgS0VZLS0tLS0KTUhj",
+         "(a key, left out)"},
+        {"LS0tLS1CRUdJTiBDRVJUSUZJQ0FURS0tLS0tClRXRnUKLS0tLS1CRUdJTiBQUklWQVRFIEtFWS0tLS0tCk1IYw==",
+         "(a key, left out)"},
         {"-----BEGIN CERTIFICATE----- no key", "-----BEGIN CERTIFICATE----- no key"},
     };
     static const char wide[] =
