@@ -9,6 +9,8 @@
 #include "base/str.h"
 #include "explain/text.h"
 
+enum { OWN_WORDS_LEN = 128 };
+
 static const struct saying {
     const char *who, *pattern, *causes;
 } sayings[] = {
@@ -224,15 +226,15 @@ static size_t fitting(const char *plain, const struct saying *ret[MU_COUNT(sayin
     return count;
 }
 
-/* Our own words end in the answer: "cause: ID", and in JSON. MU_CAUSE_COUNT: they are not ours. */
-static enum mu_cause_id own_cause(const char *plain)
+/* Our own words end in the answer: "cause: ID", and in JSON. `ret_words` are those. MU_CAUSE_COUNT: they are not ours. */
+static enum mu_cause_id own_cause(const char *plain, char ret_words[OWN_WORDS_LEN])
 {
     static const char *const marks[] = {"cause: ", "cause\": \"", "cause id\": \""};
     enum mu_cause_id found = MU_CAUSE_COUNT;
     size_t found_len = 0;
     for (unsigned id = 0; id < MU_CAUSE_COUNT; id++)
         for (size_t m = 0; m < MU_COUNT(marks); m++) {
-            char words[128];
+            char words[OWN_WORDS_LEN];
             size_t len =
                 (size_t)snprintf(words, sizeof words, "%s%s", marks[m], mu_cause_of(id)->id);
             for (char *p = words; (p = strchr(p, '_')) != NULL;)
@@ -241,6 +243,7 @@ static enum mu_cause_id own_cause(const char *plain)
                 strstr(plain, words) != NULL) { /* one id may begin as another one */
                 found = (enum mu_cause_id)id;
                 found_len = len;
+                mu_str_copy(ret_words, OWN_WORDS_LEN, words);
             }
         }
     return found;
@@ -281,7 +284,8 @@ int mu_said_find(const char *text, size_t len, struct mu_said *ret, struct mu_er
         return mu_fail_nomem(err);
     const char *words = mu_buf_str(&plain);
     *ret = (struct mu_said){.at_server = is_of_server(words)};
-    enum mu_cause_id own = own_cause(words);
+    char own_words[OWN_WORDS_LEN];
+    const enum mu_cause_id own = own_cause(words, own_words);
     size_t count = fitting(words, fit);
     ret->who = own != MU_CAUSE_COUNT ? "mutual" : count > 0 ? fit[0]->who : NULL;
     add(ret, own);
@@ -292,7 +296,8 @@ int mu_said_find(const char *text, size_t len, struct mu_said *ret, struct mu_er
         add_list(ret, of_server(fit[i]->causes));
     if (count > 0 && names(fit[0]->causes, mu_cause_of(MU_CAUSE_other)->id))
         add(ret, MU_CAUSE_other);
-    return find_line(text, len, count > 0 ? fit[0]->pattern : NULL, ret, err);
+    const char *pattern = own != MU_CAUSE_COUNT ? own_words : count > 0 ? fit[0]->pattern : NULL;
+    return find_line(text, len, pattern, ret, err);
 }
 
 bool mu_said_of_cause(enum mu_cause_id cause, size_t i, const char **ret_who,

@@ -237,7 +237,13 @@ static void what_came_through_other_hands_is_read(void **state)
 
 static void our_own_words_are_known(void **state)
 {
+    static const char text[] =
+        "tls: unknown ca\nrefused ...; cause: crl_expired\nconnection closed";
+    struct mu_said said = find(text);
     (void)state;
+    assert_int_equal(said.causes[0], MU_CAUSE_crl_expired);
+    assert_ptr_equal(said.line, strstr(text, "refused"));
+    assert_ptr_equal(said.line + said.line_len, strstr(text, "\nconnection"));
     assert_means("127.0.0.1:4000 refused crl-stale: ...; hint: ...; cause: crl_expired",
                  MU_CAUSE_crl_expired);
     assert_means("{\"error\": {\"cause_id\": \"client_cert_revoked\"}}",
