@@ -177,8 +177,9 @@ int mu_records_compare(struct mu_store *store, time_t begins, const struct mu_se
     const struct mu_store_filter all = {.now = begins, .with_certificates = true};
     MU_AUTO_CLEAR(comparison) c = {.store = store, .begins = begins, .fault = ret, .err = err};
     ret[0] = '\0';
-    if (compare_settings(&c, told) != 0 ||
-        mu_store_trail_compare(store, begins, note_difference, &c, err) != 0)
+    if (compare_settings(&c, told) != 0)
+        return -1;
+    if (*ret == '\0' && mu_store_trail_compare(store, begins, note_difference, &c, err) != 0)
         return -1;
     if (*ret == '\0' && mu_store_trail_each_revocation(store, look_at_revocation, &c, err) != 0)
         return -1;

@@ -15,14 +15,13 @@
 
 /* What the trail says of the settings, gathered entry by entry. All zero before the first. */
 struct mu_settings_told {
-    struct mu_strs names, details; /* of each setting the last entry */
+    struct mu_strs names, details; /* of each entry; of one setting's the last one counts */
     char policy[MU_HASH_LEN + 1];
 };
 /* Fails with MU_E_NOMEM. */
 MU_CHECK int mu_settings_note(struct mu_settings_told *told, const struct mu_trail_entry *entry,
                               struct mu_error *err);
 void mu_settings_told_clear(struct mu_settings_told *told);
-MU_AUTO_DEFINE_CLEAR(mu_settings_told, mu_settings_told_clear)
 
 /*
  * Compare everything: certificates, revocations, lists, settings; and each record with its own certificate. `begins` is

@@ -269,6 +269,7 @@ static void records_that_say_something_else_are_named(void **state)
          "the setting crl-partitions"},
         {"DELETE FROM setting WHERE name = 'url'", "the setting url is not what"},
         {"INSERT INTO setting VALUES ('policy', 'AA')", "the setting policy is not what"},
+        {"DELETE FROM setting WHERE name = 'url'; DELETE FROM crl", "the setting url is not what"},
     };
     struct fixture *f = *state;
     MU_AUTO_CLEAR(mu_buf) whole = MU_BUF_INIT;
