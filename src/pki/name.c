@@ -149,8 +149,8 @@ bool mu_name_is_uri(const char *text)
 bool mu_name_is_uri_of_host(const char *text)
 {
     char host[DNS_NAME_MAX + 1];
-    const char *from = strstr(text, "://");
-    if (from == NULL)
+    const char *from = strchr(text, ':');
+    if (uri_fault(text) != NULL || strncmp(from, "://", 3) != 0)
         return false;
     from += 3;
     size_t len = strcspn(from, ":/");

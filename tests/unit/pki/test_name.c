@@ -136,6 +136,30 @@ static char *long_text(size_t count, const char *rest)
     return text;
 }
 
+static void a_uri_of_a_host_is_one_that_nobody_reads_otherwise(void **state)
+{
+    static const char *const plain[] = {"https://a.example", "https://a.example/",
+                                        "x+y://a.example:8443", "https://a.example:8443/x?y#z"};
+    static const char *const odd[] = {"urn:x://a.example/",
+                                      "//b.example/://a.example/",
+                                      "1://a.example/",
+                                      "://a.example/",
+                                      "https://a.example?x",
+                                      "https://u@a.example/",
+                                      "https://a.example:x/",
+                                      "https://[::1]/",
+                                      "https://*.example/",
+                                      "https://a.example/\"",
+                                      "a.example"};
+    (void)state;
+    for (size_t i = 0; i < MU_COUNT(plain); i++)
+        if (!mu_name_is_uri_of_host(plain[i]))
+            fail_msg("%s is one", plain[i]);
+    for (size_t i = 0; i < MU_COUNT(odd); i++)
+        if (mu_name_is_uri_of_host(odd[i]))
+            fail_msg("%s is none", odd[i]);
+}
+
 static void the_limits_of_dns_hold_to_the_octet(void **state)
 {
     struct fixture *f = *state;
@@ -303,6 +327,7 @@ int main(void)
         TEST(the_kind_can_be_said_outright),
         TEST(a_name_given_twice_counts_once),
         TEST(what_can_be_no_name_is_refused_with_the_reason),
+        TEST(a_uri_of_a_host_is_one_that_nobody_reads_otherwise),
         TEST(the_limits_of_dns_hold_to_the_octet),
         TEST(the_main_name_is_the_common_name_too),
         TEST(a_uri_or_a_long_name_has_no_common_name),
