@@ -106,14 +106,18 @@ static bool look_at_revocation(void *arg, const char *serial, const char *name,
 
 /* --- Certificates --- */
 
+/* By its key the lists are found on which its certificates stand. */
 static bool note_ca(void *arg, const struct mu_ca_record *ca)
 {
     struct comparison *c = arg;
     struct mu_error ignored = MU_ERROR_INIT;
-    struct mu_cert *cert = NULL;
-    if (mu_cert_parse("the CA's records", ca->der, ca->der_len, &cert, &ignored) != 0)
-        return differs(c, "certificate of the CA", ca->sha256, "cannot be read");
-    if (mu_certs_add(&c->cas, cert, c->err) != 0)
+    char sha256[MU_SHA256_LEN], key[MU_SHA256_LEN];
+    MU_AUTO_STRUCT(mu_cert) cert = NULL;
+    if (mu_cert_parse("the CA's records", ca->der, ca->der_len, &cert, &ignored) != 0 ||
+        !mu_str_equal(mu_cert_fingerprint(cert, sha256), ca->sha256) ||
+        !mu_str_equal(mu_cert_key_sha256(cert, key), ca->key))
+        return differs(c, "CA certificate", ca->sha256, "is not the one that its record tells of");
+    if (mu_certs_add(&c->cas, mu_take(&cert), c->err) != 0)
         c->result = -1;
     else if (mu_strs_add(&c->keys, ca->key) != 0)
         c->result = mu_fail_nomem(c->err);

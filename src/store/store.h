@@ -235,7 +235,7 @@ MU_CHECK int mu_store_head_each(struct mu_store *store, mu_trail_head_fn *each, 
  * Call `each` with everything of which the trail does not tell as the records do: a certificate ("certificate" and its
  * serial number) has no entry that it was issued with this fingerprint (unless it was issued before `trail_begins`), or
  * what the trail says last of its revocation is not what the record says; an entry "issue" has no record; a list
- * ("revocation list" and its number) has no entry, or an entry no list.
+ * ("revocation list" and its number) has no entry, or an entry no list; a CA ("CA certificate" and its fingerprint) has none.
  */
 typedef bool mu_difference_fn(void *arg, const char *kind, const char *which, const char *what);
 MU_CHECK int mu_store_trail_compare(struct mu_store *store, time_t trail_begins,

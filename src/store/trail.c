@@ -177,6 +177,9 @@ static bool hand_over_difference(void *arg, const struct mu_value *row)
     "SELECT c.serial FROM certificate c, trail t WHERE t.seq = c.changed_seq AND "                 \
     "CASE WHEN revoked_at IS NULL THEN 'release' WHEN reason = 6 THEN 'hold' ELSE 'revoke' END "   \
     "<> t.action ORDER BY c.id"
+#define OTHER_CA                                                                                   \
+    "SELECT sha256 FROM ca c WHERE NOT EXISTS (SELECT 1 FROM trail t "                             \
+    "WHERE t.action = 'ca' AND t.sha256 = c.sha256 AND t.at = c.since) ORDER BY since"
 #define OTHER_LIST                                                                                 \
     "SELECT CAST(number AS TEXT) FROM crl c WHERE NOT EXISTS (SELECT 1 FROM trail t "              \
     "WHERE t.seq = c.seq AND t.action = 'crl' AND t.sha256 = c.sha256 AND t.at = c.this_update "   \
@@ -191,6 +194,7 @@ int mu_store_trail_compare(struct mu_store *store, time_t trail_begins, mu_diffe
     static const char certificate[] = "certificate";
     static const char other_state[] =
         "is revoked in one of the trail and the records, and not in the other";
+    static const char untold[] = "is in the records as the trail does not tell it";
     static const struct {
         const char *sql, *kind, *what;
         size_t values;
@@ -200,7 +204,8 @@ int mu_store_trail_compare(struct mu_store *store, time_t trail_begins, mu_diffe
         {NO_RECORD, certificate, "was issued as the trail tells it, but is not in the records", 1},
         {OTHER_STATE, certificate, other_state, 0},
         {OTHER_ENTRY, certificate, other_state, 0},
-        {OTHER_LIST, "revocation list", "is in the records as the trail does not tell it", 0},
+        {OTHER_CA, "CA certificate", untold, 0},
+        {OTHER_LIST, "revocation list", untold, 0},
         {NO_LIST, "revocation list of entry", "is not in the records", 0},
     };
     const struct mu_value begins = mu_number(trail_begins);
