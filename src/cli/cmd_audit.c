@@ -70,8 +70,9 @@ static int verify(const struct mu_args *args, struct mu_store *store, const stru
     printf("whole: %" PRId64
            " %s, each following from the one before, and the records say the same\n",
            verdict.entries, verdict.entries == 1 ? "entry" : "entries");
-    mu_fact("signed", "%" PRId64 " times by the CA's key, last on %s, up to entry %" PRId64,
-            verdict.signatures, mu_date(verdict.signed_at, date), verdict.signed_up_to);
+    mu_fact("signed", "%" PRId64 " %s by the CA's key, last on %s, up to entry %" PRId64,
+            verdict.signatures, verdict.signatures == 1 ? "time" : "times",
+            mu_date(verdict.signed_at, date), verdict.signed_up_to);
     return 0;
 }
 
