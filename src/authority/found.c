@@ -35,11 +35,17 @@ static int use_store(const char *store, struct mu_home *home, struct mu_error *e
                : mu_fail(err, MU_E_USAGE, "the URL of the database is too long");
 }
 
+/* To begin anew is to move files aside; a database cannot be moved. */
+static int check_room(const struct place *place, const struct mu_home *home, struct mu_error *err)
+{
+    return place->force ? mu_home_check_database(home, err) : mu_home_check_free(home, err);
+}
+
 /* Is there room? Nothing is touched yet. */
 static int survey(const struct place *place, struct mu_home *ret, struct mu_error *err)
 {
     return mu_home_paths(place->home, ret, err) != 0 || use_store(place->store, ret, err) != 0 ||
-                   (!place->force && mu_home_check_free(ret, err) != 0)
+                   check_room(place, ret, err) != 0
                ? -1
                : 0;
 }
@@ -83,9 +89,8 @@ static int move_in(const struct place *place, const struct mu_home *home,
                    const struct mu_ca_files *files, char ret_old[MU_PATH_LEN], struct mu_error *err)
 {
     MU_AUTO_CLEAR(mu_stage) stage = {0};
-    if (!place->force && mu_home_check_free(home, err) != 0)
-        return -1;
-    if (mu_home_move_aside(home, place->now, ret_old, err) != 0 ||
+    if (check_room(place, home, err) != 0 ||
+        mu_home_move_aside(home, place->now, ret_old, err) != 0 ||
         stage_files(home, files, &stage, err) != 0 ||
         mu_home_change(home, files->cert, place->key,
                        place->import != NULL ? note_import : note_nothing, (void *)place->import,

@@ -179,27 +179,34 @@ static bool was_cut_off(const struct mu_home *home)
     return !is_there(home->cert) && has_db(home) && !has_records(home);
 }
 
-/* A database on a server may be another home's. */
-static int check_empty(const struct mu_home *home, struct mu_error *err)
+/*
+ * A database on a server may be another home's, of which the trail is the first to tell. No --force takes it: unlike files it
+ * cannot be moved aside.
+ */
+int mu_home_check_database(const struct mu_home *home, struct mu_error *err)
 {
-    bool found = false;
-    const struct mu_store_filter all = {.limit = 1};
+    int64_t tip = 0;
+    char hash[MU_HASH_LEN + 1];
     MU_AUTO_STRUCT(mu_store) store = NULL;
+    if (!mu_store_is_postgres(home->db))
+        return 0;
     if (mu_store_open(home->db, MU_STORE_READ, &store, err) != 0)
         return err->code == MU_E_NOT_FOUND ? 0 : -1;
-    if (mu_store_each(store, &all, note_record, &found, err) != 0)
+    if (mu_store_trail_tip(store, &tip, hash, err) != 0)
         return -1;
-    if (!found)
+    if (tip == 0)
         return 0;
     mu_fail(err, MU_E_EXISTS, "there are records of a CA in that database already");
-    return mu_hint(err, "name an empty database");
+    return mu_hint(
+        err,
+        "name an empty database; if it is an init that was cut off, drop this one and create it again");
 }
 
 int mu_home_check_free(const struct mu_home *home, struct mu_error *err)
 {
     const char *found = is_there(home->cert) ? home->cert : home->key;
     if (!is_there(found) && mu_store_is_postgres(home->db))
-        return check_empty(home, err);
+        return mu_home_check_database(home, err);
     if (!is_there(found) || was_cut_off(home))
         return 0;
     mu_fail(err, MU_E_EXISTS, "there is a CA in %s already: %s", home->dir, found);

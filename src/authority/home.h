@@ -54,6 +54,9 @@ MU_CHECK int mu_home_lock_files(const struct mu_home *home, int *ret_lock, struc
  */
 MU_CHECK int mu_home_check_free(const struct mu_home *home, struct mu_error *err);
 
+/* Is a database on a server free for a new authority? Fails with MU_E_EXISTS where a trail has begun, with MU_E_STORE. */
+MU_CHECK int mu_home_check_database(const struct mu_home *home, struct mu_error *err);
+
 /*
  * Move an authority, or what is left of one, into a new directory old-<date>/ beside it, records and all: a CA's
  * key that is overwritten takes every certificate of that CA with it, so none ever is. `ret_old` is that

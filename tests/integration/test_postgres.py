@@ -148,8 +148,17 @@ def test_an_authority_on_postgresql_does_all_that_one_on_a_file_does(mutual, hom
     mutual("crl", "--delta").ok()
     assert "whole: 18 entries" in mutual("audit", "verify").ok().stdout
     mutual("init").refused("there is a CA")
-    mutual("init", "--store", database, home=tmp_path / "other").refused("records of a CA in that database already")
-    assert not (tmp_path / "other/ca.key").exists()
+
+
+def test_a_database_is_one_authoritys_from_its_first_moment(mutual, home, database, tmp_path):
+    mutual("init", "--store", database).ok()
+    other = tmp_path / "other"
+    for more in ([], ["--issuing"], ["--force"]):
+        mutual("init", "--store", database, *more, home=other).refused("records of a CA in that database already")
+        assert not (other / "ca.key").exists()
+    mutual("init", "--store", database, "--force").refused("name an empty database")
+    assert sorted(os.listdir(home)) == ["ca.crt", "ca.key", "store"]
+    assert "whole: 1 entry" in mutual("audit", "verify").ok().stdout
 
 
 def test_health_knows_that_the_url_may_hold_a_password(mutual, home, database):
