@@ -1,5 +1,6 @@
 #include "pki/seal.h"
 
+#include <errno.h>
 #include <openssl/cms.h>
 #include <openssl/err.h>
 #include <string.h>
@@ -20,23 +21,49 @@ bool mu_seal_is(const void *data, size_t len)
     return len >= sizeof head && memcmp(data, head, sizeof head) == 0;
 }
 
+/* libcrypto streams on whether or not a read or a write has failed, and calls it done. `errno` is kept; 0: none has. */
+static long note_failure(BIO *bio, int call, const char *data, size_t len, int argi, long argl,
+                         int result, size_t *processed)
+{
+    (void)data, (void)len, (void)argi, (void)argl, (void)processed;
+    int *failure = (int *)BIO_get_callback_arg(bio);
+    if ((call == (BIO_CB_READ | BIO_CB_RETURN) || call == (BIO_CB_WRITE | BIO_CB_RETURN)) &&
+        result < 0 && *failure == 0)
+        *failure = errno;
+    return result;
+}
+
+static void watch(BIO *bio, int *failure)
+{
+    BIO_set_callback_ex(bio, note_failure);
+    BIO_set_callback_arg(bio, (char *)failure);
+}
+
 int mu_seal(int from, int to, const struct mu_secret *passphrase, struct mu_error *err)
 {
     const unsigned flags = CMS_BINARY | CMS_STREAM | CMS_PARTIAL;
+    int failure = 0;
     MU_AUTO(BIO) in = BIO_new_fd(from, BIO_NOCLOSE);
     MU_AUTO(BIO) out = BIO_new_fd(to, BIO_NOCLOSE);
     MU_AUTO(CMS_ContentInfo) cms = CMS_encrypt(NULL, NULL, EVP_aes_256_gcm(), flags);
     if (in == NULL || out == NULL || cms == NULL)
         return mu_fail_openssl(err, MU_E_CRYPTO, "nothing can be put under a passphrase");
+    watch(in, &failure);
+    watch(out, &failure);
     /* The copy is the recipient's, who may have taken it even where this fails. */
     unsigned char *copy = OPENSSL_memdup(passphrase->data, passphrase->len);
     if (copy == NULL ||
         CMS_add0_recipient_password(cms, ITERATIONS, NID_id_alg_PWRI_KEK, NID_id_pbkdf2, copy,
                                     (ossl_ssize_t)passphrase->len, EVP_aes_256_cbc()) == NULL)
         return mu_fail_openssl(err, MU_E_CRYPTO, "the passphrase cannot be used");
-    if (i2d_CMS_bio_stream(out, cms, in, (int)flags) != 1 || BIO_flush(out) != 1)
+    bool done = i2d_CMS_bio_stream(out, cms, in, (int)flags) == 1 && BIO_flush(out) == 1;
+    if (done && failure == 0)
+        return 0;
+    if (failure == 0)
         return mu_fail_openssl(err, MU_E_IO, "what is under the passphrase could not be written");
-    return 0;
+    ERR_clear_error();
+    errno = failure;
+    return mu_fail_errno(err, MU_E_IO, "what is under the passphrase could not be written");
 }
 
 static int fail_damaged(const char *name, struct mu_error *err)

@@ -1,3 +1,5 @@
+#include <errno.h>
+#include <fcntl.h>
 #include <sys/mman.h>
 #include <unistd.h>
 
@@ -115,12 +117,33 @@ static void what_was_altered_or_cut_off_is_not_taken(void **state)
     }
 }
 
+static void what_could_not_be_written_whole_is_told(void **state)
+{
+    struct fixture *f = *state;
+    struct mu_secret passphrase = MU_SECRET_INIT;
+    struct mu_error err = MU_ERROR_INIT;
+    int full = open("/dev/full", O_WRONLY | O_CLOEXEC);
+    int from = memory_file(f->text, sizeof f->text), to = memory_file("", 0);
+    assert_true(full >= 0);
+    assert_worked(mu_secret_set(&passphrase, "geheim", 6, &err), &err);
+    assert_refused(mu_seal(from, full, &passphrase, &err), &err, MU_E_IO, "could not be written");
+    assert_string_equal(err.cause, strerror(ENOSPC));
+    err = (struct mu_error)MU_ERROR_INIT;
+    assert_refused(mu_seal(full, to, &passphrase, &err), &err, MU_E_IO, "could not be written");
+    assert_string_equal(err.cause, strerror(EBADF));
+    mu_secret_clear(&passphrase);
+    close(full);
+    close(from);
+    close(to);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(what_was_sealed_comes_back),
         cmocka_unit_test(a_wrong_passphrase_does_not_open_it),
         cmocka_unit_test(what_was_altered_or_cut_off_is_not_taken),
+        cmocka_unit_test(what_could_not_be_written_whole_is_told),
     };
     return cmocka_run_group_tests(tests, set_up, tear_down);
 }
