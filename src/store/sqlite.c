@@ -233,16 +233,24 @@ static int migrate(struct sqlite_store *store, struct mu_error *err)
 
 /* --- Opening --- */
 
-/* SQLite would make the file readable for all that the umask lets; its -wal and -shm files follow suit. */
+static int fail_unwritable(const char *path, struct mu_error *err)
+{
+    int code = errno == EROFS || errno == EACCES || errno == EPERM ? SQLITE_READONLY : SQLITE_IOERR;
+    mu_fail_errno(err, MU_E_STORE, "cannot write to the CA's records in %s", path);
+    return mu_hint(err, "%s", hint_for(code));
+}
+
+/* SQLite would make the file readable for all that the umask lets; its -wal and -shm files follow suit. One that is there
+ * is left to SQLite: closing it here would let go of the locks that this process has on it, all of them. [fcntl(2)] */
 static int make_private(const char *path, struct mu_error *err)
 {
+    if (faccessat(AT_FDCWD, path, R_OK | W_OK, AT_EACCESS) == 0)
+        return 0;
+    if (errno != ENOENT)
+        return fail_unwritable(path, err);
     int fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
-    if (fd < 0) {
-        int code =
-            errno == EROFS || errno == EACCES || errno == EPERM ? SQLITE_READONLY : SQLITE_IOERR;
-        mu_fail_errno(err, MU_E_STORE, "cannot write to the CA's records in %s", path);
-        return mu_hint(err, "%s", hint_for(code));
-    }
+    if (fd < 0)
+        return fail_unwritable(path, err);
     close(fd);
     return 0;
 }

@@ -10,6 +10,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include <cmocka.h>
@@ -619,6 +620,35 @@ static void two_writers_at_once_both_get_through(void **state)
     close_store(&other);
 }
 
+/* Is the file locked for others? Asked by another process, as one's own locks are no obstacle. */
+static bool is_locked(const char *path)
+{
+    int status;
+    pid_t child = fork();
+    if (child == 0) {
+        struct flock lock = {.l_type = F_WRLCK, .l_whence = SEEK_SET};
+        int fd = open(path, O_RDWR | O_CLOEXEC);
+        _exit(fd >= 0 && fcntl(fd, F_GETLK, &lock) == 0 && lock.l_type != F_UNLCK ? 0 : 1);
+    }
+    assert_true(child > 0 && waitpid(child, &status, 0) == child);
+    return status == 0;
+}
+
+/* Else another process would take itself for the last, and put away the log from which this one reads. */
+static void who_comes_and_goes_leaves_the_others_of_its_process_their_locks(void **state)
+{
+    struct fixture *f = *state;
+    struct mu_store *second = NULL;
+    open_store(f, MU_STORE_WRITE);
+    add(f, 1, "a", 1);
+    assert_true(is_locked(f->path));
+    assert_int_equal(mu_store_open(f->path, MU_STORE_WRITE, &second, &f->err), 0);
+    assert_true(is_locked(f->path));
+    mu_store_close(second);
+    assert_true(is_locked(f->path));
+    assert_string_equal(names_of(f, NULL, 0), "a ");
+}
+
 static void exec_sql(struct fixture *f, const char *sql)
 {
     sqlite3 *db = NULL;
@@ -869,6 +899,7 @@ int main(void)
         ON_EACH_ENGINE(ON_SQLITE) ON_EACH_ENGINE(IN_MEMORY)
             ON_A_FILE(records_outlive_the_process_and_only_the_owner_may_read_them),
         ON_A_FILE(two_writers_at_once_both_get_through),
+        ON_A_FILE(who_comes_and_goes_leaves_the_others_of_its_process_their_locks),
         ON_A_FILE(a_store_of_a_newer_mutual_is_refused_and_left_alone),
         ON_A_FILE(a_store_of_an_older_mutual_is_brought_up_to_date),
         ON_A_FILE(a_copy_is_whole_private_and_never_over_another_file),
