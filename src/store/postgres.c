@@ -417,15 +417,26 @@ static int migrate_once(struct postgres_store *store, struct mu_error *err)
     return commit(&store->base, err);
 }
 
+/* Whoever finds everything as it should be changes nothing, and needs no right to: tables are made by their owner. */
+static bool is_set_up(struct postgres_store *store)
+{
+    struct mu_error ignored = MU_ERROR_INIT;
+    int version;
+    return read_version(store, &version, &ignored) == 0 && version == SCHEMA_VERSION;
+}
+
 /* Two that set up one database at once may meet in the server's own tables. */
 static int migrate(struct postgres_store *store, struct mu_error *err)
 {
-    int result = -1;
+    struct mu_error why = MU_ERROR_INIT;
+    int result = is_set_up(store) ? 0 : -1;
     for (int i = 0; i < SET_UP_TRIES && result != 0; i++) {
-        result = migrate_once(store, err);
-        if (result != 0 && err->code != MU_E_EXISTS && err->code != MU_E_STORE_COLLISION)
+        result = migrate_once(store, &why);
+        if (result != 0 && why.code != MU_E_EXISTS && why.code != MU_E_STORE_COLLISION)
             break;
     }
+    if (result != 0)
+        *err = why;
     return result;
 }
 

@@ -161,6 +161,16 @@ def test_a_database_is_one_authoritys_from_its_first_moment(mutual, home, databa
     assert "whole: 1 entry" in mutual("audit", "verify").ok().stdout
 
 
+def test_once_it_is_set_up_a_user_who_may_only_change_rows_is_enough(mutual, home, server, database, tmp_path):
+    mutual("init", "--store", database).ok()
+    name = database.split("/")[3].split("?")[0]
+    server.sql("CREATE ROLE clerk LOGIN; GRANT SELECT, INSERT, UPDATE ON ALL TABLES IN SCHEMA public TO clerk", name)
+    (home / "store").write_text(database.replace("user=postgres", "user=clerk"))
+    mutual("issue", "client", "who").ok()
+    mutual("revoke", "who", "--reason", "superseded").ok()
+    mutual("audit", "verify").ok()
+
+
 def test_health_knows_that_the_url_may_hold_a_password(mutual, home, database):
     mutual("init", "--store", database).ok()
     assert "secret_open" not in mutual("health").ok().stdout
