@@ -44,7 +44,7 @@ struct mu_store_engine {
 
 struct mu_store {
     const struct mu_store_engine *engine;
-    bool in_change;
+    bool in_change, in_read;
 };
 
 /* The engines, behind mu_store_open(): a path is SQLite's. */
@@ -56,7 +56,8 @@ MU_CHECK int mu_store_open_postgres(const char *url, enum mu_store_mode mode, st
 /* A schema of a later version than `known`, which is refused. Fails with MU_E_STORE_NEWER. */
 MU_CHECK int mu_store_check_version(const char *name, int version, int known, struct mu_error *err);
 
-/* Run a statement that reads; and one that writes, which has to be inside a change. `each` may be NULL. */
+/* Run a statement that reads, again if it collides with a change before `each` was handed anything; and one that writes,
+ * which has to be inside a change. `each` may be NULL. */
 #define MU_RUN(store, sql, each, arg, err, ...)                                                    \
     mu_store_run(store, sql, (const struct mu_value[]){__VA_ARGS__},                               \
                  sizeof((const struct mu_value[]){__VA_ARGS__}) / sizeof(struct mu_value), each,   \

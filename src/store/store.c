@@ -42,11 +42,61 @@ void mu_store_close(struct mu_store *store)
         store->engine->close(store);
 }
 
+/* Longer each time, and not in step with the other. */
+static void wait_before(int attempt)
+{
+    struct timespec t;
+    clock_gettime(CLOCK_MONOTONIC, &t);
+    long ms = WAIT_MS * (attempt + 1) + t.tv_nsec % (WAIT_MS * (attempt + 1));
+    t = (struct timespec){.tv_nsec = ms * 1000000};
+    nanosleep(&t, NULL);
+}
+
+/* May what has failed so be tried again? What comes of that is then all that is told. */
+static bool try_again(int attempt, struct mu_error *err)
+{
+    if (err->code != MU_E_STORE_COLLISION || attempt == TRIES)
+        return false;
+    *err = (struct mu_error)MU_ERROR_INIT;
+    wait_before(attempt);
+    return true;
+}
+
+struct handing {
+    mu_row_fn *each;
+    void *arg;
+    bool any;
+};
+
+static bool hand_on(void *arg, const struct mu_value *row)
+{
+    struct handing *handing = arg;
+    handing->any = true;
+    return handing->each(handing->arg, row);
+}
+
+/* What is asked while rows are being handed over belongs to that moment, and cannot be asked again at another. */
+static int ask(struct mu_store *store, const char *sql, const struct mu_value *values, size_t count,
+               mu_row_fn *each, void *arg, struct mu_error *err)
+{
+    struct handing handing = {.each = each, .arg = arg};
+    const bool nested = store->in_read;
+    int result = 0, attempt = 0;
+    store->in_read = true;
+    do
+        result = store->engine->run(store, sql, values, count, each == NULL ? NULL : hand_on,
+                                    &handing, err);
+    while (result != 0 && !nested && !handing.any && try_again(attempt++, err));
+    store->in_read = nested;
+    return result;
+}
+
 int mu_store_run(struct mu_store *store, const char *sql, const struct mu_value *values,
                  size_t count, mu_row_fn *each, void *arg, struct mu_error *err)
 {
     assert(store->in_change || mu_str_starts_with(sql, "SELECT"));
-    return store->engine->run(store, sql, values, count, each, arg, err);
+    return store->in_change ? store->engine->run(store, sql, values, count, each, arg, err)
+                            : ask(store, sql, values, count, each, arg, err);
 }
 
 static int try_change(struct mu_store *store, mu_change_fn *change, void *arg, struct mu_error *err)
@@ -62,25 +112,13 @@ static int try_change(struct mu_store *store, mu_change_fn *change, void *arg, s
     return -1;
 }
 
-/* Longer each time, and not in step with the other. */
-static void wait_before(int attempt)
-{
-    struct timespec t;
-    clock_gettime(CLOCK_MONOTONIC, &t);
-    long ms = WAIT_MS * (attempt + 1) + t.tv_nsec % (WAIT_MS * (attempt + 1));
-    t = (struct timespec){.tv_nsec = ms * 1000000};
-    nanosleep(&t, NULL);
-}
-
 int mu_store_change(struct mu_store *store, mu_change_fn *change, void *arg, struct mu_error *err)
 {
-    for (int attempt = 0;; attempt++) {
-        if (try_change(store, change, arg, err) == 0)
-            return 0;
-        if (err->code != MU_E_STORE_COLLISION || attempt == TRIES)
-            return -1;
-        wait_before(attempt);
-    }
+    int result, attempt = 0;
+    do
+        result = try_change(store, change, arg, err);
+    while (result != 0 && try_again(attempt++, err));
+    return result;
 }
 
 int mu_store_check_version(const char *name, int version, int known, struct mu_error *err)

@@ -169,6 +169,13 @@ def test_once_it_is_set_up_a_user_who_may_only_change_rows_is_enough(mutual, hom
     mutual("issue", "client", "who").ok()
     mutual("revoke", "who", "--reason", "superseded").ok()
     mutual("audit", "verify").ok()
+    # A question that collides with a change of others (40001) is asked again.
+    (home / "store").write_text(database)
+    server.sql("ALTER TABLE certificate RENAME TO certificates; CREATE FUNCTION collide() RETURNS boolean LANGUAGE plpgsql AS $$"
+               "BEGIN IF NOT EXISTS (SELECT FROM pg_locks WHERE locktype = 'advisory' AND pid = pg_backend_pid()) THEN "
+               "PERFORM pg_advisory_lock(1); RAISE EXCEPTION 'collided' USING ERRCODE = '40001'; END IF; RETURN true; END $$;"
+               "CREATE VIEW certificate AS SELECT * FROM certificates WHERE collide()", name)
+    assert "who" in mutual("list").ok().stdout
 
 
 def test_health_knows_that_the_url_may_hold_a_password(mutual, home, database):

@@ -513,6 +513,7 @@ static void a_change_that_collides_with_another_is_run_again_from_its_beginning(
     struct half half = {.record = record_of(1, "a", 1)};
     assert_int_equal(mu_store_change(f->store, collide_twice, &half, &f->err), 0);
     assert_int_equal(half.runs, 3);
+    assert_int_equal(f->err.code, MU_OK);
     assert_string_equal(names_of(f, NULL, 0), "a ");
 }
 
