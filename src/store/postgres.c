@@ -470,9 +470,30 @@ static void say_nothing(void *arg, const char *message)
     (void)message;
 }
 
+/* NULL: libpq cannot read it. Why not is left unsaid, as that may quote the URL, and a password in it. */
+static PQconninfoOption *parse_url(const char *url)
+{
+    char *fault = NULL;
+    PQconninfoOption *options = libpq.conninfoParse(url, &fault);
+    libpq.freemem(fault);
+    return options;
+}
+
+static int fail_unreadable_url(struct mu_error *err)
+{
+    mu_fail(err, MU_E_WRONG_KIND, "the URL of the CA's records cannot be read");
+    return mu_hint(err,
+                   "write postgresql://HOST/DATABASE into the file store; of a password there, what is "
+                   "neither a letter nor a digit is written as %% and two digits");
+}
+
 static int connect_to(struct postgres_store *store, const char *url, struct mu_error *err)
 {
     char timeout[16];
+    PQconninfoOption *options = parse_url(url);
+    if (options == NULL)
+        return fail_unreadable_url(err);
+    libpq.conninfoFree(options);
     snprintf(timeout, sizeof timeout, "%d", (int)CONNECT_TIMEOUT_S);
     /* What the URL itself says comes later in the list, and so wins. */
     const char *const words[] = {"client_encoding", "application_name", "connect_timeout", "dbname",
@@ -504,13 +525,11 @@ static bool has_password(const PQconninfoOption *options)
 
 int mu_store_check_url(const char *url, struct mu_error *err)
 {
-    char *fault = NULL;
     if (mu_library_need(&library, err) != 0)
         return -1;
-    PQconninfoOption *options = mu_store_is_postgres(url) ? libpq.conninfoParse(url, &fault) : NULL;
+    PQconninfoOption *options = mu_store_is_postgres(url) ? parse_url(url) : NULL;
     bool readable = options != NULL, secret = readable && has_password(options);
     libpq.conninfoFree(options);
-    libpq.freemem(fault); /* it may quote the URL */
     if (!readable) {
         mu_fail(err, MU_E_USAGE, "that is not the URL of a database");
         return mu_hint(

@@ -176,6 +176,9 @@ def test_once_it_is_set_up_a_user_who_may_only_change_rows_is_enough(mutual, hom
                "PERFORM pg_advisory_lock(1); RAISE EXCEPTION 'collided' USING ERRCODE = '40001'; END IF; RETURN true; END $$;"
                "CREATE VIEW certificate AS SELECT * FROM certificates WHERE collide()", name)
     assert "who" in mutual("list").ok().stdout
+    # Nothing of a URL that cannot be read is told.
+    (home / "store").write_text("postgresql://clerk:geheim%zz@localhost/x")
+    assert "geheim" not in mutual("list").refused("URL of the CA's records cannot be read").stderr
 
 
 def test_health_knows_that_the_url_may_hold_a_password(mutual, home, database):
