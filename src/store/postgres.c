@@ -99,6 +99,7 @@ struct postgres_store {
 
 #define LIBPQ(F)                                                                                   \
     F(clear, PQclear)                                                                              \
+    F(cmdStatus, PQcmdStatus)                                                                      \
     F(connectdbParams, PQconnectdbParams)                                                          \
     F(conninfoFree, PQconninfoFree)                                                                \
     F(conninfoParse, PQconninfoParse)                                                              \
@@ -333,9 +334,17 @@ static int begin(struct mu_store *store, struct mu_error *err)
     return -1;
 }
 
+/* Where a statement in it has failed, a transaction is ended as if it had not been, and that is no error to the server. */
 static int commit(struct mu_store *store, struct mu_error *err)
 {
-    return exec(of(store), "COMMIT", "cannot write to", err);
+    static const char attempt[] = "cannot write to";
+    MU_AUTO(PGresult) result = libpq.exec(of(store)->db, "COMMIT");
+    if (!is_good(result))
+        return fail_postgres(of(store), result, err, attempt);
+    if (mu_str_equal(libpq.cmdStatus(result), "COMMIT"))
+        return 0;
+    mu_fail(err, MU_E_STORE, "%s the CA's records in %s", attempt, of(store)->name);
+    return mu_cause(err, "a part of the change has failed");
 }
 
 static void rollback(struct mu_store *store)

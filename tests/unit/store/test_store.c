@@ -507,6 +507,23 @@ static int collide_twice(struct mu_store *store, void *arg, struct mu_error *err
     return ++half->runs < 3 ? mu_fail(err, MU_E_STORE_COLLISION, "another was faster") : 0;
 }
 
+static int add_twice_and_go_on(struct mu_store *store, void *arg, struct mu_error *err)
+{
+    struct mu_error ignored = MU_ERROR_INIT;
+    if (mu_store_add(store, arg, err) != 0)
+        return -1;
+    assert_int_equal(mu_store_add(store, arg, &ignored), -1);
+    return 0;
+}
+
+static void a_change_that_goes_on_behind_a_failure_is_made_whole_or_fails(void **state)
+{
+    struct fixture *f = *state;
+    struct mu_record record = record_of(1, "a", 1);
+    int result = mu_store_change(f->store, add_twice_and_go_on, &record, &f->err);
+    assert_string_equal(names_of(f, NULL, 0), result == 0 ? "a " : "");
+}
+
 static void a_change_that_collides_with_another_is_run_again_from_its_beginning(void **state)
 {
     struct fixture *f = *state;
@@ -884,6 +901,7 @@ static void a_million_records_would_be_looked_up_not_walked_through(void **state
     X(a_list_can_be_limited_to_a_state)                                                            \
     X(a_list_can_be_read_page_by_page_and_by_what_a_certificate_has)                               \
     X(a_change_that_fails_leaves_no_trace_and_says_why)                                            \
+    X(a_change_that_goes_on_behind_a_failure_is_made_whole_or_fails)                               \
     X(a_change_that_collides_with_another_is_run_again_from_its_beginning)                         \
     X(the_last_list_of_a_scope_is_known_and_no_number_is_taken_twice)                              \
     X(a_setting_is_what_it_was_set_to_last)                                                        \
