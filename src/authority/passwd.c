@@ -132,10 +132,12 @@ struct note {
 static int note_keys(struct mu_store *store, void *arg, struct mu_error *err)
 {
     const struct note *note = arg;
-    char detail[MU_PATH_LEN + 64];
+    char detail[MU_PATH_LEN + 64], path[MU_PATH_LEN];
     struct mu_act act = {.action = "key", .detail = detail};
     for (size_t i = 0; i < note->locks->count; i++) {
-        snprintf(detail, sizeof detail, "%s is protected by %s", note->locks->at[i].path,
+        const char *real = note->locks->at[i].path;
+        snprintf(detail, sizeof detail, "%s is protected by %s",
+                 mu_str_printable(real, strlen(real), path, sizeof path),
                  note->protected ? "a new passphrase" : "no passphrase any more");
         if (mu_audit_add(store, &act, note->now, NULL, err) != 0)
             return -1;

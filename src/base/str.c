@@ -27,6 +27,16 @@ bool mu_str_copy(char *ret, size_t cap, const char *text)
     return fits;
 }
 
+size_t mu_str_fit(const char *text, size_t max)
+{
+    size_t len = strnlen(text, max + 1);
+    if (len <= max)
+        return len;
+    while (max > 0 && ((unsigned char)text[max] & 0xc0) == 0x80)
+        max--;
+    return max;
+}
+
 char *mu_str_of(const void *data, size_t len)
 {
     char *text = malloc(len + 1);

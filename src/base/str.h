@@ -18,6 +18,9 @@ bool mu_str_ends_with(const char *text, const char *end);
 /* Copy at most cap-1 bytes and always end with NUL. True if all of it fitted. */
 bool mu_str_copy(char *ret, size_t cap, const char *text);
 
+/* How much of `text` fits into `max` bytes without a character of UTF-8 being cut in two. */
+size_t mu_str_fit(const char *text, size_t max);
+
 /* `len` bytes with a NUL behind them; given, for free(). Nothing behind `len` is read, as strndup() may (and as AddressSanitizer takes
  * it to). NULL without memory. */
 char *mu_str_of(const void *data, size_t len);

@@ -26,11 +26,13 @@ static bool show_text(void *arg, const struct mu_trail_entry *entry)
 static bool show_json(void *arg, const struct mu_trail_entry *entry)
 {
     (void)arg;
-    mu_print_json_line(json_pack("{s:I, s:o, s:s, s:s, s:s, s:s, s:s, s:s, s:s}", "seq",
-                                 (json_int_t)entry->seq, "at", mu_time_json(entry->at), "who",
-                                 entry->who, "host", entry->host, "action", entry->action, "serial",
-                                 entry->serial, "sha256", entry->sha256, "detail", entry->detail,
-                                 "hash", entry->hash));
+    mu_print_json_line(
+        json_pack("{s:I, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o}", "seq", (json_int_t)entry->seq,
+                  "at", mu_time_json(entry->at), "who", mu_record_text_json(entry->who), "host",
+                  mu_record_text_json(entry->host), "action", mu_record_text_json(entry->action),
+                  "serial", mu_record_text_json(entry->serial), "sha256",
+                  mu_record_text_json(entry->sha256), "detail", mu_record_text_json(entry->detail),
+                  "hash", mu_record_text_json(entry->hash)));
     return !ferror(stdout);
 }
 

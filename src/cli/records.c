@@ -17,8 +17,7 @@ int mu_records_open(const struct mu_args *args, struct mu_store **ret, struct mu
                : -1;
 }
 
-/* The records may be damaged, so that what is in them is shown as any foreign text is; but whole. */
-static json_t *text_json(const char *text)
+json_t *mu_record_text_json(const char *text)
 {
     size_t len = strlen(text), cap = 4 * len + 1;
     MU_AUTO_CLEAR(mu_buf) shown = MU_BUF_INIT;
@@ -31,12 +30,14 @@ json_t *mu_record_json(const struct mu_record *record, time_t now)
     const struct mu_revocation *revocation = &record->revocation;
     json_t *to =
         json_pack("{s:o, s:o, s:o, s:s, s:o, s:o, s:o, s:o, s:o, s:o, s:o}", "name",
-                  text_json(record->name), "kind", text_json(record->profile), "serial",
-                  text_json(record->serial), "state", mu_state_name(mu_record_state(record, now)),
-                  "subject", text_json(record->subject), "san", text_json(record->san),
-                  "issuer_key_sha256", text_json(record->issuer), "not_before",
+                  mu_record_text_json(record->name), "kind", mu_record_text_json(record->profile),
+                  "serial", mu_record_text_json(record->serial), "state",
+                  mu_state_name(mu_record_state(record, now)), "subject",
+                  mu_record_text_json(record->subject), "san", mu_record_text_json(record->san),
+                  "issuer_key_sha256", mu_record_text_json(record->issuer), "not_before",
                   mu_time_json(record->not_before), "not_after", mu_time_json(record->not_after),
-                  "issued_at", mu_time_json(record->issued_at), "sha256", text_json(record->sha256));
+                  "issued_at", mu_time_json(record->issued_at), "sha256",
+                  mu_record_text_json(record->sha256));
     if (to == NULL || revocation->at == 0)
         return to;
     json_object_set_new(to, "revoked_at", mu_time_json(revocation->at));

@@ -13,6 +13,9 @@
 MU_CHECK int mu_records_open(const struct mu_args *args, struct mu_store **ret,
                              struct mu_error *err);
 
+/* Text out of the records, which may be damaged: shown as any foreign text is, but whole. Given. NULL without memory. */
+json_t *mu_record_text_json(const char *text);
+
 /* One record under names that stay. Given. NULL without memory. */
 json_t *mu_record_json(const struct mu_record *record, time_t now);
 

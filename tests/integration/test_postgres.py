@@ -1,5 +1,6 @@
 """The records on PostgreSQL: the same promises, and several authorities at once."""
 import concurrent.futures
+import json
 import os
 import pathlib
 import random
@@ -166,16 +167,18 @@ def test_once_it_is_set_up_a_user_who_may_only_change_rows_is_enough(mutual, hom
     name = database.split("/")[3].split("?")[0]
     server.sql("CREATE ROLE clerk LOGIN; GRANT SELECT, INSERT, UPDATE ON ALL TABLES IN SCHEMA public TO clerk", name)
     (home / "store").write_text(database.replace("user=postgres", "user=clerk"))
-    mutual("issue", "client", "who").ok()
-    mutual("revoke", "who", "--reason", "superseded").ok()
+    who = "\U0001f600" * 64  # 256 octets
+    mutual("issue", "client", who, "--out", "who").ok()
+    mutual("revoke", "who.crt", "--reason", "superseded").ok()
     mutual("audit", "verify").ok()
+    assert json.loads(mutual("audit", "--json", "--from", "3").ok().stdout.splitlines()[0])["detail"].endswith('": superseded')
     # A question that collides with a change of others (40001) is asked again.
     (home / "store").write_text(database)
     server.sql("ALTER TABLE certificate RENAME TO certificates; CREATE FUNCTION collide() RETURNS boolean LANGUAGE plpgsql AS $$"
                "BEGIN IF NOT EXISTS (SELECT FROM pg_locks WHERE locktype = 'advisory' AND pid = pg_backend_pid()) THEN "
                "PERFORM pg_advisory_lock(1); RAISE EXCEPTION 'collided' USING ERRCODE = '40001'; END IF; RETURN true; END $$;"
                "CREATE VIEW certificate AS SELECT * FROM certificates WHERE collide()", name)
-    assert "who" in mutual("list").ok().stdout
+    assert who in mutual("list").ok().stdout
     # Nothing of a URL that cannot be read is told.
     (home / "store").write_text("postgresql://clerk:geheim%zz@localhost/x")
     assert "geheim" not in mutual("list").refused("URL of the CA's records cannot be read").stderr

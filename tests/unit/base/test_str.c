@@ -23,6 +23,14 @@ static void a_copy_that_does_not_fit_is_cut_and_told(void **state)
     assert_string_equal(ret, "abc");
 }
 
+static void a_cut_does_not_go_through_a_character(void **state)
+{
+    (void)state;
+    static const size_t fits[] = {0, 1, 1, 3, 3, 3, 6, 6};
+    for (size_t max = 0; max < MU_COUNT(fits); max++)
+        assert_int_equal(mu_str_fit("aĄ家", max), fits[max]);
+}
+
 static void foreign_text_is_made_fit_to_be_shown(void **state)
 {
     (void)state;
@@ -98,6 +106,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(starts_and_ends_are_compared_whole),
         cmocka_unit_test(a_copy_that_does_not_fit_is_cut_and_told),
+        cmocka_unit_test(a_cut_does_not_go_through_a_character),
         cmocka_unit_test(foreign_text_is_made_fit_to_be_shown),
         cmocka_unit_test(text_that_is_too_long_ends_in_dots_and_never_in_half_a_character),
         cmocka_unit_test(octets_are_shown_as_hex),
