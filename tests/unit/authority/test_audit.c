@@ -134,6 +134,19 @@ static void a_trail_that_nobody_touched_is_whole_and_signed_every_day(void **sta
     assert_int_equal(verdict.signed_at, NOW + 2 * MU_DAY_S);
 }
 
+static void a_clock_that_was_ahead_for_once_does_not_put_off_signatures(void **state)
+{
+    struct fixture *f = *state;
+    MU_AUTO_STRUCT(mu_authority) authority = open_authority(f);
+    issue(authority, "d", NOW + 200 * MU_DAY_S, &f->err);
+    issue(authority, "e", NOW + 3 * MU_DAY_S, &f->err);
+    issue(authority, "f", NOW + 4 * MU_DAY_S - 1, &f->err);
+    struct mu_audit_verdict verdict = verdict_of(f);
+    assert_string_equal(verdict.fault, "");
+    assert_int_equal(verdict.signatures, 5);
+    assert_int_equal(verdict.signed_at, NOW + 3 * MU_DAY_S);
+}
+
 static void an_entry_that_was_changed_is_named(void **state)
 {
     static const char *const columns[] = {"at = at + 1",    "who = 'mallory (0)'", "host = 'x'",
@@ -314,6 +327,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         WITH_A_TRAIL(a_trail_that_nobody_touched_is_whole_and_signed_every_day),
+        WITH_A_TRAIL(a_clock_that_was_ahead_for_once_does_not_put_off_signatures),
         WITH_A_TRAIL(an_entry_that_was_changed_is_named),
         WITH_A_TRAIL(an_entry_that_was_dropped_is_named),
         WITH_A_TRAIL(entries_that_changed_places_are_named),
