@@ -20,6 +20,7 @@
 #define SETTING "backup" /* "AT SEQ": when it was made, and the last entry of the trail then */
 #define WORK_BACKUP "backup.tmp"
 #define WORK_RESTORE "restore.tmp"
+#define PACKED "mutual.db.packed" /* no file of a backup is called so */
 
 void mu_backup_made_clear(struct mu_backup_made *made)
 {
@@ -388,7 +389,7 @@ static int unpack(const struct mu_restore *how, struct unpacking *u, struct mu_e
     char packed[MU_PATH_LEN], db[MU_PATH_LEN];
     MU_AUTO_CLEAR(mu_stage) stage = MU_STAGE_INIT;
     MU_AUTO_STRUCT(mu_store) store = NULL;
-    if (mu_path_join(u->dir, "packed", packed, err) != 0 ||
+    if (mu_path_join(u->dir, PACKED, packed, err) != 0 ||
         mu_path_join(u->dir, "mutual.db", db, err) != 0 ||
         stage_packed(how, packed, &stage, err) != 0 || mu_stage_commit(&stage, err) != 0)
         return -1;

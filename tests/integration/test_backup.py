@@ -21,6 +21,7 @@ def names(mutual, **how):
 def backup(mutual, ca, tmp_path):
     """A CA that has issued `before`; its backup; and what came `after`."""
     mutual("issue", "client", "before").ok()
+    (ca / "packed").write_text("a file of the operator's own")
     mutual("backup", "b").ok()
     mutual("issue", "client", "after").ok()
     return tmp_path / "b"
@@ -43,7 +44,7 @@ def test_a_restored_ca_goes_on(mutual, ca, backup, tmp_path):
     shown = mutual("restore", backup, home=new).ok()
     assert "restored the certificate authority \"my-ca\"" in shown.stdout
     assert "1 certificate\n" in shown.stdout and "is not known to it" in shown.stderr
-    for name in ("ca.crt", "ca.key"):
+    for name in ("ca.crt", "ca.key", "packed"):
         assert (new / name).read_bytes() == (ca / name).read_bytes()
     assert [mode(new / name) for name in ("ca.crt", "ca.key", "mutual.db")] == [0o644, 0o600, 0o600]
     assert mode(new) == 0o700
