@@ -662,19 +662,22 @@ static bool is_secret(const char *name)
            mu_str_equal(name, "store");
 }
 
+/* What a link leads to may be anybody's, but for what is secret, and the directory itself, whose name is "". */
 static size_t judge_mode(struct visit *v, const char *name, const char *path, uid_t owner)
 {
     struct stat st;
     size_t found = 0;
-    if (lstat(path, &st) != 0 || S_ISLNK(st.st_mode))
+    bool secret = is_secret(name);
+    bool is_link = *name != '\0' && lstat(path, &st) == 0 && S_ISLNK(st.st_mode);
+    if (stat(path, &st) != 0 || (is_link && !secret))
         return 0;
     if ((st.st_mode & 0022) != 0 && ++found > 0)
         find(v, MU_F_WRITABLE_BY_OTHERS, "%s can be written to by others than its owner (mode %04o)",
              path, (unsigned)st.st_mode & 07777);
-    else if (S_ISREG(st.st_mode) && is_secret(name) && (st.st_mode & 0077) != 0 && ++found > 0)
+    else if (S_ISREG(st.st_mode) && secret && (st.st_mode & 0077) != 0 && ++found > 0)
         find(v, MU_F_SECRET_OPEN, "%s can be read by others than its owner (mode %04o)", path,
              (unsigned)st.st_mode & 07777);
-    if (st.st_uid != owner && ++found > 0)
+    if (st.st_uid != owner && !is_link && ++found > 0)
         find(v, MU_F_OWNER, "%s belongs to user %lu, the directory to user %lu", path,
              (unsigned long)st.st_uid, (unsigned long)owner);
     return found;

@@ -194,6 +194,13 @@ static void a_clock_that_is_behind_is_an_error(void **state)
 static void open_files_are_told(void **state)
 {
     struct fixture *f = *state;
+    char elsewhere[MU_PATH_LEN + 8];
+    snprintf(elsewhere, sizeof elsewhere, "%s.real", f->home.key);
+    assert_int_equal(rename(f->home.key, elsewhere), 0);
+    assert_int_equal(symlink(elsewhere, f->home.key), 0);
+    chmod(elsewhere, 0644);
+    assert_says(f, NOW, "secret_open", "ca.key can be read by others");
+    assert_int_equal(rename(elsewhere, f->home.key), 0);
     chmod(f->home.key, 0640);
     assert_says(f, NOW, "secret_open", "ca.key can be read by others");
     chmod(f->home.key, 0600);
