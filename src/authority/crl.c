@@ -145,6 +145,29 @@ int mu_crl_partition(const char *serial, int partitions)
     return 1 + (int)(strtoul(serial + (len > 6 ? len - 6 : 0), NULL, 16) % (unsigned)partitions);
 }
 
+int mu_crl_partitions(struct mu_store *store, const struct mu_crl_settings *settings,
+                      const char *issuer, int *ret, struct mu_error *err)
+{
+    if (mu_store_last_partition(store, issuer, ret, err) != 0)
+        return -1;
+    if (*ret < settings->partitions || settings->url[0] == '\0')
+        *ret = settings->partitions;
+    return 0;
+}
+
+bool mu_crl_is_in_place(const struct mu_home *home, const struct mu_crl_scope *scope,
+                        const struct mu_crl_record *complete)
+{
+    const size_t any_size = SIZE_MAX / 2;
+    char file[FILE_LEN], path[MU_PATH_LEN], sha256[MU_SHA256_LEN];
+    struct mu_error ignored = MU_ERROR_INIT;
+    MU_AUTO_CLEAR(mu_buf) der = MU_BUF_INIT;
+    file_name(scope->issuer, scope->partition, ".crl", file);
+    return mu_path_join(home->public, file, path, &ignored) == 0 &&
+           mu_file_read(path, any_size, &der, &ignored) == 0 &&
+           mu_str_equal(mu_sha256(der.data, der.len, sha256), complete->sha256);
+}
+
 int mu_crl_partition_of(const struct mu_cert *cert)
 {
     MU_AUTO_CLEAR(mu_strs) urls = {0};
@@ -258,7 +281,7 @@ static int keep(struct publishing *p, struct list *list, const struct mu_buf *de
 {
     struct mu_authority *authority = p->authority;
     struct mu_store *store = authority->store;
-    char sha256[MU_SHA256_LEN], detail[256], until[MU_DATE_LEN], path[MU_PATH_LEN], file[FILE_LEN];
+    char detail[256], until[MU_DATE_LEN], path[MU_PATH_LEN], file[FILE_LEN];
     char slice[32] = "";
     bool delta = list->record.base != 0;
     if (!delta && list->scope.partition == 0)
@@ -266,13 +289,13 @@ static int keep(struct publishing *p, struct list *list, const struct mu_buf *de
     if (mu_buf_failed(&p->pem))
         return mu_fail_nomem(err);
 
-    list->record.sha256 = mu_sha256(der->data, der->len, sha256);
+    mu_sha256(der->data, der->len, list->record.sha256);
     if (list->scope.partition > 0)
         snprintf(slice, sizeof slice, " of partition %d", list->scope.partition);
     snprintf(detail, sizeof detail, "%s list %" PRId64 "%s, %zu revoked, until %s",
              delta ? "delta" : "complete", list->record.number, slice, list->entries,
              mu_date(list->record.next_update, until));
-    struct mu_act act = {.action = "crl", .sha256 = sha256, .detail = detail};
+    struct mu_act act = {.action = "crl", .sha256 = list->record.sha256, .detail = detail};
     if (record && (mu_audit_add(store, &act, p->now, &list->record.seq, err) != 0 ||
                    mu_store_add_crl(store, &list->scope, &list->record, err) != 0))
         return -1;
@@ -301,14 +324,15 @@ static bool note_change(void *arg, const struct mu_revoked *revoked)
     return false;
 }
 
-/* Behind a revocation, a partition in which nothing changed keeps its list; one that never had a list gets one. */
+/* Behind a revocation, a partition in which nothing changed keeps its list; one that has none, or another than the one that
+ * was recorded, gets one. */
 static int is_up_to_date(struct publishing *p, const struct mu_crl_scope *scope,
                          const struct mu_crl_record *complete, bool *ret, struct mu_error *err)
 {
     bool changed = false;
     *ret = false;
     if (p->what != MU_PUBLISH_CHANGED || scope->partition == 0 || complete->number == 0 ||
-        complete->next_update <= p->now)
+        complete->next_update <= p->now || !mu_crl_is_in_place(&p->authority->home, scope, complete))
         return 0;
     if (mu_store_each_revoked(p->authority->store, scope, 0, complete->seq, note_change, &changed,
                               err) != 0)
@@ -411,10 +435,12 @@ static int publish_cert(struct publishing *p, struct mu_error *err)
 
 static int publish_by(struct publishing *p, const struct mu_ca *by, struct mu_error *err)
 {
+    int partitions;
     p->by = by;
-    if (publish_cert(p, err) != 0)
+    if (publish_cert(p, err) != 0 ||
+        mu_crl_partitions(p->authority->store, &p->settings, by->key_sha256, &partitions, err) != 0)
         return -1;
-    for (int partition = 0; partition <= p->settings.partitions; partition++)
+    for (int partition = 0; partition <= partitions; partition++)
         if (publish_scope(p, partition, err) != 0)
             return -1;
     return 0;

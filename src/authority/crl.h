@@ -73,6 +73,15 @@ MU_CHECK int mu_authority_publish(struct mu_authority *authority, enum mu_publis
  * CA itself, and not by more than the list lasts, so that who goes by a part of that still has one. */
 time_t mu_crl_backdate(const struct mu_cert *ca, time_t now, time_t next_update);
 
+/* How many partitions of this issuer have lists: as many as are wanted now; and those of before, when there were more, as
+ * certificates of that time point to them. */
+MU_CHECK int mu_crl_partitions(struct mu_store *store, const struct mu_crl_settings *settings,
+                               const char *issuer, int *ret, struct mu_error *err);
+/* Is this complete list, as it was recorded last, the one in public/? It is not if whoever made it was killed before it had
+ * its name, or has made it in this CA's home on another machine. */
+bool mu_crl_is_in_place(const struct mu_home *home, const struct mu_crl_scope *scope,
+                        const struct mu_crl_record *complete);
+
 /* Which partition a serial number (hexadecimal) belongs to: 1 to `partitions`; 0 when there are none. */
 int mu_crl_partition(const char *serial, int partitions);
 /* Which one a certificate points to: 0 for the list of all, -1 when it points to none. */

@@ -425,18 +425,19 @@ static void look_at_partitions(struct visit *v, const char *issuer)
     struct mu_error ignored = MU_ERROR_INIT;
     struct mu_crl_settings settings;
     struct mu_crl_record last;
-    int overdue = 0;
-    if (mu_crl_settings_read(v->store, &settings, &ignored) != 0)
+    int partitions, overdue = 0;
+    if (mu_crl_settings_read(v->store, &settings, &ignored) != 0 ||
+        mu_crl_partitions(v->store, &settings, issuer, &partitions, &ignored) != 0)
         return;
-    for (int i = 1; i <= settings.partitions; i++) {
+    for (int i = 1; i <= partitions; i++) {
         struct mu_crl_scope scope = {.issuer = issuer, .partition = i};
         if (mu_store_last_crl(v->store, &scope, true, &last, &ignored) == 0 &&
-            last.next_update < v->how->now)
+            (last.next_update < v->how->now || !mu_crl_is_in_place(&v->home, &scope, &last)))
             overdue++;
     }
     if (overdue > 0)
         find(v, MU_F_CRL_EXPIRED, "of the lists of %d partitions %d %s out of date or missing",
-             settings.partitions, overdue, overdue == 1 ? "is" : "are");
+             partitions, overdue, overdue == 1 ? "is" : "are");
 }
 
 static void look_at_crl(struct visit *v)

@@ -1,5 +1,6 @@
 /* What is revoked, and the lists that say so. */
 
+#include "base/str.h"
 #include "store/engine.h"
 
 static bool note_row(void *arg, const struct mu_value *row)
@@ -81,18 +82,21 @@ int mu_store_add_crl(struct mu_store *store, const struct mu_crl_scope *scope,
 
 static bool copy_crl(void *arg, const struct mu_value *row)
 {
-    *(struct mu_crl_record *)arg = (struct mu_crl_record){
+    struct mu_crl_record *ret = arg;
+    *ret = (struct mu_crl_record){
         .number = row[0].number,
         .base = row[1].number,
         .seq = row[2].number,
         .this_update = (time_t)row[3].number,
         .next_update = (time_t)row[4].number,
     };
+    mu_str_copy(ret->sha256, sizeof ret->sha256, row[5].data);
     return false;
 }
 
 #define CRLS_OF                                                                                    \
-    "SELECT number, base, seq, this_update, next_update FROM crl WHERE issuer = $1 AND part = $2 "
+    "SELECT number, base, seq, this_update, next_update, sha256 FROM crl "                         \
+    "WHERE issuer = $1 AND part = $2 "
 #define BY_NUMBER "ORDER BY number DESC LIMIT 1"
 
 int mu_store_last_crl(struct mu_store *store, const struct mu_crl_scope *scope, bool complete,
@@ -101,6 +105,20 @@ int mu_store_last_crl(struct mu_store *store, const struct mu_crl_scope *scope, 
     *ret = (struct mu_crl_record){.number = 0};
     return MU_RUN(store, complete ? CRLS_OF "AND base IS NULL " BY_NUMBER : CRLS_OF BY_NUMBER,
                   copy_crl, ret, err, mu_text(scope->issuer), mu_number(scope->partition));
+}
+
+static bool copy_partition(void *arg, const struct mu_value *row)
+{
+    *(int *)arg = (int)row[0].number;
+    return false;
+}
+
+int mu_store_last_partition(struct mu_store *store, const char *issuer, int *ret,
+                            struct mu_error *err)
+{
+    *ret = 0;
+    return MU_RUN(store, "SELECT part FROM crl WHERE issuer = $1 ORDER BY part DESC LIMIT 1",
+                  copy_partition, ret, err, mu_text(issuer));
 }
 
 int mu_store_base_crl(struct mu_store *store, const struct mu_crl_scope *scope, time_t now,

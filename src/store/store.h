@@ -129,6 +129,8 @@ MU_CHECK int mu_store_each(struct mu_store *store, const struct mu_store_filter 
 enum mu_state mu_record_state(const struct mu_record *record, time_t now);
 const char *mu_state_name(enum mu_state state);
 
+#define MU_HASH_LEN 64 /* SHA-256 in hexadecimal, without its NUL */
+
 /* --- Revocation --- */
 
 /* Set (`revocation->at` != 0) or lift the revocation of a certificate. Which changes make sense is the authority's
@@ -165,16 +167,20 @@ struct mu_crl_record {
     int64_t base;   /* a delta list: the number of the complete list that it adds to; else 0 */
     int64_t seq;    /* the entry of the trail that tells of it */
     time_t this_update, next_update;
-    const char *sha256;
+    char sha256[MU_HASH_LEN + 1];
 };
 
 /* Fails with MU_E_EXISTS when the number is taken. */
 MU_CHECK int mu_store_add_crl(struct mu_store *store, const struct mu_crl_scope *scope,
                               const struct mu_crl_record *crl, struct mu_error *err);
 
-/* The last list of this scope, or its last complete one (`sha256` is not told); all zero when there is none. */
+/* The last list of this scope, or its last complete one; all zero when there is none. */
 MU_CHECK int mu_store_last_crl(struct mu_store *store, const struct mu_crl_scope *scope,
                                bool complete, struct mu_crl_record *ret, struct mu_error *err);
+
+/* The highest partition of this issuer that has ever had a list; 0 when none has. */
+MU_CHECK int mu_store_last_partition(struct mu_store *store, const char *issuer, int *ret,
+                                     struct mu_error *err);
 
 /* The oldest complete list of this scope that has not run out at `now`: what somebody may still hold, and so what a
  * delta list has to add to. All zero when there is none. */
@@ -182,8 +188,6 @@ MU_CHECK int mu_store_base_crl(struct mu_store *store, const struct mu_crl_scope
                                struct mu_crl_record *ret, struct mu_error *err);
 
 /* --- The audit trail --- */
-
-#define MU_HASH_LEN 64 /* SHA-256 in hexadecimal, without its NUL */
 
 struct mu_trail_entry { /* all of it borrowed, no pointer is NULL */
     int64_t seq;        /* from 1, without a gap */

@@ -300,6 +300,29 @@ def test_a_revocation_makes_only_the_lists_anew_in_which_it_stands(mutual, ca, t
     after = {ending: path.read_bytes() for ending, path in public_files(ca).items()}
     assert sum(before[ending] != after[ending] for ending in before) == 2
 
+    # A list that another machine has made, or somebody who was killed before it had its name, is on record and not there.
+    stale = next(path for ending, path in public_files(ca).items() if ending == "-7.crl")
+    stale.write_bytes(public_files(ca)["-8.crl"].read_bytes())
+    public_files(ca)["-9.crl"].unlink()
+    shown = mutual("health", "--quick").stdout
+    assert "of the lists of 40 partitions 2 are out of date or missing" in shown
+    mutual("issue", "client", "bob").ok()
+    mutual("revoke", "bob").ok()
+    assert stale.read_bytes() != public_files(ca)["-8.crl"].read_bytes() and "-9.crl" in public_files(ca)
+    assert "partitions" not in mutual("health", "--quick").stdout
+
+
+def test_certificates_of_more_partitions_go_on_having_their_lists(mutual, ca, tmp_path):
+    mutual("crl", "--url", URL, "--partitions", "12").ok()
+    mutual("issue", "client", "--batch", "-", input="".join(f"c{i}\n" for i in range(6))).ok()
+    mutual("crl", "--partitions", "1").ok()
+    text = {i: run("openssl", "x509", "-in", tmp_path / f"c{i}.crt", "-noout", "-text") for i in range(6)}
+    ending, who = next((ending, f"c{i}") for i in text for ending in public_files(ca)
+                       if ending not in (".crl", "-1.crl", ".crt") and ending in text[i])
+    mutual("revoke", who).ok()
+    listed = run("openssl", "crl", "-inform", "DER", "-in", public_files(ca)[ending], "-noout", "-text")
+    assert serial_of(tmp_path / f"{who}.crt") in listed
+
 
 # --- The trail ---
 

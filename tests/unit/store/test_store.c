@@ -555,8 +555,8 @@ static int put_crl(struct fixture *f, int partition, int64_t number, int64_t bas
                                     .base = base,
                                     .seq = seq,
                                     .this_update = NOW,
-                                    .next_update = NOW + DAY,
-                                    .sha256 = record_of(1, "", 1).sha256}};
+                                    .next_update = NOW + DAY}};
+    mu_str_copy(l.crl.sha256, sizeof l.crl.sha256, record_of(1, "", 1).sha256);
     return mu_store_change(f->store, add_crl, &l, &f->err);
 }
 
