@@ -76,14 +76,36 @@ static int read_lifetime(const struct mu_args *args, int64_t *ret_s, struct mu_e
     return 0;
 }
 
+/* Certificates that are out there go on pointing to where they did when they were issued. */
+static void warn_of_those_before(const struct mu_crl_settings *before,
+                                 const struct mu_crl_settings *after)
+{
+    if (before->url[0] == '\0' || mu_str_equal(before->url, after->url))
+        return;
+    if (after->url[0] == '\0')
+        mu_warn("certificates that were issued before look for lists at %s, and none are made there "
+                "any more",
+                before->url);
+    else if (before->partitions > 0)
+        mu_warn("a partition's list is for one URL: certificates that were issued before, which point to "
+                "%s, have none from now on, and need to be renewed",
+                before->url);
+    else
+        mu_note("certificates that were issued before look for lists at %s: let public/ be there, too, "
+                "until the last of them has ended",
+                before->url);
+}
+
 /* What was given is kept for every list and every certificate to come. */
 static int change_settings(const struct mu_args *args, struct mu_authority *authority, time_t now,
                            struct mu_error *err)
 {
-    struct mu_crl_settings settings;
+    struct mu_crl_settings settings, before;
     long partitions;
-    if (mu_crl_settings_read(mu_authority_store(authority), &settings, err) != 0 ||
-        read_url(args, "url", settings.url, err) != 0 ||
+    if (mu_crl_settings_read(mu_authority_store(authority), &settings, err) != 0)
+        return -1;
+    before = settings;
+    if (read_url(args, "url", settings.url, err) != 0 ||
         read_url(args, "ocsp-url", settings.ocsp_url, err) != 0 ||
         read_switch(args, "deltas", &settings.deltas, err) != 0 ||
         read_lifetime(args, &settings.lifetime_s, err) != 0)
@@ -93,7 +115,10 @@ static int change_settings(const struct mu_args *args, struct mu_authority *auth
             return -1;
         settings.partitions = (int)partitions;
     }
-    return mu_crl_settings_write(authority, &settings, now, err);
+    if (mu_crl_settings_write(authority, &settings, now, err) != 0)
+        return -1;
+    warn_of_those_before(&before, &settings);
+    return 0;
 }
 
 /* --- The list itself --- */

@@ -208,7 +208,8 @@ def test_with_a_url_certificates_point_to_what_lies_in_public(mutual, ca, alice,
     # DER, as what is fetched has to be. [RFC 5280 4.2.1.13, 4.2.2.1]
     assert "my-ca" in crl_text(files[".crl"], "-inform", "DER")
     assert "my-ca" in run("openssl", "x509", "-in", files[".crt"], "-inform", "DER", "-noout", "-subject")
-    mutual("crl", "--url", "").ok()
+    assert f"look for lists at {URL}: let public/ be there" in mutual("crl", "--url", "http://b.example.com/").ok().stderr
+    assert "look for lists at http://b.example.com/, and none" in mutual("crl", "--url", "").ok().stderr
     mutual("issue", "client", "carol").ok()
     assert "pki.example.com" not in run("openssl", "x509", "-in", tmp_path / "carol.crt", "-noout", "-text")
 
@@ -322,6 +323,7 @@ def test_certificates_of_more_partitions_go_on_having_their_lists(mutual, ca, tm
     mutual("revoke", who).ok()
     listed = run("openssl", "crl", "-inform", "DER", "-in", public_files(ca)[ending], "-noout", "-text")
     assert serial_of(tmp_path / f"{who}.crt") in listed
+    assert f"which point to {URL}, have none from now on" in mutual("crl", "--url", "http://b.example.com/").ok().stderr
 
 
 # --- The trail ---
