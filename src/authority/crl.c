@@ -202,6 +202,8 @@ struct publishing {
     enum mu_publish what;
     time_t now;
     struct mu_formers formers;
+    struct mu_certs lost; /* former CAs whose keys are not to be had */
+    struct mu_error trouble;
     struct mu_crl_settings settings;
     struct mu_stage stage; /* what will be put into home once it is recorded */
     struct mu_published *ret;
@@ -446,6 +448,24 @@ static int publish_by(struct publishing *p, const struct mu_ca *by, struct mu_er
     return 0;
 }
 
+/* What ca.crl says for former CAs whose keys are not to be had goes on being said. */
+static int keep_lost(struct publishing *p, struct mu_error *err)
+{
+    struct mu_error why = MU_ERROR_INIT;
+    MU_AUTO_CLEAR(mu_crls) before = {0};
+    if (p->lost.count == 0 || p->pem.len == 0)
+        return 0;
+    if (mu_crls_load(p->authority->home.crl, &before, &why) != 0 && why.code != MU_E_NOT_FOUND) {
+        *err = why;
+        return -1;
+    }
+    for (size_t i = 0; i < p->lost.count; i++)
+        for (size_t k = 0; k < before.count; k++)
+            if (mu_crl_is_signed_by(before.at[k], p->lost.at[i]))
+                mu_crl_to_pem(before.at[k], &p->pem);
+    return mu_buf_failed(&p->pem) ? mu_fail_nomem(err) : 0;
+}
+
 /* The present CA's list comes first in ca.crl. Whoever checks all of a chain needs the root's, too, which is not ours to
  * make; that it is not there is no failure. */
 static int stage_pem(struct publishing *p, struct mu_error *err)
@@ -470,7 +490,7 @@ static int publish_all(struct mu_store *store, void *arg, struct mu_error *err)
     mu_stage_clear(&p->stage); /* of an attempt that collided with another change */
     mu_buf_clear(&p->pem);
     p->stage.replace = p->stage.apart = true;
-    *p->ret = (struct mu_published){.number = 0};
+    *p->ret = (struct mu_published){.number = 0, .trouble = p->trouble};
     mu_str_copy(p->ret->path, sizeof p->ret->path, authority->home.crl);
     if (mu_crl_settings_read(store, &p->settings, err) != 0)
         return -1;
@@ -483,9 +503,28 @@ static int publish_all(struct mu_store *store, void *arg, struct mu_error *err)
     for (size_t i = 0; i < p->formers.count; i++)
         if (publish_by(p, &p->formers.at[i].ca, err) != 0)
             return -1;
-    return stage_pem(p, err) != 0
+    return keep_lost(p, err) != 0 || stage_pem(p, err) != 0
                ? -1
                : mu_audit_sign(store, MU_AUDIT_NOW, authority->cert, authority->key, p->now, err);
+}
+
+static int load_formers(struct publishing *p, struct mu_error *err)
+{
+    const struct mu_home *home = &p->authority->home;
+    MU_AUTO_CLEAR(mu_certs) certs = {0};
+    if (mu_former_certs(home, p->now, &certs, err) != 0)
+        return -1;
+    for (size_t i = 0; i < certs.count; i++) {
+        struct mu_error why = MU_ERROR_INIT;
+        char key_sha256[MU_SHA256_LEN];
+        mu_cert_key_sha256(certs.at[i], key_sha256);
+        if (mu_formers_load(home, key_sha256, &p->authority->source, p->now, &p->formers, &why) == 0)
+            continue;
+        p->trouble = why;
+        if (mu_certs_add(&p->lost, mu_cert_ref(certs.at[i]), err) != 0)
+            return -1;
+    }
+    return 0;
 }
 
 int mu_authority_publish(struct mu_authority *authority, enum mu_publish what, time_t now,
@@ -497,9 +536,10 @@ int mu_authority_publish(struct mu_authority *authority, enum mu_publish what, t
                            .now = now,
                            .pem = MU_BUF_INIT,
                            .stage = MU_STAGE_INIT,
+                           .trouble = MU_ERROR_INIT,
                            .ret = ret};
     /* Before the lock: it may ask for a passphrase, and nobody should wait for the answer. */
-    int result = mu_formers_load(&authority->home, NULL, &authority->source, now, &p.formers, err);
+    int result = load_formers(&p, err);
     /* The lists are whole on the disk, without names yet, when they are recorded, and get their names at once behind
      * that; nobody else puts lists into this home meanwhile, so that an older one never takes a newer one's place. */
     if (result == 0)
@@ -511,6 +551,7 @@ int mu_authority_publish(struct mu_authority *authority, enum mu_publish what, t
     mu_stage_clear(&p.stage);
     mu_buf_clear(&p.pem);
     mu_formers_clear(&p.formers);
+    mu_certs_clear(&p.lost);
     mu_home_unlock(lock);
     return result;
 }

@@ -58,12 +58,14 @@ struct mu_published {
     time_t next_update;
     size_t lists;           /* how many were made in all */
     char path[MU_PATH_LEN]; /* the file that holds it */
+    struct mu_error trouble; /* why the lists of a former key stay as they were; MU_OK: they do not */
 };
 
 /*
  * Make lists, record them, sign the trail, and put them into home. Their numbers rise also after a restore from a
  * backup, because they are never below the clock's milliseconds. An entry stays until a list was made after its
- * certificate's end. [RFC 5280 3.3, 5.2.3]
+ * certificate's end. [RFC 5280 3.3, 5.2.3] A former key that cannot be had keeps nobody else's lists from being made: its own
+ * stay in ca.crl as they are.
  * Fails with MU_E_USAGE (deltas that were not asked for before), MU_E_CA_UNFIT, MU_E_CRYPTO, MU_E_STORE, MU_E_IO.
  */
 MU_CHECK int mu_authority_publish(struct mu_authority *authority, enum mu_publish what, time_t now,

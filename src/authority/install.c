@@ -407,9 +407,14 @@ int mu_ca_take_up(const char *home, const struct mu_passphrase_source *source, t
     if (mu_authority_open(home, source, &authority, err) != 0 ||
         mu_authority_change(authority, nothing, NULL, now, err) != 0)
         return -1;
-    return is_there(authority->home.crl) || is_there(authority->home.public)
-               ? mu_authority_publish(authority, MU_PUBLISH_ALL, now, &published, err)
-               : 0;
+    if (!is_there(authority->home.crl) && !is_there(authority->home.public))
+        return 0;
+    if (mu_authority_publish(authority, MU_PUBLISH_ALL, now, &published, err) != 0)
+        return -1;
+    if (published.trouble.code == MU_OK)
+        return 0;
+    *err = published.trouble;
+    return -1;
 }
 
 int mu_authority_install(const struct mu_install *how, struct mu_installed *ret,

@@ -40,6 +40,16 @@ void mu_show_published(const struct mu_published *published, time_t now)
         mu_fact("lists", "%zu in all", published->lists);
 }
 
+int mu_published_status(const struct mu_published *published)
+{
+    const struct mu_error *trouble = &published->trouble;
+    if (trouble->code == MU_OK)
+        return 0;
+    mu_warn("the lists of a former key stay as they were, the others are made: %s%s%s",
+            trouble->what, *trouble->cause == '\0' ? "" : ": ", trouble->cause);
+    return mu_code_exit(trouble->code);
+}
+
 /* --- Settings --- */
 
 static int read_switch(const struct mu_args *args, const char *name, bool *ret, struct mu_error *err)
@@ -168,17 +178,18 @@ static int run(const struct mu_args *args, struct mu_error *err)
         (out != NULL && write_copy(args, published.path, out, err) != 0))
         return -1;
     mu_progress_end();
+    const int status = mu_published_status(&published);
     if (out != NULL && mu_str_equal(out, "-"))
-        return 0;
+        return status;
     if (mu_args_json(args)) {
         mu_print_json(mu_published_json(&published));
-        return 0;
+        return status;
     }
     printf("made a %srevocation list\n", delta ? "delta " : "");
     mu_show_published(&published, now);
     if (out != NULL)
         mu_fact("copy", "%s", out);
-    return 0;
+    return status;
 }
 
 static const struct mu_opt opts[] = {

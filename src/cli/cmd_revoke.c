@@ -119,7 +119,7 @@ static int run_plan(const struct plan *plan, struct mu_authority *authority, jso
             json_pack("{s:O, s:o}", "changed", list, "crl", mu_published_json(&published)));
     else if (!mu_args_json(plan->args))
         mu_show_published(&published, plan->now);
-    return result;
+    return result != 0 ? result : mu_published_status(&published);
 }
 
 static int run(const struct mu_args *args, struct mu_error *err)

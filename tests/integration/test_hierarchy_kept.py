@@ -1,11 +1,12 @@
 """What a CA with a root above it needs to be kept: health looks at all of it, a backup holds all of it."""
 import os
+import re
 import shutil
 
 import pytest
 
 from conftest import Mutual
-from made import files, mode, openssl
+from made import files, mode, openssl, serial
 from test_offline_root import certificates
 from test_rollover import verifies
 
@@ -74,7 +75,17 @@ def test_health_misses_a_former_key(copy):
     alone = copy("alone")
     next(alone.home.glob("ca-*.key")).unlink()
     assert found(alone) == ["former_key"]
-    alone("revoke", "alone").refused(".key")
+    def lists():
+        return re.findall("-----BEGIN X509 CRL.*?END X509 CRL-----\n", (alone.home / "ca.crl").read_text(), re.S)
+
+    before = lists()
+    alone("issue", "client", "new").ok()
+    result = alone("revoke", "new", "alone")  # of the present key, and of that one
+    assert result.code == 1 and "a former key stay as they were, the others are made: cannot read" in result.stderr
+    after = lists()
+    assert len(after) == len(before) == 2 and after[1] == before[1]
+    assert serial(alone.cwd / "new.crt") in openssl("crl", "-noout", "-text", input=after[0].encode())
+    assert alone("crl", "--json").code == 1
 
 
 def test_health_looks_at_each_former_key(copy):
