@@ -85,18 +85,32 @@ static int note_import(struct mu_store *store, void *arg, struct mu_error *err)
  * All that takes room comes first, then the records, and the certificate last, because it is the certificate that makes a directory
  * the home of an authority: whatever an init leaves that is killed on the way, the next one may sweep aside.
  */
+static int put_in_place(const struct place *place, const struct mu_home *home,
+                        const struct mu_ca_files *files, struct mu_error *err)
+{
+    MU_AUTO_CLEAR(mu_stage) stage = {0};
+    return stage_files(home, files, &stage, err) != 0 ||
+                   mu_home_change(home, files->cert, place->key,
+                                  place->import != NULL ? note_import : note_nothing,
+                                  (void *)place->import, place->now, err) != 0
+               ? -1
+               : mu_stage_commit(&stage, err);
+}
+
+/* What makes way comes back where nothing takes its place. */
 static int move_in(const struct place *place, const struct mu_home *home,
                    const struct mu_ca_files *files, char ret_old[MU_PATH_LEN], struct mu_error *err)
 {
-    MU_AUTO_CLEAR(mu_stage) stage = {0};
-    if (check_room(place, home, err) != 0 ||
-        mu_home_move_aside(home, place->now, ret_old, err) != 0 ||
-        stage_files(home, files, &stage, err) != 0 ||
-        mu_home_change(home, files->cert, place->key,
-                       place->import != NULL ? note_import : note_nothing, (void *)place->import,
-                       place->now, err) != 0)
+    struct mu_error stuck = MU_ERROR_INIT;
+    if (check_room(place, home, err) != 0)
         return -1;
-    return mu_stage_commit(&stage, err);
+    if (mu_home_move_aside(home, place->now, ret_old, err) == 0 &&
+        put_in_place(place, home, files, err) == 0)
+        return 0;
+    if (*ret_old != '\0' && mu_home_move_back(home, ret_old, &stuck) != 0)
+        return mu_hint(err, "mend this; the CA that was here is in %s", ret_old);
+    ret_old[0] = '\0';
+    return -1;
 }
 
 static int settle(const struct place *place, const struct mu_home *home,

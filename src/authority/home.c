@@ -326,6 +326,48 @@ int mu_home_move_aside(const struct mu_home *home, time_t now, char ret_old[MU_P
     return 0;
 }
 
+static bool is_all_but_the_certificate(const char *name)
+{
+    return !mu_str_equal(name, "ca.crt");
+}
+
+/* Records that have come in the place of others have a log and an index of their own, which are not for those of before. */
+static int remove_records(const struct mu_home *home, struct mu_error *err)
+{
+    static const char *const endings[] = {"-journal", "-wal", "-shm", ""};
+    char path[MU_PATH_LEN], name[32];
+    for (size_t i = 0; i < MU_COUNT(endings); i++) {
+        snprintf(name, sizeof name, "mutual.db%s", endings[i]);
+        if (mu_path_join(home->dir, name, path, err) != 0)
+            return -1;
+        if (unlink(path) != 0 && errno != ENOENT)
+            return mu_fail_errno(err, MU_E_IO, "cannot remove %s", path);
+    }
+    return 0;
+}
+
+int mu_home_move_back(const struct mu_home *home, const char *old, struct mu_error *err)
+{
+    struct mu_home from = {.dir = ""};
+    char moved[MU_PATH_LEN];
+    MU_AUTO_CLEAR(mu_strs) names = {0};
+    mu_str_copy(from.dir, sizeof from.dir, old);
+    if (mu_home_list(&from, is_all_but_the_certificate, &names, err) != 0 ||
+        mu_path_join(old, "mutual.db", moved, err) != 0)
+        return -1;
+    /* The database goes last: if it has not gone, then what is here is not new. */
+    if (is_there(moved) && remove_records(home, err) != 0)
+        return -1;
+    for (size_t i = 0; i < names.count; i++)
+        if (move_into(home->dir, old, names.at[i], err) != 0)
+            return -1;
+    if (move_into(home->dir, old, "ca.crt", err) != 0)
+        return -1;
+    rmdir(old);
+    sync_dir(home->dir);
+    return 0;
+}
+
 int mu_home_make_way(const struct mu_home *home, const char *name, time_t now,
                      char ret_old[MU_PATH_LEN], struct mu_error *err)
 {

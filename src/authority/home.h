@@ -65,6 +65,10 @@ MU_CHECK int mu_home_check_database(const struct mu_home *home, struct mu_error 
 MU_CHECK int mu_home_move_aside(const struct mu_home *home, time_t now, char ret_old[MU_PATH_LEN],
                                 struct mu_error *err);
 
+/* The way back from mu_home_move_aside(), when what was to come in its place has not come about: what that has left is
+ * replaced, and the certificate comes last. Fails with MU_E_IO; what has not been moved back is in `old` still. */
+MU_CHECK int mu_home_move_back(const struct mu_home *home, const char *old, struct mu_error *err);
+
 /*
  * A directory in the home, 0700 and empty, to make something in that is not to be seen before it is whole. One process
  * at a time has it; others wait. What one that was killed has left in it is removed. `ret_lock` is for

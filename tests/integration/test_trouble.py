@@ -111,6 +111,23 @@ def test_a_full_disk_under_the_home(mutual, mount, tmp_path):
     assert [one["name"] for one in listed(mutual, **how)] == ["a", "b"]
 
 
+def test_a_full_disk_keeps_a_ca_from_being_replaced(mutual, mount, tmp_path):
+    disk = mount("size=400k")
+    how = {"home": disk.at / "home", "prefix": [*disk.prefix, tmp_path]}
+    mutual("init", **how).ok()
+    mutual("issue", "client", "a", **how).ok()
+    before = files(disk.seen / "home")
+    disk.fill()
+    for pages in (0, 1, 3, 20):  # for no file; the key, but not the certificate; both, but not the records; ...
+        (disk.seen / "filler").write_bytes((disk.seen / "filler").read_bytes()[:-4096 * pages or None])
+        mutual("init", "--force", **how).refused(str(disk.at / "home"), "hint: ")
+        assert [name for name in files(disk.seen / "home") if not name.startswith("mutual.db-")] == before
+    (disk.seen / "filler").unlink()
+    assert [one["name"] for one in listed(mutual, **how)] == ["a"]
+    mutual("issue", "client", "b", **how).ok()
+    mutual("audit", "verify", **how).ok()
+
+
 def test_a_disk_that_is_full_anywhere_in_an_init_only_delays_it(mutual, mount):
     failures = 0
     for pages in range(1, 40, 3):
