@@ -279,26 +279,40 @@ int mu_key_generate_like(const struct mu_key *like, struct mu_key **ret, struct 
     return mu_key_wrap(made, ret, err);
 }
 
+MU_AUTO_DEFINE(X509_SIG, X509_SIG_free)
+
 static bool is_given(const struct mu_secret *passphrase)
 {
     return passphrase != NULL && passphrase->data != NULL;
 }
 
+/* A guess at the passphrase costs what it does for a container: see pkcs12.c. */
+static X509_SIG *lock(const struct mu_key *key, const struct mu_secret *passphrase)
+{
+    enum { ITERATIONS = 100000, SALT_LEN = 16 };
+    MU_AUTO(PKCS8_PRIV_KEY_INFO) plain = mu_key_to_pkcs8(key);
+    return plain == NULL ? NULL
+                         : PKCS8_encrypt(-1, EVP_aes_256_cbc(), passphrase->data,
+                                         (int)passphrase->len, NULL, SALT_LEN, ITERATIONS, plain);
+}
+
 static int write_pem(BIO *bio, const struct mu_key *key, const struct mu_secret *passphrase)
 {
-    if (is_given(passphrase))
-        return PEM_write_bio_PKCS8PrivateKey(bio, mu_key_evp(key), EVP_aes_256_cbc(),
-                                             passphrase->data, (int)passphrase->len, NULL, NULL);
+    if (is_given(passphrase)) {
+        MU_AUTO(X509_SIG) locked = lock(key, passphrase);
+        return locked == NULL ? 0 : PEM_write_bio_PKCS8(bio, locked);
+    }
     MU_AUTO(PKCS8_PRIV_KEY_INFO) plain = mu_key_to_pkcs8(key);
     return plain == NULL ? 0 : PEM_write_bio_PKCS8_PRIV_KEY_INFO(bio, plain);
 }
 
 static int write_der(BIO *bio, const struct mu_key *key, const struct mu_secret *passphrase)
 {
-    bool encrypted = is_given(passphrase);
-    return i2d_PKCS8PrivateKey_bio(bio, mu_key_evp(key), encrypted ? EVP_aes_256_cbc() : NULL,
-                                   encrypted ? passphrase->data : NULL,
-                                   encrypted ? (int)passphrase->len : 0, NULL, NULL);
+    if (is_given(passphrase)) {
+        MU_AUTO(X509_SIG) locked = lock(key, passphrase);
+        return locked == NULL ? 0 : i2d_PKCS8_bio(bio, locked);
+    }
+    return i2d_PKCS8PrivateKey_bio(bio, mu_key_evp(key), NULL, NULL, 0, NULL, NULL);
 }
 
 typedef int write_key_fn(BIO *bio, const struct mu_key *key, const struct mu_secret *passphrase);

@@ -49,7 +49,7 @@ MU_CHECK int mu_key_type_check(const char *type, struct mu_error *err);
 bool mu_key_fits(const struct mu_key *key, const char *rule);
 MU_CHECK int mu_key_rule_check(const char *rule, struct mu_error *err);
 
-/* PKCS#8 PEM, encrypted (PBES2, AES-256-CBC, scrypt or PBKDF2) when `passphrase` is not NULL. `ret` must
+/* PKCS#8 PEM, encrypted (PBES2, AES-256-CBC, PBKDF2 with 100,000 turns) when `passphrase` is not NULL. `ret` must
  * be a secret buffer. [RFC 5958, RFC 8018] */
 MU_CHECK int mu_key_to_pem(const struct mu_key *key, const struct mu_secret *passphrase,
                            struct mu_buf *ret, struct mu_error *err);

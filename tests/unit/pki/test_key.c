@@ -252,6 +252,19 @@ static void a_protected_key_opens_to_its_passphrase_only(void **state)
     assert_true(mu_key_same_public(key, back));
 }
 
+/* As many turns as for a container: of a key file, too, a copy may be guessed at for years. */
+static void a_guess_at_the_passphrase_takes_its_time(void **state)
+{
+    static const unsigned char turns[] = {0x02, 0x03, 0x01, 0x86, 0xa0}; /* INTEGER 100000 */
+    struct mu_error err = MU_ERROR_INIT;
+    struct mu_secret secret = {.data = (char *)"correct horse", .len = 13};
+    MU_AUTO_STRUCT(mu_key) key = make("p256");
+    MU_AUTO_CLEAR(mu_buf) der = MU_BUF_INIT_SECRET;
+    (void)state;
+    assert_int_equal(mu_key_to_der(key, &secret, &der, &err), 0);
+    assert_non_null(memmem(der.data, der.len, turns, sizeof turns));
+}
+
 static void an_empty_passphrase_is_none(void **state)
 {
     struct mu_error err = MU_ERROR_INIT;
@@ -326,6 +339,7 @@ int main(void)
         cmocka_unit_test(a_copy_of_an_ec_key_writes_its_point_itself),
         cmocka_unit_test(what_is_no_point_on_its_curve_is_no_key),
         cmocka_unit_test(a_protected_key_opens_to_its_passphrase_only),
+        cmocka_unit_test(a_guess_at_the_passphrase_takes_its_time),
         cmocka_unit_test(an_empty_passphrase_is_none),
         cmocka_unit_test(a_public_key_is_not_taken_for_a_private_one),
         cmocka_unit_test(the_pin_is_of_the_public_half_alone),
