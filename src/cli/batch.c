@@ -12,6 +12,7 @@
 #include "base/str.h"
 #include "base/time.h"
 #include "cli/issuing.h"
+#include "cli/json.h"
 #include "cli/passphrase.h"
 #include "cli/print.h"
 #include "cli/progress.h"
@@ -82,7 +83,7 @@ static void tell_refused(struct mu_batch *batch, const char *label, const struct
         snprintf(told.what, sizeof told.what, "%s: %.*s", label,
                  (int)(sizeof told.what - LABEL_LEN), why->what);
     if (batch->json)
-        mu_print_json_line(json_pack("{s:o}", "error", mu_error_json(&told)));
+        mu_print_json_line(mu_pack("{s:o}", "error", mu_error_json(&told)));
     else
         mu_print_error(&told, false);
 }
@@ -99,10 +100,10 @@ static int tell_issued(struct mu_batch *batch, size_t i, struct mu_error *err)
     if (mu_issued_cert(&batch->issued_now[i], &cert, err) != 0 ||
         mu_cert_info_read(cert, batch->now, &info, err) != 0)
         return -1;
-    mu_print_json_line(json_pack("{s:s, s:s?, s:s, s:s, s:s, s:s}", "cert", item->cert_path, "key",
-                                 item->key_path, "name", mu_names_main(&item->names), "serial",
-                                 info.serial, "not_after", mu_date_rfc3339(info.not_after, until),
-                                 "sha256", info.sha256));
+    mu_print_json_line(mu_pack("{s:s, s:s?, s:s, s:s, s:s, s:s}", "cert", item->cert_path, "key",
+                               item->key_path, "name", mu_names_main(&item->names), "serial",
+                               info.serial, "not_after", mu_date_rfc3339(info.not_after, until),
+                               "sha256", info.sha256));
     return 0;
 }
 
@@ -482,9 +483,9 @@ void mu_batch_free(struct mu_batch *batch)
 static void show_summary(const struct mu_batch *batch)
 {
     if (batch->json) {
-        mu_print_json_line(json_pack("{s:I, s:I, s:I}", "issued", (json_int_t)batch->issued,
-                                     "refused", (json_int_t)batch->refused, "passed_over",
-                                     (json_int_t)batch->skipped));
+        mu_print_json_line(mu_pack("{s:I, s:I, s:I}", "issued", (json_int_t)batch->issued,
+                                   "refused", (json_int_t)batch->refused, "passed_over",
+                                   (json_int_t)batch->skipped));
         return;
     }
     printf("issued %zu %s certificate%s\n", batch->issued,

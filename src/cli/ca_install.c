@@ -6,6 +6,7 @@
 #include "base/time.h"
 #include "cli/cmd.h"
 #include "cli/issuing.h"
+#include "cli/json.h"
 #include "cli/passphrase.h"
 #include "cli/print.h"
 #include "pki/info.h"
@@ -62,13 +63,12 @@ static int show(const struct mu_args *args, const struct mu_installed *installed
     mu_cert_label(installed->cert, label);
     mu_cert_label(installed->root, root_label);
     if (mu_args_json(args)) {
-        mu_print_json(json_pack("{s:s, s:s, s:s, s:s, s:s, s:s, s:b, s:b, s:b, s:b}", "name", label,
-                                "cert", paths.cert, "sha256", info.sha256, "not_after",
-                                mu_date_rfc3339(info.not_after, date), "trust", paths.trust,
-                                "root_sha256", root.sha256, "first",
-                                (int)(installed->before == NULL), "same", (int)installed->same,
-                                "new_key", (int)installed->new_key, "new_root",
-                                (int)installed->new_root));
+        mu_print_json(mu_pack("{s:s, s:s, s:s, s:s, s:s, s:s, s:b, s:b, s:b, s:b}", "name", label,
+                              "cert", paths.cert, "sha256", info.sha256, "not_after",
+                              mu_date_rfc3339(info.not_after, date), "trust", paths.trust,
+                              "root_sha256", root.sha256, "first", (int)(installed->before == NULL),
+                              "same", (int)installed->same, "new_key", (int)installed->new_key,
+                              "new_root", (int)installed->new_root));
         return warn_if_freed(&info, installed->before, now, err);
     }
     if (installed->same)

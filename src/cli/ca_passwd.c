@@ -3,6 +3,7 @@
 
 #include "authority/passwd.h"
 #include "cli/cmd.h"
+#include "cli/json.h"
 #include "cli/passphrase.h"
 #include "cli/print.h"
 
@@ -10,8 +11,8 @@ static void show_json(const struct mu_strs *keys, bool encrypted)
 {
     json_t *list = json_array();
     for (size_t i = 0; i < keys->count; i++)
-        json_array_append_new(list, json_string(keys->at[i]));
-    mu_print_json(json_pack("{s:o, s:b}", "keys", list, "encrypted", (int)encrypted));
+        json_array_append_new(list, mu_text_json(keys->at[i]));
+    mu_print_json(mu_pack("{s:o, s:b}", "keys", list, "encrypted", (int)encrypted));
 }
 
 static int run(const struct mu_args *args, struct mu_error *err)

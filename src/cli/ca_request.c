@@ -4,6 +4,7 @@
 #include "base/str.h"
 #include "cli/cmd.h"
 #include "cli/issuing.h"
+#include "cli/json.h"
 #include "cli/passphrase.h"
 #include "cli/print.h"
 #include "pki/key.h"
@@ -40,7 +41,7 @@ static int run(const struct mu_args *args, struct mu_error *err)
         mu_stage_commit(&stage, err) != 0)
         return -1;
     if (mu_args_json(args)) {
-        mu_print_json(json_pack("{s:s, s:s}", "csr", path, "key", key));
+        mu_print_json(mu_pack("{s:s, s:s}", "csr", path, "key", key));
         return 0;
     }
     MU_AUTO_CLEAR(mu_buf) word = MU_BUF_INIT;

@@ -9,6 +9,7 @@
 #include "cli/credentials.h"
 #include "cli/describe.h"
 #include "cli/issuing.h"
+#include "cli/json.h"
 #include "cli/passphrase.h"
 #include "cli/print.h"
 
@@ -17,9 +18,9 @@
 static json_t *root_json(const struct mu_cert *cert)
 {
     char label[MU_CERT_LABEL_LEN], sha256[MU_SHA256_LEN], date[MU_DATE_LEN];
-    return json_pack("{s:s, s:s, s:s}", "name", mu_cert_label(cert, label), "sha256",
-                     mu_cert_fingerprint(cert, sha256), "not_after",
-                     mu_date_rfc3339(mu_cert_not_after(cert), date));
+    return mu_pack("{s:s, s:s, s:s}", "name", mu_cert_label(cert, label), "sha256",
+                   mu_cert_fingerprint(cert, sha256), "not_after",
+                   mu_date_rfc3339(mu_cert_not_after(cert), date));
 }
 
 static json_t *time_json(time_t t)
@@ -32,11 +33,11 @@ static int show_json(const struct mu_rollover_state *state, bool under_way, cons
     json_t *old = json_array();
     for (size_t i = 0; i < state->old.count; i++)
         json_array_append_new(old, root_json(state->old.at[i]));
-    mu_print_json(json_pack("{s:b, s:o, s:o, s:s, s:o, s:I, s:I, s:o, s:o}", "under_way",
-                            (int)under_way, "root", root_json(state->root), "old_roots", old,
-                            "trust", trust, "since", time_json(state->since), "in_use",
-                            (json_int_t)state->in_use, "moved", (json_int_t)state->moved, "names",
-                            mu_strs_json(&state->names), "last_end", time_json(state->last_end)));
+    mu_print_json(mu_pack("{s:b, s:o, s:o, s:s, s:o, s:I, s:I, s:o, s:o}", "under_way",
+                          (int)under_way, "root", root_json(state->root), "old_roots", old, "trust",
+                          trust, "since", time_json(state->since), "in_use",
+                          (json_int_t)state->in_use, "moved", (json_int_t)state->moved, "names",
+                          mu_strs_json(&state->names), "last_end", time_json(state->last_end)));
     return 0;
 }
 

@@ -4,6 +4,7 @@
 #include "authority/backup.h"
 #include "cli/cmd.h"
 #include "cli/describe.h"
+#include "cli/json.h"
 #include "cli/passphrase.h"
 #include "cli/print.h"
 #include "cli/progress.h"
@@ -13,12 +14,11 @@ static void show(const struct mu_args *args, const char *path, bool sealed,
 {
     MU_AUTO_CLEAR(mu_buf) files = MU_BUF_INIT;
     if (mu_args_json(args)) {
-        mu_print_json(json_pack("{s:s, s:I, s:s, s:o, s:o, s:b, s:b, s:b}", "file", path, "size",
-                                (json_int_t)made->size, "sha256", made->sha256, "files",
-                                mu_strs_json(&made->files), "left_out",
-                                mu_strs_json(&made->left_out), "key_open",
-                                (int)(made->keys_open.count > 0), "key_in_token",
-                                (int)made->key_in_token, "encrypted", (int)sealed));
+        mu_print_json(mu_pack("{s:s, s:I, s:s, s:o, s:o, s:b, s:b, s:b}", "file", path, "size",
+                              (json_int_t)made->size, "sha256", made->sha256, "files",
+                              mu_strs_json(&made->files), "left_out", mu_strs_json(&made->left_out),
+                              "key_open", (int)(made->keys_open.count > 0), "key_in_token",
+                              (int)made->key_in_token, "encrypted", (int)sealed));
         return;
     }
     mu_buf_adds(&files, "mutual.db");

@@ -9,6 +9,7 @@
 #include "base/time.h"
 #include "cli/cmd.h"
 #include "cli/describe.h"
+#include "cli/json.h"
 #include "cli/passphrase.h"
 #include "cli/progress.h"
 #include "cli/print.h"
@@ -20,10 +21,10 @@ json_t *mu_published_json(const struct mu_published *published)
     char number[32], base[32];
     snprintf(number, sizeof number, "%" PRIX64, (uint64_t)published->number);
     snprintf(base, sizeof base, "%" PRIX64, (uint64_t)published->base);
-    return json_pack("{s:s, s:s, s:s?, s:I, s:o, s:I}", "file", published->path, "number", number,
-                     "base", published->base == 0 ? NULL : base, "revoked",
-                     (json_int_t)published->revoked, "next_update",
-                     mu_time_json(published->next_update), "lists", (json_int_t)published->lists);
+    return mu_pack("{s:s, s:s, s:s?, s:I, s:o, s:I}", "file", published->path, "number", number,
+                   "base", published->base == 0 ? NULL : base, "revoked",
+                   (json_int_t)published->revoked, "next_update",
+                   mu_time_json(published->next_update), "lists", (json_int_t)published->lists);
 }
 
 void mu_show_published(const struct mu_published *published, time_t now)

@@ -4,6 +4,7 @@
 #include "base/str.h"
 #include "cli/cmd.h"
 #include "cli/credentials.h"
+#include "cli/json.h"
 #include "cli/passphrase.h"
 #include "cli/print.h"
 #include "pki/pkcs12.h"
@@ -130,10 +131,10 @@ static void show(const struct mu_args *args, const struct parcel *parcel)
 {
     bool complete = mu_cert_is_ca(parcel->chain.at[parcel->chain.count - 1]);
     if (mu_args_json(args)) {
-        mu_print_json(json_pack("{s:s, s:s?, s:s?, s:s?, s:s, s:i, s:b}", "name", parcel->label,
-                                "p12", parcel->p12, "pem_bundle", parcel->bundle, "der",
-                                parcel->der, "friendly_name", parcel->name, "chain_length",
-                                (int)parcel->chain.count, "has_ca", (int)complete));
+        mu_print_json(mu_pack("{s:s, s:s?, s:s?, s:s?, s:s, s:i, s:b}", "name", parcel->label,
+                              "p12", parcel->p12, "pem_bundle", parcel->bundle, "der", parcel->der,
+                              "friendly_name", parcel->name, "chain_length",
+                              (int)parcel->chain.count, "has_ca", (int)complete));
     } else {
         printf("exported \"%s\"\n", parcel->label);
         if (parcel->p12 != NULL)

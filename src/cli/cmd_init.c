@@ -11,6 +11,7 @@
 #include "cli/credentials.h"
 #include "cli/describe.h"
 #include "cli/issuing.h"
+#include "cli/json.h"
 #include "cli/passphrase.h"
 #include "cli/print.h"
 #include "pki/info.h"
@@ -78,9 +79,9 @@ static json_t *root_json(const struct mu_args *args, const struct mu_home *paths
     const char *root_key = mu_args_value(args, "root-key-out");
     if (!mu_args_given(args, "issuing"))
         return json_null();
-    return json_pack("{s:s, s:s, s:s, s:s}", "cert", paths->root_cert, "key",
-                     root_key != NULL ? root_key : paths->root_key, "trust", paths->trust, "chain",
-                     paths->chain);
+    return mu_pack("{s:s, s:s, s:s, s:s}", "cert", paths->root_cert, "key",
+                   root_key != NULL ? root_key : paths->root_key, "trust", paths->trust, "chain",
+                   paths->chain);
 }
 
 static int show(const struct mu_args *args, const struct mu_constraints *constraints,
@@ -96,13 +97,13 @@ static int show(const struct mu_args *args, const struct mu_constraints *constra
         mu_cert_info_read(cert, now, &info, err) != 0)
         return -1;
     if (mu_args_json(args)) {
-        mu_print_json(json_pack("{s:s, s:s, s:s, s:s, s:s, s:s, s:s, s:s?, s:s?, s:o, s:o, s:o}",
-                                "name", info.cn, "home", mu_args_home(args), "cert", paths.cert,
-                                "key", paths.key, "sha256", info.sha256, "key_type", info.key,
-                                "not_after", mu_date_rfc3339(info.not_after, date), "old",
-                                *old == '\0' ? NULL : old, "key_uri", key_uri, "permitted_names",
-                                mu_strs_json(&info.permitted), "excluded_names",
-                                mu_strs_json(&info.excluded), "root", root_json(args, &paths)));
+        mu_print_json(mu_pack("{s:s, s:s, s:s, s:s, s:s, s:s, s:s, s:s?, s:s?, s:o, s:o, s:o}",
+                              "name", info.cn, "home", mu_args_home(args), "cert", paths.cert,
+                              "key", paths.key, "sha256", info.sha256, "key_type", info.key,
+                              "not_after", mu_date_rfc3339(info.not_after, date), "old",
+                              *old == '\0' ? NULL : old, "key_uri", key_uri, "permitted_names",
+                              mu_strs_json(&info.permitted), "excluded_names",
+                              mu_strs_json(&info.excluded), "root", root_json(args, &paths)));
         return 0;
     }
     printf("made the certificate authority \"%s\"\n", mu_cert_label(cert, label));
@@ -154,15 +155,15 @@ static void show_imported(const struct mu_args *args, const struct mu_cert_info 
     bool below = access(paths->root_cert, F_OK) == 0;
     char date[MU_DATE_LEN], when[MU_SPAN_LEN];
     if (mu_args_json(args)) {
-        json_t *root = below ? json_pack("{s:s, s:s, s:s}", "cert", paths->root_cert, "trust",
-                                         paths->trust, "chain", paths->chain)
+        json_t *root = below ? mu_pack("{s:s, s:s, s:s}", "cert", paths->root_cert, "trust",
+                                       paths->trust, "chain", paths->chain)
                              : json_null();
-        mu_print_json(json_pack("{s:s, s:s, s:s, s:s, s:s, s:s, s:s, s:s?, s:s?, s:o, s:o}", "name",
-                                info->cn, "home", mu_args_home(args), "cert", paths->cert, "key",
-                                paths->key, "sha256", info->sha256, "key_type", info->key,
-                                "not_after", mu_date_rfc3339(info->not_after, date), "old",
-                                *old == '\0' ? NULL : old, "key_uri", key_uri, "problems",
-                                mu_strs_json(&info->problem_ids), "root", root));
+        mu_print_json(mu_pack("{s:s, s:s, s:s, s:s, s:s, s:s, s:s, s:s?, s:s?, s:o, s:o}", "name",
+                              info->cn, "home", mu_args_home(args), "cert", paths->cert, "key",
+                              paths->key, "sha256", info->sha256, "key_type", info->key,
+                              "not_after", mu_date_rfc3339(info->not_after, date), "old",
+                              *old == '\0' ? NULL : old, "key_uri", key_uri, "problems",
+                              mu_strs_json(&info->problem_ids), "root", root));
         return;
     }
     printf("took over the certificate authority \"%s\"\n",

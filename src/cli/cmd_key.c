@@ -3,6 +3,7 @@
 #include "base/file.h"
 #include "base/str.h"
 #include "cli/cmd.h"
+#include "cli/json.h"
 #include "cli/passphrase.h"
 #include "cli/print.h"
 #include "pki/key.h"
@@ -28,8 +29,8 @@ static int run(const struct mu_args *args, struct mu_error *err)
     mu_key_describe(key, kind);
     mu_str_hex(pin, sizeof pin, '\0', pin_text);
     if (mu_args_json(args))
-        mu_print_json(json_pack("{s:s, s:s, s:b, s:s}", "key", path, "key_type", kind, "encrypted",
-                                (int)encrypted, "public_key_sha256", pin_text));
+        mu_print_json(mu_pack("{s:s, s:s, s:b, s:s}", "key", path, "key_type", kind, "encrypted",
+                              (int)encrypted, "public_key_sha256", pin_text));
     else
         mu_say(MU_PLAIN, "made the private key %s: %s%s\n", path, kind,
                encrypted ? ", protected by the passphrase" : "");

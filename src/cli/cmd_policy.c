@@ -6,6 +6,7 @@
 #include "base/buf.h"
 #include "base/time.h"
 #include "cli/cmd.h"
+#include "cli/json.h"
 #include "cli/print.h"
 #include "pki/key.h"
 
@@ -126,8 +127,8 @@ static json_t *names_json(const struct mu_profile_policy *rules)
 {
     json_t *list = rules->names_at.line == 0 ? json_null() : json_array();
     for (size_t i = 0; i < rules->name_count; i++)
-        json_array_append_new(list, json_pack("{s:s, s:o}", "pattern", rules->names[i].text, "line",
-                                              line_json(rules->names[i].at)));
+        json_array_append_new(list, mu_pack("{s:s, s:o}", "pattern", rules->names[i].text, "line",
+                                            line_json(rules->names[i].at)));
     return list;
 }
 
@@ -136,8 +137,8 @@ static json_t *keys_json(const struct mu_profile_policy *rules)
 {
     json_t *list = rules->keys_at.line == 0 ? json_null() : json_array();
     for (size_t i = 0; i < rules->key_count; i++)
-        json_array_append_new(list, json_pack("{s:s, s:o}", "type", rules->keys[i].text, "line",
-                                              line_json(rules->keys[i].at)));
+        json_array_append_new(list, mu_pack("{s:s, s:o}", "type", rules->keys[i].text, "line",
+                                            line_json(rules->keys[i].at)));
     return list;
 }
 
@@ -146,25 +147,25 @@ static json_t *extensions_json(const struct mu_profile_policy *rules)
     json_t *list = json_array();
     for (size_t i = 0; i < rules->extension_count; i++) {
         const struct mu_policy_extension *extension = &rules->extensions[i];
-        json_array_append_new(list, json_pack("{s:s, s:b, s:s, s:o}", "oid", extension->oid,
-                                              "critical", extension->critical, "value",
-                                              extension->value, "line", line_json(extension->at)));
+        json_array_append_new(list, mu_pack("{s:s, s:b, s:s, s:o}", "oid", extension->oid,
+                                            "critical", extension->critical, "value",
+                                            extension->value, "line", line_json(extension->at)));
     }
     return list;
 }
 
 static json_t *profile_json(const struct mu_profile_policy *rules)
 {
-    return json_pack("{s:o, s:b, s:o, s:I, s:I, s:s, s:o}", "names", names_json(rules), "wildcards",
-                     rules->wildcards, "keys", keys_json(rules), "default_lifetime_s",
-                     (json_int_t)rules->default_lifetime_s, "longest_lifetime_s",
-                     (json_int_t)rules->longest_lifetime_s, "overlong",
-                     rules->cut ? "cut" : "refuse", "extensions", extensions_json(rules));
+    return mu_pack("{s:o, s:b, s:o, s:I, s:I, s:s, s:o}", "names", names_json(rules), "wildcards",
+                   rules->wildcards, "keys", keys_json(rules), "default_lifetime_s",
+                   (json_int_t)rules->default_lifetime_s, "longest_lifetime_s",
+                   (json_int_t)rules->longest_lifetime_s, "overlong", rules->cut ? "cut" : "refuse",
+                   "extensions", extensions_json(rules));
 }
 
 static void print_policy_json(const struct mu_policy *policy)
 {
-    json_t *whole = json_pack("{s:s?}", "file", *policy->path == '\0' ? NULL : policy->path);
+    json_t *whole = mu_pack("{s:s?}", "file", *policy->path == '\0' ? NULL : policy->path);
     for (int i = 0; i < MU_POLICY_PROFILES; i++)
         json_object_set_new(whole, mu_profile_rules((enum mu_profile)i)->name,
                             profile_json(&policy->profiles[i]));

@@ -8,6 +8,7 @@
 #include "cli/command.h"
 #include "cli/describe.h"
 #include "cli/issuing.h"
+#include "cli/json.h"
 #include "cli/passphrase.h"
 #include "cli/print.h"
 #include "cli/renewal.h"
@@ -37,13 +38,12 @@ static void show_renewed_json(struct work *work, const struct mu_renewed *one)
     for (size_t i = 0; dry && i < MU_COUNT(not_yet); i++)
         json_object_del(cert, not_yet[i]);
     json_array_append_new(work->renewed_json,
-                          json_pack("{s:s, s:s?, s:b, s:s, s:{s:s, s:s}, s:o}", "cert",
-                                    one->cert_path, "key", has_key_file ? one->key_path : NULL,
-                                    "new_key", one->new_key != NULL, "profile",
-                                    mu_profile_rules(one->renewal.profile)->name, "replaces",
-                                    "serial", one->old.serial, "not_after",
-                                    mu_date_rfc3339(one->old.not_after, until), "certificate",
-                                    cert));
+                          mu_pack("{s:s, s:s?, s:b, s:s, s:{s:s, s:s}, s:o}", "cert",
+                                  one->cert_path, "key", has_key_file ? one->key_path : NULL,
+                                  "new_key", one->new_key != NULL, "profile",
+                                  mu_profile_rules(one->renewal.profile)->name, "replaces",
+                                  "serial", one->old.serial, "not_after",
+                                  mu_date_rfc3339(one->old.not_after, until), "certificate", cert));
 }
 
 static void show_key(const struct mu_renewed *one)
@@ -98,9 +98,9 @@ static void show_not_due(struct work *work, const struct mu_renewed *one, time_t
         until[MU_DATE_LEN];
     if (mu_args_json(work->args)) {
         json_array_append_new(work->not_due_json,
-                              json_pack("{s:s, s:s, s:s}", "cert", one->given, "due",
-                                        mu_date_rfc3339(from, date), "not_after",
-                                        mu_date_rfc3339(one->old.not_after, until)));
+                              mu_pack("{s:s, s:s, s:s}", "cert", one->given, "due",
+                                      mu_date_rfc3339(from, date), "not_after",
+                                      mu_date_rfc3339(one->old.not_after, until)));
         return;
     }
     printf("not due: \"%s\" (%s) expires %s, and is due %s (%s)\n",
@@ -121,12 +121,12 @@ static void show_failed(struct work *work, const char *given, const struct mu_er
     }
     json_array_append_new(
         work->failed_json,
-        json_pack("{s:s, s:{s:s, s:s, s:s, s:s}}", "cert",
-                  mu_str_printable(given, strlen(given), shown, sizeof shown), "error", "id",
-                  mu_code_id(err->code), "what",
-                  mu_str_printable(err->what, strlen(err->what), what, sizeof what), "cause",
-                  mu_str_printable(err->cause, strlen(err->cause), cause, sizeof cause), "hint",
-                  mu_str_printable(err->hint, strlen(err->hint), hint, sizeof hint)));
+        mu_pack("{s:s, s:{s:s, s:s, s:s, s:s}}", "cert",
+                mu_str_printable(given, strlen(given), shown, sizeof shown), "error", "id",
+                mu_code_id(err->code), "what",
+                mu_str_printable(err->what, strlen(err->what), what, sizeof what), "cause",
+                mu_str_printable(err->cause, strlen(err->cause), cause, sizeof cause), "hint",
+                mu_str_printable(err->hint, strlen(err->hint), hint, sizeof hint)));
 }
 
 /* --- What is done --- */
@@ -188,7 +188,7 @@ static int run_after(struct work *work, json_t **ret_json)
     else if (mu_command_run(command, "MUTUAL_RENEWED", work->done.data, &status, &err) == 0)
         err = (struct mu_error)MU_ERROR_INIT;
     bool failed = err.code != MU_OK;
-    *ret_json = json_pack("{s:i, s:s?}", "status", status, "error", failed ? err.what : NULL);
+    *ret_json = mu_pack("{s:i, s:s?}", "status", status, "error", failed ? err.what : NULL);
     if (failed && !mu_args_json(work->args)) {
         char what[MU_ERROR_WHAT_LEN];
         mu_str_copy(what, sizeof what, err.what);
@@ -203,10 +203,10 @@ static int finish(struct work *work)
     json_t *exec = NULL;
     int status = run_after(work, &exec);
     if (mu_args_json(work->args))
-        mu_print_json(json_pack("{s:b, s:O, s:O, s:O, s:o?}", "dry_run",
-                                mu_args_given(work->args, "dry-run"), "renewed", work->renewed_json,
-                                "not_due", work->not_due_json, "failed", work->failed_json, "exec",
-                                exec));
+        mu_print_json(mu_pack("{s:b, s:O, s:O, s:O, s:o?}", "dry_run",
+                              mu_args_given(work->args, "dry-run"), "renewed", work->renewed_json,
+                              "not_due", work->not_due_json, "failed", work->failed_json, "exec",
+                              exec));
     else
         json_decref(exec);
     if (work->failed > 0 || status != 0)

@@ -4,6 +4,7 @@
 #include "cli/cmd.h"
 #include "cli/credentials.h"
 #include "cli/issuing.h"
+#include "cli/json.h"
 #include "cli/passphrase.h"
 #include "cli/print.h"
 #include "pki/csr.h"
@@ -58,7 +59,7 @@ static int run(const struct mu_args *args, struct mu_error *err)
         return -1;
 
     if (mu_args_json(args)) {
-        mu_print_json(json_pack("{s:s, s:s}", "csr", csr_path, "key", key_path));
+        mu_print_json(mu_pack("{s:s, s:s}", "csr", csr_path, "key", key_path));
         return 0;
     }
     printf("made a signing request for \"%s\"\n", mu_args_at(args, 0));

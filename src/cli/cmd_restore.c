@@ -5,6 +5,7 @@
 #include "base/time.h"
 #include "cli/cmd.h"
 #include "cli/describe.h"
+#include "cli/json.h"
 #include "cli/passphrase.h"
 #include "cli/print.h"
 #include "cli/progress.h"
@@ -14,11 +15,11 @@ static void show(const struct mu_args *args, const struct mu_restored *restored,
     char label[MU_CERT_LABEL_LEN], date[MU_DATE_LEN], when[MU_SPAN_LEN];
     mu_cert_label(restored->cert, label);
     if (mu_args_json(args)) {
-        mu_print_json(json_pack("{s:s, s:s, s:o, s:I, s:s?, s:s?}", "name", label, "home",
-                                mu_args_home(args), "taken_at", mu_time_json(restored->taken_at),
-                                "records", (json_int_t)restored->records, "old",
-                                *restored->old == '\0' ? NULL : restored->old, "trail_fault",
-                                *restored->trail_fault == '\0' ? NULL : restored->trail_fault));
+        mu_print_json(mu_pack("{s:s, s:s, s:o, s:I, s:s?, s:s?}", "name", label, "home",
+                              mu_args_home(args), "taken_at", mu_time_json(restored->taken_at),
+                              "records", (json_int_t)restored->records, "old",
+                              *restored->old == '\0' ? NULL : restored->old, "trail_fault",
+                              *restored->trail_fault == '\0' ? NULL : restored->trail_fault));
         return;
     }
     printf("restored the certificate authority \"%s\"\n", label);

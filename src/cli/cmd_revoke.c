@@ -7,6 +7,7 @@
 #include "base/str.h"
 #include "base/time.h"
 #include "cli/cmd.h"
+#include "cli/json.h"
 #include "cli/passphrase.h"
 #include "cli/progress.h"
 #include "cli/print.h"
@@ -59,13 +60,12 @@ static int change_one(const struct plan *plan, struct mu_authority *authority,
         return -1;
     const char *reason = mu_reason_name(plan->revocation.reason);
     if (mu_args_json(plan->args))
-        json_array_append_new(list,
-                              json_pack("{s:s, s:s, s:s, s:s?}", "name", record->name, "serial",
-                                        record->serial, "state",
-                                        release                                     ? "valid"
-                                        : plan->revocation.reason == MU_REASON_HOLD ? "held"
-                                                                                    : "revoked",
-                                        "reason", release ? NULL : reason));
+        json_array_append_new(list, mu_pack("{s:s, s:s, s:s, s:s?}", "name", record->name, "serial",
+                                            record->serial, "state",
+                                            release                                     ? "valid"
+                                            : plan->revocation.reason == MU_REASON_HOLD ? "held"
+                                                                                        : "revoked",
+                                            "reason", release ? NULL : reason));
     else if (release)
         printf("released \"%s\" (serial %s)\n", record->name, record->serial);
     else
@@ -115,8 +115,7 @@ static int run_plan(const struct plan *plan, struct mu_authority *authority, jso
     }
     mu_progress_end();
     if (mu_args_json(plan->args) && result == 0)
-        mu_print_json(
-            json_pack("{s:O, s:o}", "changed", list, "crl", mu_published_json(&published)));
+        mu_print_json(mu_pack("{s:O, s:o}", "changed", list, "crl", mu_published_json(&published)));
     else if (!mu_args_json(plan->args))
         mu_show_published(&published, plan->now);
     return result != 0 ? result : mu_published_status(&published);

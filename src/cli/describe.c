@@ -5,6 +5,7 @@
 
 #include "base/buf.h"
 #include "base/time.h"
+#include "cli/json.h"
 #include "cli/print.h"
 
 static void fact_list(const char *label, const struct mu_strs *list, const char *separator)
@@ -114,7 +115,7 @@ json_t *mu_strs_json(const struct mu_strs *list)
 {
     json_t *array = json_array();
     for (size_t i = 0; i < list->count; i++)
-        json_array_append_new(array, json_string(list->at[i]));
+        json_array_append_new(array, mu_text_json(list->at[i]));
     return array;
 }
 

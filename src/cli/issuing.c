@@ -5,6 +5,7 @@
 
 #include "base/str.h"
 #include "base/time.h"
+#include "cli/json.h"
 #include "cli/print.h"
 #include "pki/info.h"
 
@@ -63,7 +64,9 @@ int mu_constraints_from_args(const struct mu_args *args, struct mu_constraints *
 
 void mu_file_name(const char *name, char ret[MU_FILE_NAME_LEN])
 {
-    mu_str_copy(ret, MU_FILE_NAME_LEN, name);
+    const size_t len = mu_str_fit(name, MU_FILE_NAME_LEN - 1);
+    memcpy(ret, name, len);
+    ret[len] = '\0';
     for (char *p = ret; *p != '\0'; p++)
         if (strchr("/\\:*?\"<>|", *p) != NULL)
             *p = '_';
@@ -130,12 +133,12 @@ static void show_json(const struct mu_cert_info *info, const char *profile, cons
         json_array_append_new(san, json_string(info->san.at[i]));
     for (size_t i = 0; i < info->problem_ids.count; i++)
         json_array_append_new(problems, json_string(info->problem_ids.at[i]));
-    mu_print_json(json_pack("{s:s, s:s?, s:s, s:s, s:s, s:s, s:o, s:s, s:s, s:s, s:o}", "cert",
-                            cert_path, "key", key_path, "profile", profile, "subject",
-                            info->subject, "issuer", info->issuer, "serial", info->serial, "san",
-                            san, "not_before", mu_date_rfc3339(info->not_before, from), "not_after",
-                            mu_date_rfc3339(info->not_after, until), "sha256", info->sha256,
-                            "problems", problems));
+    mu_print_json(mu_pack("{s:s, s:s?, s:s, s:s, s:s, s:s, s:o, s:s, s:s, s:s, s:o}", "cert",
+                          cert_path, "key", key_path, "profile", profile, "subject", info->subject,
+                          "issuer", info->issuer, "serial", info->serial, "san", san, "not_before",
+                          mu_date_rfc3339(info->not_before, from), "not_after",
+                          mu_date_rfc3339(info->not_after, until), "sha256", info->sha256,
+                          "problems", problems));
 }
 
 static void show_text(const struct mu_cert *cert, const struct mu_cert_info *info,

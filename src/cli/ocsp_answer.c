@@ -6,6 +6,7 @@
 #include "base/time.h"
 #include "cli/cmd.h"
 #include "cli/describe.h"
+#include "cli/json.h"
 #include "cli/ocsp_files.h"
 #include "cli/passphrase.h"
 #include "cli/print.h"
@@ -92,18 +93,18 @@ static json_t *done_json(const struct done *done)
 {
     const struct mu_ocsp_reply *reply = &done->reply;
     if (done->err.code != MU_OK)
-        return json_pack("{s:s, s:{s:s, s:s, s:s, s:s}}", "file", done->in, "error", "id",
-                         mu_code_id(done->err.code), "what", done->err.what, "cause",
-                         done->err.cause, "hint", done->err.hint);
+        return mu_pack("{s:s, s:{s:s, s:s, s:s, s:s}}", "file", done->in, "error", "id",
+                       mu_code_id(done->err.code), "what", done->err.what, "cause", done->err.cause,
+                       "hint", done->err.hint);
     if (is_refusal(reply))
-        return json_pack("{s:s, s:s, s:s, s:s}", "file", done->in, "out", done->out, "status",
-                         mu_ocsp_status_name(reply->status), "why", reply->why);
-    return json_pack("{s:s, s:s, s:s, s:I, s:I, s:I, s:b, s:o, s:o}", "file", done->in, "out",
-                     done->out, "status", mu_ocsp_status_name(reply->status), "good",
-                     (json_int_t)reply->good, "revoked", (json_int_t)reply->revoked, "unknown",
-                     (json_int_t)reply->unknown, "nonce", (int)reply->nonce, "this_update",
-                     mu_time_json(reply->this_update), "next_update",
-                     mu_time_json(reply->next_update));
+        return mu_pack("{s:s, s:s, s:s, s:s}", "file", done->in, "out", done->out, "status",
+                       mu_ocsp_status_name(reply->status), "why", reply->why);
+    return mu_pack("{s:s, s:s, s:s, s:I, s:I, s:I, s:b, s:o, s:o}", "file", done->in, "out",
+                   done->out, "status", mu_ocsp_status_name(reply->status), "good",
+                   (json_int_t)reply->good, "revoked", (json_int_t)reply->revoked, "unknown",
+                   (json_int_t)reply->unknown, "nonce", (int)reply->nonce, "this_update",
+                   mu_time_json(reply->this_update), "next_update",
+                   mu_time_json(reply->next_update));
 }
 
 static void warn_of_trouble(const struct mu_error *trouble)

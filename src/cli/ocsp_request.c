@@ -3,6 +3,7 @@
 #include "base/str.h"
 #include "cli/cmd.h"
 #include "cli/credentials.h"
+#include "cli/json.h"
 #include "cli/ocsp_files.h"
 #include "cli/print.h"
 #include "pki/ocsp.h"
@@ -68,7 +69,7 @@ static int run(const struct mu_args *args, struct mu_error *err)
         return -1;
     if (mu_args_json(args))
         mu_print_json(
-            json_pack("{s:s, s:I}", "request", path, "certificates", (json_int_t)certs.count));
+            mu_pack("{s:s, s:I}", "request", path, "certificates", (json_int_t)certs.count));
     else if (!mu_str_equal(path, "-"))
         mu_say(MU_PLAIN, "%s: asks for %zu certificate%s\n", path, certs.count,
                certs.count == 1 ? "" : "s");

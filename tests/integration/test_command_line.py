@@ -212,6 +212,20 @@ def test_a_reader_that_has_gone_hears_no_complaint(mutual, place, words):
     assert (result.code, result.stderr) == (1, "")
 
 
+def test_a_path_that_is_no_utf8_is_shown_in_json_too(mutual, tmp_path):
+    odd = b"a\xff".decode(errors="surrogateescape")
+    shown = "a\\xff"
+    home = tmp_path / odd
+    assert mutual("init", "--json", home=home).ok().json()["home"].endswith(shown)
+    assert mutual("issue", "client", "a", "--json", "--out", odd, home=home).ok().json()["cert"] == f"{shown}.crt"
+    (home / odd).write_text("a file of the operator's own")
+    told = mutual("backup", odd + "b", "--json", home=home).ok().json()
+    assert told["file"] == f"{shown}b" and shown in told["files"]
+    assert mutual("crl", "--json", home=home).ok().json()["file"].endswith(f"{shown}/ca.crl")
+    # Nor does a long name end in half a letter where it is cut to be a file's.
+    assert "\\x" not in mutual("issue", "client", "\U0001f600" * 64, home=home).ok().stdout
+
+
 def test_closed_standard_streams_do_no_harm(mutual, ca, tmp_path):
     """Nothing that is opened may take the place of a closed stream and be written over."""
     result = mutual("issue", "client", "a", prefix=("sh", "-c", 'exec "$@" <&- >&- 2>&-', "sh"))
