@@ -3,7 +3,7 @@
 
 /*
  * What RFC 5280 asks of the certificates of a path and of a revocation list, and OpenSSL does not look at, not with
- * X509_V_FLAG_X509_STRICT either. One rule, one function; see the tables at the end of strict.c.
+ * X509_V_FLAG_X509_STRICT either. One rule, one function; see the tables at the end of strict.c and strict_crl.c.
  */
 
 #include <openssl/x509.h>
