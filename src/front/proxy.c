@@ -336,11 +336,17 @@ static void refuse(struct session *s)
     give_up(s, status, "bad-request", why);
 }
 
+/* Who does not take its answers begins no other request. */
+static bool may_begin(const struct session *s)
+{
+    return s->under_way || unsent(s) < ROOM;
+}
+
 /* What comes from the client. Behind the end of a request it waits until that is answered. */
 static void take_input(struct session *s, const char *data, size_t len)
 {
     enum mu_read step = MU_READ_HEAD;
-    while (!s->request_ended && !s->closing && step != MU_READ_MORE) {
+    while (!s->request_ended && !s->closing && step != MU_READ_MORE && may_begin(s)) {
         const char *piece;
         size_t taken, piece_len;
         step = mu_h1_read(s->reader, data, len, &taken, &piece, &piece_len);
@@ -378,7 +384,7 @@ static bool carries(const struct session *s)
 /* May more be read from the client: for the request under way, for the next one, or ahead of it? */
 static bool wants_input(const struct session *s)
 {
-    if (s->client_ended || s->closing || s->pending.len > 0)
+    if (s->client_ended || s->closing || s->pending.len > 0 || !may_begin(s))
         return false;
     return !s->under_way || (s->request_ended && !carries(s)) || mu_exchange_takes(&s->exchange);
 }
@@ -457,7 +463,8 @@ static enum mu_serve wait_for(const struct session *s)
 static bool has_pending(const struct session *s)
 {
     const bool begins = !s->under_way && s->expelled; /* who may not stay begins nothing */
-    return s->pending.len > 0 && !s->closing && !begins && (!s->request_ended || carries(s));
+    return s->pending.len > 0 && !s->closing && !begins && may_begin(s) &&
+           (!s->request_ended || carries(s));
 }
 
 static enum mu_serve serve(struct session *s)

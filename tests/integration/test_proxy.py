@@ -316,6 +316,24 @@ def test_an_end_that_does_not_read_stops_the_other(ca, place, ctx, chunked):
         assert 0 < taken < 64 * MIB
 
 
+def test_who_is_refused_and_does_not_listen_is_not_heard(ca, place, ctx):
+    """Each refusal is ten times as long as its request, and nobody is to gather them."""
+    with Recorder() as backend, proxying(ca, place, backend, options=("--allow", "cn=nobody")) as door, \
+            connect(door, ctx) as sock:
+        sock.settimeout(0.5)
+        sent, some = 0, GET * 300
+        with contextlib.suppress(TimeoutError):
+            while sent < 32 * MIB:
+                sock.sendall(some)
+                sent += len(some)
+        assert sent < 32 * MIB, "it is heard for ever"
+        sock.settimeout(WAIT)
+        answers = 0
+        while answers < 10000:
+            answers += sock.recv(65536).count(b"HTTP/1.1 403 ")
+        assert not backend.accepted
+
+
 def test_a_request_in_chunks_arrives_in_chunks_with_its_trailers(ca, place, ctx):
     _, requests = exchange(ca, place, ctx, b"POST / HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: chunked\r\n\r\n"
                            b"3;ext=\"x\"\r\nabc\r\n0002\r\nde\r\n0\r\nX-Sum: 1\r\nX-Forwarded-For: evil\r\n\r\n")
