@@ -506,6 +506,7 @@ void mu_exchange_run(struct mu_exchange *e)
 void mu_exchange_expire(struct mu_exchange *e)
 {
     if (talks(e)) {
+        mu_link_doubt(&e->user);
         mu_exchange_fail(e, &late_answer);
         return;
     }

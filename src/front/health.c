@@ -121,6 +121,8 @@ static void on_due(void *arg)
                                  .minor = 1,
                                  .headers = headers,
                                  .header_count = MU_COUNT(headers)};
+    if (c->exchange.state == MU_EXCHANGE_ANSWER) /* its connection is not the one to ask by again */
+        mu_exchange_expire(&c->exchange);
     if (c->exchange.state != MU_EXCHANGE_NONE)
         settle(c, false, "was not answered in time");
     c->status = 0;

@@ -17,7 +17,9 @@ struct mu_link {
     struct mu_h2 *h2; /* NULL: it is lost */
     struct mu_link_user *users, *told;
     unsigned user_count;
+    uint64_t reads; /* by which something has come */
     bool connected, used, resting;
+    bool doubted;     /* see mu_link_doubt() */
     bool losing, bad; /* while it is being lost: see struct mu_link_events */
     bool busy; /* something is called that may come back to us: nothing else is, and nothing freed */
     int why;   /* errno */
@@ -221,6 +223,7 @@ static void read_in(struct mu_link *link)
             lose(link, io == MU_IO_FAILED ? errno : 0);
             return;
         }
+        link->reads++;
         if (!mu_h2_input(link->h2, data, len)) {
             write_out(link);
             lose(link, 0);
@@ -257,7 +260,7 @@ static void settle(struct mu_link *link)
         mu_stream_watch(link->stream, link->h2 != NULL, true);
     if (link->users != NULL || link->resting)
         return;
-    if (link->h2 == NULL || !link->connected || !mu_h2_takes_requests(link->h2)) {
+    if (link->h2 == NULL || !link->connected || link->doubted || !mu_h2_takes_requests(link->h2)) {
         destroy(link);
         return;
     }
@@ -297,7 +300,7 @@ static void on_stream(void *arg)
 
 static bool serves(const struct mu_link *link, const struct mu_address *address)
 {
-    return link->h2 != NULL && mu_address_same(&link->address, address) &&
+    return link->h2 != NULL && !link->doubted && mu_address_same(&link->address, address) &&
            mu_h2_takes_requests(link->h2) && link->user_count < USERS_MAX;
 }
 
@@ -343,8 +346,15 @@ bool mu_link_request(struct mu_link_user *user, const struct mu_header *fields, 
     if (link->h2 == NULL)
         return false;
     user->stream = mu_h2_request(link->h2, fields, count, ended, user);
+    user->asked_at = link->reads;
     link->used = link->used || user->stream != NULL;
     return user->stream != NULL;
+}
+
+void mu_link_doubt(struct mu_link_user *user)
+{
+    if (user->link != NULL && user->stream != NULL && user->link->reads == user->asked_at)
+        user->link->doubted = true;
 }
 
 void mu_link_flush(struct mu_link_user *user)

@@ -30,6 +30,7 @@ struct mu_link_user {
     struct mu_link_user *next, *previous; /* of the link's */
     struct mu_link_user *next_told;
     bool is_told;
+    uint64_t asked_at; /* how often something had come by the link when it asked */
     const struct mu_link_events *events;
     void *arg;
 };
@@ -44,6 +45,9 @@ enum mu_io mu_link_connected(const struct mu_link_user *user, int *ret_why);
 /* Ask; once. False: it takes no more requests. */
 MU_CHECK bool mu_link_request(struct mu_link_user *user, const struct mu_header *fields,
                               size_t count, bool ended);
+/* It was not answered in time. If nothing at all has come by this link since it asked, the other end may have vanished, and nobody
+ * else is given the link. */
+void mu_link_doubt(struct mu_link_user *user);
 /* Let go what has been sent and taken in. */
 void mu_link_flush(struct mu_link_user *user);
 /* The stream, if it is still there, is taken back. */

@@ -252,6 +252,29 @@ def test_a_connection_that_is_lost_is_told_from_one_that_was_stale(place, ctx): 
         assert status == 502 and b"[backend-closed]" in body and len(asked) == 5, "a POST may have been done"
 
 
+def test_a_connection_whose_other_end_has_vanished_is_given_to_nobody_else(place, ctx):  # noqa: F811
+    """The kernel would take a quarter of an hour to find that out."""
+    first = []
+
+    def vanish(server, stream):
+        if not first:
+            first.append(server)
+        elif server is first[0]:
+            return
+        server.answer(stream)
+
+    with backend(place, vanish, "--read-timeout", "1s") as door, connect(door, ctx) as sock:
+        get = "GET / HTTP/1.1\r\nHost: h\r\n\r\n"
+        assert [ask(sock, get)[0] for _ in range(4)] == [200, 504, 200, 200]
+        assert door.backend.accepted == 2
+
+    first.clear()
+    options = ("--health-check", "/", "--health-interval", "1s", "--health-fall", "1", "--health-rise", "1")
+    with backend(place, vanish, *options) as door:
+        assert "not answered in time" in door.says(" backend-down: ")
+        door.says(" backend-up: ")
+
+
 def test_what_is_no_answer_is_none(place, ctx):  # noqa: F811
     def no_http_2(sock):
         sock.recv(65536)
