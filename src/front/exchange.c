@@ -330,7 +330,7 @@ static void on_head(struct mu_exchange *e)
     struct mu_head head;
     if (!mu_h1_reader_head(e->reader, &head))
         return;
-    if (head.status == 101 && !mu_relay_switches(&head, &e->request)) {
+    if (head.status == 101 && mu_relay_switches(&head, &e->request) == NULL) {
         mu_exchange_fail(e, &mu_exchange_bad_answer);
         return;
     }

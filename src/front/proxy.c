@@ -203,7 +203,7 @@ static void on_answer(void *arg, const struct mu_head *head)
                    : unknown       ? MU_BODY_UNTIL_CLOSE
                                    : head->framing,
         .keep_alive = s->keep_alive,
-        .upgrade = head->status == 101 ? s->exchange.request.upgrade : NULL,
+        .upgrade = head->status == 101 ? mu_relay_switches(head, &s->exchange.request) : NULL,
         .date = mu_http_date_of(time(NULL)),
     };
     mu_relay_response(head, &how, &s->out);
@@ -392,13 +392,17 @@ static bool wants_input(const struct session *s)
 static void on_client_end(struct session *s)
 {
     s->client_ended = true;
-    if (carries(s)) {
-        mu_exchange_send_end(&s->exchange, NULL, 0);
-    } else if (s->under_way && !s->request_ended) {
+    if (s->under_way && !s->request_ended && !carries(s)) {
         tell_gone(s);
         end_request(s);
         s->closing = s->broken = true;
     }
+}
+
+/* Is the backend to be told that the client has said all? It may have done so before it was agreed to carry anything. */
+static bool owes_end(const struct session *s)
+{
+    return carries(s) && s->client_ended && s->pending.len == 0 && !s->exchange.request_ended;
 }
 
 static enum mu_io read_client(struct session *s)
@@ -472,6 +476,8 @@ static enum mu_serve serve(struct session *s)
     for (int turns = 0; turns < TURNS; turns++) {
         if (has_pending(s))
             take_pending(s);
+        if (owes_end(s))
+            mu_exchange_send_end(&s->exchange, NULL, 0);
         if (s->under_way)
             run_exchange(s);
         if (mu_buf_failed(&s->out) || mu_buf_failed(&s->pending))
@@ -486,7 +492,7 @@ static enum mu_serve serve(struct session *s)
             mu_conn_end(s->conn);
             s->end_carrying = false;
         }
-        if (has_pending(s))
+        if (has_pending(s) || owes_end(s))
             continue;
         if (!s->under_way && (s->client_ended || s->expelled))
             return unsent(s) > 0 ? MU_SERVE_WRITE : MU_SERVE_CLOSE;

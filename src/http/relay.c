@@ -378,16 +378,26 @@ bool mu_relay_request(const struct mu_head *head, const struct mu_relay_client *
     return !mu_buf_failed(out);
 }
 
-bool mu_relay_switches(const struct mu_head *head, const struct mu_relay_request *request)
+/* Where a client offers more than one, the backend's word is all that it has to go by. */
+static const char *chosen_of(const struct mu_head *head, const char *offered)
+{
+    const char *chosen = find(head, "Upgrade");
+    if (chosen == NULL)
+        return strchr(offered, ',') == NULL ? offered : NULL;
+    return *chosen != '\0' && lists(offered, chosen) ? chosen : NULL;
+}
+
+const char *mu_relay_switches(const struct mu_head *head, const struct mu_relay_request *request)
 {
     if (request->upgrade[0] == '\0') /* nobody has asked for it */
-        return false;
-    if (request->accept[0] == '\0') /* the client sees to that */
-        return true;
+        return NULL;
+    if (request->accept[0] == '\0') /* the client sees to the rest */
+        return chosen_of(head, request->upgrade);
     const char *accept = find(head, "Sec-WebSocket-Accept");
-    return accept != NULL && strcmp(accept, request->accept) == 0 &&
-           header_lists(head, "Upgrade", request->upgrade) &&
-           header_lists(head, "Connection", "upgrade");
+    const bool agrees = accept != NULL && strcmp(accept, request->accept) == 0 &&
+                        header_lists(head, "Upgrade", request->upgrade) &&
+                        header_lists(head, "Connection", "upgrade");
+    return agrees ? request->upgrade : NULL;
 }
 
 /* The text up to `end`, which is cut off; `*rest` begins behind it. */

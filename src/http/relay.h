@@ -42,8 +42,8 @@ MU_CHECK bool mu_relay_request(const struct mu_head *head, const struct mu_relay
                                struct mu_buf *out, struct mu_relay_request *ret,
                                const char **ret_why);
 
-/* Is this 101 the answer to that? [RFC 6455 4.1] */
-bool mu_relay_switches(const struct mu_head *head, const struct mu_relay_request *request);
+/* To what this 101 switches; NULL: to nothing that was asked for. Borrowed. [RFC 9110 7.8, RFC 6455 4.1] */
+const char *mu_relay_switches(const struct mu_head *head, const struct mu_relay_request *request);
 
 /*
  * The same head as the fields of HTTP/2: `text` is what mu_relay_request() has added, which is cut into pieces for it. What belongs to one

@@ -521,6 +521,43 @@ def test_an_upgraded_connection_carries_bytes(ca, place, ctx):
         assert not backend.errors
 
 
+def test_of_several_upgrades_the_client_is_told_which(ca, place, ctx):
+    offer = UPGRADE.replace(b"Upgrade: websocket", b"Upgrade: foo/1, websocket")
+    for chosen, told in (b"websocket", b"Upgrade: websocket"), (b"bar", b"[backend-bad-answer]"):
+        answer = b"HTTP/1.1 101 Switching Protocols\r\nUpgrade: " + chosen + b"\r\nConnection: Upgrade\r\n\r\n"
+        with Recorder(lambda sock, _in, _head: sock.sendall(answer) or "close") as backend, proxying(ca, place, backend) as door, \
+                connect(door, ctx) as sock:
+            sock.sendall(offer)
+            data = b""
+            while told not in data and (piece := sock.recv(65536)):
+                data += piece
+            assert told in data
+
+
+def test_who_has_said_all_before_it_is_agreed_to_carry_is_heard_to_the_end(ca, place, ctx):
+    asked, agreed = threading.Event(), threading.Event()
+
+    def late(sock, incoming, head):
+        if b"Upgrade: " not in head:
+            return sock.sendall(OK)
+        asked.set()
+        agreed.wait(WAIT)
+        return switch(sock, incoming, head)
+
+    with Recorder(late) as backend, proxying(ca, place, backend, options=("--workers", "1")) as door, connect(door, ctx) as other:
+        for rest in b"early", b"":
+            asked.clear()
+            agreed.clear()
+            with Wire(door, ctx) as wire:
+                wire.sendall(UPGRADE + rest)
+                assert asked.wait(WAIT)
+                wire.end()
+                assert ask(other, GET)[0] == 200, "by now that has been heard"
+                agreed.set()
+                data, error = read_all(wire)
+                assert data.endswith(b"\r\n\r\nwelcome " + rest + b" bye") and error is None
+
+
 def test_behind_an_upgrade_no_request_is_heard_any_more(ca, place, ctx):
     def leave(sock, _incoming, _head):
         sock.sendall(b"HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\r\n")

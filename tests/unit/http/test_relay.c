@@ -229,20 +229,45 @@ static void only_what_was_asked_for_is_switched_to(void **state)
     struct mu_head head = {.status = 101, .headers = headers, .header_count = MU_COUNT(headers)};
     const struct mu_relay_response as = {.framing = MU_BODY_NONE};
     (void)state;
-    assert_false(mu_relay_switches(&head, &nobody));
-    assert_true(mu_relay_switches(&head, &client));
-    assert_true(mu_relay_switches(&head, &ours));
+    assert_null(mu_relay_switches(&head, &nobody));
+    assert_non_null(mu_relay_switches(&head, &client));
+    assert_non_null(mu_relay_switches(&head, &ours));
     assert_int_equal(mu_relay_response_fields(&head, &as, number, shown), 1);
     assert_string_equal(shown[0].value, "chat");
     for (size_t i = 0; i < 3; i++) { /* each of them is needed */
         const struct mu_header good = headers[i];
         headers[i].value = "no";
-        assert_false(mu_relay_switches(&head, &ours));
+        assert_null(mu_relay_switches(&head, &ours));
         headers[i].value = "";
-        assert_false(mu_relay_switches(&head, &ours));
+        assert_null(mu_relay_switches(&head, &ours));
         headers[i] = good;
     }
-    assert_true(mu_relay_switches(&head, &ours));
+    assert_non_null(mu_relay_switches(&head, &ours));
+}
+
+static void of_what_is_offered_the_backend_chooses(void **state)
+{
+    struct mu_header chosen = {"Upgrade", ""};
+    const struct mu_head head = {.status = 101, .headers = &chosen, .header_count = 1};
+    const struct mu_relay_request offer = {.upgrade = "foo/2, WebSocket"};
+    const struct {
+        const char *said, *switches_to;
+    } cases[] = {{"websocket", "websocket"},
+                 {"foo/2", "foo/2"},
+                 {"foo/1", NULL},
+                 {"h2c", NULL},
+                 {"", NULL}};
+    (void)state;
+    for (size_t i = 0; i < MU_COUNT(cases); i++) {
+        chosen.value = cases[i].said;
+        const char *to = mu_relay_switches(&head, &offer);
+        assert_true(to == NULL ? cases[i].switches_to == NULL
+                               : strcmp(to, cases[i].switches_to) == 0);
+    }
+    const struct mu_head silent = {.status = 101};
+    const struct mu_relay_request only = {.upgrade = "tcp"};
+    assert_null(mu_relay_switches(&silent, &offer));
+    assert_string_equal(mu_relay_switches(&silent, &only), "tcp");
 }
 
 static void an_ipv6_client_is_quoted(void **state)
@@ -384,6 +409,7 @@ int main(void)
         cmocka_unit_test(an_upgrade_is_asked_for_unless_it_would_hide_what_follows),
         cmocka_unit_test(a_websocket_is_asked_for_by_us_where_the_client_speaks_http_2),
         cmocka_unit_test(only_what_was_asked_for_is_switched_to),
+        cmocka_unit_test(of_what_is_offered_the_backend_chooses),
         cmocka_unit_test(an_ipv6_client_is_quoted),
         cmocka_unit_test(a_request_is_the_same_in_http_2),
         cmocka_unit_test(a_response_is_the_same_in_http_2),
