@@ -335,7 +335,10 @@ static void on_head(struct mu_exchange *e)
         return;
     }
     if (head.status < 200 && head.status != 101) {
-        e->client->interim(e->arg, &head);
+        if (++e->interims > MU_EXCHANGE_INTERIMS_MAX)
+            mu_exchange_fail(e, &mu_exchange_bad_answer);
+        else
+            e->client->interim(e->arg, &head);
         return;
     }
     if (head.status < 300 && head.status != 101 && e->request.accept[0] != '\0') {

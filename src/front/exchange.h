@@ -43,6 +43,9 @@ enum mu_exchange_state {
     MU_EXCHANGE_FAILED, /* `fault` */
 };
 
+/* Each gives the backend as much time again as it had for the first one. */
+enum { MU_EXCHANGE_INTERIMS_MAX = 100 };
+
 struct mu_exchange {
     const struct mu_proxy *proxy;
     struct mu_worker *worker;
@@ -81,6 +84,7 @@ struct mu_exchange {
 
     struct mu_h1_reader *reader;
     bool said, heard;            /* a byte, over this connection */
+    unsigned interims;           /* answers before the answer */
     bool answered, answer_ended; /* its head, its end */
     bool switched;               /* it is a 101 */
     const struct mu_exchange_fault *fault;

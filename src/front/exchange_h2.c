@@ -46,7 +46,7 @@ static void on_head(void *arg, const struct mu_head *head)
         return;
     e->heard = true;
     e->moved++;
-    if (head->status == 101) {
+    if (head->status == 101 || (head->status < 200 && ++e->interims > MU_EXCHANGE_INTERIMS_MAX)) {
         e->fault = &mu_exchange_bad_answer;
     } else if (head->status < 200) {
         e->client->interim(e->arg, head);

@@ -220,6 +220,29 @@ def test_interim_answers_go_to_the_client(ca, place, ctx):
         assert data.startswith(b"HTTP/1.1 103 Early Hints\r\nLink: </a>\r\n\r\nHTTP/1.1 200 OK\r\n")
 
 
+@pytest.mark.parametrize("scheme", ["http", "h2c"])
+def test_a_backend_that_always_has_an_answer_before_its_answer_has_none(ca, place, ctx, scheme):
+    """Each gives it as much time again."""
+    many = 1000
+
+    def talk(sock):
+        if scheme == "http":
+            Incoming(sock).request()
+            sock.sendall(b"HTTP/1.1 102 Processing\r\n\r\n" * many + OK)
+            sock.recv(1)
+        else:
+            early = lambda stream: h2.frame(h2.HEADERS, h2.END_HEADERS, stream, h2.field(":status", "102"))
+            h2.Server(sock, lambda server, stream: server.send(early(stream) * many) or server.answer(stream))
+
+    with Backend(talk) as backend, Door(place, "--to", backend.url.replace("tcp", scheme), home=ca) as door, \
+            connect(door, ctx) as sock:
+        sock.sendall(GET)
+        data = b""
+        while b"hello" not in data and b"[backend-bad-answer]" not in data:
+            data += sock.recv(65536)
+        assert data.count(b"HTTP/1.1 102 ") == 100 and b"\r\n\r\nHTTP/1.1 502 " in data
+
+
 def test_expect_100_continue_is_between_the_client_and_the_backend(ca, place, ctx):
     def talk(sock):
         incoming = Incoming(sock)
