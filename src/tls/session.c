@@ -341,11 +341,16 @@ const struct mu_refusal *mu_tls_refusal(const struct mu_tls *tls)
 /*
  * A server's end without a close_notify may have been made by anybody on the way, or by a server that refuses us without a
  * word: it is no answer to a program that knows nothing of TLS. (A client's end is its own affair.) [RFC 8446 6.1]
+ * The kernel tells of a reset once; whoever learned of it by writing reads an end.
  */
 static enum mu_io end_of(struct mu_tls *tls)
 {
     if (tls->caller == NULL || !tls->ended)
         return MU_IO_END;
+    if (tls->why == ECONNRESET) {
+        errno = tls->why;
+        return MU_IO_FAILED;
+    }
     mu_refusal_set(&tls->refusal, MU_REFUSAL_SERVER_CUT_OFF);
     return MU_IO_FAILED;
 }

@@ -27,6 +27,7 @@ struct fixture {
     struct mu_tls *tls;
     bool hung_up; /* the server sends no more */
     bool cut;     /* and takes no more */
+    bool reset;   /* which is how that ends */
 };
 
 /* --- World --- */
@@ -65,7 +66,7 @@ static ssize_t wire_read(void *arg, void *ret, size_t cap)
 static ssize_t wire_write(void *arg, const void *data, size_t len)
 {
     struct fixture *f = arg;
-    errno = EPIPE;
+    errno = f->reset ? ECONNRESET : EPIPE;
     return f->cut ? -1 : BIO_write(f->to_server, data, (int)len);
 }
 
@@ -106,7 +107,7 @@ static void hang_up(struct fixture *f)
     SSL_free(f->server);
     f->tls = NULL;
     f->server = NULL;
-    f->hung_up = f->cut = false;
+    f->hung_up = f->cut = f->reset = false;
 }
 
 static int tear_down(void **state)
@@ -352,6 +353,23 @@ static void an_end_without_a_goodbye_is_no_end(void **state)
     assert_string_equal(mu_tls_refusal(f->tls)->id, "server-cut-off");
 }
 
+/* Who writes learns of it, and who reads then only that nothing more comes. */
+static void a_reset_is_not_taken_for_an_end(void **state)
+{
+    struct fixture *f = *state;
+    size_t len;
+    for (size_t i = 0; i < 2; i++) {
+        meet(f);
+        f->hung_up = f->cut = true;
+        f->reset = i == 1;
+        assert_int_equal(mu_tls_write(f->tls, "question", 8, &len), MU_IO_DONE);
+        assert_int_equal(mu_tls_flush(f->tls), MU_IO_FAILED);
+        mu_tls_hear_out(f->tls);
+        assert_string_equal(mu_tls_refusal(f->tls)->id, f->reset ? "" : "server-cut-off");
+        hang_up(f);
+    }
+}
+
 /* --- Coming back --- */
 
 static void end_politely(struct fixture *f)
@@ -453,6 +471,7 @@ int main(void)
         TEST(a_refusal_is_heard_in_words),
         TEST(a_refusal_is_heard_though_the_server_takes_no_more),
         TEST(an_end_without_a_goodbye_is_no_end),
+        TEST(a_reset_is_not_taken_for_an_end),
         TEST(a_ticket_of_tls_1_3_is_used_once_the_newest_first),
         TEST(a_session_of_tls_1_2_is_used_again),
         TEST(many_sessions_push_the_oldest_out),
