@@ -7,11 +7,11 @@
 #include "base/file.h"
 #include "front/backend.h"
 #include "front/points_internal.h"
+#include "net/resolver.h"
 #include "net/timer.h"
 
 enum {
-    AT_ONCE = 16,    /* some of which may wait for a name or a server that is dead, */
-    AT_ONE_HOST = 4, /* and leave room for those of others */
+    AT_ONCE = MU_RESOLVER_AT_ONCE, /* some of which may wait for a name or a server that is dead */
     LOOK_MS = 250,
     FETCH_S = 60,
 };
@@ -96,13 +96,30 @@ static bool is_due(const struct mu_point *p, int64_t now_ms)
            p->due_ms <= now_ms;
 }
 
+/* Those that are dead are to leave room for others, whoever has named how many of them. */
 static bool has_turn(const struct mu_points_task *task, const struct mu_point *p)
 {
-    unsigned at_host = 0;
-    for (size_t i = 0; i < AT_ONCE; i++)
-        if (task->slots[i].point != NULL && mu_str_equal(task->slots[i].point->host, p->host))
-            at_host++;
-    return at_host < AT_ONE_HOST;
+    unsigned of_zone = 0, under_way = 0;
+    for (size_t i = 0; i < AT_ONCE; i++) {
+        const struct mu_point *other = task->slots[i].point;
+        under_way += other != NULL;
+        of_zone += other != NULL && mu_str_equal(mu_zone_of(other->host), mu_zone_of(p->host));
+    }
+    return mu_zone_has_turn(of_zone, under_way);
+}
+
+/* Whoever has been due for longest. NULL: nobody is, or has a turn. */
+static struct mu_point *next_due(const struct mu_points_task *task)
+{
+    const struct mu_points *points = task->points;
+    const int64_t now_ms = mu_backend_now_ms();
+    struct mu_point *next = NULL;
+    for (size_t i = 0; i < points->count; i++) {
+        struct mu_point *p = points->at[i];
+        if ((next == NULL || p->due_ms < next->due_ms) && is_due(p, now_ms) && has_turn(task, p))
+            next = p;
+    }
+    return next;
 }
 
 static struct fetching *free_slot(struct mu_points_task *task)
@@ -116,14 +133,10 @@ static struct fetching *free_slot(struct mu_points_task *task)
 /* The caller has the lock. */
 static void begin_due(struct mu_points_task *task)
 {
-    const struct mu_points *points = task->points;
-    const int64_t now_ms = mu_backend_now_ms();
-    struct fetching *slot = free_slot(task);
-    for (size_t i = 0; slot != NULL && i < points->count; i++)
-        if (is_due(points->at[i], now_ms) && has_turn(task, points->at[i])) {
-            begin_fetch(slot, points->at[i]);
-            slot = free_slot(task);
-        }
+    struct fetching *slot;
+    struct mu_point *p;
+    while ((slot = free_slot(task)) != NULL && (p = next_due(task)) != NULL)
+        begin_fetch(slot, p);
 }
 
 static bool is_busy(const struct mu_points_task *task)

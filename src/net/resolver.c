@@ -92,14 +92,24 @@ static struct mu_asked_name *name_of(struct mu_resolver *r, const char *host)
     return *at = name;
 }
 
-/* Its last two labels: whose servers are dead, has many names. */
-static const char *zone_of(const char *host)
+const char *mu_zone_of(const char *host)
 {
     size_t dots = 0;
     const char *at = host + strlen(host);
-    while (at > host && (at[-1] != '.' || ++dots < 2))
+    while (at > host && at[-1] >= '0' && at[-1] <= '9')
+        at--;
+    if (*at != '\0' && (at == host || at[-1] == '.'))
+        return host;
+    for (at = host + strlen(host); at > host && (at[-1] != '.' || ++dots < 2);)
         at--;
     return at;
+}
+
+/* A few zones that are dead cannot have all places, then. There may be many, but each of them has one. */
+bool mu_zone_has_turn(unsigned of_zone, unsigned under_way)
+{
+    return of_zone == 0 ||
+           (of_zone < MU_RESOLVER_OF_ZONE && under_way < MU_RESOLVER_AT_ONCE - MU_RESOLVER_SHARED);
 }
 
 static bool has_turn(const struct mu_resolver *r, const struct mu_asked_name *name)
@@ -108,9 +118,10 @@ static bool has_turn(const struct mu_resolver *r, const struct mu_asked_name *na
     if (name->state != WAITS)
         return false;
     for (const struct mu_asked_name *other = r->names; other != NULL; other = other->next)
-        if (other->state == UNDER_WAY && strcasecmp(zone_of(other->host), zone_of(name->host)) == 0)
+        if (other->state == UNDER_WAY &&
+            strcasecmp(mu_zone_of(other->host), mu_zone_of(name->host)) == 0)
             of_zone++;
-    return of_zone < MU_RESOLVER_OF_ZONE;
+    return mu_zone_has_turn(of_zone, r->under_way);
 }
 
 static struct mu_asked_name *next_in_turn(const struct mu_resolver *r)
@@ -147,7 +158,21 @@ static void settle(struct mu_resolver *r, struct mu_asked_name *name,
 
 /* --- Threads --- */
 
-/* Who comes to an end makes room for one other at the most. */
+static void begin(struct mu_resolver *r, struct mu_asked_name *name);
+
+/* Whose turn it is now that one has come to an end: the first goes on in its thread. NULL: nobody's. */
+static struct mu_asked_name *go_on(struct mu_resolver *r)
+{
+    struct mu_asked_name *more, *name = next_in_turn(r);
+    if (name == NULL)
+        return NULL;
+    name->state = UNDER_WAY;
+    r->under_way++;
+    while (r->under_way < MU_RESOLVER_AT_ONCE && (more = next_in_turn(r)) != NULL)
+        begin(r, more);
+    return name;
+}
+
 static void *ask_in_turn(void *arg)
 {
     struct mu_asked_name *name = arg;
@@ -157,11 +182,8 @@ static void *ask_in_turn(void *arg)
         r->ask(name->host, &result);
         pthread_mutex_lock(&r->lock);
         settle(r, name, &result);
-        name = next_in_turn(r);
-        if (name != NULL)
-            name->state = UNDER_WAY;
-        else
-            r->under_way--;
+        r->under_way--;
+        name = go_on(r);
         pthread_mutex_unlock(&r->lock);
     }
     return NULL;

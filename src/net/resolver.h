@@ -18,7 +18,8 @@
 enum {
     MU_RESOLVER_ADDRESSES = 8,
     MU_RESOLVER_AT_ONCE = 16,
-    MU_RESOLVER_OF_ZONE = 4, /* of those: names that end in the same two labels */
+    MU_RESOLVER_OF_ZONE = 4, /* of those: names that end in the same two labels, */
+    MU_RESOLVER_SHARED = 8,  /* of which each has more than one only while so many are free */
     MU_RESOLVER_FAILED_MS = 5000,
 };
 
@@ -41,6 +42,12 @@ struct mu_resolver {
     {.ask = (asks), .now_ms = (tells_time), .lock = PTHREAD_MUTEX_INITIALIZER}
 
 struct mu_resolver *mu_resolver_system(void);
+
+/* Whose servers are dead, has many names: those that end as this one does, in its last two labels. A number is all its own. Borrowed
+ * from `host`. */
+const char *mu_zone_of(const char *host);
+/* May one more be begun, when `under_way` are of `at_once`, and `of_zone` of them of its zone? */
+bool mu_zone_has_turn(unsigned of_zone, unsigned under_way);
 
 /* Who asks. `answered` is called once, in any thread, maybe before mu_resolver_ask() has returned; it must do no more than wake
  * somebody up. The result may be read after mu_resolver_leave(). */

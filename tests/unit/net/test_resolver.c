@@ -115,6 +115,44 @@ static void a_dead_zone_leaves_room_for_others(void **state)
     mu_resolver_leave(&resolver, &other);
 }
 
+static void four_dead_zones_leave_room_for_others_too(void **state)
+{
+    (void)state;
+    struct mu_inquiry dead[4 * MU_RESOLVER_OF_ZONE], other[MU_RESOLVER_OF_ZONE];
+    char host[32];
+    for (size_t i = 0; i < MU_COUNT(dead); i++) {
+        snprintf(host, sizeof host, "a%zu.dead-%zu.example", i, i % 4);
+        begin(&dead[i], host);
+    }
+    assert_int_equal(under_way(), MU_RESOLVER_AT_ONCE - MU_RESOLVER_SHARED);
+    for (size_t i = 0; i < MU_COUNT(other); i++) {
+        snprintf(host, sizeof host, "alive-%zu.example", i);
+        begin(&other[i], host);
+    }
+    wait_for(&asked, MU_RESOLVER_AT_ONCE - MU_RESOLVER_SHARED + MU_COUNT(other));
+    add(&may_answer, MU_COUNT(dead) + MU_COUNT(other));
+    wait_for(&answered, MU_COUNT(dead) + MU_COUNT(other));
+    for (size_t i = 0; i < MU_COUNT(dead); i++)
+        mu_resolver_leave(&resolver, &dead[i]);
+    for (size_t i = 0; i < MU_COUNT(other); i++)
+        mu_resolver_leave(&resolver, &other[i]);
+}
+
+static void a_zone_is_the_last_two_labels(void **state)
+{
+    (void)state;
+    const char *const cases[][2] = {{"a.b.example.com", "example.com"},
+                                    {"example.com", "example.com"},
+                                    {"localhost", "localhost"},
+                                    {"", ""},
+                                    {"10.0.0.1", "10.0.0.1"},
+                                    {"::ffff:10.0.0.1", "::ffff:10.0.0.1"},
+                                    {"a.b.c1", "b.c1"},
+                                    {"fe80::1", "fe80::1"}};
+    for (size_t i = 0; i < MU_COUNT(cases); i++)
+        assert_string_equal(mu_zone_of(cases[i][0]), cases[i][1]);
+}
+
 static void only_so_many_are_asked_for_at_once(void **state)
 {
     (void)state;
@@ -156,6 +194,8 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup(a_name_is_asked_for_once_at_a_time, start_anew),
         cmocka_unit_test_setup(a_dead_zone_leaves_room_for_others, start_anew),
+        cmocka_unit_test_setup(four_dead_zones_leave_room_for_others_too, start_anew),
+        cmocka_unit_test_setup(a_zone_is_the_last_two_labels, start_anew),
         cmocka_unit_test_setup(only_so_many_are_asked_for_at_once, start_anew),
         cmocka_unit_test_setup(that_there_is_none_is_remembered_for_a_moment, start_anew),
     };
