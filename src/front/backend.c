@@ -7,7 +7,7 @@
 
 #include "base/str.h"
 
-enum { AVOIDED_MS = 10 * 1000, BACKENDS_MAX = 64 }; /* a bit each in a choice's `tried` */
+enum { BACKENDS_MAX = 64 }; /* a bit each in a choice's `tried` */
 /* One could be the request's fault. */
 enum { FAILURES_IN_A_ROW = 3 };
 
@@ -103,6 +103,12 @@ void mu_backends_clear(struct mu_backends *list)
     *list = (struct mu_backends){0};
 }
 
+bool mu_backend_is_up(const struct mu_backend *backend, int64_t now_ms)
+{
+    return atomic_load_explicit(&backend->avoided_until_ms, memory_order_relaxed) <= now_ms &&
+           !atomic_load_explicit(&backend->down, memory_order_relaxed);
+}
+
 static struct mu_backend *choose(const struct mu_backends *list, size_t first, uint64_t tried,
                                  int64_t now_ms)
 {
@@ -110,9 +116,7 @@ static struct mu_backend *choose(const struct mu_backends *list, size_t first, u
     for (size_t n = 0; n < list->count; n++) {
         const size_t i = (first + n) % list->count;
         struct mu_backend *other = &list->at[i];
-        if ((tried >> i & 1) != 0 ||
-            atomic_load_explicit(&other->avoided_until_ms, memory_order_relaxed) > now_ms ||
-            (now_ms != INT64_MAX && atomic_load_explicit(&other->down, memory_order_relaxed)))
+        if ((tried >> i & 1) != 0 || (now_ms != INT64_MAX && !mu_backend_is_up(other, now_ms)))
             continue;
         if (best == NULL || atomic_load_explicit(&other->open, memory_order_relaxed) <
                                 atomic_load_explicit(&best->open, memory_order_relaxed))
@@ -129,20 +133,37 @@ struct mu_backend *mu_backends_choose(const struct mu_backends *list, uint64_t t
     return best != NULL ? best : choose(list, first, tried, INT64_MAX);
 }
 
-void mu_backend_avoid(struct mu_backend *backend, int64_t now_ms)
+/* One that comes and goes has two lines in that time, however often it is looked for. Of one that is not well it has been said. */
+static bool begins(struct mu_backend *backend, int64_t now_ms)
 {
-    atomic_store_explicit(&backend->avoided_until_ms, now_ms + AVOIDED_MS, memory_order_relaxed);
+    const int64_t before_ms = atomic_load_explicit(&backend->told_ms, memory_order_relaxed);
+    if (atomic_load_explicit(&backend->told, memory_order_relaxed) ||
+        atomic_load_explicit(&backend->down, memory_order_relaxed) ||
+        (before_ms != 0 && now_ms - before_ms < MU_BACKEND_AVOIDED_MS) ||
+        atomic_exchange(&backend->told, true))
+        return false;
+    atomic_store(&backend->told_ms, now_ms);
+    return true;
 }
 
-void mu_backend_failed(struct mu_backend *backend, int64_t now_ms)
+bool mu_backend_avoid(struct mu_backend *backend, int64_t now_ms)
+{
+    atomic_store_explicit(&backend->avoided_until_ms, now_ms + MU_BACKEND_AVOIDED_MS,
+                          memory_order_relaxed);
+    return begins(backend, now_ms);
+}
+
+bool mu_backend_failed(struct mu_backend *backend, int64_t now_ms)
 {
     const unsigned before = atomic_fetch_add_explicit(&backend->failures, 1, memory_order_relaxed);
-    if (before + 1 >= FAILURES_IN_A_ROW)
-        mu_backend_avoid(backend, now_ms);
+    return before + 1 >= FAILURES_IN_A_ROW && mu_backend_avoid(backend, now_ms);
 }
 
-void mu_backend_answered(struct mu_backend *backend)
+bool mu_backend_answered(struct mu_backend *backend)
 {
     if (atomic_load_explicit(&backend->failures, memory_order_relaxed) != 0)
         atomic_store_explicit(&backend->failures, 0, memory_order_relaxed);
+    return atomic_load_explicit(&backend->told, memory_order_relaxed) &&
+           !atomic_load_explicit(&backend->down, memory_order_relaxed) &&
+           atomic_exchange(&backend->told, false);
 }

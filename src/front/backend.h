@@ -12,7 +12,7 @@
 #include "net/address.h"
 
 /* Of a name that has more addresses, the first ones are enough. */
-enum { MU_BACKEND_ADDRESSES = 8 };
+enum { MU_BACKEND_ADDRESSES = 8, MU_BACKEND_AVOIDED_MS = 10 * 1000 };
 
 struct mu_backend {
     char name[MU_ADDRESS_LEN]; /* as it was written: "tcp://db.example:5432" */
@@ -23,6 +23,8 @@ struct mu_backend {
     _Atomic bool down;                /* it was asked, and is not well */
     _Atomic unsigned failures;        /* requests in a row that it has not answered */
     _Atomic int64_t avoided_until_ms; /* it could not be reached, or failed; of mu_backend_now_ms() */
+    _Atomic int64_t told_ms;          /* that this has begun, the last time; 0: never */
+    _Atomic bool told;                /* and it has not been told that it is over */
 };
 
 struct mu_backends {
@@ -49,11 +51,14 @@ int64_t mu_backend_now_ms(void);
  */
 struct mu_backend *mu_backends_choose(const struct mu_backends *list, uint64_t tried,
                                       int64_t now_ms);
-/* It could not be reached: leave it in peace for a while. */
-void mu_backend_avoid(struct mu_backend *backend, int64_t now_ms);
+/* As far as is known: it has not just failed, and is well. */
+bool mu_backend_is_up(const struct mu_backend *backend, int64_t now_ms);
+
+/* It could not be reached: leave it in peace for a while. True: that is worth a word, which has not been said for as long. */
+bool mu_backend_avoid(struct mu_backend *backend, int64_t now_ms);
 /* It has closed, timed out or said nonsense in the place of an answer: with the third time in a row it is left in peace, too. Or
- * it has answered, whatever that was. */
-void mu_backend_failed(struct mu_backend *backend, int64_t now_ms);
-void mu_backend_answered(struct mu_backend *backend);
+ * it has answered, whatever that was; true: after it was said that it is left in peace. */
+bool mu_backend_failed(struct mu_backend *backend, int64_t now_ms);
+bool mu_backend_answered(struct mu_backend *backend);
 
 #endif

@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "base/str.h"
+#include "front/avoid.h"
 #include "front/exchange_h2.h"
 
 /* After so many reads in a row, others get their turn. */
@@ -105,7 +106,7 @@ static bool is_its_fault(const struct mu_exchange *e, const struct mu_exchange_f
 void mu_exchange_fail(struct mu_exchange *e, const struct mu_exchange_fault *fault)
 {
     if (is_its_fault(e, fault))
-        mu_backend_failed(e->backend, mu_backend_now_ms());
+        mu_avoid_failed(e->backend, e->worker);
     leave_stream(e, false);
     e->state = MU_EXCHANGE_FAILED;
     e->fault = fault;
@@ -287,7 +288,7 @@ static bool try_next(struct mu_exchange *e)
     while (!has_connection(e)) {
         const bool used_up = e->backend != NULL && e->address == e->backend->address_count;
         if (used_up)
-            mu_backend_avoid(e->backend, mu_backend_now_ms());
+            mu_avoid_unreachable(e->backend, e->worker, e->why);
         if ((e->backend == NULL || used_up) && !choose_backend(e))
             return false;
         if (e->stream != NULL)
@@ -346,7 +347,7 @@ static void on_head(struct mu_exchange *e)
         return;
     }
     e->answered = true;
-    mu_backend_answered(e->backend);
+    mu_avoid_over(e->backend, e->worker);
     e->switched = head.status == 101;
     e->client->answer(e->arg, &head);
 }
@@ -411,7 +412,7 @@ void mu_exchange_begin_again(struct mu_exchange *e)
 void mu_exchange_begin_elsewhere(struct mu_exchange *e)
 {
     const uint64_t tried = e->tried;
-    mu_backend_failed(e->backend, mu_backend_now_ms());
+    mu_avoid_failed(e->backend, e->worker);
     mu_exchange_begin_again(e);
     e->tried = tried;
 }

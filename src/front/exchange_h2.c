@@ -3,6 +3,8 @@
 #include <errno.h>
 #include <string.h>
 
+#include "front/avoid.h"
+
 /* A request that a backend has refused untouched is asked again so often. */
 enum { REFUSALS_MAX = 3 };
 
@@ -52,7 +54,7 @@ static void on_head(void *arg, const struct mu_head *head)
         e->client->interim(e->arg, head);
     } else {
         e->answered = true;
-        mu_backend_answered(e->backend);
+        mu_avoid_over(e->backend, e->worker);
         e->promised = head->framing == MU_BODY_LENGTH ? head->length : UINT64_MAX;
         e->client->answer(e->arg, head);
     }

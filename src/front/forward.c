@@ -12,6 +12,7 @@
 
 #include "base/buf.h"
 #include "base/str.h"
+#include "front/avoid.h"
 #include "front/guard.h"
 #include "net/proxy_header.h"
 #include "net/stream.h"
@@ -356,7 +357,7 @@ static bool try_next(struct session *s)
     s->stream = NULL;
     while (s->stream == NULL) {
         if (s->backend != NULL && s->address == s->backend->address_count)
-            mu_backend_avoid(s->backend, mu_backend_now_ms());
+            mu_avoid_unreachable(s->backend, mu_conn_worker(s->conn), s->why);
         if ((s->backend == NULL || s->address == s->backend->address_count) && !choose_backend(s))
             return false;
         s->stream = mu_stream_connect(mu_conn_worker(s->conn), &s->backend->addresses[s->address++],
@@ -386,6 +387,7 @@ static enum mu_serve begin_to_carry(struct session *s)
 {
     if (!introduce(s))
         return MU_SERVE_RESET;
+    mu_avoid_over(s->backend, mu_conn_worker(s->conn));
     s->connected = true;
     s->why = 0;
     forget_refusal(s);

@@ -51,8 +51,7 @@ void mu_measured_add_backends(struct mu_measured *measured, const struct mu_back
             (struct mu_metrics_backend){.name = backend->name,
                                         .connections = atomic_load_explicit(&backend->open,
                                                                             memory_order_relaxed),
-                                        .up = atomic_load_explicit(&backend->avoided_until_ms,
-                                                                   memory_order_relaxed) <= now_ms};
+                                        .up = mu_backend_is_up(backend, now_ms)};
     }
     measured->metrics.backend_count = measured->backend_count;
 }

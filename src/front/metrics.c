@@ -228,7 +228,7 @@ static void add_backends(struct mu_buf *ret, const struct mu_metrics *metrics)
     begin(ret, "backend_connections", "gauge", "Connections to a backend that are open.");
     backend_samples(ret, metrics, "backend_connections", connections_of);
     begin(ret, "backend_down", "gauge",
-          "At how many doors a backend is left alone for a while, because it could not be reached.");
+          "At how many doors a backend is left alone: it could not be reached, or is not well.");
     backend_samples(ret, metrics, "backend_down", down_of);
 }
 

@@ -17,7 +17,7 @@
 struct mu_metrics_backend {
     const char *name;
     unsigned connections;
-    bool up; /* as far as we know: it has not just failed */
+    bool up; /* see mu_backend_is_up() */
 };
 
 /* Something that will not do after `at`. Those with the same texts are told once, with the earliest date. */

@@ -14,6 +14,7 @@ import pytest
 import h2
 from backend import Backend, reset
 from made_config import door_text, serve, write_config
+from metrics import metrics
 from door import (WAIT, Door, Wire, ask, connect, context, free_port, plain, read_all, read_answer, refused,
                   until)
 
@@ -806,6 +807,8 @@ def test_a_backend_that_answers_nobody_has_little_to_do_and_yet_is_left_alone(ca
             for _ in range(8):
                 assert ask(sock, GET)[0] == 200
             assert one.accepted == 3
+            line = door.says(" backend-avoided: ")
+            assert f"the backend {to[1]} has not answered several requests in a row: it is left alone for 10 seconds" in line
 
 
 def test_a_backend_that_resets_every_stream_is_left_alone(ca, place, ctx):
@@ -837,9 +840,12 @@ def clients_of(backend):
 def test_a_backend_that_is_not_well_is_left_alone_until_it_is(ca, place, ctx):
     sick, well = [False], [True]
     options = ("--health-check", "/health", "--health-interval", "1s", "--health-fall", "2", "--health-rise", "1")
+    options += ("--control", "here.sock")
     with Recorder(asked(sick)) as one, Recorder(asked(well)) as two, proxying(ca, place, one, two, options=options) as door, \
             connect(door, ctx) as sock:
         line = door.says(" backend-down: ")
+        found = metrics(str(place / "here.sock"))
+        assert [found[f'mutual_backend_down{{backend="{http(backend)}"}}'] for backend in (one, two)] == [1, 0]
         assert f"the backend {http(one)} is left alone: GET /health was answered 500; hint: " in line
         assert sum(head.startswith(b"GET /health ") for head, _ in one.requests) == 2
         for _ in range(4):
@@ -866,7 +872,21 @@ def test_a_backend_that_does_not_answer_when_asked_is_not_well(ca, place):
         assert "GET / was not answered in time" in door.says(" backend-down: ")
         held.set()
     with proxying(ca, place, f"127.0.0.1:{free_port()}", options=options) as door:
+        assert "cannot be reached (Connection refused): it is left alone" in door.says(" backend-avoided: ")
         assert "GET / backend-unreachable" in door.says(" backend-down: ")
+
+
+def test_a_backend_that_comes_back_is_told_once(ca, place, ctx):
+    port = free_port()
+    with proxying(ca, place, f"127.0.0.1:{port}", options=("--workers", "1")) as door, connect(door, ctx) as sock:
+        assert [ask(sock, GET)[0] for _ in range(5)] == [503] * 5
+        assert f"http://127.0.0.1:{port} cannot be reached" in door.says(" backend-avoided: ")
+        with Recorder() as recorder, socket.create_server(("127.0.0.1", port)) as there:
+            threading.Thread(target=lambda: recorder._talk(there.accept()[0]), daemon=True).start()
+            assert [ask(sock, GET)[0] for _ in range(3)] == [200] * 3
+        assert f"the backend http://127.0.0.1:{port} answers again" in door.says(" backend-back: ")
+        door.stop()
+        assert "".join(door.log).count(" backend-avoided: ") == 1
 
 
 def test_new_doors_ask_their_own_backends(ca, place):

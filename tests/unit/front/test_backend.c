@@ -145,6 +145,24 @@ static void who_fails_three_times_in_a_row_is_avoided(void **state)
     assert_true(backend.avoided_until_ms > 20000);
 }
 
+static void that_one_is_avoided_is_told_once_and_not_too_often(void **state)
+{
+    struct mu_backend backend = {.address_count = 0};
+    (void)state;
+    assert_false(mu_backend_answered(&backend));
+    assert_true(mu_backend_avoid(&backend, 1000));
+    assert_false(mu_backend_avoid(&backend, 1000 + 2 * MU_BACKEND_AVOIDED_MS));
+    assert_true(mu_backend_answered(&backend));
+    assert_false(mu_backend_answered(&backend));
+    assert_true(mu_backend_avoid(&backend, 1000 + 2 * MU_BACKEND_AVOIDED_MS));
+    assert_true(mu_backend_answered(&backend));
+    assert_false(
+        mu_backend_avoid(&backend, 1001 + 2 * MU_BACKEND_AVOIDED_MS)); /* it comes and goes */
+    assert_false(mu_backend_answered(&backend));
+    backend.down = true;
+    assert_false(mu_backend_avoid(&backend, 1000 + 4 * MU_BACKEND_AVOIDED_MS));
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -154,6 +172,7 @@ int main(void)
         cmocka_unit_test(the_least_busy_is_chosen_and_the_absent_avoided),
         cmocka_unit_test(those_who_have_as_little_to_do_take_turns),
         cmocka_unit_test(who_fails_three_times_in_a_row_is_avoided),
+        cmocka_unit_test(that_one_is_avoided_is_told_once_and_not_too_often),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
