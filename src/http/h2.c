@@ -5,8 +5,6 @@
 /* What a peer may have on its way to us: on a stream, and on all together. A client's streams may be of many people, of whom none is to
  * hold up the others: there only the streams' windows count. */
 enum { STREAM_WINDOW = 128 * 1024, CLIENT_STREAM_WINDOW = 64 * 1024, WINDOW = 1024 * 1024 };
-/* Streams that a client may begin and take back at once, and then a second. [CVE-2023-44487] */
-enum { RESETS_AT_ONCE = 500, RESETS_A_SECOND = 30 };
 
 /* So many are at once where clients make full use of HTTP/2. */
 enum { SPARE_MAX = 512 };
@@ -183,7 +181,8 @@ static int make_session(struct mu_h2 *h2)
         mu_h2_sends(callbacks);
         nghttp2_option_set_no_auto_window_update(option, 1);
         nghttp2_option_set_no_closed_streams(option, 1);
-        nghttp2_option_set_stream_reset_rate_limit(option, RESETS_AT_ONCE, RESETS_A_SECOND);
+        nghttp2_option_set_stream_reset_rate_limit(option, MU_H2_RESETS_AT_ONCE,
+                                                   MU_H2_RESETS_A_SECOND);
         result = h2->is_server ? nghttp2_session_server_new2(&h2->session, callbacks, h2, option)
                                : nghttp2_session_client_new2(&h2->session, callbacks, h2, option);
     }

@@ -31,6 +31,15 @@ struct mu_h2_stream {
     bool over; /* we have said all; the rest of its request is not wanted */
 };
 
+/* How much of something a peer may still do, and until when that has been filled up again. */
+struct mu_h2_allowance {
+    uint64_t left, at_ms;
+};
+
+/* Streams that a client may begin and take back at once, and then a second; whether it says so itself, or makes us do it by what it
+ * sends behind a good request. [CVE-2023-44487, CVE-2025-8671] */
+enum { MU_H2_RESETS_AT_ONCE = 500, MU_H2_RESETS_A_SECOND = 30 };
+
 struct mu_h2 {
     const struct mu_h2_handler *handler;
     void *arg;
@@ -48,8 +57,7 @@ struct mu_h2 {
     bool broken; /* nothing more is to be read */
     const char *fault, *sentence;
 
-    uint64_t idle_frames; /* that are still allowed */
-    uint64_t idle_since_ms;
+    struct mu_h2_allowance idle_frames, taken_back;
 
     struct mu_buf out;
     size_t out_taken;

@@ -10,39 +10,50 @@ enum { IDLE_FRAMES_AT_ONCE = 5000, IDLE_FRAMES_A_SECOND = 200, IDLE_FRAMES_FOR_D
 
 /* --- Those who keep us busy with nothing --- */
 
-static void refill(struct mu_h2 *h2)
+/* False: there is nothing left of it, and time has not filled it up again. */
+static bool spend(struct mu_h2 *h2, struct mu_h2_allowance *allowance, uint64_t at_once,
+                  uint64_t a_second)
 {
-    const uint64_t now_ms = h2->handler->now_ms(h2->arg);
-    const uint64_t more = (now_ms - h2->idle_since_ms) * IDLE_FRAMES_A_SECOND / 1000;
-    if (more == 0)
-        return;
-    h2->idle_since_ms = now_ms;
-    h2->idle_frames =
-        h2->idle_frames + more > IDLE_FRAMES_AT_ONCE ? IDLE_FRAMES_AT_ONCE : h2->idle_frames + more;
+    if (allowance->left == 0) {
+        const uint64_t now_ms = h2->handler->now_ms(h2->arg);
+        const uint64_t more = (now_ms - allowance->at_ms) * a_second / 1000;
+        allowance->left = more < at_once ? more : at_once;
+        allowance->at_ms = more == 0 ? allowance->at_ms : now_ms;
+    }
+    if (allowance->left == 0)
+        return false;
+    allowance->left--;
+    return true;
 }
 
 void mu_h2_begin_allowance(struct mu_h2 *h2)
 {
-    h2->idle_frames = IDLE_FRAMES_AT_ONCE;
-    h2->idle_since_ms = h2->handler->now_ms(h2->arg);
+    const uint64_t now_ms = h2->handler->now_ms(h2->arg);
+    h2->idle_frames = (struct mu_h2_allowance){IDLE_FRAMES_AT_ONCE, now_ms};
+    h2->taken_back = (struct mu_h2_allowance){MU_H2_RESETS_AT_ONCE, now_ms};
 }
 
 /* A frame has come by which nothing has come forward. [RFC 9113 10.5] */
 static void count_idle_frame(struct mu_h2 *h2)
 {
-    if (h2->idle_frames == 0)
-        refill(h2);
-    if (h2->idle_frames > 0)
-        h2->idle_frames--;
-    else
+    if (!spend(h2, &h2->idle_frames, IDLE_FRAMES_AT_ONCE, IDLE_FRAMES_A_SECOND))
         mu_h2_break_off(h2, "h2-flood", "there are too many frames by which nothing comes forward",
+                        NGHTTP2_ENHANCE_YOUR_CALM);
+}
+
+/* A request has been begun for nothing, and neither was it our wish. */
+static void count_taken_back(struct mu_h2 *h2)
+{
+    if (!spend(h2, &h2->taken_back, MU_H2_RESETS_AT_ONCE, MU_H2_RESETS_A_SECOND))
+        mu_h2_break_off(h2, "h2-flood",
+                        "there are too many requests that are taken back or broken off",
                         NGHTTP2_ENHANCE_YOUR_CALM);
 }
 
 void mu_h2_allow_idle_frames(struct mu_h2 *h2)
 {
-    if (h2->idle_frames < IDLE_FRAMES_AT_ONCE)
-        h2->idle_frames += IDLE_FRAMES_FOR_DATA;
+    if (h2->idle_frames.left < IDLE_FRAMES_AT_ONCE)
+        h2->idle_frames.left += IDLE_FRAMES_FOR_DATA;
 }
 
 static bool may_bring_something(const nghttp2_frame_hd *hd)
@@ -232,6 +243,8 @@ static int on_stream_close(nghttp2_session *session, int32_t id, uint32_t code, 
         return 0;
     if (h2->is_server)
         nghttp2_session_consume_connection(session, stream->held);
+    if (h2->is_server && !stream->reset && code != NGHTTP2_NO_ERROR)
+        count_taken_back(h2);
     nghttp2_session_set_stream_user_data(session, id, NULL);
     h2->handler->closed(h2->arg, stream, (enum mu_h2_code)code);
     mu_h2_remove_stream(stream);

@@ -755,6 +755,34 @@ static void requests_that_are_taken_back_at_once_end_the_connection(void **state
     assert_int_equal(mu_h2_stream_count(f->server.h2), 0);
 }
 
+/* Each is good until its body is not as long as was said, or its window wider than any. */
+static void requests_that_are_made_to_be_broken_off_end_the_connection(void **state)
+{
+    (void)state;
+    for (int by_window = 0; by_window < 2; by_window++) {
+        const char *why;
+        void *fresh;
+        bool goes_on = true;
+        assert_int_equal(set_up(&fresh), 0);
+        struct fixture *f = fresh;
+        MU_AUTO_CLEAR(mu_buf) bytes = MU_BUF_INIT;
+        begin(&bytes);
+        for (uint32_t id = 1; goes_on && id < 10000; id += 2) {
+            request(&bytes, id, 0, "POST", "content-length", "5", 1);
+            frame(&bytes, DATA, by_window ? 0 : END_STREAM, id, "four", 4);
+            if (by_window)
+                frame(&bytes, WINDOW, 0, id, "\x7f\xff\xff\xff", 4);
+            goes_on = send_to_server(f, &bytes);
+            mu_buf_reset(&f->server.out);
+        }
+        assert_false(goes_on);
+        assert_in_range(f->server.heads, 400, 800);
+        assert_int_equal(f->server.ends, 0);
+        assert_string_equal(mu_h2_fault(f->server.h2, &why), "h2-flood");
+        tear_down(&fresh);
+    }
+}
+
 static void a_head_that_does_not_end_is_not_gathered_for_ever(void **state)
 {
     struct fixture *f = *state;
@@ -801,6 +829,7 @@ int main(void)
         TEST(whoever_pings_now_and_then_may_do_so_for_ever),
         TEST(answers_that_nobody_reads_do_not_pile_up),
         TEST(requests_that_are_taken_back_at_once_end_the_connection),
+        cmocka_unit_test(requests_that_are_made_to_be_broken_off_end_the_connection),
         TEST(a_head_that_does_not_end_is_not_gathered_for_ever),
         cmocka_unit_test(frames_by_which_nothing_comes_forward_end_the_connection),
     };
