@@ -83,8 +83,9 @@ struct mu_worker {
     struct mu_share share;
     struct mu_stream *kept, *kept_longest; /* likewise, and its end: for whoever needs one */
     unsigned kept_count;
-    void *common;                                    /* of protocols */
-    struct mu_crowd *crowd;                          /* the server's; NULL: nobody counts */
+    uv_timer_t kept_clock;  /* until the one that has been kept for longest is too old */
+    void *common;           /* of protocols */
+    struct mu_crowd *crowd; /* the server's; NULL: nobody counts */
     struct mu_conn *shaking_oldest, *shaking_newest; /* who has not come in yet */
     unsigned shaking_count, shaking_limit;           /* 0: no limit */
     struct mu_turn turn;
@@ -193,7 +194,8 @@ void mu_plain_meet(struct mu_plain *plain, struct mu_worker *workers, unsigned c
 void mu_plain_join(struct mu_plain *plain, struct mu_worker *worker);
 void mu_plain_close(struct mu_plain *plain);
 void mu_plain_free(struct mu_plain *plain);
-/* stream.c: close those that are kept. Returns how many there were. */
+/* stream.c: make the handle; close those that are kept. Returns how many there were. */
+void mu_streams_init(struct mu_worker *worker);
 unsigned mu_streams_drop(struct mu_worker *worker);
 
 struct mu_conn {

@@ -207,12 +207,30 @@ static void on_kept_event(void *arg)
     drop(arg);
 }
 
+static void on_kept_clock(uv_timer_t *clock);
+
+/* There may be no next one to be kept. */
 static void drop_stale(struct mu_worker *worker)
 {
     const uint64_t now_ms = uv_now(&worker->loop);
-    while (worker->kept_longest != NULL && (worker->kept_count > KEPT_MAX ||
-                                            now_ms - worker->kept_longest->kept_since_ms > KEPT_MS))
+    const struct mu_stream *oldest;
+    while ((oldest = worker->kept_longest) != NULL &&
+           (worker->kept_count > KEPT_MAX || now_ms - oldest->kept_since_ms >= KEPT_MS))
         drop(worker->kept_longest);
+    if (oldest != NULL && !uv_is_active((uv_handle_t *)&worker->kept_clock))
+        uv_timer_start(&worker->kept_clock, on_kept_clock, oldest->kept_since_ms + KEPT_MS - now_ms,
+                       0);
+}
+
+static void on_kept_clock(uv_timer_t *clock)
+{
+    drop_stale(clock->data);
+}
+
+void mu_streams_init(struct mu_worker *worker)
+{
+    uv_timer_init(&worker->loop, &worker->kept_clock);
+    worker->kept_clock.data = worker;
 }
 
 void mu_stream_keep(struct mu_stream *stream)

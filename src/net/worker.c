@@ -145,6 +145,7 @@ int mu_worker_begin(struct mu_worker *worker, struct mu_error *err)
     mu_turn_begin(&worker->turn, &worker->loop);
     worker->wake.data = worker->patience.data = worker->retry.data = worker;
     mu_review_init(worker);
+    mu_streams_init(worker);
     return 0;
 }
 

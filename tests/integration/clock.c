@@ -1,6 +1,6 @@
 /*
  * Put before libc by LD_PRELOAD, this gives a server the time that a scenario wants: it is another time of day for it, and the time
- * by which its timers go stands still. Both are told in a file that the scenario has, too: see clock.py.
+ * by which its timers go stands still, or is ahead. All is told in a file that the scenario has, too: see clock.py.
  */
 #include <dlfcn.h>
 #include <fcntl.h>
@@ -14,6 +14,7 @@ struct told {
     _Atomic int64_t ahead_s; /* of the real time of day */
     _Atomic int64_t stands;  /* not 0: the timers' time */
     _Atomic int64_t at_ns;   /* where it stands; 0: nobody has asked since */
+    _Atomic int64_t gone_s;  /* what the timers' time is ahead */
 };
 
 typedef int clock_fn(clockid_t, struct timespec *);
@@ -50,7 +51,10 @@ int clock_gettime(clockid_t id, struct timespec *ret)
         return result;
     if (id == CLOCK_REALTIME || id == CLOCK_REALTIME_COARSE)
         ret->tv_sec += (time_t)told->ahead_s;
-    if ((id == CLOCK_MONOTONIC || id == CLOCK_MONOTONIC_COARSE) && told->stands != 0) {
+    if (id != CLOCK_MONOTONIC && id != CLOCK_MONOTONIC_COARSE)
+        return 0;
+    ret->tv_sec += (time_t)told->gone_s;
+    if (told->stands != 0) {
         const int64_t at_ns = stand_at(ret->tv_sec * INT64_C(1000000000) + ret->tv_nsec);
         *ret = (struct timespec){at_ns / 1000000000, at_ns % 1000000000};
     }

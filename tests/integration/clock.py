@@ -16,7 +16,7 @@ def works():
     """With Debian 13's clang, what the sanitizers do before main() ends in it."""
     quiet = {**os.environ, "ASAN_OPTIONS": "exitcode=99:symbolize=0"}  # and no report that would count as one of a test's
     with tempfile.NamedTemporaryFile() as told:
-        told.write(bytes(24))
+        told.write(bytes(32))
         told.flush()
         with_it = ["env", f"LD_PRELOAD={MODULE}", f"TEST_CLOCK={told.name}", BINARY, "--version"]
         return MODULE.exists() and subprocess.run(with_it, capture_output=True, env=quiet, check=False).returncode == 0
@@ -30,7 +30,7 @@ class Clock:
 
     def __init__(self, directory):
         self.file = open(directory / "clock", "wb+", buffering=0)
-        self.file.write(bytes(24))
+        self.file.write(bytes(32))
         self.prefix = ["env", f"LD_PRELOAD={MODULE}", f"TEST_CLOCK={directory / 'clock'}"]
 
     def set(self, ahead_s):
@@ -45,6 +45,10 @@ class Clock:
         """What would have passed meanwhile has passed at once."""
         self._tell(8, 0)
         self._tell(16, 0)
+
+    def let_pass(self, seconds):
+        """All at once, for its timers; they notice when something else happens."""
+        self._tell(24, seconds)
 
     def _tell(self, at, value):
         self.file.seek(at)

@@ -13,6 +13,7 @@ import pytest
 
 import h2
 from backend import Backend, reset
+from clock import Clock, needs_clock
 from made_config import door_text, serve, write_config
 from metrics import metrics
 from door import (WAIT, Door, Wire, ask, connect, context, free_port, plain, read_all, read_answer, refused,
@@ -737,6 +738,18 @@ def test_a_kept_connection_that_was_closed_is_not_used(ca, place, ctx):
         until(lambda: backend.open == 0)
         assert ask(sock, b"POST / HTTP/1.1\r\nHost: h\r\nContent-Length: 1\r\n\r\nx")[0] == 200
         assert backend.accepted == 2
+
+
+@needs_clock
+def test_what_nobody_has_needed_for_a_minute_is_closed(ca, place, ctx):
+    """Also where no other request comes that would find it too old."""
+    clock = Clock(place)
+    with Recorder() as backend, Door(place, "--to", http(backend), "--workers", "1", home=ca, prefix=clock.prefix) as door:
+        with connect(door, ctx) as sock:
+            assert ask(sock, GET)[0] == 200 and backend.open == 1
+        clock.let_pass(61)
+        plain(door).close()  # so that it looks at the clock
+        until(lambda: backend.open == 0)
 
 
 @pytest.mark.skipif(shutil.which("prlimit") is None, reason="prlimit is not here")
