@@ -133,3 +133,11 @@ void mu_strs_clear(struct mu_strs *list)
     free(list->at);
     *list = (struct mu_strs){0};
 }
+
+bool mu_strs_same(const struct mu_strs *a, const struct mu_strs *b)
+{
+    bool same = a->count == b->count;
+    for (size_t i = 0; same && i < a->count; i++)
+        same = mu_str_equal(a->at[i], b->at[i]);
+    return same;
+}

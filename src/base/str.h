@@ -45,6 +45,8 @@ struct mu_strs {
 /* Add a copy. Returns 0, or -1 without memory. */
 MU_CHECK int mu_strs_add(struct mu_strs *list, const char *text);
 void mu_strs_clear(struct mu_strs *list);
+/* The same texts in the same order? */
+bool mu_strs_same(const struct mu_strs *a, const struct mu_strs *b);
 
 MU_AUTO_DEFINE_CLEAR(mu_strs, mu_strs_clear)
 

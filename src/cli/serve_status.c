@@ -21,7 +21,7 @@ static json_t *door_json(const struct mu_front *front, size_t i)
                                   json_string(mu_address_text(mu_server_address(server, j), text)));
     for (size_t j = 0; j < backends->count; j++)
         json_array_append_new(to, json_pack("{s:s, s:i}", "url", backends->at[j].name, "connections",
-                                            (int)atomic_load_explicit(&backends->at[j].open,
+                                            (int)atomic_load_explicit(&backends->at[j].state->open,
                                                                       memory_order_relaxed)));
     return json_pack("{s:o, s:o}", "listen", listen, "to", to);
 }

@@ -45,7 +45,11 @@ static int add(struct mu_backends *list, const char *name, const char *address, 
     list->at[list->count] = (struct mu_backend){.address_count = 0};
     if (parse(name, address, &list->at[list->count], err) != 0)
         return -1;
-    list->count++;
+    struct mu_backend_state *state = calloc(1, sizeof *state);
+    if (state == NULL)
+        return mu_fail_nomem(err);
+    state->users = 1;
+    list->at[list->count++].state = state;
     return 0;
 }
 
@@ -97,16 +101,31 @@ int mu_backends_add_server(struct mu_backends *list, const char *text, struct mu
     return add(list, text, text, err);
 }
 
+static void leave(struct mu_backend_state *state)
+{
+    if (atomic_fetch_sub(&state->users, 1) == 1)
+        free(state);
+}
+
+void mu_backend_share(struct mu_backend *backend, const struct mu_backend *former)
+{
+    leave(backend->state);
+    backend->state = former->state;
+    atomic_fetch_add(&backend->state->users, 1);
+}
+
 void mu_backends_clear(struct mu_backends *list)
 {
+    for (size_t i = 0; i < list->count; i++)
+        leave(list->at[i].state);
     free(list->at);
     *list = (struct mu_backends){0};
 }
 
 bool mu_backend_is_up(const struct mu_backend *backend, int64_t now_ms)
 {
-    return atomic_load_explicit(&backend->avoided_until_ms, memory_order_relaxed) <= now_ms &&
-           !atomic_load_explicit(&backend->down, memory_order_relaxed);
+    return atomic_load_explicit(&backend->state->avoided_until_ms, memory_order_relaxed) <= now_ms &&
+           !atomic_load_explicit(&backend->state->down, memory_order_relaxed);
 }
 
 static struct mu_backend *choose(const struct mu_backends *list, size_t first, uint64_t tried,
@@ -118,8 +137,8 @@ static struct mu_backend *choose(const struct mu_backends *list, size_t first, u
         struct mu_backend *other = &list->at[i];
         if ((tried >> i & 1) != 0 || (now_ms != INT64_MAX && !mu_backend_is_up(other, now_ms)))
             continue;
-        if (best == NULL || atomic_load_explicit(&other->open, memory_order_relaxed) <
-                                atomic_load_explicit(&best->open, memory_order_relaxed))
+        if (best == NULL || atomic_load_explicit(&other->state->open, memory_order_relaxed) <
+                                atomic_load_explicit(&best->state->open, memory_order_relaxed))
             best = other;
     }
     return best;
@@ -136,34 +155,35 @@ struct mu_backend *mu_backends_choose(const struct mu_backends *list, uint64_t t
 /* One that comes and goes has two lines in that time, however often it is looked for. Of one that is not well it has been said. */
 static bool begins(struct mu_backend *backend, int64_t now_ms)
 {
-    const int64_t before_ms = atomic_load_explicit(&backend->told_ms, memory_order_relaxed);
-    if (atomic_load_explicit(&backend->told, memory_order_relaxed) ||
-        atomic_load_explicit(&backend->down, memory_order_relaxed) ||
+    const int64_t before_ms = atomic_load_explicit(&backend->state->told_ms, memory_order_relaxed);
+    if (atomic_load_explicit(&backend->state->told, memory_order_relaxed) ||
+        atomic_load_explicit(&backend->state->down, memory_order_relaxed) ||
         (before_ms != 0 && now_ms - before_ms < MU_BACKEND_AVOIDED_MS) ||
-        atomic_exchange(&backend->told, true))
+        atomic_exchange(&backend->state->told, true))
         return false;
-    atomic_store(&backend->told_ms, now_ms);
+    atomic_store(&backend->state->told_ms, now_ms);
     return true;
 }
 
 bool mu_backend_avoid(struct mu_backend *backend, int64_t now_ms)
 {
-    atomic_store_explicit(&backend->avoided_until_ms, now_ms + MU_BACKEND_AVOIDED_MS,
+    atomic_store_explicit(&backend->state->avoided_until_ms, now_ms + MU_BACKEND_AVOIDED_MS,
                           memory_order_relaxed);
     return begins(backend, now_ms);
 }
 
 bool mu_backend_failed(struct mu_backend *backend, int64_t now_ms)
 {
-    const unsigned before = atomic_fetch_add_explicit(&backend->failures, 1, memory_order_relaxed);
+    const unsigned before =
+        atomic_fetch_add_explicit(&backend->state->failures, 1, memory_order_relaxed);
     return before + 1 >= FAILURES_IN_A_ROW && mu_backend_avoid(backend, now_ms);
 }
 
 bool mu_backend_answered(struct mu_backend *backend)
 {
-    if (atomic_load_explicit(&backend->failures, memory_order_relaxed) != 0)
-        atomic_store_explicit(&backend->failures, 0, memory_order_relaxed);
-    return atomic_load_explicit(&backend->told, memory_order_relaxed) &&
-           !atomic_load_explicit(&backend->down, memory_order_relaxed) &&
-           atomic_exchange(&backend->told, false);
+    if (atomic_load_explicit(&backend->state->failures, memory_order_relaxed) != 0)
+        atomic_store_explicit(&backend->state->failures, 0, memory_order_relaxed);
+    return atomic_load_explicit(&backend->state->told, memory_order_relaxed) &&
+           !atomic_load_explicit(&backend->state->down, memory_order_relaxed) &&
+           atomic_exchange(&backend->state->told, false);
 }

@@ -14,17 +14,24 @@
 /* Of a name that has more addresses, the first ones are enough. */
 enum { MU_BACKEND_ADDRESSES = 8, MU_BACKEND_AVOIDED_MS = 10 * 1000 };
 
-struct mu_backend {
-    char name[MU_ADDRESS_LEN]; /* as it was written: "tcp://db.example:5432" */
-    char host[MU_ADDRESS_LEN]; /* "db.example"; "" of a Unix socket */
-    struct mu_address addresses[MU_BACKEND_ADDRESSES];
-    size_t address_count;
+/* How many use a backend, and what has been found out about it. Doors that take the place of others share it with these, so that it
+ * holds for the connections that stay with the former, too. For any thread. */
+struct mu_backend_state {
+    _Atomic unsigned users;
     _Atomic unsigned open;            /* connections to it, of all workers */
     _Atomic bool down;                /* it was asked, and is not well */
     _Atomic unsigned failures;        /* requests in a row that it has not answered */
     _Atomic int64_t avoided_until_ms; /* it could not be reached, or failed; of mu_backend_now_ms() */
     _Atomic int64_t told_ms;          /* that this has begun, the last time; 0: never */
     _Atomic bool told;                /* and it has not been told that it is over */
+};
+
+struct mu_backend {
+    char name[MU_ADDRESS_LEN]; /* as it was written: "tcp://db.example:5432" */
+    char host[MU_ADDRESS_LEN]; /* "db.example"; "" of a Unix socket */
+    struct mu_address addresses[MU_BACKEND_ADDRESSES];
+    size_t address_count;
+    struct mu_backend_state *state;
 };
 
 struct mu_backends {
@@ -41,6 +48,8 @@ MU_CHECK int mu_backends_add(struct mu_backends *list, const char *url, struct m
 MU_CHECK int mu_backends_add_server(struct mu_backends *list, const char *text,
                                     struct mu_error *err);
 void mu_backends_clear(struct mu_backends *list);
+/* It is the same one as `former`, which may be in use. */
+void mu_backend_share(struct mu_backend *backend, const struct mu_backend *former);
 
 int64_t mu_backend_now_ms(void);
 

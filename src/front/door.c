@@ -7,7 +7,6 @@
 #include <time.h>
 
 #include "base/str.h"
-#include "front/rate.h"
 #include "pki/info.h"
 #include "pki/pair.h"
 
@@ -24,9 +23,7 @@ static void clear_door(struct mu_door *door)
     for (size_t i = 0; door->routes != NULL && i < door->config->route_count; i++)
         mu_backends_clear(&door->routes[i].backends);
     free(door->routes);
-    mu_rates_free(door->rates);
-    mu_rates_free(door->address_rates);
-    free(door->open);
+    mu_tally_unref(door->tally);
     mu_identity_free(door->identity);
     free(door->proxies);
 }
@@ -219,11 +216,6 @@ static int load_routes(struct mu_door *door, struct mu_error *err)
     return 0;
 }
 
-static int load_rate(const struct mu_rate *rate, struct mu_rates **ret, struct mu_error *err)
-{
-    return rate->count == 0 ? 0 : mu_rates_new(rate, ret, err);
-}
-
 /* Of a carried connection nothing is read. */
 static int check_limits(const struct mu_door *door, struct mu_error *err)
 {
@@ -259,12 +251,11 @@ static int load_limits(struct mu_door *door, struct mu_error *err)
                 : door->backends.count == 0 ? ANSWERED_BODY
                                             : 0,
     };
-    door->open = limits->connections == 0 ? NULL : calloc(1, sizeof *door->open);
-    if (limits->connections > 0 && door->open == NULL)
-        return mu_fail_nomem(err);
-    return check_limits(door, err) != 0 || load_rate(&limits->rate, &door->rates, err) != 0
-               ? -1
-               : load_rate(&limits->address_rate, &door->address_rates, err);
+    if (check_limits(door, err) != 0)
+        return -1;
+    return limits->connections + limits->rate.count + limits->address_rate.count == 0
+               ? 0
+               : mu_tally_new(limits, &door->tally, err);
 }
 
 /* Where everybody who has been admitted may have everything, nobody needs to be asked. */
@@ -276,8 +267,7 @@ static int load_guard(struct mu_door *door, struct mu_error *err)
     if (load_routes(door, err) != 0 || load_limits(door, err) != 0)
         return -1;
     door->guarded = !all || config->access.deny.count > 0 || config->route_count > 0 ||
-                    config->clients_optional || door->rates != NULL ||
-                    door->address_rates != NULL || door->open != NULL;
+                    config->clients_optional || door->tally != NULL;
     return config->tell == 0 ? 0 : mu_identity_read(door->chain.at[0], &door->identity, err);
 }
 
@@ -297,14 +287,6 @@ bool mu_door_admits(const struct mu_door *door, const struct mu_identity *who)
     return admits;
 }
 
-static bool same_words(const struct mu_strs *a, const struct mu_strs *b)
-{
-    bool same = a->count == b->count;
-    for (size_t i = 0; same && i < a->count; i++)
-        same = mu_str_equal(a->at[i], b->at[i]);
-    return same;
-}
-
 static bool same_text(const char *a, const char *b)
 {
     return a == NULL || b == NULL ? a == b : mu_str_equal(a, b);
@@ -316,8 +298,8 @@ static const struct mu_access *access_of(const struct mu_door *door,
 {
     for (size_t i = 0; i < door->config->route_count; i++) {
         const struct mu_route_config *same = &door->config->routes[i];
-        if (same_text(same->path, route->path) && same_words(&same->methods, &route->methods) &&
-            same_words(&same->hosts, &route->hosts))
+        if (same_text(same->path, route->path) && mu_strs_same(&same->methods, &route->methods) &&
+            mu_strs_same(&same->hosts, &route->hosts))
             return &same->access;
     }
     return NULL;

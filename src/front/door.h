@@ -14,6 +14,7 @@
 #include "front/ocsp.h"
 #include "front/proxy.h"
 #include "front/site.h"
+#include "front/tally.h"
 #include "http/h1_reader.h"
 #include "net/address.h"
 #include "pki/cert.h"
@@ -23,7 +24,6 @@
 #include "tls/lists.h"
 
 struct mu_points;
-struct mu_rates;
 
 /* A route that has been loaded; of the same index as in the configuration. */
 struct mu_route {
@@ -66,10 +66,9 @@ struct mu_door {
     bool method_counts;      /* for one of them */
     bool place_counts;       /* a path or a host does */
     bool guarded;            /* somebody, or something, may be kept out: see guard.h */
-    struct mu_rates *rates, *address_rates; /* NULL: as often as they like */
-    _Atomic unsigned *open;                 /* connections, where they are counted */
-    struct mu_identity *identity;           /* of its own certificate, for backends */
-    struct mu_h1_limits requests;           /* how long they may be */
+    struct mu_tally *tally;  /* NULL: it has no limit against which anything would be counted */
+    struct mu_identity *identity; /* of its own certificate, for backends */
+    struct mu_h1_limits requests; /* how long they may be */
     struct mu_front_events
         events; /* the front's, as far as this door's log wants them; once it is in force */
     struct mu_forward forward; /* likewise, for the backends */
@@ -118,6 +117,10 @@ struct mu_door_loader {
  */
 MU_CHECK int mu_doors_load(struct mu_config *config, const struct mu_door_loader *loader,
                            struct mu_doors **ret, struct mu_error *err);
+
+/* door_follow.c: go on with what the doors before, in whose place these are, have counted of their clients and found out about their
+ * backends. Before they are in force; `before` may be NULL. */
+void mu_doors_follow(struct mu_doors *doors, const struct mu_doors *before);
 
 /* Does any of them fetch lists? And ask responders? */
 bool mu_doors_fetch_lists(const struct mu_doors *doors);

@@ -90,7 +90,7 @@ static void leave_stream(struct mu_exchange *e, bool whole)
 static void leave_backend(struct mu_exchange *e)
 {
     if (e->backend != NULL)
-        atomic_fetch_sub_explicit(&e->backend->open, 1, memory_order_relaxed);
+        atomic_fetch_sub_explicit(&e->backend->state->open, 1, memory_order_relaxed);
     e->backend = NULL;
 }
 
@@ -259,7 +259,7 @@ static bool choose_backend(struct mu_exchange *e)
     e->backend = mu_backends_choose(backends, e->tried, mu_backend_now_ms());
     if (e->backend == NULL)
         return false;
-    atomic_fetch_add_explicit(&e->backend->open, 1, memory_order_relaxed);
+    atomic_fetch_add_explicit(&e->backend->state->open, 1, memory_order_relaxed);
     e->tried |= UINT64_C(1) << (e->backend - backends->at);
     e->address = 0;
     e->stream = kept_stream(e);

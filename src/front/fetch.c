@@ -131,6 +131,7 @@ struct mu_fetch {
     struct mu_buf body;
     struct mu_lookup *lookup;
     struct mu_backend server;
+    struct mu_backend_state state; /* the server's */
     struct mu_backends servers;
     struct mu_proxy proxy;
     struct mu_exchange exchange;
@@ -245,6 +246,7 @@ static void ask(struct mu_fetch *f)
         .framing = post ? MU_BODY_LENGTH : MU_BODY_NONE,
         .length = f->body.len,
     };
+    f->server.state = &f->state;
     f->servers = (struct mu_backends){.at = &f->server, .count = 1, .http = true};
     f->proxy.backends = &f->servers;
     if (!mu_exchange_begin(&f->exchange, &f->proxy, f->worker, &client, f, &head, NULL, &why)) {

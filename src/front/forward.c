@@ -71,7 +71,7 @@ static void *session_open(void *arg, struct mu_conn *conn)
 static void leave_backend(struct session *s)
 {
     if (s->backend != NULL)
-        atomic_fetch_sub_explicit(&s->backend->open, 1, memory_order_relaxed);
+        atomic_fetch_sub_explicit(&s->backend->state->open, 1, memory_order_relaxed);
     s->backend = NULL;
 }
 
@@ -334,7 +334,7 @@ static bool choose_backend(struct session *s)
     s->backend = mu_backends_choose(backends, s->tried, mu_backend_now_ms());
     if (s->backend == NULL)
         return false;
-    atomic_fetch_add_explicit(&s->backend->open, 1, memory_order_relaxed);
+    atomic_fetch_add_explicit(&s->backend->state->open, 1, memory_order_relaxed);
     s->tried |= UINT64_C(1) << (s->backend - backends->at);
     s->address = 0;
     return true;

@@ -18,9 +18,9 @@ static bool take_place(struct mu_guard *guard)
     const unsigned most = door == NULL ? 0 : door->config->limits.connections;
     if (most == 0 || guard->counted)
         return true;
-    guard->counted = atomic_fetch_add_explicit(door->open, 1, memory_order_relaxed) < most;
+    guard->counted = atomic_fetch_add_explicit(&door->tally->open, 1, memory_order_relaxed) < most;
     if (!guard->counted)
-        atomic_fetch_sub_explicit(door->open, 1, memory_order_relaxed);
+        atomic_fetch_sub_explicit(&door->tally->open, 1, memory_order_relaxed);
     return guard->counted;
 }
 
@@ -33,7 +33,7 @@ void mu_guard_open(struct mu_guard *guard, const struct mu_door *door, struct mu
 void mu_guard_close(struct mu_guard *guard)
 {
     if (guard->counted)
-        atomic_fetch_sub_explicit(guard->door->open, 1, memory_order_relaxed);
+        atomic_fetch_sub_explicit(&guard->door->tally->open, 1, memory_order_relaxed);
     guard->counted = false;
 }
 
@@ -115,10 +115,11 @@ static bool take(struct mu_guard *guard, struct mu_rates *rates, uint64_t key,
 
 static bool is_in_time(struct mu_guard *guard, struct mu_permit *permit)
 {
-    const struct mu_door *door = guard->door;
-    return (door->address_rates == NULL ||
-            take(guard, door->address_rates, mu_crowd_key(mu_conn_peer(guard->conn)), permit)) &&
-           (door->rates == NULL || take(guard, door->rates, client_key(guard), permit));
+    const struct mu_tally *tally = guard->door->tally;
+    return tally == NULL ||
+           ((tally->address_rates == NULL ||
+             take(guard, tally->address_rates, mu_crowd_key(mu_conn_peer(guard->conn)), permit)) &&
+            (tally->rates == NULL || take(guard, tally->rates, client_key(guard), permit)));
 }
 
 static bool has_room(struct mu_guard *guard, struct mu_permit *permit)

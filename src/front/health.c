@@ -33,12 +33,12 @@ static void settle(struct check *c, bool well, const char *why)
     char sentence[MU_ADDRESS_LEN + 256];
     mu_exchange_end(&c->exchange);
     if (well)
-        atomic_store(&c->backend->avoided_until_ms, 0);
-    c->against = atomic_load(&c->backend->down) == well ? c->against + 1 : 0;
+        atomic_store(&c->backend->state->avoided_until_ms, 0);
+    c->against = atomic_load(&c->backend->state->down) == well ? c->against + 1 : 0;
     if (c->against < (well ? c->rise : c->fall))
         return;
     c->against = 0;
-    atomic_store(&c->backend->down, !well);
+    atomic_store(&c->backend->state->down, !well);
     snprintf(sentence, sizeof sentence, "the backend %s is %s: GET %s %s", c->backend->name,
              well ? "well again" : "left alone", c->path, why);
     mu_worker_tell(c->health->worker, well ? "backend-up" : "backend-down", sentence,

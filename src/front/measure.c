@@ -49,7 +49,7 @@ void mu_measured_add_backends(struct mu_measured *measured, const struct mu_back
         const struct mu_backend *backend = &backends->at[i];
         measured->backends[measured->backend_count++] =
             (struct mu_metrics_backend){.name = backend->name,
-                                        .connections = atomic_load_explicit(&backend->open,
+                                        .connections = atomic_load_explicit(&backend->state->open,
                                                                             memory_order_relaxed),
                                         .up = mu_backend_is_up(backend, now_ms)};
     }

@@ -44,6 +44,7 @@ static int renew(struct mu_front *front, struct mu_error *err)
         mu_doors_free(doors);
         return -1;
     }
+    mu_doors_follow(doors, front->doors);
     return mu_front_put_in_force(front, doors, err);
 }
 
@@ -180,14 +181,6 @@ static bool add_all(struct mu_strs *to, const struct mu_strs *from)
     return ok;
 }
 
-static bool are_same(const struct mu_strs *a, const struct mu_strs *b)
-{
-    bool same = a->count == b->count;
-    for (size_t i = 0; same && i < a->count; i++)
-        same = mu_str_equal(a->at[i], b->at[i]);
-    return same;
-}
-
 static void replace(struct mu_strs *before, struct mu_strs *now)
 {
     mu_strs_clear(before);
@@ -206,9 +199,9 @@ static void forbid_other_hosts(struct mu_front *front)
         const struct mu_door_config *door = front->doors->at[i].config;
         ok = add_all(&lists, &door->fetch_crl) && add_all(&responders, &door->fetch_ocsp);
     }
-    if (!ok || !are_same(&lists, &front->list_hosts))
+    if (!ok || !mu_strs_same(&lists, &front->list_hosts))
         mu_points_forbid_others(front->points, &lists);
-    if (!ok || !are_same(&responders, &front->responder_hosts))
+    if (!ok || !mu_strs_same(&responders, &front->responder_hosts))
         mu_ocsp_forbid_others(front->ocsp, &responders);
     replace(&front->list_hosts, &lists);
     replace(&front->responder_hosts, &responders);

@@ -6,6 +6,7 @@ import hashlib
 import json
 import re
 import shutil
+import signal
 import ssl
 import subprocess
 import urllib.parse
@@ -15,7 +16,7 @@ import pytest
 import h2
 from backend import Backend, echo
 from conftest import Mutual
-from door import Door, Wire, ask, connect, context, read_all, refused
+from door import Door, Wire, ask, connect, context, read_all, refused, until
 from made_config import client, door_text, serve, write_config
 from metrics import metrics, status_of
 
@@ -384,6 +385,11 @@ def test_limits_of_a_door(world, model, mutual):
                 assert ask(other, GET.format("/"))[0] == 200  # who has a bucket of his own
                 status, headers, body = get(door, bob)
                 assert status == 503 and json.loads(body)["id"] == "door-full" and "retry-after" in headers
+                door.process.send_signal(signal.SIGHUP)
+                door.says(" reloaded: ")
+                assert get(door, bob)[0] == 503, "who was there before counts"
+        until(lambda: get(door, alice)[0] != 503)
+        assert get(door, alice)[0] == 429, "and what was asked before"
         assert "".join(door.log).count("refused") == 0  # which this door does not log
 
 

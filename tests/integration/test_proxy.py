@@ -5,6 +5,7 @@ import os
 import queue
 import re
 import shutil
+import signal
 import socket
 import ssl
 import threading
@@ -864,6 +865,11 @@ def test_a_backend_that_is_not_well_is_left_alone_until_it_is(ca, place, ctx):
         for _ in range(4):
             assert ask(sock, GET)[0] == 200
         assert (clients_of(one), clients_of(two)) == (0, 4)
+        door.process.send_signal(signal.SIGHUP)
+        door.says(" reloaded: ")
+        with connect(door, ctx) as later:
+            assert [ask(later, GET)[0] for _ in range(4)] == [200] * 4
+        assert (clients_of(one), clients_of(two)) == (0, 8), "doors that take the place of others know what these knew"
         assert one.requests[0][0] == b"GET /health HTTP/1.1\r\nHost: 127.0.0.1\r\nUser-Agent: mutual\r\n\r\n"
         sick[0] = True
         assert f"the backend {http(one)} is well again" in door.says(" backend-up: ")

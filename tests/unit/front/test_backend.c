@@ -95,9 +95,9 @@ static void the_least_busy_is_chosen_and_the_absent_avoided(void **state)
     add(&list, "tcp://127.0.0.1:1");
     add(&list, "tcp://127.0.0.1:2");
     add(&list, "tcp://127.0.0.1:3");
-    list.at[0].open = 5;
-    list.at[1].open = 2;
-    list.at[2].open = 3;
+    list.at[0].state->open = 5;
+    list.at[1].state->open = 2;
+    list.at[2].state->open = 3;
     assert_ptr_equal(mu_backends_choose(&list, 0, 1000), &list.at[1]);
     assert_ptr_equal(mu_backends_choose(&list, 1u << 1, 1000), &list.at[2]);
 
@@ -131,23 +131,40 @@ static void those_who_have_as_little_to_do_take_turns(void **state)
 
 static void who_fails_three_times_in_a_row_is_avoided(void **state)
 {
-    struct mu_backend backend = {.address_count = 0};
+    struct mu_backend_state known = {.open = 0};
+    struct mu_backend backend = {.state = &known};
     (void)state;
     mu_backend_failed(&backend, 1000);
     mu_backend_failed(&backend, 1000);
     mu_backend_answered(&backend);
     mu_backend_failed(&backend, 1000);
     mu_backend_failed(&backend, 1000);
-    assert_int_equal(backend.avoided_until_ms, 0);
+    assert_int_equal(known.avoided_until_ms, 0);
     mu_backend_failed(&backend, 1000);
-    assert_true(backend.avoided_until_ms > 1000);
+    assert_true(known.avoided_until_ms > 1000);
     mu_backend_failed(&backend, 20000); /* it has had its time, and once is enough now */
-    assert_true(backend.avoided_until_ms > 20000);
+    assert_true(known.avoided_until_ms > 20000);
+}
+
+static void what_is_known_of_a_backend_outlives_the_list_that_found_out(void **state)
+{
+    struct mu_backends former = {0}, list = {0};
+    (void)state;
+    add(&former, "tcp://127.0.0.1:1");
+    add(&list, "tcp://127.0.0.1:1");
+    mu_backend_share(&list.at[0], &former.at[0]);
+    former.at[0].state->open = 3;
+    former.at[0].state->down = true;
+    mu_backends_clear(&former);
+    assert_int_equal(list.at[0].state->open, 3);
+    assert_false(mu_backend_is_up(&list.at[0], 1000));
+    mu_backends_clear(&list);
 }
 
 static void that_one_is_avoided_is_told_once_and_not_too_often(void **state)
 {
-    struct mu_backend backend = {.address_count = 0};
+    struct mu_backend_state known = {.open = 0};
+    struct mu_backend backend = {.state = &known};
     (void)state;
     assert_false(mu_backend_answered(&backend));
     assert_true(mu_backend_avoid(&backend, 1000));
@@ -159,7 +176,7 @@ static void that_one_is_avoided_is_told_once_and_not_too_often(void **state)
     assert_false(
         mu_backend_avoid(&backend, 1001 + 2 * MU_BACKEND_AVOIDED_MS)); /* it comes and goes */
     assert_false(mu_backend_answered(&backend));
-    backend.down = true;
+    known.down = true;
     assert_false(mu_backend_avoid(&backend, 1000 + 4 * MU_BACKEND_AVOIDED_MS));
 }
 
@@ -172,6 +189,7 @@ int main(void)
         cmocka_unit_test(the_least_busy_is_chosen_and_the_absent_avoided),
         cmocka_unit_test(those_who_have_as_little_to_do_take_turns),
         cmocka_unit_test(who_fails_three_times_in_a_row_is_avoided),
+        cmocka_unit_test(what_is_known_of_a_backend_outlives_the_list_that_found_out),
         cmocka_unit_test(that_one_is_avoided_is_told_once_and_not_too_often),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
