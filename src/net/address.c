@@ -23,6 +23,19 @@ bool mu_address_same(const struct mu_address *a, const struct mu_address *b)
     return a->len == b->len && memcmp(&a->sa, &b->sa, a->len) == 0;
 }
 
+void mu_address_unmap(struct mu_address *address)
+{
+    const struct sockaddr_in6 *mapped = (const struct sockaddr_in6 *)&address->sa;
+    struct sockaddr_in in = {.sin_family = AF_INET};
+    if (address->sa.ss_family != AF_INET6 || !IN6_IS_ADDR_V4MAPPED(&mapped->sin6_addr))
+        return;
+    in.sin_port = mapped->sin6_port;
+    memcpy(&in.sin_addr, mapped->sin6_addr.s6_addr + 12, sizeof in.sin_addr);
+    memset(&address->sa, 0, sizeof address->sa);
+    memcpy(&address->sa, &in, sizeof in);
+    address->len = sizeof in;
+}
+
 bool mu_address_is_local(const struct mu_address *address)
 {
     const struct sockaddr_in *in = (const struct sockaddr_in *)&address->sa;

@@ -26,6 +26,10 @@ const char *mu_address_path(const struct mu_address *address);
 /* The same one, to connect to. */
 bool mu_address_same(const struct mu_address *a, const struct mu_address *b);
 
+/* A socket that takes both families, as systemd makes them, has IPv4 addresses as those of IPv6 (::ffff:192.0.2.7): make it what it
+ * is. [RFC 4291 2.5.5.2] */
+void mu_address_unmap(struct mu_address *address);
+
 /* Can only this machine reach it? A Unix socket, or loopback. */
 bool mu_address_is_local(const struct mu_address *address);
 

@@ -80,6 +80,7 @@ void mu_conn_local(const struct mu_conn *c, struct mu_address *ret)
         *ret = c->preface->said.destination;
     else
         getsockname(c->channel.fd, (struct sockaddr *)&ret->sa, &ret->len);
+    mu_address_unmap(ret);
 }
 
 bool mu_conn_tls_facts(const struct mu_conn *c, struct mu_tls_facts *ret)
@@ -235,6 +236,7 @@ static enum conn_state proxy(struct mu_conn *c)
     mu_buf_clear(bytes);
     if (c->preface->said.known)
         c->peer = c->preface->said.source;
+    mu_address_unmap(&c->peer);
     if (!may_be_one_more(c))
         return CONN_CLOSED;
     return c->channel.tls == NULL ? CONN_IDENTIFY : CONN_HANDSHAKE;

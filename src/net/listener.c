@@ -156,6 +156,7 @@ static bool accept_one(struct mu_listener *listener)
     int fd =
         accept4(listener->fd, (struct sockaddr *)&peer.sa, &peer.len, SOCK_NONBLOCK | SOCK_CLOEXEC);
     if (fd >= 0) {
+        mu_address_unmap(&peer);
         if (!mu_share_give(listener, fd, &peer))
             mu_conn_start(listener, fd, &peer);
         return true;

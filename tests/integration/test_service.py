@@ -5,7 +5,7 @@ import sys
 
 import pytest
 
-from door import WAIT, Door, ask, connect, context
+from door import WAIT, Door, ask, connect, context, plain
 
 GET = "GET / HTTP/1.1\r\nHost: localhost\r\n\r\n"
 
@@ -64,6 +64,19 @@ def test_all_of_them_and_a_unix_socket(ca, place, ctx):
                     assert ask(sock, GET)[0] == 200
             assert door.stop() == 0
         assert path.exists(), "the name is systemd's"
+
+
+def test_a_client_of_ipv4_is_one_at_a_socket_of_both_families(ca, place, ctx):
+    """Which systemd makes of a port alone."""
+    if not socket.has_dualstack_ipv6():
+        pytest.skip("there is no IPv6 here")
+    with socket.create_server(("::", 0), family=socket.AF_INET6, dualstack_ipv6=True) as both, \
+            activated(ca, place, [both], "systemd:", "--log", "requests", "--proxy-protocol", "--proxy-from", "127.0.0.0/8") as door:
+        with plain(door) as sock:
+            sock.sendall(b"PROXY TCP6 ::ffff:192.0.2.7 ::1 1 2\r\n")
+            with ctx.wrap_socket(sock, server_hostname="localhost") as tls:
+                assert ask(tls, GET)[0] == 200
+        assert " 192.0.2.7:1 " in door.says(" request ")
 
 
 def test_what_was_not_handed_on_is_missed(ca, mutual, place):

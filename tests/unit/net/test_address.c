@@ -159,6 +159,24 @@ static void an_address_is_looked_for_in_blocks(void **state)
     }
 }
 
+static void an_address_of_ipv4_is_one_however_the_socket_has_it(void **state)
+{
+    (void)state;
+    const char *const cases[][2] = {{"[::ffff:192.0.2.7]:3000", "192.0.2.7:3000"},
+                                    {"[2001:db8::1]:3000", "[2001:db8::1]:3000"},
+                                    {"192.0.2.7:3000", "192.0.2.7:3000"},
+                                    {"unix:/run/door", "unix:/run/door"}};
+    for (size_t i = 0; i < MU_COUNT(cases); i++) {
+        struct mu_address address;
+        struct mu_error err = MU_ERROR_INIT;
+        char text[MU_ADDRESS_LEN];
+        size_t count;
+        assert_worked(mu_address_parse(cases[i][0], &address, 1, &count, &err), &err);
+        mu_address_unmap(&address);
+        assert_string_equal(mu_address_text(&address, text), cases[i][1]);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -170,6 +188,7 @@ int main(void)
         cmocka_unit_test(the_port_can_be_set),
         cmocka_unit_test(who_can_reach_an_address_is_known),
         cmocka_unit_test(an_address_is_looked_for_in_blocks),
+        cmocka_unit_test(an_address_of_ipv4_is_one_however_the_socket_has_it),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
