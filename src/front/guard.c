@@ -1,5 +1,6 @@
 #include "front/guard.h"
 
+#include <arpa/inet.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -209,7 +210,8 @@ void mu_guard_respond(struct mu_guard *guard, const struct mu_permit *permit,
 
 /* --- For the backend --- */
 
-void mu_guard_tell(struct mu_guard *guard, struct mu_buf *ret)
+/* What the backend is to be told of the client's certificate: lines of a head. */
+static void tell(struct mu_guard *guard, struct mu_buf *ret)
 {
     const struct mu_door *door = guard->door;
     MU_AUTO_CLEAR(mu_certs) chain = {0};
@@ -224,4 +226,31 @@ void mu_guard_tell(struct mu_guard *guard, struct mu_buf *ret)
     while (chain.count > 1 && mu_certs_hold(&door->anchors, chain.at[chain.count - 1]))
         mu_cert_free(chain.at[--chain.count]);
     mu_told_write(door->config->tell, &about, ret);
+}
+
+/* "192.0.2.7"; NULL for a client that comes over a Unix socket. */
+static const char *client_ip(const struct mu_address *peer, char ret[INET6_ADDRSTRLEN])
+{
+    const struct sockaddr_in *v4 = (const struct sockaddr_in *)&peer->sa;
+    const struct sockaddr_in6 *v6 = (const struct sockaddr_in6 *)&peer->sa;
+    if (peer->sa.ss_family == AF_INET)
+        return inet_ntop(AF_INET, &v4->sin_addr, ret, INET6_ADDRSTRLEN);
+    if (peer->sa.ss_family == AF_INET6)
+        return inet_ntop(AF_INET6, &v6->sin6_addr, ret, INET6_ADDRSTRLEN);
+    return NULL;
+}
+
+bool mu_guard_describe_client(struct mu_guard *guard, struct mu_buf *told,
+                              struct mu_relay_client *ret)
+{
+    char ip[INET6_ADDRSTRLEN];
+    if (ret->len > 0)
+        return !mu_buf_failed(told);
+    mu_relay_client_init(ret, client_ip(mu_conn_peer(guard->conn), ip));
+    tell(guard, told);
+    ret->more = told->data;
+    ret->more_len = told->len;
+    ret->method_counts = guard->door->method_counts;
+    ret->place_counts = guard->door->place_counts;
+    return !mu_buf_failed(told);
 }

@@ -13,6 +13,7 @@
 #include "front/access.h"
 #include "front/door.h"
 #include "http/message.h"
+#include "http/relay.h"
 #include "net/conn.h"
 
 /* Of one connection; all zero but for what mu_guard_open() sets. */
@@ -49,7 +50,9 @@ bool mu_guard_ask_carried(struct mu_guard *guard);
 void mu_guard_respond(struct mu_guard *guard, const struct mu_permit *permit,
                       struct mu_response *ret);
 
-/* Add what the backend is to be told of the client's certificate: lines of a head. */
-void mu_guard_tell(struct mu_guard *guard, struct mu_buf *ret);
+/* What every backend is told of the connection's client, made for the first of its requests that is handed on; `told` holds what
+ * `ret` points to. False without memory. */
+MU_CHECK bool mu_guard_describe_client(struct mu_guard *guard, struct mu_buf *told,
+                                       struct mu_relay_client *ret);
 
 #endif

@@ -65,11 +65,6 @@ void mu_front_on_moved(void *front);
 /* As struct mu_probe has it. */
 bool mu_front_measure(void *front, const struct mu_survey *survey, struct mu_measured *ret);
 
-/* What every backend is told of a connection's client, made for the first of its requests that is handed on; `told` holds what
- * `ret` points to. False without memory. */
-MU_CHECK bool mu_proxy_describe_client(struct mu_guard *guard, struct mu_buf *told,
-                                       struct mu_relay_client *ret);
-
 /* The host that a request is for, with its port, not ended by NUL: the target's if that has one, or else Host's. NULL: HTTP/1.0 may
  * leave it open. [RFC 9112 3.2.2] */
 const char *mu_request_host(const struct mu_request *request, size_t *ret_len);

@@ -101,7 +101,7 @@ static void hand_on(struct mu_multiplex_stream *st, const struct mu_route *route
     struct mu_multiplex *s = st->s;
     const struct mu_proxy *proxy = route == NULL ? &s->door->proxy : &route->proxy;
     const char *why;
-    if (!mu_proxy_describe_client(&s->guard, &s->told, &s->about)) {
+    if (!mu_guard_describe_client(&s->guard, &s->told, &s->about)) {
         mu_multiplex_answer(st, 500, "out-of-memory", "there is not enough memory");
         return;
     }
