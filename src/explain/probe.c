@@ -12,7 +12,8 @@
 #define ALPN_USUAL "h2,http/1.1"
 /* A server that speaks first does so at once; one that was asked needs its time. */
 enum { BANNER_MS = 400, ANSWER_MS = 700, REST_MS = 150 };
-/* For a handshake, and for a server to end what it does not want, without being asked anything. */
+/* For a handshake, and for a server to end what it does not want, without being asked anything: beyond twice what it took to end
+ * the call in which it was asked. */
 enum { MUTE_MS = 1500 };
 
 static void call_clear(struct mu_probe_call *call)
@@ -62,7 +63,8 @@ static int call(const struct mu_probe *probe, const struct mu_tls_looking *how, 
 {
     char rest[MU_WIRE_FIRST];
     MU_AUTO_CLEAR(mu_wire) wire = MU_WIRE_INIT;
-    if (mu_wire_now_ms() >= end_ms) {
+    const int64_t begun_ms = mu_wire_now_ms();
+    if (begun_ms >= end_ms) {
         facts->out_of_time = true;
         return 0;
     }
@@ -72,6 +74,7 @@ static int call(const struct mu_probe *probe, const struct mu_tls_looking *how, 
     if (ret->connect_error != 0)
         return 0;
     int result = mu_probe_talk(probe, how, mu_wire_transport(&wire), ret, err);
+    ret->took_ms = mu_wire_now_ms() - begun_ms;
     mu_plain_recognise(wire.first, wire.first_len, probe->port, &ret->plain);
     /* libssl stops at the five bytes that would be a record's header. */
     if (ret->plain.spoken != MU_SPOKEN_TLS && wire.first_len > 0)
@@ -161,18 +164,22 @@ static int try_other_hellos(const struct mu_probe *probe, const struct mu_tls_lo
     return call(probe, &how, end_ms, facts, &facts->anything, err);
 }
 
-/* Was it our certificate that it did not want, or our question? A server of another protocol closes, too, when it is asked in HTTP. */
+/* Was it our certificate that it did not want, or our question? A server of another protocol closes, too, when it is asked in HTTP.
+ * Who has to be asked by it whom to refuse is slow: its patience with a silent client is measured by that with ours. */
 static int say_nothing(const struct mu_probe *probe, const struct mu_tls_looking *how,
                        int64_t end_ms, struct mu_probe_facts *facts, struct mu_error *err)
 {
     const struct mu_probe_call *ours = &facts->ours;
     struct mu_probe_call *mute = &facts->mute;
-    const int64_t until_ms = mu_wire_now_ms() + MUTE_MS;
+    const int64_t enough_ms = mu_wire_now_ms() + MUTE_MS + 2 * ours->took_ms;
+    const int64_t until_ms = enough_ms < end_ms ? enough_ms : end_ms;
     MU_AUTO_CLEAR(mu_wire) wire = MU_WIRE_INIT;
     MU_AUTO_STRUCT(mu_tls_look) look = NULL;
     char scrap[64];
-    if (!ours->seen.finished || !ours->seen.sent || ours->seen.alert >= 0 || until_ms > end_ms ||
-        mu_wire_connect(&wire, facts->address, until_ms) != 0)
+    if (!ours->seen.finished || !ours->seen.sent || ours->seen.alert >= 0)
+        return 0;
+    facts->unsure = mu_wire_connect(&wire, facts->address, until_ms) != 0;
+    if (facts->unsure)
         return 0;
     if (mu_tls_look_new(how, probe->known, mu_wire_transport(&wire), &look, err) != 0)
         return -1;
@@ -180,6 +187,7 @@ static int say_nothing(const struct mu_probe *probe, const struct mu_tls_looking
     if (mu_tls_look_handshake(look))
         mute->http.answered = mu_tls_look_read(look, scrap, sizeof scrap) > 0;
     mute->seen = mu_tls_look_take(look);
+    facts->unsure = mute->seen.timed_out && (!mute->seen.finished || until_ms < enough_ms);
     return 0;
 }
 

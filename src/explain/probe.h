@@ -52,6 +52,7 @@ struct mu_probe_call {
     struct mu_tls_seen seen;
     struct mu_probe_http http;
     struct mu_plain plain; /* what came first */
+    int64_t took_ms;       /* to its end */
 };
 
 struct mu_probe_facts {
@@ -73,7 +74,8 @@ struct mu_probe_facts {
     struct mu_plain
         plain; /* what it speaks in clear; MU_SPOKEN_NOTHING: it was not asked, or is silent */
     char unusable[MU_ERROR_WHAT_LEN]; /* why our certificate cannot be used in TLS; "": it can */
-    bool out_of_time;                 /* not all was looked at that would have been */
+    bool unsure;      /* there was no time to see whether `mute` would have been closed upon, too */
+    bool out_of_time; /* not all was looked at that would have been */
 };
 void mu_probe_facts_clear(struct mu_probe_facts *facts);
 MU_AUTO_DEFINE_CLEAR(mu_probe_facts, mu_probe_facts_clear)

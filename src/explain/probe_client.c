@@ -209,6 +209,28 @@ static int judge_accepted(const struct mu_probe_case *of, struct mu_report *repo
         mu_probe_ours(of, ours, sizeof ours), mu_probe_accepted(seen, accepted, sizeof accepted));
 }
 
+/* It has not said a word, or has closed, and whether that was meant for the certificate would take longer to find out. */
+static bool is_unsure(const struct mu_probe_facts *facts)
+{
+    const struct mu_tls_seen *seen = &facts->ours.seen;
+    return facts->unsure || (seen->finished && seen->sent && seen->alert < 0 && seen->timed_out &&
+                             !facts->ours.http.answered && !facts->http1.http.answered);
+}
+
+static int leave_open(const struct mu_probe_case *of, struct mu_report *report, struct mu_error *err)
+{
+    char ours[400];
+    const int64_t took_ms = of->facts->ours.took_ms;
+    return mu_report_leave_open(
+        report, err,
+        "whether the server accepts the client certificate %s: %s %d.%d s%s, and there was no time "
+        "for more (a longer --max-time gives it)",
+        mu_probe_ours(of, ours, sizeof ours),
+        of->facts->unsure ? "it closed the connection after" : "it has not said a word for",
+        (int)(took_ms / 1000), (int)(took_ms % 1000 / 100),
+        of->facts->unsure ? ", which may have been meant for the question" : "");
+}
+
 int mu_probe_judge_client(const struct mu_probe_case *of, struct mu_report *report,
                           struct mu_error *err)
 {
@@ -237,6 +259,8 @@ int mu_probe_judge_client(const struct mu_probe_case *of, struct mu_report *repo
         return refused ? tell_not_sent(of, report, err) : mu_probe_judge_clocks(of, report, err);
     if (refused)
         return mu_probe_explain_refusal(of, report, err);
+    if (is_unsure(of->facts))
+        return leave_open(of, report, err);
     if (mu_probe_denied(of) && mu_probe_explain_denial(of, report, err) != 0)
         return -1;
     return mu_probe_denied(of) && mu_probe_blames_client(report)

@@ -79,7 +79,7 @@ bool mu_probe_refused(const struct mu_probe_case *of)
     if (seen->alert >= 0)
         return true;
     return !ours->http.answered && (seen->ended || seen->reset) && !seen->version_unfit &&
-           !took_us_in(&of->facts->mute);
+           !of->facts->unsure && !took_us_in(&of->facts->mute);
 }
 
 bool mu_probe_denied(const struct mu_probe_case *of)

@@ -128,8 +128,8 @@ def listing(world, *words, lax=False):
 
 
 def tls(world, cert="server", clients=ssl.CERT_REQUIRED, ca="root", says=OK, crl=None, lowest=None, highest=None,
-        alpn=None, names=None, ciphers=None, silent=False, key="leaf"):
-    """A server; `names`: {server name: cert} for those that it serves, and an alert for others."""
+        alpn=None, names=None, ciphers=None, silent=False, slow=0, key="leaf"):
+    """A server; `slow`: it takes so many seconds to answer, or to end what it was not asked; `names`: {server name: cert} for those that it serves, and an alert for others."""
     def context_of(name):
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
         context.load_cert_chain(world.path(f"{name}.crt"), world.path(f"{key}.key"))
@@ -167,6 +167,7 @@ def tls(world, cert="server", clients=ssl.CERT_REQUIRED, ca="root", says=OK, crl
         with context.wrap_socket(taken, server_side=True) as connection:
             if not silent:
                 connection.recv(4096)
+            time.sleep(slow)
             connection.sendall(says)
             connection.unwrap()
 

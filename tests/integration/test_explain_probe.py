@@ -64,6 +64,7 @@ CASES = [
     ("no HTTP, and an end for who asks in it", {"says": b""}, "client", "ok", 0, ["accepts the client certificate"]),
     ("the same in TLS 1.2", {"says": b"", "highest": ssl.TLSVersion.TLSv1_2}, "client", "ok", 0, ["accepts the client certificate"]),
     ("an end before anybody asks", {"says": b"", "silent": True}, "client", "client_untrusted_ca", 1, ["closed"]),
+    ("the same, and slow", {"says": b"", "silent": True, "slow": 1.6}, "client", "client_untrusted_ca", 1, ["closed"]),
     ("a date of long ago", {"says": answer("200 OK", "", "Date: Tue, 26 Aug 1997 22:10:05 GMT")}, "client", "ok", 0, []),
     ("a date out of a cache", {"says": answer("200 OK", "", f"Date: {LATE}", "Age: 17")}, "client", "ok", 0, []),
     ("a clock that does not", {"says": answer("200 OK", "", f"Date: {LATE}")}, "client", "server_clock_wrong", 3, []),
@@ -115,6 +116,17 @@ CASES = [
 def test_what_a_client_runs_into(mutual, world, how, who, cause, code, words):
     with tls(world, **how) as server:
         check(explain(mutual, world, server.port, *(own(world, who) if who else [])), cause, code, *words)
+
+
+def test_what_there_was_no_time_for_is_not_known(mutual, world):
+    """An end that comes late: who would be closed upon as late without a question? And none that comes at all."""
+    for slow, word in ((0.3, "closed"), (0.6, "not said a word")):
+        with tls(world, says=b"", slow=slow) as server:
+            said = explain(mutual, world, server.port, *own(world), "--max-time", "1")
+        report = said.json()
+        assert (report["cause"], said.code) == ("ok", 3), said
+        for words in ("whether the server accepts", "--max-time", word):
+            assert words in report["unjudged"], report
 
 
 def test_who_is_not_let_in_is_named_as_a_rule_names_it(mutual, world):
