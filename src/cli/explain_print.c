@@ -102,6 +102,8 @@ static void print_peers(const struct mu_report *report)
         printf("  %-32s %-34s %s\n", mu_stack_name(i), mu_cause_of(client)->id,
                i == MU_STACK_BROWSER ? "-" : mu_cause_of(server)->id);
     }
+    if (report->aside.refused_by != 0)
+        printf("  (%s)\n", report->aside.why);
 }
 
 static void print_text(const struct mu_report *report)

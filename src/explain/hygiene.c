@@ -250,6 +250,14 @@ static int check_ca(const struct subject *s, struct mu_error *err)
                : 0;
 }
 
+/* Whoever makes such a key means programs, as a rule. */
+static const struct mu_aside no_browser = {
+    .cause = MU_CAUSE_unsupported_key_type,
+    .refused_by = 1u << MU_STACK_BROWSER,
+    .refuser = MU_REFUSER_CLIENT,
+    .why = "no browser takes an Ed25519 key of a server's",
+};
+
 static int check_all(const struct subject *s, struct mu_error *err)
 {
     const char *sentence;
@@ -271,6 +279,8 @@ static int check_all(const struct subject *s, struct mu_error *err)
              "its CA put no authorityKeyIdentifier into it: Python since 3.13 and other strict verifiers refuse it",
              err) != 0)
         return -1;
+    if (s->leaf && s->server && mu_str_starts_with(s->info->key, "Ed25519"))
+        s->report->aside = no_browser;
     return s->leaf ? check_leaf(s, err) : check_ca(s, err);
 }
 

@@ -318,5 +318,7 @@ enum mu_cause_id mu_report_refusal(const struct mu_report *report, enum mu_stack
             (owns && (finding->unusable_by & (1u << stack)) != 0))
             return finding->cause;
     }
-    return MU_CAUSE_ok;
+    const struct mu_aside *aside = &report->aside;
+    return aside->refuser == as && (aside->refused_by & (1u << stack)) != 0 ? aside->cause
+                                                                            : MU_CAUSE_ok;
 }

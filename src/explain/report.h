@@ -75,6 +75,14 @@ struct mu_check {
 enum mu_view { MU_VIEW_FILES, MU_VIEW_BOTH, MU_VIEW_CLIENT, MU_VIEW_SERVER };
 
 /* All zero is a report of nothing yet. */
+/* What some programs refuse, and yet no finding, as nobody has said that they are used: it stands in the table of peers alone. */
+struct mu_aside {
+    enum mu_cause_id cause;
+    unsigned refused_by; /* a set; 0: there is none */
+    enum mu_refuser refuser;
+    const char *why; /* a sentence for below the table */
+};
+
 struct mu_report {
     enum mu_view view;
     struct mu_finding *findings; /* after mu_report_finish(): what bites first comes first */
@@ -86,7 +94,8 @@ struct mu_report {
     char at[MU_REPORT_AT_LEN]; /* where the server is, HOST:PORT, or "": for the remedies of what is added */
     char unjudged[MU_ERROR_WHAT_LEN]; /* what nobody could look at, so that "nothing is wrong" would say too much; or "" */
     const char *no_peers; /* why a table of who else would refuse says nothing here; NULL: see `peers` */
-    bool peers;           /* there are two sides, so that a table of who refuses makes sense */
+    struct mu_aside aside;
+    bool peers; /* there are two sides, so that a table of who refuses makes sense */
 };
 void mu_report_clear(struct mu_report *report);
 MU_AUTO_DEFINE_CLEAR(mu_report, mu_report_clear)

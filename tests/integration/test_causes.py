@@ -39,8 +39,6 @@ ODD = {
     ("serials", "client", "chromium"): "Firefox keeps in mind what it has seen, Chromium does not",
     ("self_signed_pinned", "client", "chromium"): "Firefox takes a leaf for an anchor, Chromium does not",
     ("leaf_trusted", "client", "firefox"): "the same, the other way round",
-    ("ed25519", "client", "chromium"): "no browser offers it, and the table does not say so yet",
-    ("ed25519", "client", "firefox"): "the same",
     ("joined", "server", "rustls"): "it takes the first block, and comes without the second",
 }
 
