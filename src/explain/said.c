@@ -7,7 +7,6 @@
 #include "base/buf.h"
 #include "base/macros.h"
 #include "base/str.h"
-#include "explain/text.h"
 
 enum { OWN_WORDS_LEN = 128 };
 
@@ -310,72 +309,4 @@ bool mu_said_of_cause(enum mu_cause_id cause, size_t i, const char **ret_who,
             return true;
         }
     return false;
-}
-
-/* --- Keys that were pasted along --- */
-
-/* Where base64 ends, which most programs break into lines: one that is nothing else belongs to it. */
-static const char *base64_end(const char *at)
-{
-    static const char digits[] =
-        "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/=";
-    for (;;) {
-        at += strspn(at, digits);
-        const char *line = at + strspn(at, " \t\r\n"), *end = line + strspn(line, digits);
-        if (memchr(at, '\n', (size_t)(line - at)) == NULL || end == line ||
-            (*end != '\r' && *end != '\n' && *end != '\0'))
-            return at;
-        at = line;
-    }
-}
-
-/* "PRIVATE KEY" in base64, wherever in three bytes it begins: behind a certificate, too. */
-static bool wraps_key(const char *at, const char *end)
-{
-    static const char *const wrapped[] = {"UFJJVkFURSBLRV", "BSSVZBVEUgS0VZ", "QUklWQVRFIEtFW"};
-    for (size_t i = 0; i < MU_COUNT(wrapped); i++)
-        if (memmem(at, (size_t)(end - at), wrapped[i], strlen(wrapped[i])) != NULL)
-            return true;
-    return false;
-}
-
-/* Does a private key begin here, as PEM, or as PEM wrapped in base64? `ret_end` is where what follows it begins. */
-static bool is_key(const char *at, const char **ret_end)
-{
-    static const char begin[] = "-----BEGIN ", wrapped[] = "LS0tLS1CRUdJTi",
-                      wrapped_cert[] = "LS0tLS1CRUdJTiBDRVJU";
-    if (mu_str_starts_with(at, wrapped)) {
-        *ret_end = base64_end(at);
-        return !mu_str_starts_with(at, wrapped_cert) || wraps_key(at, *ret_end);
-    }
-    if (!mu_str_starts_with(at, begin))
-        return false;
-    const char *label = at + strlen(begin), *label_end = strstr(label, "-----");
-    const char *private = strstr(label, "PRIVATE KEY");
-    if (private == NULL || label_end == NULL || private > label_end)
-        return false;
-    const char *end = strstr(label_end, "-----END "),
-               *last = end == NULL ? NULL : strstr(end + 9, "-----");
-    *ret_end = last == NULL ? at + strlen(at) : last + 5;
-    return true;
-}
-
-void mu_said_without_keys(const char *text, size_t len, struct mu_buf *ret)
-{
-    MU_AUTO_CLEAR(mu_buf) mended = MU_BUF_INIT_SECRET;
-    struct mu_text_faults ignored = {0};
-    const size_t most = 2 * (size_t)MU_SAID_TEXT_MAX; /* in UTF-16 */
-    mu_text_mend(text, len < most ? len : most, &ignored, &mended);
-    const char *at = mu_buf_str(&mended), *from = at, *end, *stop = at + mended.len;
-    while (at < stop) {
-        if (!is_key(at, &end)) {
-            at++;
-            continue;
-        }
-        mu_buf_add(ret, from, (size_t)(at - from));
-        mu_buf_adds(ret, "(a key, left out)");
-        at = from = end;
-    }
-    mu_buf_add(ret, from, (size_t)(at - from));
-    ret->failed = ret->failed || mended.failed;
 }
