@@ -1,3 +1,4 @@
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
@@ -55,12 +56,24 @@ static struct mu_paths list_of(const struct mu_args *args, const char *option, s
     return (struct mu_paths){first, count};
 }
 
+/* Where its reader is going to run what a report says. */
+static struct mu_here here(const struct mu_args *args)
+{
+    char ca[MU_PATH_LEN];
+    const bool fits = snprintf(ca, sizeof ca, "%s/ca.crt", mu_args_home(args)) < (int)sizeof ca;
+    return (struct mu_here){
+        .known = true,
+        .has_ca = fits && access(ca, F_OK) == 0,
+        .home = mu_args_given(args, "home") ? mu_args_home(args) : NULL,
+    };
+}
+
 /* --- Passphrases: a file is asked, the terminal is not --- */
 
 static int explain_files(const struct mu_args *args, time_t at,
                          const struct mu_passphrase_source *source, struct mu_error *err)
 {
-    MU_AUTO_CLEAR(mu_report) report = {0};
+    MU_AUTO_CLEAR(mu_report) report = {.here = here(args)};
     MU_AUTO_CLEAR(lists) lists = {0};
     size_t count = (size_t)mu_args_count(args);
     if (lists_make(args, &lists, err) != 0)
@@ -112,7 +125,7 @@ static int read_versions(const struct mu_args *args, bool *ret, struct mu_error 
 static int explain_sides(const struct mu_args *args, bool by_url, time_t at,
                          const struct mu_passphrase_source *source, struct mu_error *err)
 {
-    MU_AUTO_CLEAR(mu_report) report = {0};
+    MU_AUTO_CLEAR(mu_report) report = {.here = here(args)};
     MU_AUTO_CLEAR(lists) lists = {0};
     long depth = 0;
     if (lists_make(args, &lists, err) != 0)

@@ -98,8 +98,7 @@ static bool is_safe(const char *value)
     return is_of(value, safe);
 }
 
-/* The quoted text, where quotes do, or NULL. */
-static const char *quoted(const char *value, char *ret, size_t cap)
+const char *mu_remedy_word(const char *value, char *ret, size_t cap)
 {
     if (value == NULL || is_safe(value))
         return value;
@@ -123,7 +122,7 @@ static const char *name_of(const struct mu_places *places, char ret[VALUE_LEN])
     for (char *at = tried; (at = strchr(at, ' ')) != NULL;)
         *at = '_';
     bool harmless = is_safe(tried) && strchr(tried, ',') == NULL;
-    const char *shown = harmless ? quoted(name, ret, VALUE_LEN) : NULL;
+    const char *shown = harmless ? mu_remedy_word(name, ret, VALUE_LEN) : NULL;
     return shown != NULL ? shown : "NAME";
 }
 
@@ -154,7 +153,7 @@ static const char *at_of(const struct mu_places *places, char ret[VALUE_LEN])
 
 static const char *file_or(const char *file, const char *unknown, char ret[VALUE_LEN])
 {
-    const char *shown = file == NULL || *file == '\0' ? NULL : quoted(file, ret, VALUE_LEN);
+    const char *shown = file == NULL || *file == '\0' ? NULL : mu_remedy_word(file, ret, VALUE_LEN);
     return shown != NULL ? shown : unknown;
 }
 

@@ -38,6 +38,9 @@ struct mu_places {
     const char *at;          /* "localhost:3000", "[::1]:443" */
 };
 
+/* One word of a command: `value` itself, or in quotes, in `ret`; NULL where quotes do not help. */
+const char *mu_remedy_word(const char *value, char *ret, size_t cap);
+
 /* Does it say something else at each holder? */
 bool mu_remedy_varies(const char *remedy);
 

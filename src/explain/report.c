@@ -133,6 +133,18 @@ static void MU_PRINTF(3, 0) print_shown(char *ret, size_t cap, const char *forma
     make_printable(ret, cap);
 }
 
+/* Another CA's certificate is good where that CA is trusted. */
+static const char *replaceable_of(const struct mu_finding *finding)
+{
+    switch (finding->cause) {
+    case MU_CAUSE_client_untrusted_ca:
+    case MU_CAUSE_server_untrusted_ca:
+    case MU_CAUSE_client_self_signed:
+    case MU_CAUSE_server_self_signed: return NULL;
+    default: return finding->file;
+    }
+}
+
 static void fill(const char *remedy, const struct mu_places *places, char *ret)
 {
     char filled[MU_FINDING_COMMAND_LEN];
@@ -155,6 +167,7 @@ static void fill_remedies(const struct mu_report *report, struct mu_finding *fin
     };
     fill(*finding->remedy != '\0' ? finding->remedy : known->remedy, &places, finding->remedy);
     fill(*finding->openssl != '\0' ? finding->openssl : known->openssl, &places, finding->openssl);
+    mu_place_fit(&report->here, replaceable_of(finding), finding->remedy, sizeof finding->remedy);
 }
 
 int mu_report_add(struct mu_report *report, const struct mu_finding *like, struct mu_error *err,

@@ -8,6 +8,7 @@
 
 #include "base/error.h"
 #include "base/macros.h"
+#include "explain/place.h"
 #include "explain/remedy.h"
 
 enum mu_gravity {
@@ -74,7 +75,6 @@ struct mu_check {
 /* From whose chair the report is written: who is "you". */
 enum mu_view { MU_VIEW_FILES, MU_VIEW_BOTH, MU_VIEW_CLIENT, MU_VIEW_SERVER };
 
-/* All zero is a report of nothing yet. */
 /* What some programs refuse, and yet no finding, as nobody has said that they are used: it stands in the table of peers alone. */
 struct mu_aside {
     enum mu_cause_id cause;
@@ -83,6 +83,7 @@ struct mu_aside {
     const char *why; /* a sentence for below the table */
 };
 
+/* All zero is a report of nothing yet. */
 struct mu_report {
     enum mu_view view;
     struct mu_finding *findings; /* after mu_report_finish(): what bites first comes first */
@@ -92,6 +93,7 @@ struct mu_report {
     char good[MU_ERROR_WHAT_LEN]; /* what to say when nothing is wrong */
     char raw[MU_ERROR_WHAT_LEN];  /* the error that a person would have seen, or "" */
     char at[MU_REPORT_AT_LEN]; /* where the server is, HOST:PORT, or "": for the remedies of what is added */
+    struct mu_here here; /* where those are run */
     char unjudged[MU_ERROR_WHAT_LEN]; /* what nobody could look at, so that "nothing is wrong" would say too much; or "" */
     const char *no_peers; /* why a table of who else would refuse says nothing here; NULL: see `peers` */
     struct mu_aside aside;
