@@ -309,20 +309,26 @@ static void print_said_text(const char *text, const struct mu_said *said)
         return;
     }
     const struct mu_cause *first = mu_cause_of(said->causes[0]);
-    mu_say(MU_BAD, "Most likely %s.", first->what);
+    const bool open = said->causes[0] == MU_CAUSE_other;
+    if (open)
+        mu_say(MU_WARN, "This message does not say what is wrong.");
+    else
+        mu_say(MU_BAD, "Most likely %s.", first->what);
     printf("\n");
     mu_fact("said by", "%s%s", said->who,
             said->at_server ? ", and it is the server that tells of it" : "");
-    mu_fact("whose move", "%s", mu_explain_whose(MU_VIEW_BOTH, first->whose));
-    fact_filled("do", first->remedy, first);
-    fact_filled("or", first->openssl, first);
+    if (!open) {
+        mu_fact("whose move", "%s", mu_explain_whose(MU_VIEW_BOTH, first->whose));
+        fact_filled("do", first->remedy, first);
+        fact_filled("or", first->openssl, first);
+    }
     printf("cause: %s\n", first->id);
     if (said->count > 1)
-        printf("\n  it can also be, the likeliest first:\n");
+        printf("\n  it can %sbe, the likeliest first:\n", open ? "" : "also ");
     for (size_t i = 1; i < said->count; i++)
         printf("    %-34s %s\n", mu_cause_of(said->causes[i])->id,
                mu_cause_of(said->causes[i])->what);
-    if (said->count > 1) {
+    if (said->count > 1 || open) {
         printf("\n");
         mu_fact("which is it", "%s", telling_apart(said));
     }

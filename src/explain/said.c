@@ -1,5 +1,6 @@
 #include "explain/said.h"
 
+#include <arpa/inet.h>
 #include <ctype.h>
 #include <stdio.h>
 #include <string.h>
@@ -7,8 +8,6 @@
 #include "base/buf.h"
 #include "base/macros.h"
 #include "base/str.h"
-
-enum { OWN_WORDS_LEN = 128 };
 
 static const struct saying {
     const char *who, *pattern, *causes;
@@ -74,27 +73,49 @@ static void normalise(const char *text, size_t len, struct mu_buf *ret)
     }
 }
 
-/* Each part between the stars, one after the other. */
-static bool fits(const char *text, const char *pattern)
+/* An alert that the teller itself has sent says what it found. The words of one are written with underscores then, which no other
+ * pattern has, so that it is not taken for one of the other side's. */
+static void mark_own_alerts(struct mu_buf *plain)
+{
+    static const char *const intros[] = {
+        "(out), tls alert, ",                                 /* curl */
+        "alert: write (local ssl3 detected an error):fatal:", /* wpa_supplicant */
+        "alert write:fatal:",                                 /* FreeRADIUS */
+        "tls write fatal alert \"",                           /* Zabbix */
+        "generated client alert: fatal - ",                   /* Erlang */
+        "generated server alert: fatal - ",
+        "|fatal (", /* Java, with javax.net.debug */
+    };
+    char *text = plain->failed || plain->len == 0 ? NULL : (char *)plain->data;
+    for (size_t i = 0; i < MU_COUNT(intros) && text != NULL; i++)
+        for (char *at = text; (at = strstr(at, intros[i])) != NULL;) {
+            at += strlen(intros[i]);
+            for (; isalpha((unsigned char)*at) || *at == ' '; at++)
+                *at = *at == ' ' ? '_' : *at;
+        }
+}
+
+/* Each part between the stars, one after the other. Returns what follows the last one, or NULL. */
+static const char *fits(const char *text, const char *pattern)
 {
     char part[160];
     while (*pattern != '\0') {
         size_t len = strcspn(pattern, "*");
         if (len >= sizeof part)
-            return false;
+            return NULL;
         memcpy(part, pattern, len);
         part[len] = '\0';
         text = strstr(text, part);
         if (text == NULL)
-            return false;
+            return NULL;
         text += len;
         pattern += len + (pattern[len] == '*');
     }
-    return true;
+    return text;
 }
 
 /* A short word has to stand alone: "eof" is no part of another. */
-static bool fits_as_word(const char *text, const char *pattern)
+static const char *fits_as_word(const char *text, const char *pattern)
 {
     enum { SHORT = 4 };
     size_t len = strlen(pattern);
@@ -102,8 +123,8 @@ static bool fits_as_word(const char *text, const char *pattern)
         return fits(text, pattern);
     for (const char *at = text; (at = strstr(at, pattern)) != NULL; at += len)
         if ((at == text || !isalnum((unsigned char)at[-1])) && !isalnum((unsigned char)at[len]))
-            return true;
-    return false;
+            return at + len;
+    return NULL;
 }
 
 static bool has_one_of(const char *text, const char *const *words, size_t count)
@@ -130,6 +151,21 @@ static bool is_of_server(const char *text)
         "rejected connection",
         "[client ",
         "client <unknown> disconnected",
+        "generated server alert",
+        "tls handshake error:",
+        "[ssl:error]",
+        "[ssl:warn]",
+        "[ssl:info]",
+        "[ssl:debug]",
+        "eap tls: ",
+        "eap peap: ",
+        "eap ttls: ",
+        "failed to accept an incoming connection",
+        "failed authentication with /",
+        "tls accept failure",
+        "closed (tls negotiation failure)",
+        "ssl handshake with client failed",
+        "client certificate verification failed",
         "new connection from",
         "failed to authenticate https connection",
         "accepting a client",
@@ -137,10 +173,19 @@ static bool is_of_server(const char *text)
         "received client alert",
         "unable to authenticate the request",
     };
-    static const char *const clients[] = {"to upstream", "from upstream",
+    static const char *const clients[] = {"to upstream", "from upstream", "ssl proxy",
                                           "upstream ssl certificate", "is down, reason"};
     return has_one_of(text, servers, MU_COUNT(servers)) &&
            !has_one_of(text, clients, MU_COUNT(clients));
+}
+
+/* Programs that are never a server's. */
+static bool is_of_client(const char *text)
+{
+    static const char *const clients[] = {"curl: (",        "tls client: ",
+                                          "ctrl-event-eap", "ssl connect() ",
+                                          "ssl connect: ",  "ssl connect returned"};
+    return has_one_of(text, clients, MU_COUNT(clients));
 }
 
 static void add(struct mu_said *ret, enum mu_cause_id cause)
@@ -215,7 +260,7 @@ static size_t fitting(const char *plain, const struct saying *ret[MU_COUNT(sayin
 {
     size_t count = 0;
     for (size_t i = 0; i < MU_COUNT(sayings); i++) {
-        if (!fits_as_word(plain, sayings[i].pattern))
+        if (fits_as_word(plain, sayings[i].pattern) == NULL)
             continue;
         size_t at = count++;
         for (; at > 0 && says_more(&sayings[i], ret[at - 1]); at--)
@@ -225,27 +270,66 @@ static size_t fitting(const char *plain, const struct saying *ret[MU_COUNT(sayin
     return count;
 }
 
-/* Our own words end in the answer: "cause: ID", and in JSON. `ret_words` are those. MU_CAUSE_COUNT: they are not ours. */
-static enum mu_cause_id own_cause(const char *plain, char ret_words[OWN_WORDS_LEN])
+/* --- Our own words --- */
+
+static const char *skip(const char *at, const char *end, const char *set)
 {
-    static const char *const marks[] = {"cause: ", "cause\": \"", "cause id\": \""};
-    enum mu_cause_id found = MU_CAUSE_COUNT;
-    size_t found_len = 0;
-    for (unsigned id = 0; id < MU_CAUSE_COUNT; id++)
-        for (size_t m = 0; m < MU_COUNT(marks); m++) {
-            char words[OWN_WORDS_LEN];
-            size_t len =
-                (size_t)snprintf(words, sizeof words, "%s%s", marks[m], mu_cause_of(id)->id);
-            for (char *p = words; (p = strchr(p, '_')) != NULL;)
-                *p = ' ';
-            if (id != MU_CAUSE_ok && id != MU_CAUSE_other && len > found_len &&
-                strstr(plain, words) != NULL) { /* one id may begin as another one */
-                found = (enum mu_cause_id)id;
-                found_len = len;
-                mu_str_copy(ret_words, OWN_WORDS_LEN, words);
-            }
-        }
-    return found;
+    while (at < end && strchr(set, *at) != NULL && *at != '\0')
+        at++;
+    return at;
+}
+
+/* The id behind the word "cause", as it stands in a report, in a line of the door's log, and in JSON, escaped or not. */
+static enum mu_cause_id id_behind(const char *at, const char *end)
+{
+    static const char quotes[] = "\\\" ";
+    char id[64];
+    size_t len = 0;
+    if (end - at > 3 && memcmp(at, "_id", 3) == 0)
+        at += 3;
+    at = skip(at, end, quotes);
+    if (at == end || *at != ':')
+        return MU_CAUSE_COUNT;
+    for (at = skip(at + 1, end, quotes); at < end && len + 1 < sizeof id; at++) {
+        if (!islower((unsigned char)*at) && !isdigit((unsigned char)*at) && *at != '_')
+            break;
+        id[len++] = *at;
+    }
+    id[len] = '\0';
+    return mu_cause_find(id);
+}
+
+/* "Root cause: ..." is what others say. */
+static bool begins_clause(const char *text, const char *at)
+{
+    while (at > text && (at[-1] == ' ' || at[-1] == '\t'))
+        at--;
+    return at == text || (!isalnum((unsigned char)at[-1]) && at[-1] != '_' && at[-1] != '-');
+}
+
+/* MU_CAUSE_COUNT: there are none in it. `ret_at` is where they are. */
+static enum mu_cause_id own_cause(const char *text, size_t len, const char **ret_at)
+{
+    static const char word[] = "cause";
+    const char *end = text + len;
+    for (const char *at = text; (at = memmem(at, (size_t)(end - at), word, strlen(word))) != NULL;
+         at += strlen(word)) {
+        enum mu_cause_id id = id_behind(at + strlen(word), end);
+        *ret_at = at;
+        if (id != MU_CAUSE_COUNT && id != MU_CAUSE_ok && id != MU_CAUSE_other &&
+            begins_clause(text, at))
+            return id;
+    }
+    return MU_CAUSE_COUNT;
+}
+
+/* --- The answer --- */
+
+static void set_line(const char *at, const char *end, struct mu_said *ret)
+{
+    const char *stop = memchr(at, '\n', (size_t)(end - at));
+    ret->line = at;
+    ret->line_len = (size_t)((stop != NULL ? stop : end) - at);
 }
 
 /* The first line that says it by itself; else the text as it is. */
@@ -253,23 +337,75 @@ static int find_line(const char *text, size_t len, const char *pattern, struct m
                      struct mu_error *err)
 {
     MU_AUTO_CLEAR(mu_buf) plain = MU_BUF_INIT;
-    ret->line = text;
-    ret->line_len = len;
-    for (const char *at = text, *end = text + len; at < end && pattern != NULL;) {
-        const char *stop = memchr(at, '\n', (size_t)(end - at));
-        size_t line_len = (size_t)((stop != NULL ? stop : end) - at);
+    for (const char *at = text, *end = text + len; at < end; at += ret->line_len + 1) {
+        set_line(at, end, ret);
         mu_buf_reset(&plain);
-        normalise(at, line_len, &plain);
+        normalise(at, ret->line_len, &plain);
+        mark_own_alerts(&plain);
         if (mu_buf_failed(&plain))
             return mu_fail_nomem(err);
-        if (fits_as_word(mu_buf_str(&plain), pattern)) {
-            ret->line = at;
-            ret->line_len = line_len;
+        if (fits_as_word(mu_buf_str(&plain), pattern) != NULL)
             return 0;
-        }
-        at += line_len + 1;
     }
+    ret->line = text;
+    ret->line_len = len;
     return 0;
+}
+
+static bool is_address(const char *word)
+{
+    unsigned char address[sizeof(struct in6_addr)];
+    return inet_pton(AF_INET, word, address) == 1 || inet_pton(AF_INET6, word, address) == 1;
+}
+
+/* What is asked for stands behind what says that it was not found: "... matches target host name '10.0.0.5'". */
+static bool asks_for_address(const char *plain, const char *pattern)
+{
+    static const char around[] = " '\"`<>[](),", *const before[] = {"target",   "requested", "host",
+                                                                    "hostname", "name",      "for"};
+    const char *at = fits_as_word(plain, pattern);
+    while (at != NULL && *at != '\0') {
+        char word[64];
+        bool skipped = false;
+        at += strspn(at, around);
+        size_t len = strcspn(at, around);
+        if (len == 0 || len >= sizeof word)
+            return false;
+        memcpy(word, at, len);
+        word[word[len - 1] == ':' || word[len - 1] == '.' ? len - 1 : len] = '\0';
+        for (size_t i = 0; i < MU_COUNT(before); i++)
+            skipped = skipped || mu_str_equal(word, before[i]);
+        if (!skipped)
+            return is_address(word);
+        at += len;
+    }
+    return false;
+}
+
+/* Who says "name" of an address, too, does not tell the two apart. */
+static void prefer_address(struct mu_said *ret)
+{
+    for (size_t i = 1; i < ret->count; i++)
+        if (ret->causes[i] == MU_CAUSE_server_ip_not_in_san) {
+            memmove(ret->causes + 1, ret->causes, i * sizeof ret->causes[0]);
+            ret->causes[0] = MU_CAUSE_server_ip_not_in_san;
+        }
+}
+
+/* All that what fits can mean, and most programs say the same at both ends. */
+static void add_all(struct mu_said *ret, bool client, const struct saying *const *fit, size_t count)
+{
+    const char *first = count == 0       ? ""
+                        : ret->at_server ? of_server(fit[0]->causes)
+                                         : fit[0]->causes;
+    if (mu_str_starts_with(first, mu_cause_of(MU_CAUSE_other)->id)) /* it says nothing of it */
+        add(ret, MU_CAUSE_other);
+    for (size_t i = 0; i < count; i++)
+        add_list(ret, ret->at_server ? of_server(fit[i]->causes) : fit[i]->causes);
+    for (size_t i = 0; i < count && !ret->at_server && !client; i++)
+        add_list(ret, of_server(fit[i]->causes));
+    if (count > 0 && names(fit[0]->causes, mu_cause_of(MU_CAUSE_other)->id))
+        add(ret, MU_CAUSE_other);
 }
 
 int mu_said_find(const char *text, size_t len, struct mu_said *ret, struct mu_error *err)
@@ -279,24 +415,26 @@ int mu_said_find(const char *text, size_t len, struct mu_said *ret, struct mu_er
     if (len > MU_SAID_TEXT_MAX)
         len = MU_SAID_TEXT_MAX;
     normalise(text, len, &plain);
+    mark_own_alerts(&plain);
     if (mu_buf_failed(&plain))
         return mu_fail_nomem(err);
-    const char *words = mu_buf_str(&plain);
-    *ret = (struct mu_said){.at_server = is_of_server(words)};
-    char own_words[OWN_WORDS_LEN];
-    const enum mu_cause_id own = own_cause(words, own_words);
+    const char *words = mu_buf_str(&plain), *own_at;
+    *ret = (struct mu_said){.at_server = is_of_server(words), .line = text, .line_len = len};
+    const enum mu_cause_id own = own_cause(text, len, &own_at);
     size_t count = fitting(words, fit);
-    ret->who = own != MU_CAUSE_COUNT ? "mutual" : count > 0 ? fit[0]->who : NULL;
-    add(ret, own);
-    for (size_t i = 0; i < count; i++)
-        add_list(ret, ret->at_server ? of_server(fit[i]->causes) : fit[i]->causes);
-    /* Most programs say the same at both ends. */
-    for (size_t i = 0; i < count && !ret->at_server; i++)
-        add_list(ret, of_server(fit[i]->causes));
-    if (count > 0 && names(fit[0]->causes, mu_cause_of(MU_CAUSE_other)->id))
-        add(ret, MU_CAUSE_other);
-    const char *pattern = own != MU_CAUSE_COUNT ? own_words : count > 0 ? fit[0]->pattern : NULL;
-    return find_line(text, len, pattern, ret, err);
+    if (own != MU_CAUSE_COUNT) {
+        ret->who = "mutual";
+        add(ret, own);
+        for (set_line(text, text + len, ret); own_at > ret->line + ret->line_len;)
+            set_line(ret->line + ret->line_len + 1, text + len, ret);
+    }
+    add_all(ret, is_of_client(words), fit, count);
+    if (own != MU_CAUSE_COUNT || count == 0)
+        return 0;
+    ret->who = fit[0]->who;
+    if (ret->causes[0] == MU_CAUSE_server_name_mismatch && asks_for_address(words, fit[0]->pattern))
+        prefer_address(ret);
+    return find_line(text, len, fit[0]->pattern, ret, err);
 }
 
 bool mu_said_of_cause(enum mu_cause_id cause, size_t i, const char **ret_who,
