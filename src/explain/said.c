@@ -255,6 +255,26 @@ static bool says_more(const struct saying *a, const struct saying *b)
     return open != other ? open < other : strlen(a->pattern) > strlen(b->pattern);
 }
 
+static size_t count_of(const char *text, const char *pattern)
+{
+    size_t count = 0;
+    for (const char *at = text; (at = fits_as_word(at, pattern)) != NULL;)
+        count++;
+    return count;
+}
+
+/* Is all of it a part of what another one says? */
+static bool is_within(const struct saying *saying, const char *plain,
+                      const struct saying *const *fit, size_t count)
+{
+    for (size_t i = 0; i < count; i++)
+        if (fit[i] != saying && strchr(fit[i]->pattern, '*') == NULL &&
+            strstr(fit[i]->pattern, saying->pattern) != NULL &&
+            count_of(plain, fit[i]->pattern) == count_of(plain, saying->pattern))
+            return true;
+    return false;
+}
+
 /* The sayings that fit, those that say most first. Returns how many. */
 static size_t fitting(const char *plain, const struct saying *ret[MU_COUNT(sayings)])
 {
@@ -267,7 +287,11 @@ static size_t fitting(const char *plain, const struct saying *ret[MU_COUNT(sayin
             ret[at] = ret[at - 1];
         ret[at] = &sayings[i];
     }
-    return count;
+    size_t kept = 0;
+    for (size_t i = 0; i < count; i++)
+        if (!is_within(ret[i], plain, ret, i))
+            ret[kept++] = ret[i];
+    return kept;
 }
 
 /* --- Our own words --- */
@@ -418,7 +442,7 @@ int mu_said_find(const char *text, size_t len, struct mu_said *ret, struct mu_er
     mark_own_alerts(&plain);
     if (mu_buf_failed(&plain))
         return mu_fail_nomem(err);
-    const char *words = mu_buf_str(&plain), *own_at;
+    const char *words = mu_buf_str(&plain), *own_at = text;
     *ret = (struct mu_said){.at_server = is_of_server(words), .line = text, .line_len = len};
     const enum mu_cause_id own = own_cause(text, len, &own_at);
     size_t count = fitting(words, fit);
