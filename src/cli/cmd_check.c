@@ -382,8 +382,8 @@ const struct mu_cmd mu_cmd_check = {
         "      proxy_protocol: true       # clients come through a proxy, which says so by such a header\n"
         "      proxy_from: 10.0.0.0/8     # the proxies' addresses\n"
         "      max_lifetime: 12h          # of a connection that is carried to a backend\n"
-        "      handshake_timeout: 10s     # also header_timeout, idle_timeout, write_timeout, connect_timeout,\n"
-        "                                 # read_timeout",
+        "      handshake_timeout: 10s     # also header_timeout, body_timeout, idle_timeout, write_timeout,\n"
+        "                                 # connect_timeout, read_timeout",
     .example = "mutual check mutual.yaml\n"
                "mutual check --who my-client.crt --path /admin mutual.yaml\n"
                "mutual check --who my-client.crt --allow 'cn=my-*'",

@@ -180,6 +180,7 @@ static const struct mu_opt opts[] = {
     {"handshake-timeout", 0, "TIME", "for TLS and the client's certificate", "10s", false},
     {"header-timeout", 0, "TIME", "from a request's first byte to the end of its headers", "10s",
      false},
+    {"body-timeout", 0, "TIME", "for a client to send some more of a request's body", "60s", false},
     {"idle-timeout", 0, "TIME",
      "between requests on a connection [60s]; without a byte to tcp: [none]", NULL, false},
     {"max-lifetime", 0, "TIME", "of a connection to tcp: or unix:, whatever it does [no limit]",

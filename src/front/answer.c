@@ -7,9 +7,6 @@
 #include "front/internal.h"
 #include "http/h1.h"
 
-/* The deadline that nobody has needed to choose yet: for a whole body, which is bounded. */
-enum { BODY_MS = 60 * 1000 };
-
 /* After so many reads in a row, other connections get their turn. */
 enum { READS_IN_A_ROW = 16, READ_SIZE = 16 * 1024 };
 
@@ -106,7 +103,7 @@ static void set_deadline(struct session *s)
     const unsigned ms[] = {
         [MU_H1_IDLE] = s->stopping ? MU_LEAVING_MS : deadlines->idle_ms,
         [MU_H1_HEAD] = deadlines->header_ms,
-        [MU_H1_BODY] = BODY_MS,
+        [MU_H1_BODY] = deadlines->body_ms,
         [MU_H1_WRITE] = deadlines->write_ms,
         [MU_H1_DONE] = deadlines->write_ms,
     };

@@ -126,6 +126,7 @@ struct mu_door_config *mu_config_add_door(struct mu_config *config)
                                     .deadlines = {.handshake_ms = 10 * 1000,
                                                   .header_ms = 10 * 1000,
                                                   .idle_ms = UINT_MAX,
+                                                  .body_ms = 60 * 1000,
                                                   .connect_ms = 5 * 1000,
                                                   .write_ms = 30 * 1000,
                                                   .read_ms = 60 * 1000}};

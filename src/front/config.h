@@ -22,6 +22,7 @@ struct mu_front_deadlines {
     unsigned header_ms; /* from a request's first byte to the end of its headers */
     unsigned idle_ms; /* between requests on a connection that is kept; 0, for backends only: as long as it likes */
     unsigned lifetime_ms; /* of a connection that is carried to a backend; 0: as long as it likes */
+    unsigned body_ms;     /* to send some more of a body; all of one that no backend takes */
     unsigned connect_ms;  /* to reach an address of a backend */
     unsigned write_ms;    /* to take some more of an answer */
     unsigned read_ms;     /* for a backend that speaks HTTP to go on with an answer */

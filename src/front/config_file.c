@@ -200,6 +200,11 @@ static int read_header(struct mu_yaml *yaml, const struct mu_yaml_node *node, vo
     return mu_config_ms(yaml, node, "header_timeout", into);
 }
 
+static int read_body(struct mu_yaml *yaml, const struct mu_yaml_node *node, void *into)
+{
+    return mu_config_ms(yaml, node, "body_timeout", into);
+}
+
 static int read_idle(struct mu_yaml *yaml, const struct mu_yaml_node *node, void *into)
 {
     return mu_config_ms(yaml, node, "idle_timeout", into);
@@ -299,6 +304,7 @@ static const struct mu_yaml_key door_keys[] = {
     {"send_proxy", read_send_proxy, OF_DOOR(send_proxy)},
     {"handshake_timeout", read_handshake, OF_DOOR(deadlines.handshake_ms)},
     {"header_timeout", read_header, OF_DOOR(deadlines.header_ms)},
+    {"body_timeout", read_body, OF_DOOR(deadlines.body_ms)},
     {"idle_timeout", read_idle, OF_DOOR(deadlines.idle_ms)},
     {"max_lifetime", read_lifetime, OF_DOOR(deadlines.lifetime_ms)},
     {"connect_timeout", read_connect, OF_DOOR(deadlines.connect_ms)},

@@ -8,8 +8,6 @@
 
 #include "front/multiplex_stream.h"
 
-/* For a client to send some more of a body; nobody has needed to choose it yet. */
-enum { BODY_MS = 60 * 1000 };
 /* So many are at once where clients make full use of HTTP/2. */
 enum { SPARE_MAX = 512 };
 
@@ -239,7 +237,7 @@ static bool set_deadline(struct mu_multiplex_stream *st)
 {
     const struct mu_front_deadlines *deadlines = &st->s->door->deadlines;
     const unsigned ms[] = {
-        [MU_MULTIPLEX_BODY] = BODY_MS,
+        [MU_MULTIPLEX_BODY] = deadlines->body_ms,
         [MU_MULTIPLEX_CONNECT] = deadlines->connect_ms,
         [MU_MULTIPLEX_BACKEND] = deadlines->read_ms,
         [MU_MULTIPLEX_WRITE] = deadlines->write_ms,

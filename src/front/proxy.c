@@ -10,8 +10,6 @@
 
 #include "front/proxy_session.h"
 
-/* For a client to send some more of a body; nobody has needed to choose it yet. */
-enum { BODY_MS = 60 * 1000 };
 /* After so many turns, other connections get theirs. */
 enum { TURNS = 16, READ_SIZE = 16 * 1024 };
 
@@ -260,7 +258,7 @@ static void set_deadline(struct mu_proxy_session *s)
     const unsigned ms[] = {
         [IDLE] = s->stopping ? MU_LEAVING_MS : deadlines->idle_ms,
         [HEAD] = deadlines->header_ms,
-        [BODY] = BODY_MS,
+        [BODY] = deadlines->body_ms,
         [CONNECT] = deadlines->connect_ms,
         [BACKEND] = deadlines->read_ms,
         [WRITE] = deadlines->write_ms,

@@ -139,8 +139,9 @@ def test_a_name_that_belongs_to_another_door_is_misdirected(place, version):
 
 
 def test_an_idle_connection_is_told_that_it_ends(place):
-    with Door(place, "--idle-timeout", "1s", "--header-timeout", "1s", home=place / "home") as door:
-        with h2.Client(door, client(place)) as conn:
+    with Door(place, "--idle-timeout", "1s", "--header-timeout", "1s", "--body-timeout", "1s", home=place / "home") as door:
+        with h2.Client(door, client(place)) as conn, h2.Client(door, client(place)) as late:
+            body = late.ask("POST", ended=False)
             for pause in (0, 0.4, 0.4, 0.4):  # its rest begins with the last answer
                 time.sleep(pause)
                 stream = conn.ask()
@@ -148,6 +149,7 @@ def test_an_idle_connection_is_told_that_it_ends(place):
             for _ in range(3):
                 conn.send(h2.frame(h2.PING, 0, 0, bytes(8)))  # which is no request
             assert conn.farewell()[-1] == (stream, h2.NO_ERROR)
+            assert late.answer(body)[0] == 408
         with h2.Client(door, client(place), greet=False) as conn:  # a head that does not end
             conn.send(h2.PREFACE + h2.frame(h2.SETTINGS) + h2.frame(h2.HEADERS, h2.END_STREAM, 1, h2.fields()))
             assert read_all(conn.sock)[1] is None

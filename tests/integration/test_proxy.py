@@ -987,10 +987,15 @@ def test_a_client_that_is_done_still_hears_the_answer(ca, place, ctx):
 
 
 def test_a_head_and_a_body_that_do_not_come_are_408(ca, place, ctx):
-    with Recorder() as backend, proxying(ca, place, backend, options=("--header-timeout", "1s")) as door, \
-            connect(door, ctx) as sock:
-        assert ask(sock, HEAD)[0] == 408
-        assert read_all(sock) == (b"", None) and backend.accepted == 0
+    limits = ("--header-timeout", "1s", "--body-timeout", "1s")
+    with Recorder() as backend, proxying(ca, place, backend, options=limits) as door, \
+            connect(door, ctx) as sock, connect(door, ctx) as other:
+        sock.sendall(HEAD)
+        other.sendall(HEAD + b"Content-Length: 2\r\n\r\nx")
+        assert read_answer(sock)[0] == 408
+        assert read_all(sock) == (b"", None)
+        assert read_answer(other)[0] == 408
+        assert read_all(other) == (b"", None) and backend.requests == []
 
 
 def test_a_stop_lets_the_answer_finish(ca, place, ctx):

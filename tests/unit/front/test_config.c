@@ -52,6 +52,7 @@ static void a_file_describes_doors(void **state)
                            "    to: tcp://localhost:80\n"
                            "    allow: [all, anonymous]\n"
                            "    idle_timeout: 5s\n"
+                           "    body_timeout: 90s\n"
                            "    max_lifetime: 1h\n"
                            "  - listen: localhost:1\n"
                            "    certificate: /b/b.pem\n"
@@ -76,6 +77,7 @@ static void a_file_describes_doors(void **state)
     assert_int_equal(door->trust.count, 2);
     assert_string_equal(door->to.at[0], "tcp://localhost:80");
     assert_int_equal(door->deadlines.idle_ms, 5000);
+    assert_int_equal(door->deadlines.body_ms, 90000);
     assert_int_equal(door->deadlines.lifetime_ms, 3600000);
     assert_int_equal(door->deadlines.write_ms, 30000);
     assert_string_equal(door->names.at[1], "*.example.com");
