@@ -331,7 +331,8 @@ static void on_head(struct mu_exchange *e)
     struct mu_head head;
     if (!mu_h1_reader_head(e->reader, &head))
         return;
-    if (head.status == 101 && mu_relay_switches(&head, &e->request) == NULL) {
+    /* What is still to come of a body must not be taken for what is said then. [RFC 9110 7.8] */
+    if (head.status == 101 && (!e->request_ended || mu_relay_switches(&head, &e->request) == NULL)) {
         mu_exchange_fail(e, &mu_exchange_bad_answer);
         return;
     }

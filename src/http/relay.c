@@ -258,7 +258,7 @@ static bool is_idempotent(const char *method)
 /* To HTTP/2 nobody is switched: what would be said then could not be seen any more. */
 static bool may_upgrade(const struct mu_head *head, const char *upgrade)
 {
-    return upgrade != NULL && head->minor == 1 && head->framing == MU_BODY_NONE &&
+    return upgrade != NULL && head->minor == 1 &&
            strlen(upgrade) < sizeof((struct mu_relay_request *)0)->upgrade &&
            !lists(upgrade, "h2c") && !lists(upgrade, "h2") && *upgrade != '\0' &&
            header_lists(head, "Connection", "upgrade");

@@ -517,7 +517,11 @@ def test_who_has_said_all_still_hears_the_end_of_the_answer(ca, place, ctx):
 def switch(sock, _incoming, head):
     assert b"\r\nConnection: upgrade\r\nUpgrade: websocket\r\n" in head
     sock.sendall(b"HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\r\nwelcome ")
-    data = _incoming.data
+    return switch_over(sock, _incoming.data)
+
+
+def switch_over(sock, data):
+    """Send back what comes, and say goodbye."""
     while True:
         sock.sendall(data)
         data = sock.recv(65536)
@@ -598,6 +602,30 @@ def test_behind_an_upgrade_no_request_is_heard_any_more(ca, place, ctx):
                 wire.sendall(GET)
             assert read_all(wire)[0] == b""
         assert backend.accepted == 1
+
+
+def test_a_request_with_a_body_may_ask_for_an_upgrade(ca, place, ctx):
+    """As those of docker exec and kubectl exec do; but not before all of it is there."""
+    def upgrade(sock, incoming, _head):
+        sock.sendall(b"HTTP/1.1 101 UPGRADED\r\nUpgrade: tcp\r\nConnection: Upgrade\r\n\r\n")
+        return switch_over(sock, incoming.data)
+
+    def too_soon(sock):
+        sock.recv(65536)
+        sock.sendall(b"HTTP/1.1 101 UPGRADED\r\nUpgrade: tcp\r\nConnection: Upgrade\r\n\r\n")
+        sock.recv(65536)
+
+    start = b"POST /exec/1/start HTTP/1.1\r\nHost: h\r\nConnection: Upgrade\r\nUpgrade: tcp\r\n"
+    for body in b"Content-Length: 0\r\n\r\n", b"Content-Length: 2\r\n\r\n{}", b"Transfer-Encoding: chunked\r\n\r\n2\r\n{}\r\n0\r\n\r\n":
+        with Recorder(upgrade) as backend, proxying(ca, place, backend) as door, Wire(door, ctx) as wire:
+            wire.sendall(start + body + b"whoami\n")
+            wire.end()
+            data, error = read_all(wire)
+            assert data.startswith(b"HTTP/1.1 101 ") and data.endswith(b"\r\n\r\nwhoami\n bye") and error is None
+            assert backend.requests[0][1] in (b"", b"{}", b"{}|\r\n")
+    with Backend(too_soon) as backend, proxying(ca, place, backend) as door, connect(door, ctx) as sock:
+        sock.sendall(start + b"Content-Length: 2\r\n\r\n{")
+        assert read_answer(sock)[0] == 502
 
 
 def test_an_upgrade_that_is_refused_is_an_answer(ca, place, ctx):

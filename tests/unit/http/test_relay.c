@@ -173,6 +173,13 @@ static void an_upgrade_is_asked_for_unless_it_would_hide_what_follows(void **sta
         "GET / HTTP/1.1\r\nHost: h\r\nConnection: upgrade\r\nUpgrade: websocket\r\n" CLIENT_LINES(
             "h"));
     assert_string_equal(how.upgrade, "websocket");
+    assert_string_equal(
+        request("POST / HTTP/1.1\r\nHost: h\r\nContent-Length: 2\r\nConnection: Upgrade\r\n"
+                "Upgrade: tcp\r\n\r\n",
+                &how),
+        "POST / HTTP/1.1\r\nHost: h\r\nContent-Length: 2\r\nConnection: upgrade\r\n"
+        "Upgrade: tcp\r\n" CLIENT_LINES("h"));
+    assert_string_equal(how.upgrade, "tcp");
     static const char *const not_passed_on[] = {
         "GET / HTTP/1.1\r\nHost: h\r\nUpgrade: websocket\r\n\r\n",
         ("GET / HTTP/1.1\r\nHost: h\r\nConnection: Upgrade, HTTP2-Settings\r\nUpgrade: h2c\r\n"
