@@ -47,10 +47,14 @@ bool mu_exchange_begin(struct mu_exchange *e, const struct mu_proxy *proxy,
 {
     const struct mu_buf out = e->out;
     struct mu_h1_reader *reader = e->reader;
+    const uint64_t owner = e->owner;
+    const bool bound = e->bound;
     *e = (struct mu_exchange){.proxy = proxy,
                               .worker = worker,
                               .client = client,
                               .arg = arg,
+                              .owner = owner,
+                              .bound = bound,
                               .state = MU_EXCHANGE_CONNECT,
                               .out = out,
                               .reader = reader,
@@ -74,14 +78,17 @@ bool mu_exchange_begin(struct mu_exchange *e, const struct mu_proxy *proxy,
     return false;
 }
 
-/* `whole`: it can serve another exchange. */
+/* `whole`: it can serve another exchange; of the same client alone, if the backend takes all that comes by it for this client's. */
 static void leave_stream(struct mu_exchange *e, bool whole)
 {
+    const bool binds = e->request.binds || e->owned;
+    e->owned = false;
     mu_link_leave(&e->user);
     if (e->stream == NULL)
         return;
-    if (whole)
-        mu_stream_keep(e->stream);
+    e->bound = e->bound || (whole && binds && e->owner != 0);
+    if (whole && (!binds || e->owner != 0))
+        mu_stream_keep(e->stream, binds ? e->owner : 0);
     else
         mu_stream_free(e->stream, !e->answer_ended);
     e->stream = NULL;
@@ -129,9 +136,35 @@ void mu_exchange_end(struct mu_exchange *e)
     e->state = MU_EXCHANGE_NONE;
 }
 
+static void on_stream(void *arg)
+{
+    struct mu_exchange *e = arg;
+    e->client->wake(e->arg);
+}
+
+/* The connection on which this client has shown who it is, wherever it leads. */
+static bool take_own(struct mu_exchange *e)
+{
+    const struct mu_backends *backends = e->proxy->backends;
+    for (size_t i = 0; i < backends->count && e->stream == NULL; i++) {
+        e->backend = &backends->at[i];
+        for (size_t j = 0; j < e->backend->address_count && e->stream == NULL; j++)
+            e->stream =
+                mu_stream_kept(e->worker, &e->backend->addresses[j], e->owner, on_stream, e);
+    }
+    e->owned = e->stream != NULL;
+    if (!e->owned)
+        e->backend = NULL;
+    return e->owned;
+}
+
 void mu_exchange_clear(struct mu_exchange *e)
 {
     mu_exchange_end(e);
+    while (e->bound && take_own(e)) {
+        e->backend = NULL; /* it has not been counted */
+        leave_stream(e, false);
+    }
     mu_h1_reader_free(e->reader);
     e->reader = NULL;
 }
@@ -235,17 +268,11 @@ static void write_out(struct mu_exchange *e)
 
 /* --- A backend --- */
 
-static void on_stream(void *arg)
-{
-    struct mu_exchange *e = arg;
-    e->client->wake(e->arg);
-}
-
 static struct mu_stream *kept_stream(struct mu_exchange *e)
 {
     for (size_t i = 0; i < e->backend->address_count && !e->fresh && !e->h2; i++) {
         struct mu_stream *stream =
-            mu_stream_kept(e->worker, &e->backend->addresses[i], on_stream, e);
+            mu_stream_kept(e->worker, &e->backend->addresses[i], 0, on_stream, e);
         if (stream != NULL)
             return stream;
     }
@@ -256,13 +283,15 @@ static bool choose_backend(struct mu_exchange *e)
 {
     const struct mu_backends *backends = e->proxy->backends;
     leave_backend(e);
-    e->backend = mu_backends_choose(backends, e->tried, mu_backend_now_ms());
+    if (!e->bound || !take_own(e))
+        e->backend = mu_backends_choose(backends, e->tried, mu_backend_now_ms());
     if (e->backend == NULL)
         return false;
     atomic_fetch_add_explicit(&e->backend->state->open, 1, memory_order_relaxed);
     e->tried |= UINT64_C(1) << (e->backend - backends->at);
     e->address = 0;
-    e->stream = kept_stream(e);
+    if (e->stream == NULL)
+        e->stream = kept_stream(e);
     e->reused = e->stream != NULL;
     return true;
 }
@@ -349,6 +378,7 @@ static void on_head(struct mu_exchange *e)
     }
     e->answered = true;
     mu_avoid_over(e->backend, e->worker);
+    e->request.binds = e->request.binds || mu_relay_binds(&head);
     e->switched = head.status == 101;
     e->client->answer(e->arg, &head);
 }

@@ -51,6 +51,9 @@ struct mu_exchange {
     struct mu_worker *worker;
     const struct mu_exchange_client *client;
     void *arg;
+    /* Whose connections to backends those are that are bound to who asks. 0: such a connection is not kept. */
+    uint64_t owner;
+    bool bound; /* some have been kept for the owner */
     enum mu_exchange_state state;
     struct mu_relay_request request;
 
@@ -59,6 +62,7 @@ struct mu_exchange {
     size_t address;             /* of the backend: the next to try */
     struct mu_stream *stream;
     bool reused; /* it was kept from an earlier exchange */
+    bool owned;  /* for the owner alone */
     bool fresh;  /* none of those again: one has failed us */
     int why;     /* errno of the last failure, or 0 */
 
@@ -93,7 +97,7 @@ struct mu_exchange {
 };
 
 /*
- * Hand on a request; all zero before that, but for what an earlier mu_exchange_end() has left. Everything is borrowed for the exchange's life, `head`
+ * Hand on a request; all zero before that, but for `owner` and what an earlier mu_exchange_end() has left. Everything is borrowed for the exchange's life, `head`
  * for the call. False: *ret_why says why it is not a request to hand on (400).
  */
 MU_CHECK bool mu_exchange_begin(struct mu_exchange *e, const struct mu_proxy *proxy,

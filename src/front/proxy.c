@@ -5,6 +5,7 @@
 
 #include "front/proxy.h"
 
+#include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -327,6 +328,9 @@ static enum mu_serve session_expel(void *arg)
 
 /* --- Life --- */
 
+/* A name for each session, which none after it will have. */
+static atomic_uint_fast64_t sessions = 1;
+
 static void *session_open(void *arg, struct mu_conn *conn)
 {
     struct mu_proxy_session *s = calloc(1, sizeof *s);
@@ -335,6 +339,7 @@ static void *session_open(void *arg, struct mu_conn *conn)
     s->proxy = arg;
     s->conn = conn;
     s->phase = CARRY; /* no deadline has been set yet */
+    s->exchange.owner = atomic_fetch_add_explicit(&sessions, 1, memory_order_relaxed);
     mu_guard_open(&s->guard, s->proxy->door, conn);
     s->minor = 1;
     s->reader = mu_h1_request_reader(s->proxy->requests);

@@ -312,6 +312,19 @@ static bool goes_on(enum kind kind, const struct mu_head *head, const struct mu_
            (kind == PLACE && (client == NULL || !client->place_counts));
 }
 
+bool mu_relay_binds(const struct mu_head *head)
+{
+    for (size_t i = 0; i < head->header_count; i++) {
+        const struct mu_header *header = &head->headers[i];
+        const char first = (char)tolower((unsigned char)header->name[0]);
+        if (((first == 'a' && strcasecmp(header->name, "Authorization") == 0) ||
+             (first == 'w' && strcasecmp(header->name, "WWW-Authenticate") == 0)) &&
+            (lists(header->value, "NTLM") || lists(header->value, "Negotiate")))
+            return true;
+    }
+    return false;
+}
+
 bool mu_relay_request(const struct mu_head *head, const struct mu_relay_client *client,
                       struct mu_buf *out, struct mu_relay_request *ret, const char **ret_why)
 {
@@ -327,6 +340,7 @@ bool mu_relay_request(const struct mu_head *head, const struct mu_relay_client *
         .head = mu_str_equal(head->method, "HEAD"),
         .expects_continue =
             survey.expects_continue && head->minor == 1 && head->framing != MU_BODY_NONE,
+        .binds = mu_relay_binds(head),
     };
     if (head->upgrade != NULL && !ask_for_websocket(head, ret, key)) {
         *ret_why = "a WebSocket cannot be asked for here";

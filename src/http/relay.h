@@ -32,6 +32,7 @@ struct mu_relay_request {
     bool idempotent;                      /* to be done twice is to be done once [RFC 9110 9.2.2] */
     bool head;                            /* HEAD */
     bool expects_continue;
+    bool binds; /* see mu_relay_binds() */
 };
 
 /*
@@ -41,6 +42,12 @@ struct mu_relay_request {
 MU_CHECK bool mu_relay_request(const struct mu_head *head, const struct mu_relay_client *client,
                                struct mu_buf *out, struct mu_relay_request *ret,
                                const char **ret_why);
+
+/*
+ * Does this request or answer bind its connection to whoever asks? NTLM, and Negotiate with some servers, prove who that is once
+ * for all that follows on a connection. [RFC 4559 6]
+ */
+bool mu_relay_binds(const struct mu_head *head);
 
 /* To what this 101 switches; NULL: to nothing that was asked for. Borrowed. [RFC 9110 7.8, RFC 6455 4.1] */
 const char *mu_relay_switches(const struct mu_head *head, const struct mu_relay_request *request);

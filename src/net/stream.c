@@ -20,6 +20,7 @@ struct mu_stream {
     struct mu_address address;
     struct mu_stream *next, *previous; /* of those that are kept */
     uint64_t kept_since_ms;
+    uint64_t owner; /* whom it is kept for; 0: anybody */
     struct mu_channel channel;
     struct mu_turn_part sending;
     bool reads, writes;           /* what it is to watch for */
@@ -233,7 +234,7 @@ void mu_streams_init(struct mu_worker *worker)
     worker->kept_clock.data = worker;
 }
 
-void mu_stream_keep(struct mu_stream *stream)
+void mu_stream_keep(struct mu_stream *stream, uint64_t owner)
 {
     struct mu_worker *worker = stream->worker;
     if (worker->stopping || stream->caller != NULL || stream->given_up ||
@@ -241,6 +242,7 @@ void mu_stream_keep(struct mu_stream *stream)
         mu_stream_free(stream, false);
         return;
     }
+    stream->owner = owner;
     stream->wake = on_kept_event;
     stream->arg = stream;
     put_in(stream);
@@ -274,11 +276,12 @@ static bool is_silent(const struct mu_stream *stream)
 }
 
 struct mu_stream *mu_stream_kept(struct mu_worker *worker, const struct mu_address *address,
-                                 void (*wake)(void *arg), void *arg)
+                                 uint64_t owner, void (*wake)(void *arg), void *arg)
 {
     for (struct mu_stream *stream = worker->kept, *next; stream != NULL; stream = next) {
         next = stream->next;
-        if (stream->dropped != NULL || !mu_address_same(&stream->address, address))
+        if (stream->dropped != NULL || stream->owner != owner ||
+            !mu_address_same(&stream->address, address))
             continue;
         if (!is_silent(stream)) {
             drop(stream);

@@ -8,6 +8,7 @@
 
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 
 #include "net/address.h"
 #include "net/worker.h"
@@ -30,12 +31,13 @@ void mu_stream_free(struct mu_stream *stream, bool reset);
 
 /*
  * Instead of freeing it: takes a connection without TLS that is connected, and on which nobody owes anybody a byte, and keeps it for
- * a while, for whoever asks for the same address next. If its other end says anything meanwhile, or goodbye, it is closed.
+ * a while, for whoever asks for the same address next; unless `owner` is 0, for that one alone. If its other end says anything
+ * meanwhile, or goodbye, it is closed.
  */
-void mu_stream_keep(struct mu_stream *stream);
-/* One that has been kept, and is silent; `wake` as in mu_stream_connect(). NULL: there is none. */
+void mu_stream_keep(struct mu_stream *stream, uint64_t owner);
+/* One that has been kept for `owner`, and is silent; `wake` as in mu_stream_connect(). NULL: there is none. */
 struct mu_stream *mu_stream_kept(struct mu_worker *worker, const struct mu_address *address,
-                                 void (*wake)(void *arg), void *arg);
+                                 uint64_t owner, void (*wake)(void *arg), void *arg);
 
 /*
  * Nobody needs it at present. It goes on as it is, but may be dropped: when it has rested for long, when there are too many, or

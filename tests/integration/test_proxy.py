@@ -444,6 +444,36 @@ def test_an_answer_that_nobody_asked_for_is_given_to_nobody(ca, place, ctx):
         assert backend.accepted == 2
 
 
+@pytest.mark.parametrize("scheme", ["NTLM", "Negotiate"])
+def test_who_has_proved_itself_by_its_connection_has_that_to_itself(ca, place, ctx, scheme):
+    """Such a backend takes all that comes by that connection for the same client's. [RFC 4559 6]"""
+    def talk(sock):
+        incoming, user = Incoming(sock), b"nobody"
+        with contextlib.suppress(Gone):
+            while True:
+                head, _ = incoming.request()
+                if found := re.search(rb"\r\nAuthorization: \w+ (\w+)\r\n", head):
+                    user = found.group(1)
+                status = b"200 OK" if user != b"nobody" else b"401 Unauthorized\r\nWWW-Authenticate: " + scheme.encode()
+                sock.sendall(b"HTTP/1.1 %s\r\nContent-Length: %d\r\n\r\n%s" % (status, len(user), user))
+
+    with Backend(talk) as backend, proxying(ca, place, backend, options=("--workers", "1")) as door, \
+            connect(door, ctx) as alice, connect(door, ctx) as bob:
+        assert ask(alice, GET)[0] == 401
+        assert ask(alice, HEAD + f"Authorization: {scheme} alice\r\n\r\n".encode())[2] == b"alice"
+        assert ask(bob, GET)[0] == 401, "nobody else speaks by her connection"
+        assert ask(alice, GET)[2] == b"alice", "and she goes on by it"
+        assert ask(bob, HEAD + f"Authorization: {scheme} bob\r\n\r\n".encode())[2] == b"bob"
+        assert (ask(alice, GET)[2], ask(bob, GET)[2]) == (b"alice", b"bob")
+        assert backend.accepted == 2
+        alice.close()
+        bob.close()
+        until(lambda: backend.open == 0)
+        with h2.Client(door, ctx) as carol:  # over HTTP/2 there is nothing that it could be bound to
+            for headers, status in ([("authorization", f"{scheme} carol")], 200), ([], 401):
+                assert carol.answer(carol.ask("GET", "/", *headers))[0] == status
+
+
 @pytest.mark.parametrize("kind", ["of its own", "of a backend"])
 def test_a_stop_answers_who_has_a_request_on_its_way(ca, place, ctx, kind):
     """Whoever has just come, and who was at rest."""
