@@ -2,6 +2,7 @@
 
 #include <openssl/pem.h>
 
+#include "pki/key_public.h"
 #include "pki/object.h"
 #include "pki/ossl.h"
 

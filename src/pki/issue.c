@@ -7,6 +7,7 @@
 
 #include "base/time.h"
 #include "pki/info.h"
+#include "pki/key_public.h"
 #include "pki/ossl.h"
 #include "pki/pointer.h"
 

@@ -110,24 +110,6 @@ EVP_PKEY *mu_key_evp(const struct mu_key *key);
 MU_CHECK int mu_key_type_parts(const char *type, const char **ret_group, unsigned *ret_bits,
                                struct mu_error *err);
 
-/* For pki: OpenSSL's NID of an EC key's curve; NID_undef for other keys. */
-int mu_key_curve(const struct mu_key *key);
-
-/* For pki: an EC key's point, uncompressed [SEC 1 2.3.3]: its octets (given, OPENSSL_free) and their number; 0 on
- * failure, which OpenSSL's queue tells of. */
-size_t mu_key_point(const struct mu_key *key, unsigned char **ret);
-
-/* For pki: put the public half into `x`. Returns false on failure, which OpenSSL's queue tells of. */
-bool mu_key_to_x509(const struct mu_key *key, X509 *x);
-
-/* For pki: the key in a certificate or a request. Given; NULL on failure, which OpenSSL's queue tells of. */
-EVP_PKEY *mu_key_decode(X509_PUBKEY *spki);
-
-/* For pki: is the public half sound? A point on its curve; an odd RSA modulus that is no prime and has no small
- * factor, an exponent above 1. Whoever made a key that is none of these may not be the only one who knows its
- * private half. */
-bool mu_key_is_sound(EVP_PKEY *evp);
-
 /* For pki: the digest to sign with by this key; NULL for a key that brings its own (Ed25519, ML-DSA). */
 const EVP_MD *mu_digest_for(const struct mu_key *key);
 

@@ -3,6 +3,7 @@
 #include <openssl/asn1t.h>
 #include <openssl/core_names.h>
 
+#include "pki/key_public.h"
 #include "pki/ossl.h"
 
 /* ECPrivateKey as it stands in PKCS#8, where the curve is told outside. [RFC 5915 3, RFC 5958 2] */

@@ -7,6 +7,7 @@
 
 #include "base/str.h"
 #include "pki/key.h"
+#include "pki/key_public.h"
 #include "pki/ossl.h"
 #include "pki/strict_rule.h"
 

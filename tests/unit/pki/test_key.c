@@ -8,6 +8,7 @@
 #include "base/file.h"
 #include "data.h"
 #include "pki/key.h"
+#include "pki/key_public.h"
 #include "pki/ossl.h"
 
 static struct mu_key *make(const char *type)
