@@ -76,7 +76,7 @@ struct mu_response {
 #define MU_RESPONSE_INIT {.fd = -1}
 void mu_response_clear(struct mu_response *response);
 
-/* "Not Found". */
+/* "Not Found", of the statuses of IANA's registry [RFC 9110 16.2.1]; "Unknown" of others. */
 const char *mu_http_reason(int status);
 
 /* "Tue, 24 Nov 2026 02:00:00 GMT" [RFC 9110 5.6.7]. Returns `ret`. */

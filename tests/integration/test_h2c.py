@@ -40,7 +40,7 @@ server.on('stream', (stream, headers) => {
   stream.on('end', () => {
     if (headers.expect === undefined && headers['x-early'])
       stream.additionalHeaders({':status': 103, link: '</style.css>'});
-    stream.respond({':status': 200, 'content-type': 'application/json', 'x-hop': '1'});
+    stream.respond({':status': headers[':method'] === 'PUT' ? 201 : 200, 'content-type': 'application/json', 'x-hop': '1'});
     stream.end(JSON.stringify({headers, body, trailers}));
   });
 });
@@ -97,16 +97,17 @@ def test_requests_of_either_version_arrive_as_http_2(place, node, ctx):  # noqa:
 
         with connect(door, ctx) as sock:
             sock.sendall(b"PUT / HTTP/1.1\r\nHost: h\r\nConnection: te, x-hop, upgrade\r\nUpgrade: websocket\r\nTE: trailers\r\n"
-                         b"X-Hop: 1\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n2\r\nde\r\n0\r\nX-Sum: 7\r\n\r\n")
+                         b"X-Hop: 1\r\nX-Early: 1\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n2\r\nde\r\n0\r\nX-Sum: 7\r\n\r\n")
             data = b""
             while b"0\r\n\r\n" not in data:
                 data += sock.recv(65536)
+        assert re.findall(rb"HTTP/1.*", data) == [b"HTTP/1.1 103 Early Hints\r", b"HTTP/1.1 201 Created\r"]
         said = json.loads(re.search(rb"\{.*\}", data).group())
         assert said["body"] == "abcde" and said["trailers"] == {"x-sum": "7"} and said["headers"]["te"] == "trailers"
         assert said["headers"]["via"] == "1.1 mutual"
         for hop in "connection", "upgrade", "x-hop", "transfer-encoding":
             assert hop not in said["headers"]
-        assert " PUT / 200 HTTP/1.1 h2c://" in door.says(" request ")
+        assert " PUT / 201 HTTP/1.1 h2c://" in door.says(" request ")
 
 
 def test_a_request_with_more_fields_than_can_be_said_is_refused_whole(place):  # noqa: F811
