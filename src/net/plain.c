@@ -11,6 +11,9 @@
 #include "net/internal.h"
 
 enum { CONNECTIONS_MAX = 64, ALIVE_MS = 1000, LIFE_MS = 10 * 1000, RETRY_MS = 100 };
+enum {
+    LAST_READS = 256 /* of a client that pours and pours: this is the thread that hears signals */
+};
 
 /* What one worker has said. */
 struct mu_survey_part {
@@ -260,8 +263,10 @@ static void hang_up(struct client *client)
     plain->client_count--;
     uv_close((uv_handle_t *)&client->poll, on_closed);
     uv_close((uv_handle_t *)&client->life, on_closed);
-    while (recv(client->fd, scrap, sizeof scrap, MSG_DONTWAIT) > 0)
-        ; /* what is left unread would make the kernel take back what we have said */
+    /* What is left unread would make the kernel take back what we have said. */
+    for (int reads = 0;
+         reads < LAST_READS && recv(client->fd, scrap, sizeof scrap, MSG_DONTWAIT) > 0; reads++)
+        ;
     close(client->fd);
     client->fd = -1;
 }
