@@ -452,7 +452,7 @@ def test_who_has_proved_itself_by_its_connection_has_that_to_itself(ca, place, c
         with contextlib.suppress(Gone):
             while True:
                 head, _ = incoming.request()
-                if found := re.search(rb"\r\nAuthorization: \w+ (\w+)\r\n", head):
+                if found := re.search(rb"(?i)\r\nauthorization: \w+ (\w+)\r\n", head):
                     user = found.group(1)
                 status = b"200 OK" if user != b"nobody" else b"401 Unauthorized\r\nWWW-Authenticate: " + scheme.encode()
                 sock.sendall(b"HTTP/1.1 %s\r\nContent-Length: %d\r\n\r\n%s" % (status, len(user), user))
@@ -636,7 +636,10 @@ def test_behind_an_upgrade_no_request_is_heard_any_more(ca, place, ctx):
 
 def test_a_request_with_a_body_may_ask_for_an_upgrade(ca, place, ctx):
     """As those of docker exec and kubectl exec do; but not before all of it is there."""
+    ended = threading.Event()
+
     def upgrade(sock, incoming, _head):
+        ended.wait(WAIT)
         sock.sendall(b"HTTP/1.1 101 UPGRADED\r\nUpgrade: tcp\r\nConnection: Upgrade\r\n\r\n")
         return switch_over(sock, incoming.data)
 
@@ -646,12 +649,15 @@ def test_a_request_with_a_body_may_ask_for_an_upgrade(ca, place, ctx):
         sock.recv(65536)
 
     start = b"POST /exec/1/start HTTP/1.1\r\nHost: h\r\nConnection: Upgrade\r\nUpgrade: tcp\r\n"
-    for body in b"Content-Length: 0\r\n\r\n", b"Content-Length: 2\r\n\r\n{}", b"Transfer-Encoding: chunked\r\n\r\n2\r\n{}\r\n0\r\n\r\n":
+    for body, early in ((b"Content-Length: 0\r\n\r\n", b""), (b"Content-Length: 2\r\n\r\n{}", b"whoami\n"),
+                        (b"Transfer-Encoding: chunked\r\n\r\n2\r\n{}\r\n0\r\n\r\n", b"")):
         with Recorder(upgrade) as backend, proxying(ca, place, backend) as door, Wire(door, ctx) as wire:
-            wire.sendall(start + body + b"whoami\n")
+            ended.clear()
+            wire.sendall(start + body + early)
             wire.end()
+            ended.set()
             data, error = read_all(wire)
-            assert data.startswith(b"HTTP/1.1 101 ") and data.endswith(b"\r\n\r\nwhoami\n bye") and error is None
+            assert data.startswith(b"HTTP/1.1 101 ") and data.endswith(b"\r\n\r\n" + early + b" bye") and error is None
             assert backend.requests[0][1] in (b"", b"{}", b"{}|\r\n")
     with Backend(too_soon) as backend, proxying(ca, place, backend) as door, connect(door, ctx) as sock:
         sock.sendall(start + b"Content-Length: 2\r\n\r\n{")
