@@ -378,6 +378,7 @@ const struct mu_cmd mu_cmd_check = {
         "      explain_refusals: http     # tell who has no good certificate why, in HTTP: only to look for a mistake [off]\n"
         "      log: [refusals, requests]  # of this door, in the place of the file's\n"
         "      files: /srv/www            # instead of to: files are served; without both, \"Hello World\"\n"
+        "      alpn: [h2]                 # what a tcp: or unix: backend speaks, for clients that want to agree on it in TLS\n"
         "      send_proxy: v2             # tell the backend who the client is by a PROXY protocol header\n"
         "      proxy_protocol: true       # clients come through a proxy, which says so by such a header\n"
         "      proxy_from: 10.0.0.0/8     # the proxies' addresses\n"

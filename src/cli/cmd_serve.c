@@ -152,6 +152,8 @@ static const struct mu_opt opts[] = {
     {"health-interval", 0, "TIME", "how often", "5s", false},
     {"health-fall", 0, "N", "so many bad answers in a row, and it is left alone", "3", false},
     {"health-rise", 0, "N", "so many good ones in a row, and it is not any more", "2", false},
+    {"alpn", 0, "PROTOCOL", "agree on this in TLS, for a tcp: or unix: backend: h2, postgresql",
+     NULL, true},
     {"send-proxy", 0, "v2",
      "tell a tcp: or unix: backend who the client is, by a PROXY protocol header", NULL, false},
     {"proxy-protocol", 0, NULL, "clients come through a proxy, which says so by such a header",

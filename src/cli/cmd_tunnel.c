@@ -329,6 +329,7 @@ static const struct mu_opt opts[] = {
     {"verify-uri", 0, "URI", "or this URI, such as spiffe://example.org/db", NULL, true},
     {"verify-pin", 0, "PIN", "or the public key with this hash: sha256//BASE64", NULL, true},
     {"any-name", 0, NULL, "the server needs no name but what --verify-... asks for", NULL, false},
+    {"alpn", 0, "PROTOCOL", "offer this protocol in TLS: h2, for gRPC, or postgresql", NULL, true},
     {"workers", 'w', "N", "worker threads [one a core]", NULL, false},
     {"max-connections", 0, "N", "open connections, in all", "10000", false},
     {"status", 0, "HOST:PORT",
@@ -356,7 +357,8 @@ const struct mu_cmd mu_cmd_tunnel = {
         "speaks. Whoever can connect acts with the certificate: listen on loopback or on a Unix socket.\n"
         "The server must be of the CA and have the name HOST, or --server-name. With --verify-dns, --verify-uri\n"
         "and --verify-pin it must also have any one of what they name (each may be given several times); with\n"
-        "--any-name, that is asked instead of the name.\n"
+        "--any-name, that is asked instead of the name. Some protocols are spoken only where they were offered in TLS\n"
+        "(ALPN), of which a plain program does not know: --alpn h2 is for HTTP/2 and gRPC.\n"
         "A server that cannot be reached is tried again, and the others meanwhile, until --connect-timeout is over.\n"
         "Who was refused gets a reset, never an empty answer, and standard error a line: time, client, server, id,\n"
         "reason, hint. A certificate, key or CA that changes on disk is taken over, and on SIGHUP, too; then names are\n"

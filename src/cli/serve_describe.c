@@ -228,7 +228,8 @@ static int read_proxy(const struct mu_args *args, struct mu_door_config *door, s
     const char *send = mu_args_value(args, "send-proxy");
     door->proxy_protocol = mu_args_given(args, "proxy-protocol");
     door->send_proxy = send != NULL;
-    if (read_all(args, "proxy-from", &door->proxy_from, err) != 0)
+    if (read_all(args, "proxy-from", &door->proxy_from, err) != 0 ||
+        read_all(args, "alpn", &door->alpn, err) != 0)
         return -1;
     if (door->proxy_from.count > 0 && !door->proxy_protocol)
         return mu_usage(err, args, "--proxy-from says whose --proxy-protocol to believe; give both");
@@ -375,6 +376,7 @@ static int check_alone(const struct mu_args *args, struct mu_error *err)
         "max-body-size",
         "rate",
         "rate-per-address",
+        "alpn",
         "send-proxy",
         "proxy-protocol",
         "proxy-from",

@@ -86,6 +86,16 @@ static int load_expected(const struct mu_args *args, struct mu_tls_expected *ret
     return 0;
 }
 
+static int load_protocols(const struct mu_args *args, struct mu_tunnel *tunnel, struct mu_error *err)
+{
+    const char *text;
+    for (int i = 0; (text = mu_args_nth(args, "alpn", i)) != NULL; i++)
+        if (!mu_tls_alpn_add(tunnel->alpn, text))
+            return mu_usage(err, args,
+                            "--alpn takes the name of a protocol, such as h2, not \"%s\"", text);
+    return 0;
+}
+
 static int load_time(const struct mu_args *args, const char *option, unsigned *ret_ms,
                      struct mu_error *err)
 {
@@ -134,6 +144,7 @@ static int load_tunnel(const struct mu_args *args, struct mu_tunnel *tunnel, str
     const struct mu_self who = {.name = mu_args_value(args, "as"), .name_opt = "--as"};
     if (load_limits(args, tunnel, err) != 0 || load_listen(args, tunnel, err) != 0 ||
         load_servers(args, tunnel, err) != 0 || load_expected(args, &tunnel->expected, err) != 0 ||
+        load_protocols(args, tunnel, err) != 0 ||
         mu_load_self(args, &who, &tunnel->chain, &tunnel->key, err) != 0)
         return -1;
     if (tunnel->chain.count == 0)
@@ -151,6 +162,7 @@ static void describe(const struct mu_args *args, struct mu_tunnel *tunnel)
         .host_count = tunnel->servers.count,
         .any_name = mu_args_given(args, "any-name"),
         .expected = &tunnel->expected,
+        .alpn = tunnel->alpn,
     };
     tunnel->forward = (struct mu_forward){
         .backends = &tunnel->servers,

@@ -9,6 +9,7 @@
 #include "cli/cmd.h"
 #include "front/forward.h"
 #include "net/server.h"
+#include "tls/alpn.h"
 
 enum { MU_TUNNEL_ADDRESSES = 32 };
 
@@ -19,6 +20,7 @@ struct mu_tunnel {
     struct mu_backends servers;
     const char **hosts; /* of each server: the name that it must have */
     struct mu_tls_expected expected;
+    char alpn[MU_TLS_ALPN_LEN];
     struct mu_address listen[MU_TUNNEL_ADDRESSES];
     size_t listen_count;
     unsigned connect_ms, idle_ms, lifetime_ms, stop_ms;

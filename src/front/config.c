@@ -27,6 +27,7 @@ static void clear_door(struct mu_door_config *door)
 {
     mu_strs_clear(&door->listen);
     mu_strs_clear(&door->names);
+    mu_strs_clear(&door->alpn);
     mu_strs_clear(&door->trust);
     mu_strs_clear(&door->crl);
     mu_strs_clear(&door->fetch_crl);

@@ -92,6 +92,17 @@ static int read_names(struct mu_yaml *yaml, const struct mu_yaml_node *node, voi
     return mu_yaml_list_or_one(yaml, node, "names", add_name, into);
 }
 
+static int add_protocol(struct mu_yaml *yaml, const struct mu_yaml_node *node, void *into)
+{
+    return mu_config_add_text(yaml, into,
+                              mu_yaml_copy(yaml, node, "a protocol", "a protocol such as h2"));
+}
+
+static int read_alpn(struct mu_yaml *yaml, const struct mu_yaml_node *node, void *into)
+{
+    return mu_yaml_list_or_one(yaml, node, "alpn", add_protocol, into);
+}
+
 static int read_clients(struct mu_yaml *yaml, const struct mu_yaml_node *node, void *into)
 {
     static const char *const words[] = {"required", "optional", NULL};
@@ -301,6 +312,7 @@ static const struct mu_yaml_key door_keys[] = {
     {"explain_refusals", read_explain, OF_DOOR(explains)},
     {"proxy_protocol", read_proxy_protocol, OF_DOOR(proxy_protocol)},
     {"proxy_from", read_proxy_from, OF_DOOR(proxy_from)},
+    {"alpn", read_alpn, OF_DOOR(alpn)},
     {"send_proxy", read_send_proxy, OF_DOOR(send_proxy)},
     {"handshake_timeout", read_handshake, OF_DOOR(deadlines.handshake_ms)},
     {"header_timeout", read_header, OF_DOOR(deadlines.header_ms)},

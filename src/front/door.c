@@ -106,16 +106,30 @@ static int load_proxies(struct mu_door *door, struct mu_error *err)
 /* A connection to an HTTP backend is used for many clients, one after the other. [proxy-protocol.txt 2] */
 static int check_carried(const struct mu_door *door, struct mu_error *err)
 {
-    const bool send_proxy = door->config->send_proxy;
+    const struct mu_door_config *config = door->config;
     const bool carries = door->backends.count > 0 && !door->backends.http;
-    if (carries || (!send_proxy && door->config->deadlines.lifetime_ms == 0))
+    if (carries ||
+        (!config->send_proxy && config->deadlines.lifetime_ms == 0 && config->alpn.count == 0))
         return 0;
     mu_fail(err, MU_E_USAGE, "%s is of connections that are carried as they are, and there are none",
-            send_proxy ? "--send-proxy (send_proxy)" : "--max-lifetime (max_lifetime)");
+            config->send_proxy       ? "--send-proxy (send_proxy)"
+            : config->alpn.count > 0 ? "--alpn (alpn)"
+                                     : "--max-lifetime (max_lifetime)");
     return mu_hint(
         err,
         "give it with --to tcp://HOST:PORT or unix:PATH; of an HTTP backend, one connection to it "
         "serves many clients");
+}
+
+static int load_protocols(struct mu_door *door, struct mu_error *err)
+{
+    const struct mu_strs *names = &door->config->alpn;
+    for (size_t i = 0; i < names->count; i++)
+        if (!mu_tls_alpn_add(door->alpn, names->at[i]))
+            return mu_fail(err, MU_E_USAGE,
+                           "\"%s\" is not the name of a protocol that TLS has room for",
+                           names->at[i]);
+    return 0;
 }
 
 static int load_certificate(struct mu_door *door, const struct mu_door_loader *loader,
@@ -373,8 +387,9 @@ static int load_door(const struct mu_doors *doors, struct mu_door *door,
 {
     if (load_listen(door, loader, err) != 0 || load_backends(door, err) != 0 ||
         load_proxies(door, err) != 0 || check_carried(door, err) != 0 ||
-        load_certificate(door, loader, err) != 0 || load_trust(door, loader, err) != 0 ||
-        load_files(doors, door, loader, err) != 0 || load_guard(door, err) != 0)
+        load_protocols(door, err) != 0 || load_certificate(door, loader, err) != 0 ||
+        load_trust(door, loader, err) != 0 || load_files(doors, door, loader, err) != 0 ||
+        load_guard(door, err) != 0)
         return -1;
     settle_deadlines(door);
     return 0;

@@ -21,6 +21,7 @@
 #include "pki/cidr.h"
 #include "pki/crl.h"
 #include "pki/key.h"
+#include "tls/alpn.h"
 #include "tls/lists.h"
 
 struct mu_points;
@@ -61,6 +62,7 @@ struct mu_door {
     struct mu_backends backends;    /* if any, they get the bytes of the clients */
     struct mu_cidr *proxies;        /* whose word for whom they speak is taken */
     size_t proxy_count;
+    char alpn[MU_TLS_ALPN_LEN]; /* of carried connections; "": whatever they speak */
     struct mu_front_deadlines deadlines;
     struct mu_route *routes; /* config->route_count */
     bool method_counts;      /* for one of them */

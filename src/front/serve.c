@@ -148,7 +148,7 @@ static void describe_to_net(struct mu_door *door, const struct mu_front_config *
                 .clients_optional = door->config->clients_optional,
                 .explains = door->config->explains,
                 .only_tls13 = door->config->only_tls13,
-                .alpn = !http                    ? NULL
+                .alpn = !http                    ? (door->alpn[0] != '\0' ? door->alpn : NULL)
                         : door->config->explains ? http1_protocols
                                                  : http_protocols,
                 .session_age_s = door->config->session_age_s},

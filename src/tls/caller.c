@@ -146,6 +146,10 @@ static int set_up(struct mu_tls_caller *caller, struct mu_error *err)
     SSL_CTX_sess_set_new_cb(ctx, on_new_session);
     SSL_CTX_set_verify(ctx, SSL_VERIFY_PEER, NULL);
     SSL_CTX_set_cert_verify_callback(ctx, on_server_chain, NULL);
+    if (calls->alpn != NULL && *calls->alpn != '\0' &&
+        SSL_CTX_set_alpn_protos(ctx, (const unsigned char *)calls->alpn,
+                                (unsigned)strlen(calls->alpn)) != 0)
+        return mu_fail_nomem(err);
     return calls->chain->count == 0
                ? 0
                : mu_tls_use_client_certificate(ctx, calls->chain, calls->key, err);

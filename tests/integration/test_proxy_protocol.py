@@ -8,7 +8,7 @@ import subprocess
 import pytest
 
 from backend import Backend
-from door import WAIT, Door, Wire, ask, context, plain, read_all, until
+from door import WAIT, Door, Wire, ask, connect, context, plain, read_all, refused, until
 
 GET = "GET / HTTP/1.1\r\nHost: localhost\r\n\r\n"
 SIGNATURE = b"\r\n\r\n\0\r\nQUIT\n"
@@ -18,6 +18,10 @@ V2 = SIGNATURE + b"\x21\x11" + struct.pack(">H", len(ENDS)) + ENDS
 LOCAL = SIGNATURE + b"\x20\0\0\0"
 V6 = b"PROXY TCP6 2001:db8::1 2001:db8::2 1 2\r\n"
 PADDED = SIGNATURE + b"\x21\x11" + struct.pack(">H", len(ENDS) + 8003) + ENDS + b"\x04" + struct.pack(">H", 8000) + bytes(8000)
+
+
+class Tunnel(Door):
+    command = "tunnel"
 
 
 @pytest.fixture
@@ -225,6 +229,26 @@ def test_of_a_resumed_session_the_certificate_is_that_of_the_session(ca, place, 
             assert reused
     first, second = (said[0x20] for _, said in service.heard)
     assert (first[0], second[0]) == (1 | 2 | 4, 1 | 4) and first[1:] == second[1:]
+
+
+def test_the_backend_hears_what_is_spoken(mutual, ca, place, ctx):
+    """As client and door have agreed on it in TLS; of a plain program the tunnel has to be told. [RFC 7301]"""
+    service = Introduced()
+    with Backend(service) as backend, \
+            Door(place, "--to", backend.url, "--send-proxy", "v2", "--alpn", "postgresql", "--alpn", "h2", home=ca) as door:
+        for offered, agreed in ([], None), (["x", "h2"], "h2"), (["h2", "postgresql"], "postgresql"):
+            ctx.set_alpn_protocols(offered)
+            with connect(door, ctx) as sock:
+                assert sock.recv(100) == b"220 ready\r\n" and sock.selected_alpn_protocol() == agreed
+                assert service.heard[-1][1].get(0x01) == (agreed and agreed.encode())
+        ctx.set_alpn_protocols(["x"])
+        refused(door, ctx, "tls-alpn")
+        for options, agreed in ([], None), (["--alpn", "x", "--alpn", "h2"], b"h2"):
+            with Tunnel(place, "--as", "my-client", "--to", f"localhost:{door.port}", *options, home=ca) as tunnel, \
+                    plain(tunnel) as sock:
+                assert sock.recv(100) == b"220 ready\r\n"
+                assert service.heard[-1][1].get(0x01) == agreed
+    mutual("serve", "--alpn", "h2").refused("--alpn (alpn) is of connections that are carried", code=2)
 
 
 def test_what_a_proxy_said_is_handed_on(ca, place, ctx):

@@ -52,6 +52,7 @@ static void a_file_describes_doors(void **state)
                            "    to: tcp://localhost:80\n"
                            "    allow: [all, anonymous]\n"
                            "    idle_timeout: 5s\n"
+                           "    alpn: [h2, postgresql]\n"
                            "    body_timeout: 90s\n"
                            "    max_lifetime: 1h\n"
                            "  - listen: localhost:1\n"
@@ -77,6 +78,8 @@ static void a_file_describes_doors(void **state)
     assert_int_equal(door->trust.count, 2);
     assert_string_equal(door->to.at[0], "tcp://localhost:80");
     assert_int_equal(door->deadlines.idle_ms, 5000);
+    assert_int_equal(door->alpn.count, 2);
+    assert_string_equal(door->alpn.at[1], "postgresql");
     assert_int_equal(door->deadlines.body_ms, 90000);
     assert_int_equal(door->deadlines.lifetime_ms, 3600000);
     assert_int_equal(door->deadlines.write_ms, 30000);
