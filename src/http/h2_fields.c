@@ -257,8 +257,9 @@ static int check_request(struct mu_h2_fields *f, const char **ret_why)
     *ret_why = "the request's target is not one that can be asked for here";
     if (!is_path(method, target))
         return 400;
-    *ret_why = "the scheme is not https";
-    if (strcasecmp(scheme, "https") != 0)
+    /* "http" is what a plain program says whom somebody has put TLS around. */
+    *ret_why = "the scheme is neither https nor http";
+    if (strcasecmp(scheme, "https") != 0 && strcasecmp(scheme, "http") != 0)
         return 400;
     *ret_why = check_authority(f);
     return *ret_why == NULL ? 0 : 400;

@@ -518,7 +518,8 @@ size_t mu_relay_response_fields(const struct mu_head *head, const struct mu_rela
             ret[count++] = head->headers[i];
     if (head->status >= 200 && !survey.has_date && how->date != NULL)
         ret[count++] = (struct mu_header){"date", how->date};
-    if (tells_length(head, how)) {
+    /* Where it ends at once, HTTP/2 has said so. */
+    if (tells_length(head, how) && find(head, "Content-Length") != NULL) {
         snprintf(number, MU_RELAY_NUMBER_LEN, "%" PRIu64, head->length);
         ret[count++] = (struct mu_header){"content-length", number};
     }

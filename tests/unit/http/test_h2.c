@@ -417,6 +417,19 @@ static void an_authority_with_a_user_in_it_is_no_host(void **state)
     assert_non_null(strstr(f->server.why, "authority is not a host"));
 }
 
+static void a_plain_program_within_tls_may_say_http(void **state)
+{
+    struct fixture *f = *state;
+    static const struct mu_header fields[] = {{":method", "GET"},
+                                              {":scheme", "http"},
+                                              {":path", "/"},
+                                              {":authority", "a"}};
+    assert_non_null(mu_h2_request(f->client.h2, fields, MU_COUNT(fields), true, NULL));
+    talk(f);
+    assert_int_equal(f->server.heads, 1);
+    assert_int_equal(f->server.status, 0);
+}
+
 static void requests_that_could_be_read_in_two_ways_are_answered_with_a_refusal(void **state)
 {
     struct fixture *f = *state;
@@ -428,7 +441,7 @@ static void requests_that_could_be_read_in_two_ways_are_answered_with_a_refusal(
         int status;
         const char *why;
     } cases[] = {
-        {"GET", "http", "/", "a", "x", "y", 400, "scheme"},
+        {"GET", "ftp", "/", "a", "x", "y", 400, "scheme"},
         {"GET", "https", "/a#b", "a", "x", "y", 400, "target"},
         {"GET", "https", "/a\xff", "a", "x", "y", 400, "target"},
         {"GET", "https", "/", "a", "host", "b", 400, "differ"},
@@ -815,6 +828,7 @@ int main(void)
         TEST(an_upgrade_that_is_refused_is_an_answer),
         TEST(what_is_not_offered_is_not_asked_for),
         TEST(an_authority_with_a_user_in_it_is_no_host),
+        TEST(a_plain_program_within_tls_may_say_http),
         TEST(requests_that_could_be_read_in_two_ways_are_answered_with_a_refusal),
         TEST(a_malformed_request_is_reset_and_never_told),
         TEST(a_body_that_is_not_as_long_as_was_said_is_reset),

@@ -349,6 +349,10 @@ static void a_response_is_the_same_in_http_2(void **state)
     assert_string_equal(shown(fields, mu_relay_response_fields(&head, &chunked, number, fields)),
                         "X-A: b|date: today|");
     mu_h1_reader_free(reader);
+    reader = read_head(true, "HTTP/1.1 200 OK\r\nGrpc-Status: 5\r\n\r\n", &head);
+    assert_string_equal(shown(fields, mu_relay_response_fields(&head, &how, number, fields)),
+                        "Grpc-Status: 5|date: today|");
+    mu_h1_reader_free(reader);
 }
 
 static void a_response_is_written_anew(void **state)
