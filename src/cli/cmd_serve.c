@@ -238,7 +238,7 @@ const struct mu_cmd mu_cmd_serve = {
         "of system calls (seccomp), and all files but those that it was told of, with their directories (Landlock). A\n"
         "line says what is in force: it does without what the kernel does not have.\n"
         "SIGUSR2 starts the program that is at its place by now, which takes the sockets over; this one ends when its\n"
-        "clients have. For that, a process waits outside of the sandbox.\n"
+        "clients have, or when --stop-timeout is over. For that, a process waits outside of the sandbox.\n"
         "SIGTERM or SIGINT (Ctrl-C) ends it when the answers under way are out; a second one at once.",
     .example = "mutual serve\n"
                "mutual serve --listen 127.0.0.1:8443 --files /srv/www --log requests\n"

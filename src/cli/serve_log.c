@@ -344,7 +344,8 @@ void mu_serve_log_succeeded(struct mu_serve_log *log, pid_t successor)
 {
     char sentence[128];
     snprintf(sentence, sizeof sentence,
-             "process %ld has taken over; this one ends when its clients have", (long)successor);
+             "process %ld has taken over; this one ends when its clients have, or when stop_timeout is over",
+             (long)successor);
     tell(log, "upgrade", NULL, "handed-on", sentence, "", "", "");
 }
 
