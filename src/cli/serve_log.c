@@ -343,9 +343,10 @@ static void on_reloaded(void *arg, const struct mu_reload_event *event)
 void mu_serve_log_succeeded(struct mu_serve_log *log, pid_t successor)
 {
     char sentence[128];
-    snprintf(sentence, sizeof sentence,
-             "process %ld has taken over; this one ends when its clients have, or when stop_timeout is over",
-             (long)successor);
+    snprintf(
+        sentence, sizeof sentence,
+        "process %ld has taken over; this one ends when its clients have, or when stop_timeout is over",
+        (long)successor);
     tell(log, "upgrade", NULL, "handed-on", sentence, "", "", "");
 }
 

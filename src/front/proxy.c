@@ -120,6 +120,17 @@ static bool wants_input(const struct mu_proxy_session *s)
     return !s->under_way || (s->request_ended && !carries(s)) || mu_exchange_takes(&s->exchange);
 }
 
+/*
+ * Whether it still listens or has gone looks the same, until something is sent to it: an interim answer, which changes nothing. The
+ * backend need not work for nobody. [RFC 9110 15.2]
+ */
+static void ask_for_client(struct mu_proxy_session *s)
+{
+    if (!s->answer_begun && s->minor > 0 && s->exchange.request.upgrade[0] == '\0')
+        mu_buf_adds(&s->out, "HTTP/1.1 100 Continue\r\n\r\n");
+    mu_conn_fear_loss(s->conn);
+}
+
 static void on_client_end(struct mu_proxy_session *s)
 {
     s->client_ended = true;
@@ -127,6 +138,8 @@ static void on_client_end(struct mu_proxy_session *s)
         mu_proxy_tell_gone(s);
         mu_proxy_end_request(s);
         s->closing = s->broken = true;
+    } else if (s->under_way) {
+        ask_for_client(s);
     }
 }
 

@@ -58,6 +58,11 @@ void mu_conn_end(struct mu_conn *c)
     mu_channel_end(&c->channel);
 }
 
+void mu_conn_fear_loss(struct mu_conn *c)
+{
+    c->fears_loss = true;
+}
+
 struct mu_worker *mu_conn_worker(const struct mu_conn *c)
 {
     return c->worker;
@@ -479,7 +484,9 @@ static void watch(struct mu_conn *c)
                  (c->state == CONN_SERVE && (c->wants & MU_SERVE_READ) != 0);
     bool writes = c->state == CONN_DRAIN || mu_channel_has_output(&c->channel) ||
                   (c->state == CONN_SERVE && (c->wants & MU_SERVE_WRITE) != 0);
-    int events = (reads ? UV_READABLE : 0) | (writes ? UV_WRITABLE : 0);
+    /* Nothing urgent ever comes, but libuv tells of a reset only where it watches for something. */
+    int events = (reads ? UV_READABLE : 0) | (writes ? UV_WRITABLE : 0) |
+                 (c->fears_loss ? UV_PRIORITIZED : 0);
     if (events == c->events)
         return;
     c->events = events;

@@ -53,6 +53,9 @@ enum mu_io mu_conn_write(struct mu_conn *conn, const void *data, size_t len, siz
 bool mu_conn_has_input(const struct mu_conn *conn);
 /* Say that no more will be written; reading goes on. */
 void mu_conn_end(struct mu_conn *conn);
+/* The client has said all, and nothing more will be read. If it has gone altogether, which what is sent to it finds out, the
+ * connection ends by itself. */
+void mu_conn_fear_loss(struct mu_conn *conn);
 void mu_conn_set_deadline(struct mu_conn *conn, unsigned deadline_ms);
 void mu_conn_clear_deadline(struct mu_conn *conn);
 /* What the protocol waited for elsewhere has happened: it is called again, and may be gone when this returns. */

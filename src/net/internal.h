@@ -212,6 +212,7 @@ struct mu_conn {
     struct mu_turn_part sending;
     int events; /* what the poll handle watches for now */
     int open_handles;
+    bool fears_loss; /* see mu_conn_fear_loss() */
     enum mu_serve wants;
     bool expired;  /* the deadline of this state has passed */
     bool stopping; /* the server is stopping; the protocol is told once */

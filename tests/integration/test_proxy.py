@@ -23,6 +23,7 @@ from door import (WAIT, Door, Wire, ask, connect, context, free_port, plain, rea
 MIB = 1024 * 1024
 HEAD = b"GET / HTTP/1.1\r\nHost: localhost\r\n"
 GET = HEAD + b"\r\n"
+CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
 OK = b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nhello"
 
 
@@ -541,7 +542,45 @@ def test_who_has_said_all_still_hears_the_end_of_the_answer(ca, place, ctx):
         assert {given.get(timeout=WAIT) for _ in lengths} == set(lengths)
         for length, sock in zip(lengths, socks):
             data, _ = read_all(sock)
-            assert len(data.split(b"\r\n\r\n", 1)[1]) == length
+            assert len(data.removeprefix(CONTINUE).split(b"\r\n\r\n", 1)[1]) == length
+
+
+@pytest.mark.parametrize("answer", [b"", b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nhe"])
+def test_nobody_works_for_a_client_that_has_gone(ca, place, ctx, answer):
+    """Whoever has said all may be listening still, and is not disturbed; who has gone is told of by a reset."""
+    gone, held = threading.Event(), threading.Event()
+
+    def late(sock, incoming, head):
+        if b"/first" in head:
+            sock.sendall(OK)
+        elif b"/gone" in head:
+            sock.sendall(answer)
+            with contextlib.suppress(ConnectionError):
+                assert sock.recv(1) == b""
+            gone.set()
+            return "close"
+        else:
+            sock.sendall(answer)
+            held.wait(WAIT)
+            sock.sendall(OK[len(answer):])
+        return None
+
+    with Recorder(late) as backend, proxying(ca, place, backend, options=("--log", "requests")) as door:
+        with Wire(door, ctx) as wire:
+            assert ask(wire, HEAD.replace(b"/", b"/first", 1) + b"\r\n")[0] == 200
+            wire.sendall(HEAD.replace(b"/", b"/gone", 1) + b"\r\n")
+            until(lambda: len(backend.requests) == 2)
+            wire.end()
+        assert gone.wait(WAIT)
+        assert " client-gone," in door.says(" GET /gone ")
+        with Wire(door, ctx) as wire:
+            wire.sendall(GET)
+            until(lambda: len(backend.requests) == 3)
+            wire.end()
+            if not answer:
+                assert wire.recv(100) == CONTINUE
+            held.set()
+            assert read_all(wire)[0].endswith(b"hello")
 
 
 def switch(sock, _incoming, head):
