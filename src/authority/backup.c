@@ -511,6 +511,42 @@ static int put_in_place(const struct mu_restore *how, const struct mu_home *home
     return 0;
 }
 
+static int take_out(const struct mu_home *home, const char *dir, const char *name,
+                    struct mu_error *err)
+{
+    char from[MU_PATH_LEN], to[MU_PATH_LEN];
+    if (mu_path_join(dir, name, from, err) != 0 || mu_path_join(home->dir, name, to, err) != 0)
+        return -1;
+    return access(from, F_OK) == 0 || unlink(to) == 0 || errno == ENOENT
+               ? 0
+               : mu_fail_errno(err, MU_E_IO, "cannot remove %s", to);
+}
+
+/* What has left the directory where it was made has come into the home, and goes; what made way for it comes back. */
+static int put_back(const struct mu_home *home, const struct unpacking *u,
+                    const char old[MU_PATH_LEN], struct mu_error *err)
+{
+    for (size_t i = 0; i < u->names.count; i++)
+        if (take_out(home, u->dir, u->names.at[i], err) != 0)
+            return -1;
+    return take_out(home, u->dir, "mutual.db", err) != 0 ||
+                   (*old != '\0' && mu_home_move_back(home, old, err) != 0)
+               ? -1
+               : 0;
+}
+
+static int change_places(const struct mu_restore *how, const struct mu_home *home,
+                         const struct unpacking *u, char old[MU_PATH_LEN], struct mu_error *err)
+{
+    struct mu_error stuck = MU_ERROR_INIT;
+    if (put_in_place(how, home, u, old, err) == 0)
+        return 0;
+    if (put_back(home, u, old, &stuck) != 0 && *old != '\0')
+        return mu_hint(err, "mend this; the CA that was here is in %s", old);
+    old[0] = '\0';
+    return -1;
+}
+
 /* What a restore leaves that was killed while it put things in place is no authority, and not in the way. */
 static bool was_cut_off(const struct mu_home *home)
 {
@@ -534,7 +570,7 @@ static int restore_into(const struct mu_restore *how, const struct mu_home *home
                          unpack(how, &u, err) != 0 || try_out(how, made, ret, err) != 0 ||
                          (how->store != NULL && fill_database(how, &u, err) != 0)
                      ? -1
-                     : put_in_place(how, home, &u, ret->old, err);
+                     : change_places(how, home, &u, ret->old, err);
     mu_home_work_end(work, lock);
     return result;
 }

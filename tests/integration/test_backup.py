@@ -1,5 +1,6 @@
 """mutual backup and mutual restore: a whole CA in one file, and back."""
 import hashlib
+import os
 import re
 import shutil
 import sqlite3
@@ -81,6 +82,29 @@ def test_a_ca_that_is_there_is_moved_aside_only_with_force(mutual, ca, backup):
     assert f"what was there has been moved to {old}" in shown.stderr
     assert names(mutual) == ["before"] and names(mutual, home=old) == ["before", "after"]
     assert (ca / "policy.yaml").read_text() == "mine\n", "what is not in the backup stays"
+
+
+@pytest.mark.parametrize("stuck", ["root.crt", "policy.yaml"])
+def test_a_restore_that_cannot_go_on_puts_back_what_was_there(mutual, ca, tmp_path, stuck):
+    """A mount point cannot be renamed: root.crt is then in the way of moving aside, policy.yaml of moving in."""
+    other = tmp_path / "other"
+    mutual("init", "other", "--issuing", home=other).ok()
+    (other / "policy.yaml").write_text("client:\n  default_lifetime: 30d\n")
+    mutual("backup", "b", home=other).ok()
+    mutual("issue", "client", "before").ok()
+    (ca / stuck).write_text("client:\n  default_lifetime: 20d\n")
+    there = {path.name: path.read_bytes() for path in ca.iterdir() if path.is_file() and path.name != "mutual.db"}
+    own = ["unshare", "--mount", *([] if os.geteuid() == 0 else ["--map-root-user"]), "sh", "-c",
+           'mount --bind "$0" "$0" && exec "$@"', str(ca / stuck)]
+    if subprocess.run([*own, "true"], capture_output=True).returncode != 0:
+        pytest.skip("nothing can be mounted here")
+    mutual("restore", "b", "--force", prefix=own).refused(stuck)
+    assert not list(ca.glob("old-*")), "all of it has come back"
+    assert {path.name: path.read_bytes() for path in ca.iterdir()
+            if path.is_file() and not path.name.startswith("mutual.db")} == there
+    assert names(mutual) == ["before"]
+    mutual("audit", "verify").ok()
+    mutual("issue", "client", "later").ok()
 
 
 def test_what_is_in_the_way_is_never_overwritten(mutual, ca, tmp_path):
