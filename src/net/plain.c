@@ -10,10 +10,8 @@
 
 #include "net/internal.h"
 
-enum { CONNECTIONS_MAX = 64, ALIVE_MS = 1000, LIFE_MS = 10 * 1000, RETRY_MS = 100 };
-enum {
-    LAST_READS = 256 /* of a client that pours and pours: this is the thread that hears signals */
-};
+enum { CONNECTIONS_MAX = 64, LAST_READS = 256 };
+enum { ALIVE_MS = 1000, LIFE_MS = 10 * 1000, RETRY_MS = 100 };
 
 /* What one worker has said. */
 struct mu_survey_part {
@@ -245,9 +243,18 @@ static void on_closed(uv_handle_t *handle)
         free(client);
 }
 
-static void hang_up(struct client *client)
+/* What is left unread would make the kernel take back what we have said. But not all of a client
+   that pours and pours: this is the thread that hears signals. */
+static void read_rest(int fd)
 {
     char scrap[4096];
+    int reads = 0;
+    while (reads++ < LAST_READS && recv(fd, scrap, sizeof scrap, MSG_DONTWAIT) > 0)
+        ;
+}
+
+static void hang_up(struct client *client)
+{
     struct mu_plain *plain = client->at->plain;
     if (client->fd < 0)
         return;
@@ -263,10 +270,7 @@ static void hang_up(struct client *client)
     plain->client_count--;
     uv_close((uv_handle_t *)&client->poll, on_closed);
     uv_close((uv_handle_t *)&client->life, on_closed);
-    /* What is left unread would make the kernel take back what we have said. */
-    for (int reads = 0;
-         reads < LAST_READS && recv(client->fd, scrap, sizeof scrap, MSG_DONTWAIT) > 0; reads++)
-        ;
+    read_rest(client->fd);
     close(client->fd);
     client->fd = -1;
 }
