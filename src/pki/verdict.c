@@ -297,6 +297,12 @@ static enum mu_fault no_root_fault(int depth)
     return depth == 0 ? MU_FAULT_LEAF_TRUSTED : MU_FAULT_CHAIN_INCOMPLETE;
 }
 
+/* OpenSSL looks for no issuer of a certificate whose extensions it cannot read, and says that it found none. */
+static bool has_damaged_extension(X509 *cert)
+{
+    return (X509_get_extension_flags(cert) & EXFLAG_INVALID) != 0;
+}
+
 /* Every number of <openssl/x509_vfy.h>, of 3.0 to 3.5; a newer one is a fault too. */
 static enum mu_fault fault_of(int error, int depth, const struct matter *matter)
 {
@@ -313,8 +319,9 @@ static enum mu_fault fault_of(int error, int depth, const struct matter *matter)
     case X509_V_ERR_SUBJECT_ISSUER_MISMATCH:
     case X509_V_ERR_AKID_SKID_MISMATCH:
     case X509_V_ERR_AKID_ISSUER_SERIAL_MISMATCH:
-        return mu_name_sounds_intermediate(info->issuer) ? MU_FAULT_ISSUER_NOT_SENT
-                                                         : MU_FAULT_UNTRUSTED;
+        return has_damaged_extension(matter->cert)         ? MU_FAULT_MALFORMED
+               : mu_name_sounds_intermediate(info->issuer) ? MU_FAULT_ISSUER_NOT_SENT
+                                                           : MU_FAULT_UNTRUSTED;
     case X509_V_ERR_SELF_SIGNED_CERT_IN_CHAIN: return MU_FAULT_UNTRUSTED_ROOT;
     case X509_V_ERR_UNABLE_TO_GET_ISSUER_CERT: return no_root_fault(depth);
     case X509_V_ERR_DEPTH_ZERO_SELF_SIGNED_CERT: return self_signed_fault(matter->cert);
@@ -421,6 +428,8 @@ static void judge(struct mu_verdict *ret, int error, int depth, struct matter *m
         read_matter(matter);
     enum mu_fault fault = fault_of(error, depth, matter);
     *ret = (struct mu_verdict){.fault = fault, .openssl_error = error, .depth = depth};
+    if (fault == MU_FAULT_MALFORMED && has_damaged_extension(matter->cert))
+        matter->detail = "an extension in it cannot be decoded";
     put_in_words(ret, matter);
     if (error != X509_V_OK)
         mu_str_copy(ret->cause, sizeof ret->cause, matter->openssl);

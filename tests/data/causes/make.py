@@ -321,6 +321,7 @@ def purposes(m):
             ("client_no_ku", "ok", "client", changed(CLIENT, keyUsage=None)),
             ("client_no_san", "ok", "client", changed(CLIENT, subjectAltName=None)),
             ("critical_leaf", "unknown_critical_extension", "client", CLIENT + "\n1.2.3.4=critical,ASN1:UTF8String:x"),
+            ("damaged_san", "certificate_malformed", "client", changed(CLIENT, subjectAltName="DER:04:02:ff:ff")),
             ("no_aki", "ca_not_strict_profile", "client", changed(CLIENT, authorityKeyIdentifier="none"))]:
         m.cert(f"p_{name}", "/CN=localhost" if side == "server" else "/CN=alice", extensions, by=("root", "root"))
         m.sides(name, cause, exit=3 if name == "no_aki" else None, **{"server_cert" if side == "server" else "cert": f"p_{name}.crt"})

@@ -318,7 +318,7 @@ static void form_is_kept(void **state)
                 .ca = {.more = "certificatePolicies=DER:300830060604551D2000\n"
                                "policyConstraints=requireExplicitPolicy:3"}},
                {.id = "malformed",
-                .lax = "untrusted",
+                .lax = "malformed",
                 .leaf = {.extensions = USAGE("critical,DER:03020700", "serverAuth")}},
                {.id = "malformed",
                 .leaf = {.extensions = USAGE("critical,digitalSignature", "DER:3000")}},
