@@ -199,6 +199,15 @@ static int explain_error(const struct mu_args *args, struct mu_error *err)
     return mu_explain_print_said(&said, mu_args_json(args));
 }
 
+/* "localhost:3000" is a server, without the scheme that would say so. */
+static bool is_place(const char *word)
+{
+    const char *colon = strrchr(word, ':');
+    return colon != NULL && colon > word && colon[1] != '\0' &&
+           colon[1 + strspn(colon + 1, "0123456789")] == '\0' && strchr(word, '/') == NULL &&
+           access(word, F_OK) != 0;
+}
+
 static int run(const struct mu_args *args, struct mu_error *err)
 {
     const char *word = mu_args_at(args, 0), *at_text = mu_args_value(args, "at");
@@ -220,6 +229,8 @@ static int run(const struct mu_args *args, struct mu_error *err)
         return mu_explain_listen(args, err);
     if (word != NULL && mu_explain_is_url(word) && mu_args_count(args) == 1)
         return explain_sides(args, true, at, source, err);
+    if (word != NULL && is_place(word))
+        return mu_usage(err, args, "a server is named by its URL: https://%s", word);
     if (word != NULL && any_side_given(args))
         return mu_usage(err, args,
                         "\"%s\" is one thing too many: name files, or both sides' with options",

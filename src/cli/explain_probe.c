@@ -2,6 +2,7 @@
 
 #include <stdio.h>
 #include <string.h>
+#include <strings.h>
 #include <unistd.h>
 
 #include "base/file.h"
@@ -68,6 +69,11 @@ int mu_explain_probe(const struct mu_args *args, const struct mu_sides *sides,
     if (both.client.cas.count == 0 && access(home_ca, R_OK) == 0)
         both.client.cas = (struct mu_paths){paths, 1};
     both.host = name != NULL ? name : url.host;
+    if (strncasecmp(mu_args_at(args, 0), "http:", 5) == 0 &&
+        mu_report_check(report, MU_MARK_ODD, err,
+                        "the URL says http: who takes it at its word speaks no TLS; it is looked at as "
+                        "https") != 0)
+        return -1;
     const struct mu_probe_url what = {
         .url = &url,
         .connect = mu_args_given(args, "connect") ? &connect : NULL,

@@ -201,7 +201,8 @@ static int tell_not_tls(const struct mu_probe_case *of, struct mu_report *report
         mu_probe_finding(of, MU_CAUSE_not_tls, MU_GRAVITY_FAULT, MU_PHASE_CONNECT);
     mu_probe_place(of->probe, place);
     mu_str_copy(finding.raw, sizeof finding.raw, plain->line);
-    if (plain->spoken == MU_SPOKEN_HTTP)
+    const bool h2 = mu_str_starts_with(plain->name, "HTTP/2");
+    if (plain->spoken == MU_SPOKEN_HTTP || h2)
         mu_str_copy(finding.remedy, sizeof finding.remedy,
                     "mutual serve --to http://{at} --allow all");
     if (plain->spoken == MU_SPOKEN_HTTP && plain->proxy)

@@ -256,6 +256,7 @@ PLAIN = [
     ("PostgreSQL", postgres, "starttls_needed", "PostgreSQL"),
     ("LDAP", ldap, "starttls_needed", "LDAP"),
     ("XMPP", answers(b"<?xml version='1.0'?><stream:stream>"), "starttls_needed", "XMPP"),
+    ("HTTP/2 in clear", says(bytes.fromhex("00000c0400000000000003000000640004000fffff")), "not_tls", "HTTP/2 in clear"),
     ("something", answers(b"what do you want?\r\n"), "not_tls", "what do you want?"),
     ("nothing", proxy_header_wanted, "connection_cut_off", "without a word"),
 ]
