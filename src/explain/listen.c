@@ -291,11 +291,21 @@ static int tell_bad_proof(const struct mu_listen_facts *facts, struct mu_report 
         mu_cert_label(facts->heard.presented.at[0], label));
 }
 
-/* Whoever came from there sent none when it was asked with a list. */
-static int note_withheld(const struct mu_listen_facts *facts, struct mu_report *report,
-                         struct mu_error *err)
+/* Nobody keeps back what the list names the issuer of. */
+static bool is_listed(const struct mu_listen_case *of, const struct mu_certs *presented)
 {
-    return !facts->heard.unlisted
+    for (size_t p = 0; p < presented->count; p++)
+        for (size_t i = 0; i < of->trusted->count; i++)
+            if (mu_cert_names_issuer(presented->at[p], of->trusted->at[i]))
+                return true;
+    return false;
+}
+
+/* Whoever came from there sent none when it was asked with a list; it may have been another program. */
+static int note_withheld(const struct mu_listen_case *of, const struct mu_listen_facts *facts,
+                         struct mu_report *report, struct mu_error *err)
+{
+    return !facts->heard.unlisted || is_listed(of, &facts->heard.presented)
                ? 0
                : mu_report_check(
                      report, MU_MARK_ODD, err,
@@ -324,7 +334,7 @@ static int judge_client(const struct mu_listen_case *of, const struct mu_listen_
     };
     if (mu_tls_heard_bad_proof(&facts->heard) && tell_bad_proof(facts, report, err) != 0)
         return -1;
-    if (note_withheld(facts, report, err) != 0 || mu_judge(&how, report, err) != 0 ||
+    if (note_withheld(of, facts, report, err) != 0 || mu_judge(&how, report, err) != 0 ||
         mu_cert_info_read(presented->at[0], facts->now, &info, err) != 0)
         return -1;
     return mu_report_check(
