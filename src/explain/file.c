@@ -235,9 +235,10 @@ static int open_locked(struct mu_file *file, size_t i, const struct mu_reading *
     if (why.code == MU_E_PASSPHRASE_NEEDED && container && !how->by_name)
         return 0; /* whoever asked for a certificate tells that there may be one */
     if (why.code == MU_E_PASSPHRASE_NEEDED && container)
-        return mu_report_check(
-            report, MU_MARK_UNKNOWN, err,
-            "%s: a PKCS#12 container with a passphrase; give it with --passphrase-file", file->name);
+        return mu_report_leave_open(
+            report, err,
+            "what is in %s, a PKCS#12 container with a passphrase: give it with --passphrase-file",
+            file->name);
     if (why.code == MU_E_PASSPHRASE_NEEDED)
         return tell_locked(file, object, MU_CAUSE_key_encrypted, gravity, &why, report, err);
     if (why.code == MU_E_PASSPHRASE_WRONG && asked)
@@ -314,7 +315,10 @@ static int tell_bundle(const struct mu_file *file, const struct mu_reading *how,
 {
     struct mu_finding finding = about(file, MU_CAUSE_wrong_file, MU_GRAVITY_FAULT);
     if (how->by_name && promises_der(file->name))
-        return 0;
+        return mu_report_check(report, MU_MARK_ODD, err,
+                               "%s is a PKCS#7 bundle, as Windows and Java have them: most programs want "
+                               "what is in it by itself (openssl pkcs7 -print_certs -in)",
+                               file->name);
     set_remedy(&finding, "openssl pkcs7 -print_certs -in {file} -out NEW.pem");
     return mu_report_add(report, &finding, err,
                          "%s is a PKCS#7 bundle: the certificates in it have to be taken out, as "

@@ -463,7 +463,7 @@ def files(m):
                                ("p12_nokey", "pkcs12_no_key", ("f_nokey.p12", "pass.txt"))]:
         m.sides(name, cause, "--passphrase-file", words[1], cert=words[0], key=None)
     m.case("p12_legacy_file", "pkcs12_legacy", "f_legacy.p12")
-    m.case("p12_file", "ok", "f_new.p12")
+    m.case("p12_file", "ok", "f_new.p12", exit=3)
     m.case("p12_nokey_file", "pkcs12_no_key", "f_nokey.p12", "--passphrase-file", "pass.txt", exit=3)
     m.openssl("pkcs12", "-export", "-nokeys", "-in", "root.crt", "-passout", "pass:secret", "-out", "f_trust.p12")
     m.case("p12_of_cas", "ok", "f_trust.p12", "--passphrase-file", "pass.txt")
