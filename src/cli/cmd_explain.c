@@ -121,6 +121,19 @@ static int read_versions(const struct mu_args *args, bool *ret, struct mu_error 
                : mu_usage(err, args, "--tls-max is 1.2 or 1.3, not \"%s\"", newest);
 }
 
+/* What a certificate has to be for: no part of a URL but the host. */
+static int check_host(const struct mu_args *args, const char *option, struct mu_error *err)
+{
+    const char *host = mu_args_value(args, option);
+    const char *colon = host == NULL ? NULL : strchr(host, ':');
+    if (host != NULL && strchr(host, '/') != NULL)
+        return mu_usage(err, args, "--%s takes a name or an address, not \"%s\"", option, host);
+    return colon == NULL || strchr(colon + 1, ':') != NULL
+               ? 0
+               : mu_usage(err, args, "--%s takes a name or an address without a port, not \"%s\"",
+                          option, host);
+}
+
 /* From the files, or, by URL, from the running server too. */
 static int explain_sides(const struct mu_args *args, bool by_url, time_t at,
                          const struct mu_passphrase_source *source, struct mu_error *err)
@@ -147,7 +160,8 @@ static int explain_sides(const struct mu_args *args, bool by_url, time_t at,
         .source = source,
         .at = at,
     };
-    if (read_asks(args, &sides.asks, err) != 0 ||
+    if (check_host(args, "host", err) != 0 || check_host(args, "servername", err) != 0 ||
+        read_asks(args, &sides.asks, err) != 0 ||
         mu_explain_crl_scope(args, &sides.crl_leaf_only, err) != 0 ||
         read_versions(args, &sides.tls12_only, err) != 0 ||
         (sides.limit_depth && mu_args_number(args, "server-depth", 0, 1000, &depth, err) != 0))

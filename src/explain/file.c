@@ -448,7 +448,8 @@ static int tell_no_certificate(const struct mu_file *file, const struct mu_file 
                                struct mu_report *report, struct mu_error *err)
 {
     bool key_there = has_private_key(file);
-    bool swapped = key_there && (beside == NULL || beside->certs.count > 0);
+    bool swapped =
+        key_there && file->role != MU_ROLE_CAS && (beside == NULL || beside->certs.count > 0);
     enum mu_cause_id cause = file->has_request ? MU_CAUSE_csr_not_certificate
                              : swapped         ? MU_CAUSE_cert_key_swapped
                                                : MU_CAUSE_wrong_file;
@@ -466,6 +467,8 @@ static int tell_no_certificate(const struct mu_file *file, const struct mu_file 
                              "%s holds a private key where a certificate is meant%s%s%s", file->name,
                              beside == NULL ? "" : ", and ", beside == NULL ? "" : beside->name,
                              beside == NULL ? "" : " the certificate");
+    if (file->role == MU_ROLE_CAS)
+        set_remedy(&finding, "{use} --cacert ca.crt");
     return mu_report_add(report, &finding, err, "%s holds %s, and no certificate", file->name,
                          *file->what == '\0' ? "nothing that is known" : file->what);
 }

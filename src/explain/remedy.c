@@ -126,12 +126,13 @@ static const char *name_of(const struct mu_places *places, char ret[VALUE_LEN])
     return shown != NULL ? shown : "NAME";
 }
 
-/* A server whose host nobody has said is called as its certificate says. */
+/* A server whose host nobody has said is called as its certificate says; but not where another name was asked for. */
 static const char *host_of(const struct mu_places *places, char ret[VALUE_LEN])
 {
     (void)ret;
-    if (is_of(places->host, of_hosts))
-        return places->host;
+    const bool said = places->host != NULL && *places->host != '\0';
+    if (said)
+        return is_of(places->host, of_hosts) ? places->host : "HOST";
     return places->holder == MU_HOLDER_SERVER && is_of(places->name, of_hosts) ? places->name
                                                                                : "HOST";
 }

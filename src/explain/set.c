@@ -255,9 +255,10 @@ static int tell_order(struct set *set, const struct mu_file *file, const struct 
     mu_str_copy(finding.key, sizeof finding.key, keys == NULL ? "" : keys->name);
     return mu_report_add(
         set->report, &finding, err,
-        "in %s the certificate \"%.200s\" of a CA stands before the leaf: programs take the first one for "
+        "in %s the certificate \"%.200s\"%s stands before the leaf: programs take the first one for "
         "their own, and say that the key does not match",
-        file->name, mu_cert_label(file->certs.at[0], label));
+        file->name, mu_cert_label(file->certs.at[0], label),
+        mu_cert_is_ca(file->certs.at[0]) ? " of a CA" : "");
 }
 
 static int check_key(struct set *set, const struct mu_file *keys, struct mu_error *err)

@@ -150,9 +150,10 @@ static int tell_order(struct mu_sides_table *table, const struct mu_sides_side *
     struct mu_finding finding = about_pair(side, MU_CAUSE_bundle_wrong_order);
     return mu_report_add(
         table->report, &finding, err,
-        "in %s the certificate \"%.200s\" of a CA stands before the %s's own, \"%.200s\": programs take "
+        "in %s the certificate \"%.200s\"%s stands before the %s's own, \"%.200s\": programs take "
         "the first one for their own, and say that the key does not match",
-        side->cert.name, mu_cert_label(side->cert.certs.at[0], first), side->name,
+        side->cert.name, mu_cert_label(side->cert.certs.at[0], first),
+        mu_cert_is_ca(side->cert.certs.at[0]) ? " of a CA" : "", side->name,
         mu_cert_label(side->cert.certs.at[leaf], label));
 }
 

@@ -19,6 +19,8 @@ def test_one_cause_and_all_of_them(mutual):
     assert said.startswith("client_chain_incomplete: ") and "cat FILE intermediate.crt" in said
     mutual("explain", "nonsense").refused("nonsense", code=2)
     mutual("explain").refused("needs something to explain", code=2)
+    mutual("explain", "api.internal:8443").refused("https://api.internal:8443", code=2)
+    mutual("explain", "--host", "api.internal:8443").refused("without a port", code=2)
 
 
 def test_a_pasted_message(mutual):
@@ -29,6 +31,8 @@ def test_a_pasted_message(mutual):
     assert "--server-cacert" in done.stdout and lines[-1] == "  the error itself: Received fatal alert: unknown_ca"
     told = mutual("explain", "--json", "--error", "-", input="x\nremote error: tls: certificate required\n").json()
     assert told["cause"] == told["causes"][0] == "client_cert_not_sent" and "client_issuer_not_in_ca_list" in told["causes"]
+    silent = mutual("explain", "--error", "TypeError: failed to enable crypto").stdout
+    assert silent.startswith("This message does not say what is wrong.\n") and "  do  " not in silent
     hostile = mutual("explain", "--error", "\x1b[2Jno idea")
     assert (hostile.code, "\x1b" in hostile.stdout, "cause: other" in hostile.stdout) == (1, False, True)
 
