@@ -54,15 +54,16 @@ static bool wraps_key(const char *at, const char *end)
 }
 
 /* How the DER of a private key begins: SEQUENCE { version, ... }, of PKCS#1, PKCS#8, SEC 1 and PKCS#12, as long as it may be; the
- * forms of OpenSSH and of Java; and PBES2, by which one is encrypted, wherever in three bytes it begins.
- * [RFC 5958 2, RFC 8017 A.1.2, RFC 5915 3, RFC 7292 4, RFC 8018 A.4] */
+ * forms of OpenSSH and of Java; and PBES2 and PKCS#12's own, by which one is encrypted, wherever in three bytes they begin.
+ * [RFC 5958 2, RFC 8017 A.1.2, RFC 5915 3, RFC 7292 4 and C, RFC 8018 A.4] */
 static bool begins_as_key(const char *at)
 {
     enum { LEAST = 40 };
     static const char *const beginnings[] = {
         "MII??[AQgw]IBA[ADz]*", "MI[GH]?AgE[AB]*", "M??CAQ[AE][CEw]*",
         "b3BlbnNzaC1rZXkt*",    "/u3+7QAA*",       "M*[Zo]ZIhvcNAQUN[MB]*",
-        "M*kiG9w0BBQ0w*",       "M*GSIb3DQEFDT*",
+        "M*kiG9w0BBQ0w*",       "M*GSIb3DQEFDT*",  "M*[Zo]ZIhvcNAQwB*",
+        "M*kiG9w0BDAE*",        "M*GSIb3DQEMAQ*",
     };
     char head[LEAST + 1];
     if (strchr("Mb/", *at) == NULL || strspn(at, digits) < LEAST)
