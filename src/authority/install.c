@@ -399,18 +399,27 @@ static int nothing(struct mu_store *store, void *arg, struct mu_error *err)
     return 0;
 }
 
-int mu_ca_take_up(const char *home, const struct mu_passphrase_source *source, time_t now,
-                  struct mu_error *err)
+static int take_up(const char *home, const struct mu_passphrase_source *source, time_t now,
+                   struct mu_published *published, struct mu_error *err)
 {
-    struct mu_published published;
     MU_AUTO_STRUCT(mu_authority) authority = NULL;
     if (mu_authority_open(home, source, &authority, err) != 0 ||
         mu_authority_change(authority, nothing, NULL, now, err) != 0)
         return -1;
-    if (!is_there(authority->home.crl) && !is_there(authority->home.public))
-        return 0;
-    if (mu_authority_publish(authority, MU_PUBLISH_ALL, now, &published, err) != 0)
-        return -1;
+    return !is_there(authority->home.crl) && !is_there(authority->home.public)
+               ? 0
+               : mu_authority_publish(authority, MU_PUBLISH_ALL, now, published, err);
+}
+
+/* The files are in place: what has come about is not to be tried again. */
+int mu_ca_take_up(const char *home, const struct mu_passphrase_source *source, time_t now,
+                  struct mu_error *err)
+{
+    struct mu_published published = {.trouble = MU_ERROR_INIT};
+    if (take_up(home, source, now, &published, err) != 0)
+        return mu_hint(err,
+                       "the CA's new certificates are in place; mend this, then let the records "
+                       "and the lists follow with: mutual crl");
     if (published.trouble.code == MU_OK)
         return 0;
     *err = published.trouble;

@@ -289,6 +289,18 @@ def test_one_that_is_killed_leaves_the_old_state_or_the_new(ca, delay_ms):
     ca.mutual("audit", "verify").ok()
 
 
+def test_one_whose_lists_cannot_follow_says_that_it_has_begun_and_what_is_left_to_do(ca):
+    """Said again it would be refused: it is under way."""
+    (ca.home / "ca.crl").mkdir()
+    shown = ca.rollover("start", *ca.stick).refused("ca.crl")
+    assert "are in place" in shown.stderr and "mutual crl" in shown.stderr, shown
+    assert ca.rollover("status", "--json").ok().json()["under_way"]
+    (ca.home / "ca.crl").rmdir()
+    ca.mutual("crl").ok()
+    ca.mutual("audit", "verify").ok()
+    ca.all_verify("before")
+
+
 def test_a_new_root_whose_key_goes_elsewhere_leaves_the_old_ones_under_its_own_name_alone(tmp_path):
     """What is called root.key would be taken for the key of root.crt."""
     ca = Home(tmp_path, "--issuing")
