@@ -484,7 +484,7 @@ static void watch(struct mu_conn *c)
                  (c->state == CONN_SERVE && (c->wants & MU_SERVE_READ) != 0);
     bool writes = c->state == CONN_DRAIN || mu_channel_has_output(&c->channel) ||
                   (c->state == CONN_SERVE && (c->wants & MU_SERVE_WRITE) != 0);
-    /* Nothing urgent ever comes, but libuv tells of a reset only where it watches for something. */
+    /* TLS has nothing urgent, but libuv tells of a reset only where it watches for something. */
     int events = (reads ? UV_READABLE : 0) | (writes ? UV_WRITABLE : 0) |
                  (c->fears_loss ? UV_PRIORITIZED : 0);
     if (events == c->events)
@@ -546,6 +546,8 @@ static void on_poll(uv_poll_t *poll, int status, int events)
     struct mu_conn *c = poll->data;
     if ((events & UV_READABLE) != 0 || status < 0)
         c->channel.readable = true;
+    if ((events & UV_PRIORITIZED) != 0)
+        c->fears_loss = false; /* of urgent data, which nobody reads, there would be no end */
     advance(c);
     /* The socket has failed, and libuv watches it no more. What had arrived before has been read above. */
     if (status < 0)

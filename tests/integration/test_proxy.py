@@ -2,6 +2,7 @@
 import contextlib
 import json
 import os
+import pathlib
 import queue
 import re
 import shutil
@@ -581,6 +582,30 @@ def test_nobody_works_for_a_client_that_has_gone(ca, place, ctx, answer):
                 assert wire.recv(100) == CONTINUE
             held.set()
             assert read_all(wire)[0].endswith(b"hello")
+
+
+def test_urgent_data_of_a_client_that_waits_keep_no_worker_busy(ca, place, ctx):
+    held = threading.Event()
+
+    def late(sock, incoming, head):
+        if b"/first" not in head:
+            held.wait(WAIT)
+        sock.sendall(OK)
+
+    def at_rest():
+        tasks = pathlib.Path(f"/proc/{door.process.pid}/task").iterdir()
+        return all((task / "stat").read_text().rpartition(") ")[2][0] == "S" for task in tasks)
+
+    with Recorder(late) as backend, proxying(ca, place, backend) as door, Wire(door, ctx) as wire:
+        wire.sendall(GET)
+        wire.end()
+        assert wire.recv(100) == CONTINUE
+        wire.sock.send(b"!", socket.MSG_OOB)
+        with connect(door, ctx) as sock:
+            assert ask(sock, HEAD.replace(b"/", b"/first", 1) + b"\r\n")[0] == 200
+        until(at_rest)
+        held.set()
+        assert read_all(wire)[0].endswith(b"hello")
 
 
 def switch(sock, _incoming, head):
