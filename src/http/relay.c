@@ -374,7 +374,8 @@ bool mu_relay_request(const struct mu_head *head, const struct mu_relay_client *
     if (ret->expects_continue)
         mu_buf_adds(out, "Expect: 100-continue\r\n");
     if (ret->upgrade[0] != '\0') {
-        mu_buf_adds(out, "Connection: upgrade\r\n");
+        mu_buf_adds(out, survey.trailers ? "Connection: upgrade, te\r\nTE: trailers\r\n"
+                                         : "Connection: upgrade\r\n");
         add_line(out, "Upgrade", ret->upgrade);
         if (head->upgrade != NULL)
             add_line(out, "Sec-WebSocket-Key", key);

@@ -174,11 +174,11 @@ static void an_upgrade_is_asked_for_unless_it_would_hide_what_follows(void **sta
             "h"));
     assert_string_equal(how.upgrade, "websocket");
     assert_string_equal(
-        request("POST / HTTP/1.1\r\nHost: h\r\nContent-Length: 2\r\nConnection: Upgrade\r\n"
-                "Upgrade: tcp\r\n\r\n",
+        request("POST / HTTP/1.1\r\nHost: h\r\nContent-Length: 2\r\nConnection: Upgrade, TE\r\n"
+                "TE: trailers\r\nUpgrade: tcp\r\n\r\n",
                 &how),
-        "POST / HTTP/1.1\r\nHost: h\r\nContent-Length: 2\r\nConnection: upgrade\r\n"
-        "Upgrade: tcp\r\n" CLIENT_LINES("h"));
+        "POST / HTTP/1.1\r\nHost: h\r\nContent-Length: 2\r\nConnection: upgrade, te\r\n"
+        "TE: trailers\r\nUpgrade: tcp\r\n" CLIENT_LINES("h"));
     assert_string_equal(how.upgrade, "tcp");
     static const char *const not_passed_on[] = {
         "GET / HTTP/1.1\r\nHost: h\r\nUpgrade: websocket\r\n\r\n",
