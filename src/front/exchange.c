@@ -25,6 +25,8 @@ static const struct mu_exchange_fault
                    "time"},
     no_upgrade = {502, "backend-no-upgrade",
                   "the service behind this door does not speak WebSocket there"},
+    is_http2 = {502, "backend-is-http2",
+                "the service behind this door speaks HTTP/2, and was asked in HTTP/1.1"},
     no_memory = {500, "out-of-memory", "there is not enough memory"};
 
 const struct mu_exchange_fault
@@ -34,6 +36,8 @@ const struct mu_exchange_fault
     mu_exchange_bad_answer = {502, "backend-bad-answer",
                               "the service behind this door gave an answer that "
                               "is not well-formed HTTP"},
+    mu_exchange_no_http2 = {502, "backend-no-http2",
+                            "the service behind this door does not speak HTTP/2"},
     mu_exchange_refused = {503, "backend-refused",
                            "the service behind this door takes no more "
                            "requests for now"};
@@ -105,8 +109,9 @@ static void leave_backend(struct mu_exchange *e)
 static bool is_its_fault(const struct mu_exchange *e, const struct mu_exchange_fault *fault)
 {
     const bool stale = fault == &mu_exchange_closed && e->reused && !e->heard;
-    const bool unanswered =
-        fault == &mu_exchange_closed || fault == &mu_exchange_bad_answer || fault == &late_answer;
+    const bool unanswered = fault == &mu_exchange_closed || fault == &mu_exchange_bad_answer ||
+                            fault == &is_http2 || fault == &mu_exchange_no_http2 ||
+                            fault == &late_answer;
     return unanswered && !stale && !e->answered && e->backend != NULL;
 }
 
@@ -409,8 +414,20 @@ static void give_body(struct mu_exchange *e, const char *data, size_t len)
         e->client->body(e->arg, data, len);
 }
 
+/* The first thing that a server of HTTP/2 says is a frame of SETTINGS: where --to h2c:// is meant, nobody else says that. [RFC 9113 3.4] */
+static const struct mu_exchange_fault *why_broken(const struct mu_exchange *e, const char *data,
+                                                  size_t len)
+{
+    const char settings = 4;
+    const bool begins = !e->answered && e->interims == 0;
+    return begins && len > 3 && data[0] == '\0' && data[3] == settings ? &is_http2
+                                                                       : &mu_exchange_bad_answer;
+}
+
 static void take_answer(struct mu_exchange *e, const char *data, size_t len)
 {
+    const char *const all = data;
+    const size_t all_len = len;
     enum mu_read step = MU_READ_HEAD;
     while (e->state == MU_EXCHANGE_ANSWER && step != MU_READ_MORE) {
         const char *piece;
@@ -423,7 +440,7 @@ static void take_answer(struct mu_exchange *e, const char *data, size_t len)
         case MU_READ_HEAD: on_head(e); break;
         case MU_READ_BODY: give_body(e, piece, piece_len); break;
         case MU_READ_END: on_end(e, len); break;
-        case MU_READ_BROKEN: mu_exchange_fail(e, &mu_exchange_bad_answer); break;
+        case MU_READ_BROKEN: mu_exchange_fail(e, why_broken(e, all, all_len)); break;
         }
     }
     if (e->state == MU_EXCHANGE_CARRY)

@@ -103,7 +103,7 @@ static void on_closed(void *arg, enum mu_h2_code code, bool lost, bool bad)
     e->heard = e->heard || (!lost && !e->again); /* if only that it will not answer */
     e->refusals += untouched ? 1 : 0;
     e->fault = untouched ? &mu_exchange_refused
-               : bad     ? &mu_exchange_bad_answer
+               : bad     ? (e->reused || e->heard ? &mu_exchange_bad_answer : &mu_exchange_no_http2)
                          : &mu_exchange_closed;
 }
 

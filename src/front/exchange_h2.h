@@ -22,6 +22,6 @@ void mu_exchange_begin_again(struct mu_exchange *e);
 void mu_exchange_begin_elsewhere(struct mu_exchange *e);
 bool mu_exchange_has_others(const struct mu_exchange *e);
 extern const struct mu_exchange_fault mu_exchange_closed, mu_exchange_bad_answer,
-    mu_exchange_refused;
+    mu_exchange_no_http2, mu_exchange_refused;
 
 #endif

@@ -201,10 +201,11 @@ static void on_end(void *arg, const struct mu_header *trailers, size_t count)
 /* The exchange's own words are for a client. */
 static const char *why_none(const struct mu_exchange *e)
 {
-    if (mu_str_equal(e->fault->id, mu_exchange_bad_answer.id))
-        return "the answer is not well-formed HTTP";
+    const int bad_answer = 502;
     if (mu_str_equal(e->fault->id, mu_exchange_closed.id))
         return "the connection was closed before the answer was whole";
+    if (e->fault->status == bad_answer)
+        return "the answer is not well-formed HTTP";
     return e->why != 0 ? strerror(e->why) : "it cannot be reached";
 }
 

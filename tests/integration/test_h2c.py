@@ -290,7 +290,7 @@ def test_what_is_no_answer_is_none(place, ctx):  # noqa: F811
 
     with Backend(no_http_2) as there, serving(place, there.url) as door, h2.Client(door, ctx) as conn:
         status, body, _ = conn.answer(conn.ask())
-        assert status == 502 and b"[backend-bad-answer]" in body
+        assert status == 502 and b"[backend-no-http2]" in body
     with backend(place, half) as door, h2.Client(door, ctx) as conn:
         assert conn.until(h2.RST_STREAM, conn.ask())[3] == struct.pack(">I", h2.INTERNAL_ERROR)
     with backend(place, switched) as door, h2.Client(door, ctx) as conn:

@@ -437,6 +437,13 @@ def test_an_answer_with_two_readings_is_none(ca, place, ctx, answer):
         assert " GET / 502 " in door.says(" backend-bad-answer")
 
 
+def test_a_backend_that_speaks_http_2_is_told_for_what_it_is(ca, place, ctx):
+    with Recorder(h2.frame(h2.SETTINGS)) as backend, proxying(ca, place, backend) as door, connect(door, ctx) as sock:
+        status, _, body = ask(sock, GET)
+        assert status == 502 and body.endswith(b"[backend-is-http2]\n")
+        assert " GET / 502 " in door.says(" backend-is-http2")
+
+
 def test_an_answer_that_nobody_asked_for_is_given_to_nobody(ca, place, ctx):
     """What comes behind an answer is not the next client's."""
     with Recorder(OK + b"HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\nevil", OK) as backend, \
