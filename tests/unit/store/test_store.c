@@ -641,7 +641,7 @@ static void two_writers_at_once_both_get_through(void **state)
 /* Is the file locked for others? Asked by another process, as one's own locks are no obstacle. */
 static bool is_locked(const char *path)
 {
-    int status;
+    int status = -1;
     pid_t child = fork();
     if (child == 0) {
         struct flock lock = {.l_type = F_WRLCK, .l_whence = SEEK_SET};
