@@ -98,7 +98,8 @@ def run(command, work, home):
         return served(command, work, home)
     done = subprocess.run(["sh", "-c", command], cwd=work, env=env, input="word\n", capture_output=True, text=True, timeout=WAIT,
                           check=False)
-    if any(word in command for word in FAIL) and not MISUSED.search(done.stderr):
+    nobody = command.startswith("mutual get") and "--cert " not in command  # who does not get past the door
+    if (nobody or any(word in command for word in FAIL)) and not MISUSED.search(done.stderr):
         return None
     return None if done.returncode == 0 else f"{command}: {done.returncode} {done.stderr}{done.stdout[:300]}"
 
