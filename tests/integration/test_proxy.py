@@ -47,7 +47,7 @@ def proxying(ca, place, *backends, options=()):
 def accepts(door):
     try:
         plain(door).close()
-    except ConnectionRefusedError:
+    except ConnectionError:  # refused; or reset, when it came while the socket was being closed
         return False
     return True
 
