@@ -473,3 +473,15 @@ int mu_path_join(const char *dir, const char *name, char ret[MU_PATH_LEN], struc
         return mu_fail(err, MU_E_USAGE, "the path %.200s.../%.100s is too long", dir, name);
     return 0;
 }
+
+void mu_file_name(const char *name, char ret[MU_FILE_NAME_LEN])
+{
+    const size_t len = mu_str_fit(name, MU_FILE_NAME_LEN - 1);
+    memcpy(ret, name, len);
+    ret[len] = '\0';
+    for (char *p = ret; *p != '\0'; p++)
+        if (strchr("/\\:*?\"<>|", *p) != NULL)
+            *p = '_';
+    if (ret[0] == '.' || ret[0] == '-')
+        ret[0] = '_';
+}

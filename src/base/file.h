@@ -85,4 +85,9 @@ bool mu_is_dir(const char *path);
 MU_CHECK int mu_path_join(const char *dir, const char *name, char ret[MU_PATH_LEN],
                           struct mu_error *err);
 
+/* A wildcard, a URI or a person's name as a file name without its ending: no directory, nothing hidden, nothing that a
+ * shell would expand or take for an option. */
+#define MU_FILE_NAME_LEN 248
+void mu_file_name(const char *name, char ret[MU_FILE_NAME_LEN]);
+
 #endif

@@ -3,6 +3,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "base/file.h"
 #include "base/str.h"
 #include "base/time.h"
 #include "cli/json.h"
@@ -60,18 +61,6 @@ int mu_constraints_from_args(const struct mu_args *args, struct mu_constraints *
         if (mu_constraints_add(ret, true, text, err) != 0)
             return -1;
     return 0;
-}
-
-void mu_file_name(const char *name, char ret[MU_FILE_NAME_LEN])
-{
-    const size_t len = mu_str_fit(name, MU_FILE_NAME_LEN - 1);
-    memcpy(ret, name, len);
-    ret[len] = '\0';
-    for (char *p = ret; *p != '\0'; p++)
-        if (strchr("/\\:*?\"<>|", *p) != NULL)
-            *p = '_';
-    if (ret[0] == '.' || ret[0] == '-')
-        ret[0] = '_';
 }
 
 int mu_output_path(const struct mu_args *args, const char *name, const char *ending,

@@ -33,11 +33,6 @@ MU_CHECK int mu_names_from_args(const struct mu_args *args, int first_word, bool
 /* Each --permit and --exclude. Fails as mu_constraints_add() does. */
 MU_CHECK int mu_constraints_from_args(const struct mu_args *args, struct mu_constraints *ret,
                                       struct mu_error *err);
-/* A wildcard, a URI or a person's name as a file name without its ending: no directory, nothing hidden, nothing that a
- * shell would expand or take for an option. */
-#define MU_FILE_NAME_LEN 248
-void mu_file_name(const char *name, char ret[MU_FILE_NAME_LEN]);
-
 /* --out PREFIX, else the name with what a file name cannot hold replaced: PREFIX + `ending`. */
 MU_CHECK int mu_output_path(const struct mu_args *args, const char *name, const char *ending,
                             char ret[MU_PATH_LEN], struct mu_error *err);

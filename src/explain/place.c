@@ -4,33 +4,31 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "base/file.h"
 #include "base/macros.h"
 #include "base/str.h"
 #include "explain/remedy.h"
 
-enum { NAME_LEN = 256 };
+enum { PATH_LEN = MU_FILE_NAME_LEN + 8 };
 
-/* The name that `mutual issue` is given, as it calls its files: cli's mu_file_name(). False: it is none. */
-static bool file_name(const char *words, char ret[NAME_LEN])
+/* What `mutual issue` calls the files of the name that it is given. False: it is none. */
+static bool file_name(const char *words, char ret[MU_FILE_NAME_LEN])
 {
+    char name[512];
     const bool quoted = *words == '\'';
     words += quoted;
     size_t len = strcspn(words, quoted ? "'" : " ;&");
-    if (len == 0 || len >= NAME_LEN)
+    if (len == 0 || len >= sizeof name)
         return false;
-    memcpy(ret, words, len);
-    ret[len] = '\0';
-    for (char *p = ret; *p != '\0'; p++)
-        if (strchr("/\\:*?\"<>|", *p) != NULL)
-            *p = '_';
-    if (ret[0] == '.')
-        ret[0] = '_';
+    memcpy(name, words, len);
+    name[len] = '\0';
+    mu_file_name(name, ret);
     return true;
 }
 
-static bool lies_here(const char *name, const char *ending, char ret[NAME_LEN + 8])
+static bool lies_here(const char *name, const char *ending, char ret[PATH_LEN])
 {
-    snprintf(ret, NAME_LEN + 8, "%s%s", name, ending);
+    snprintf(ret, PATH_LEN, "%s%s", name, ending);
     return access(ret, F_OK) == 0;
 }
 
@@ -39,7 +37,7 @@ static const char *option_of_issue(const char *part, const char *replaceable)
 {
     static const char *const issues[] = {"mutual issue client ", "mutual issue server "};
     for (size_t i = 0; i < MU_COUNT(issues); i++) {
-        char name[NAME_LEN], cert[NAME_LEN + 8], key[NAME_LEN + 8];
+        char name[MU_FILE_NAME_LEN], cert[PATH_LEN], key[PATH_LEN];
         if (!mu_str_starts_with(part, issues[i]) || !file_name(part + strlen(issues[i]), name))
             continue;
         bool has_cert = lies_here(name, ".crt", cert), has_key = lies_here(name, ".key", key);
@@ -69,12 +67,12 @@ static const char *find_end(const char *part)
 
 void mu_place_fit(const struct mu_here *here, const char *replaceable, char *command, size_t cap)
 {
-    char whole[1024], word[512];
+    char whole[1024], fitted[1024], word[512];
     size_t len = 0;
     if (!here->known || !mu_str_copy(whole, sizeof whole, command))
         return;
     const char *home = here->home == NULL ? NULL : mu_remedy_word(here->home, word, sizeof word);
-    for (char *part = whole, *next; part != NULL && len < cap; part = next) {
+    for (char *part = whole, *next; part != NULL && len < sizeof fitted; part = next) {
         const char *end = find_end(part), *between = "";
         next = NULL;
         if (end != NULL) {
@@ -85,8 +83,10 @@ void mu_place_fit(const struct mu_here *here, const char *replaceable, char *com
         if (here->has_ca && next != NULL && mu_str_equal(part, "mutual init"))
             continue;
         const bool named = home != NULL && uses_home(part);
-        len += (size_t)snprintf(command + len, cap - len, "%s%s%s%s%s", part,
+        len += (size_t)snprintf(fitted + len, sizeof fitted - len, "%s%s%s%s%s", part,
                                 option_of_issue(part, replaceable), named ? " --home " : "",
                                 named ? home : "", between);
     }
+    if (len < cap && len < sizeof fitted) /* half a command would do something else */
+        memcpy(command, fitted, len + 1);
 }

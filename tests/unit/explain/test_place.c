@@ -47,6 +47,15 @@ static void assert_fits(const struct mu_here *here, const char *replaceable, con
     assert_string_equal(text, expected);
 }
 
+static void half_a_command_is_never_told(void **state)
+{
+    const struct mu_here here = {.known = true, .home = "/a/home/with/a/long/name"};
+    char text[40] = "mutual issue client bob && rm x.key";
+    (void)state;
+    mu_place_fit(&here, "", text, sizeof text);
+    assert_string_equal(text, "mutual issue client bob && rm x.key");
+}
+
 static void what_lies_here_is_replaced_or_left_alone(void **state)
 {
     const struct mu_here here = {.known = true};
@@ -60,6 +69,8 @@ static void what_lies_here_is_replaced_or_left_alone(void **state)
     assert_fits(&here, "", "mutual issue client bob", "mutual issue client bob --out NEW");
     assert_fits(&here, "", "mutual issue client 'Alice Example'",
                 "mutual issue client 'Alice Example' --out NEW");
+    assert_fits(&here, "", "mutual issue client -.a.example",
+                "mutual issue client -.a.example --out NEW");
     assert_fits(&here, "", "mutual issue client carol", "mutual issue client carol");
     assert_fits(&here, "alice.crt", "mutual renew alice.crt", "mutual renew alice.crt");
     assert_fits(&here, "", "date -u; mutual issue client bob && true",
@@ -85,6 +96,7 @@ static void the_home_is_named_where_it_has_to_be(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(half_a_command_is_never_told),
         cmocka_unit_test(what_lies_here_is_replaced_or_left_alone),
         cmocka_unit_test(the_home_is_named_where_it_has_to_be),
     };
