@@ -12,6 +12,12 @@ static inline bool mu_str_equal(const char *a, const char *b)
 {
     return __builtin_strcmp(a, b) == 0;
 }
+
+/* The same for texts that may be NULL, which is like nothing but itself. */
+static inline bool mu_str_same(const char *a, const char *b)
+{
+    return a == NULL || b == NULL ? a == b : mu_str_equal(a, b);
+}
 bool mu_str_starts_with(const char *text, const char *start);
 bool mu_str_ends_with(const char *text, const char *end);
 

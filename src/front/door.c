@@ -301,18 +301,13 @@ bool mu_door_admits(const struct mu_door *door, const struct mu_identity *who)
     return admits;
 }
 
-static bool same_text(const char *a, const char *b)
-{
-    return a == NULL || b == NULL ? a == b : mu_str_equal(a, b);
-}
-
 /* NULL: this door has no such route. */
 static const struct mu_access *access_of(const struct mu_door *door,
                                          const struct mu_route_config *route)
 {
     for (size_t i = 0; i < door->config->route_count; i++) {
         const struct mu_route_config *same = &door->config->routes[i];
-        if (same_text(same->path, route->path) && mu_strs_same(&same->methods, &route->methods) &&
+        if (mu_str_same(same->path, route->path) && mu_strs_same(&same->methods, &route->methods) &&
             mu_strs_same(&same->hosts, &route->hosts))
             return &same->access;
     }

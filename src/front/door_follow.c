@@ -26,8 +26,7 @@ static const struct mu_backend *find_in(const struct mu_backends *set, const cha
 /* That one is not well, only the same health check would find over. */
 static bool same_check(const struct mu_door *a, const struct mu_door *b)
 {
-    const char *one = a->config->health_check, *other = b->config->health_check;
-    return one == NULL || other == NULL ? one == other : mu_str_equal(one, other);
+    return mu_str_same(a->config->health_check, b->config->health_check);
 }
 
 /* The i-th set is the same route's unless routes have come or gone, and then what is known is known anew. */
