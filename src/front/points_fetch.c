@@ -103,7 +103,7 @@ static bool has_turn(const struct mu_points_task *task, const struct mu_point *p
     for (size_t i = 0; i < AT_ONCE; i++) {
         const struct mu_point *other = task->slots[i].point;
         under_way += other != NULL;
-        of_zone += other != NULL && mu_str_equal(mu_zone_of(other->host), mu_zone_of(p->host));
+        of_zone += other != NULL && mu_zone_same(other->host, p->host);
     }
     return mu_zone_has_turn(of_zone, under_way);
 }

@@ -105,6 +105,11 @@ const char *mu_zone_of(const char *host)
     return at;
 }
 
+bool mu_zone_same(const char *a, const char *b)
+{
+    return strcasecmp(mu_zone_of(a), mu_zone_of(b)) == 0;
+}
+
 /* A few zones that are dead cannot have all places, then. There may be many, but each of them has one. */
 bool mu_zone_has_turn(unsigned of_zone, unsigned under_way)
 {
@@ -118,9 +123,7 @@ static bool has_turn(const struct mu_resolver *r, const struct mu_asked_name *na
     if (name->state != WAITS)
         return false;
     for (const struct mu_asked_name *other = r->names; other != NULL; other = other->next)
-        if (other->state == UNDER_WAY &&
-            strcasecmp(mu_zone_of(other->host), mu_zone_of(name->host)) == 0)
-            of_zone++;
+        of_zone += other->state == UNDER_WAY && mu_zone_same(other->host, name->host);
     return mu_zone_has_turn(of_zone, r->under_way);
 }
 

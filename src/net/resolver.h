@@ -46,7 +46,9 @@ struct mu_resolver *mu_resolver_system(void);
 /* Whose servers are dead, has many names: those that end as this one does, in its last two labels. A number is all its own. Borrowed
  * from `host`. */
 const char *mu_zone_of(const char *host);
-/* May one more be begun, when `under_way` are of `at_once`, and `of_zone` of them of its zone? */
+/* Are both hosts of one? */
+bool mu_zone_same(const char *a, const char *b);
+/* May one more be begun, when so many are under way of all, and of its zone? */
 bool mu_zone_has_turn(unsigned of_zone, unsigned under_way);
 
 /* Who asks. `answered` is called once, in any thread, maybe before mu_resolver_ask() has returned; it must do no more than wake
