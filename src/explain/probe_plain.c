@@ -5,6 +5,7 @@
 
 #include "base/macros.h"
 #include "base/str.h"
+#include "http/h2.h"
 
 /* A few bytes of each, as text; the first that fits counts. */
 static const struct opening {
@@ -61,14 +62,6 @@ static bool is_ldap(const unsigned char *data, size_t len)
     return len > at + 3 && data[0] == 0x30 && at < 7 && data[at] == 0x02 && data[at + 1] == 0x01;
 }
 
-/* A frame of SETTINGS, with which a server of HTTP/2 begins. [RFC 9113 3.4, 6.5] */
-static bool is_h2(const unsigned char *data, size_t len)
-{
-    enum { HEAD = 9, SETTING = 6, TYPE = 4 };
-    return len >= HEAD && data[0] == 0 && data[1] == 0 && data[2] % SETTING == 0 &&
-           data[3] == TYPE && data[4] == 0 && memcmp(data + 5, "\0\0\0\0", 4) == 0;
-}
-
 static bool has_word(const char *text, const char *word)
 {
     return strcasestr(text, word) != NULL;
@@ -112,7 +105,7 @@ void mu_plain_recognise(const void *data, size_t len, unsigned port, struct mu_p
         set_220(ret, port);
     else if (is_mysql(bytes, len))
         set(ret, MU_SPOKEN_STARTTLS, "MySQL", "mysql");
-    else if (is_h2(bytes, len))
+    else if (mu_h2_is_preface(bytes, len))
         set(ret, MU_SPOKEN_OTHER, "HTTP/2 in clear", NULL);
     else if (is_ldap(bytes, len))
         set(ret, MU_SPOKEN_STARTTLS, "LDAP", "ldap");

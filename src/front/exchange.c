@@ -6,6 +6,7 @@
 #include "base/str.h"
 #include "front/avoid.h"
 #include "front/exchange_h2.h"
+#include "http/h2.h"
 
 /* After so many reads in a row, others get their turn. */
 enum { READS_IN_A_ROW = 4, READ_SIZE = 16 * 1024 };
@@ -147,15 +148,25 @@ static void on_stream(void *arg)
     e->client->wake(e->arg);
 }
 
+/* To the backend that has been chosen. */
+static struct mu_stream *kept_stream(struct mu_exchange *e, uint64_t owner)
+{
+    for (size_t i = 0; i < e->backend->address_count; i++) {
+        struct mu_stream *stream =
+            mu_stream_kept(e->worker, &e->backend->addresses[i], owner, on_stream, e);
+        if (stream != NULL)
+            return stream;
+    }
+    return NULL;
+}
+
 /* The connection on which this client has shown who it is, wherever it leads. */
 static bool take_own(struct mu_exchange *e)
 {
     const struct mu_backends *backends = e->proxy->backends;
     for (size_t i = 0; i < backends->count && e->stream == NULL; i++) {
         e->backend = &backends->at[i];
-        for (size_t j = 0; j < e->backend->address_count && e->stream == NULL; j++)
-            e->stream =
-                mu_stream_kept(e->worker, &e->backend->addresses[j], e->owner, on_stream, e);
+        e->stream = kept_stream(e, e->owner);
     }
     e->owned = e->stream != NULL;
     if (!e->owned)
@@ -273,17 +284,6 @@ static void write_out(struct mu_exchange *e)
 
 /* --- A backend --- */
 
-static struct mu_stream *kept_stream(struct mu_exchange *e)
-{
-    for (size_t i = 0; i < e->backend->address_count && !e->fresh && !e->h2; i++) {
-        struct mu_stream *stream =
-            mu_stream_kept(e->worker, &e->backend->addresses[i], 0, on_stream, e);
-        if (stream != NULL)
-            return stream;
-    }
-    return NULL;
-}
-
 static bool choose_backend(struct mu_exchange *e)
 {
     const struct mu_backends *backends = e->proxy->backends;
@@ -295,8 +295,8 @@ static bool choose_backend(struct mu_exchange *e)
     atomic_fetch_add_explicit(&e->backend->state->open, 1, memory_order_relaxed);
     e->tried |= UINT64_C(1) << (e->backend - backends->at);
     e->address = 0;
-    if (e->stream == NULL)
-        e->stream = kept_stream(e);
+    if (e->stream == NULL && !e->fresh && !e->h2)
+        e->stream = kept_stream(e, 0);
     e->reused = e->stream != NULL;
     return true;
 }
@@ -414,14 +414,12 @@ static void give_body(struct mu_exchange *e, const char *data, size_t len)
         e->client->body(e->arg, data, len);
 }
 
-/* The first thing that a server of HTTP/2 says is a frame of SETTINGS: where --to h2c:// is meant, nobody else says that. [RFC 9113 3.4] */
+/* Where --to h2c:// is meant. */
 static const struct mu_exchange_fault *why_broken(const struct mu_exchange *e, const char *data,
                                                   size_t len)
 {
-    const char settings = 4;
     const bool begins = !e->answered && e->interims == 0;
-    return begins && len > 3 && data[0] == '\0' && data[3] == settings ? &is_http2
-                                                                       : &mu_exchange_bad_answer;
+    return begins && mu_h2_is_preface(data, len) ? &is_http2 : &mu_exchange_bad_answer;
 }
 
 static void take_answer(struct mu_exchange *e, const char *data, size_t len)

@@ -56,6 +56,9 @@ struct mu_h2 *mu_h2_client(const struct mu_h2_handler *handler, void *arg);
 void mu_h2_free(struct mu_h2 *h2);
 MU_AUTO_DEFINE_STRUCT(mu_h2, mu_h2_free)
 
+/* Does this begin as a server of HTTP/2 begins, with a frame of SETTINGS? [RFC 9113 3.4, 6.5] */
+bool mu_h2_is_preface(const void *data, size_t len);
+
 /* Bytes from the peer; all of them are taken. False: there is no going on, see mu_h2_fault(). What is in the output by then
  * tells the peer so. */
 bool mu_h2_input(struct mu_h2 *h2, const void *data, size_t len);

@@ -8,6 +8,14 @@
 /* Frames that bring nothing forward: at once, and then a second; whoever is sent data may say more, for that takes WINDOW_UPDATEs. */
 enum { IDLE_FRAMES_AT_ONCE = 5000, IDLE_FRAMES_A_SECOND = 200, IDLE_FRAMES_FOR_DATA = 2 };
 
+bool mu_h2_is_preface(const void *data, size_t len)
+{
+    enum { HEAD = 9, SETTING = 6, TYPE = 4 };
+    const unsigned char *head = data;
+    return len >= HEAD && head[0] == 0 && head[1] == 0 && head[2] % SETTING == 0 &&
+           head[3] == TYPE && head[4] == 0 && memcmp(head + 5, "\0\0\0\0", 4) == 0;
+}
+
 /* --- Those who keep us busy with nothing --- */
 
 /* False: there is nothing left of it, and time has not filled it up again. */
