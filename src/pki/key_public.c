@@ -85,15 +85,21 @@ size_t mu_key_point(const struct mu_key *key, unsigned char **ret)
     return *ret == NULL ? 0 : kept->len;
 }
 
+/* A key of its DER, which is freed. */
+static EVP_PKEY *take_der(unsigned char *der, int len)
+{
+    const unsigned char *p = der;
+    EVP_PKEY *key = len > 0 ? d2i_PUBKEY(NULL, &p, len) : NULL;
+    OPENSSL_free(der);
+    return key;
+}
+
 /* The public half alone, as any reader of a certificate has it. */
 static EVP_PKEY *public_half(EVP_PKEY *evp)
 {
     unsigned char *der = NULL;
     int len = i2d_PUBKEY(evp, &der);
-    const unsigned char *p = der;
-    EVP_PKEY *public = len > 0 ? d2i_PUBKEY(NULL, &p, len) : NULL;
-    OPENSSL_free(der);
-    return public;
+    return take_der(der, len);
 }
 
 /* The quick check leaves out whether a point has the right order, which on curves whose cofactor is 1, as all of those
@@ -165,10 +171,7 @@ static EVP_PKEY *decode_any(X509_PUBKEY *spki)
 {
     unsigned char *der = NULL;
     int len = i2d_X509_PUBKEY(spki, &der);
-    const unsigned char *p = der;
-    EVP_PKEY *ret = len > 0 ? d2i_PUBKEY(NULL, &p, len) : NULL;
-    OPENSSL_free(der);
-    return ret;
+    return take_der(der, len);
 }
 
 EVP_PKEY *mu_key_decode(X509_PUBKEY *spki)
