@@ -67,8 +67,8 @@ struct mu_door_config {
     char *files;                       /* a directory; NULL: the greeting */
     bool proxy_protocol;               /* each connection begins with a header of it */
     struct mu_strs proxy_from;         /* blocks of the addresses that it is believed from */
-    struct mu_strs
-        alpn; /* of a door that carries bytes: what they may speak, as agreed on in TLS; none: whatever it is */
+    /* Of a door that carries bytes: what they may speak, as agreed on in TLS; none: whatever it is. */
+    struct mu_strs alpn;
     bool send_proxy; /* each connection to a backend begins with one, of version 2 */
     struct mu_front_deadlines deadlines;
     struct mu_access access; /* who may come in, and to what below no other route */

@@ -23,8 +23,8 @@ struct mu_tls_calls {
     size_t host_count;
     bool any_name;                          /* the name is not looked for after all */
     const struct mu_tls_expected *expected; /* besides */
-    const char *
-        alpn; /* the protocols that are offered, of which a server may choose one: see tls/alpn.h. NULL or "": none are */
+    /* The protocols that are offered, of which a server may choose one: see tls/alpn.h. NULL or "": none are. */
+    const char *alpn;
 };
 
 /* For one thread. `calls` is borrowed for the caller's life, but for `chain` and `key`, which are borrowed until this
