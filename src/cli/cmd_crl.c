@@ -46,8 +46,9 @@ int mu_published_status(const struct mu_published *published)
     const struct mu_error *trouble = &published->trouble;
     if (trouble->code == MU_OK)
         return 0;
-    mu_warn("the lists of a former key stay as they were, the others are made: %s%s%s",
-            trouble->what, *trouble->cause == '\0' ? "" : ": ", trouble->cause);
+    mu_warn("the lists of a former key stay as they were, the others are made: %s%s%s%s%s",
+            trouble->what, *trouble->cause == '\0' ? "" : ": ", trouble->cause,
+            *trouble->hint == '\0' ? "" : "; ", trouble->hint);
     return mu_code_exit(trouble->code);
 }
 

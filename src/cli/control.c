@@ -34,7 +34,8 @@ int mu_control_find(char ret[MU_PATH_LEN], struct mu_error *err)
     mu_fail(err, MU_E_NOT_FOUND,
             "no server with a control socket was found, neither in $XDG_RUNTIME_DIR nor at %s",
             SYSTEM_SOCKET);
-    return mu_hint(err, "name the server's, which it has with: mutual serve --control PATH");
+    return mu_hint(err,
+                   "name it: --socket PATH; a server has one with: mutual serve --control PATH");
 }
 
 /* --- Asking --- */
