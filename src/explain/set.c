@@ -264,6 +264,12 @@ static int tell_order(struct set *set, const struct mu_file *file, const struct 
 static int check_key(struct set *set, const struct mu_file *keys, struct mu_error *err)
 {
     const struct mu_file *certs = keys->key == NULL ? NULL : partner(set, keys);
+    const bool stray = certs == NULL && keys->key != NULL && set->known.count > 0 &&
+                       !has_request(set) && !fits_any(set, keys->key);
+    if (stray) /* it may be meant for others: no fault, but not what somebody expects who gives all of them */
+        return mu_report_check(set->report, MU_MARK_ODD, err,
+                               "%s: its private key belongs to none of these certificates",
+                               keys->name);
     if (certs == NULL || key_fits(certs->certs.at[0], keys->key))
         return 0;
     for (size_t i = 1; i < certs->certs.count; i++)

@@ -47,3 +47,13 @@ def test_a_refusal_is_told_by_its_cause_at_both_ends(mutual, place, ca):
         assert door.says("refused").endswith("; cause: client_untrusted_ca\n")
         (place / "localhost.key").write_text("no key")
         assert door.says("reload-failed").endswith("; cause: wrong_file\n")
+
+
+def test_a_key_that_is_nobodys_is_remarked_on(mutual, ca, tmp_path):
+    """Not a fault: it may be meant for others. But who gives three files wants to know."""
+    for name in ("alice", "bob", "carol"):
+        mutual("issue", "client", name).ok()
+    stray = "carol.key: its private key belongs to none of these certificates"
+    assert stray in mutual("explain", "alice.crt", "bob.crt", "carol.key").ok().stdout
+    assert stray in mutual("explain", "alice.crt", "alice.key", "bob.crt", "carol.key").ok().stdout
+    assert "belongs to none" not in mutual("explain", "alice.crt", "bob.crt", "bob.key").ok().stdout
