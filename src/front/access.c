@@ -43,7 +43,8 @@ static int fail_term(struct mu_error *err, const char *text, const char *why)
     return mu_hint(err,
                    "write KIND=PATTERN, such as dns=*.example.com, uri=spiffe://example.org/ns/**, "
                    "cn=web-*, ou=ops, email=*@example.com, ip=10.0.0.0/8, issuer=NAME, serial=HEX, "
-                   "fingerprint=SHA256 or pin=sha256//BASE64; or all, for all clients of the CA");
+                   "fingerprint=SHA256 or pin=sha256//BASE64; all, for all clients of the CA; or "
+                   "anonymous, for who has no certificate");
 }
 
 /* Hexadecimal with or without colons, in any case. How many octets there are, or 0 if it is something else or too long. */
