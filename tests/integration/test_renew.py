@@ -14,7 +14,7 @@ import pytest
 from conftest import WAIT
 from made import (KEY_TYPES, files, fingerprint, is_whole_pair, lifetime, mode, names, openssl, public_key, serial,
                   subject, text, verify)
-from test_trouble import Mount, how_long, killed_somewhere
+from test_trouble import Killer, Mount
 
 DAY = 86400
 
@@ -523,16 +523,14 @@ def test_not_by_a_ca_that_did_not_issue_it(mutual, recipe, ca, tmp_path):
 def test_kill_in_the_middle_of_renew_leaves_the_old_pair_or_the_new(mutual, ca, tmp_path):
     """Looked at right after the kill, before anything could have been repaired."""
     mutual("issue", "client", "a").ok()
-    rng = random.Random(20261124)
-    longest_s = 1.2 * max(how_long(mutual, "renew", "a.crt") for _ in range(3))
-    killed, seen = 0, set()
+    killer, seen = Killer(20261124, mutual, "renew", "a.crt"), set()
     for attempt in range(200):
-        if attempt >= 36 and killed > 5 and len(seen) > 3:
+        if attempt >= 36 and killer.hits > 5 and len(seen) > 3:
             break
-        killed += killed_somewhere(rng, mutual, longest_s, "renew", "a.crt") != 0
+        killer.strike("renew", "a.crt")
         is_whole_pair(tmp_path / "a")
         seen.add(serial(tmp_path / "a.crt"))
-    assert killed > 5 and len(seen) > 3, "the moments are chosen so that many are hit"
+    assert killer.hits > 5 and len(seen) > 3, "the moments are chosen so that many are hit"
     assert seen <= {one["serial"] for one in mutual("list", "--json").ok().json_lines()}
     mutual("renew", "a.crt").ok()
     is_whole_pair(tmp_path / "a")
