@@ -112,15 +112,13 @@ static bool has_escape(const char *path)
     return false;
 }
 
-/* In place, once. `keep_slash`: an escaped slash is none, but a character that is in no route's path. */
-static void decode(char *path, bool keep_slash)
+/* In place, once. An escaped slash becomes `slash`. */
+static void decode(char *path, char slash)
 {
     char *out = path;
     for (const char *in = path; *in != '\0'; in++) {
         const int octet = hex_of(in);
-        *out++ = octet < 0                                       ? *in
-                 : keep_slash && (octet == '/' || octet == '\\') ? '\x01'
-                                                                 : (char)octet;
+        *out++ = octet < 0 ? *in : octet == '/' || octet == '\\' ? slash : (char)octet;
         in += octet < 0 ? 0 : 2;
     }
     *out = '\0';
@@ -175,14 +173,14 @@ static size_t bare_len(const char *segment, size_t len, bool *ret_dots)
     return bare;
 }
 
-/* What any server might undo in single characters: escapes, escapes of escapes, backslashes, case. */
+/* What any server might undo in single characters: escapes, escapes of escapes, case. Every slash in disguise is a backslash then. */
 static const char *undo(char *path)
 {
     const char *fault = decoded_fault(path);
     for (int i = 0; i < DECODINGS && fault == NULL; i++) {
         if (has_escape(path) && strstr(path, "%00") != NULL)
             return "there is a NUL in the path";
-        decode(path, false);
+        decode(path, '\\');
         fault = decoded_fault(path);
     }
     if (fault != NULL)
@@ -190,7 +188,7 @@ static const char *undo(char *path)
     if (has_escape(path))
         return "the path is escaped again and again";
     for (char *p = path; *p != '\0'; p++)
-        *p = *p == '\\' ? '/' : (char)tolower((unsigned char)*p);
+        *p = (char)tolower((unsigned char)*p);
     return NULL;
 }
 
@@ -215,24 +213,25 @@ static const char *squeeze(char *path)
     return NULL;
 }
 
-/* The first segment with something in it. */
-static char *skip_empty(char *path)
+static void unmask_slashes(char *path)
 {
+    for (; *path != '\0'; path++)
+        if (*path == '\\')
+            *path = '/';
+}
+
+/* A host stands behind two slashes for whoever reads a path as a URL that lacks its scheme: "//any/admin" is "/admin" there. The
+ * first segment with something in it; NULL: nothing is taken for a host. [RFC 3986 4.2] */
+static char *host_in(char *path)
+{
+    const char *begin = path;
     bool dots;
-    for (size_t len; *path == '/'; path += 1 + len) {
-        len = strcspn(path + 1, "/");
+    for (size_t len; *path == '/' || *path == '\\'; path += 1 + len) {
+        len = strcspn(path + 1, "/\\");
         if (path[1 + len] == '\0' || bare_len(path + 1, len, &dots) > 0 || dots)
             break;
     }
-    return path;
-}
-
-/* A host stands behind two slashes for whoever reads a path as a URL that lacks its scheme: "//any/admin" is "/admin" there. What
- * is then the path; NULL: nothing is taken for a host. [RFC 3986 4.2] */
-static char *behind_host(char *path)
-{
-    char *first = skip_empty(path);
-    return first == path ? NULL : first + 1 + strcspn(first + 1, "/");
+    return path == begin ? NULL : path + 1;
 }
 
 /* --- Choosing --- */
@@ -335,28 +334,50 @@ static const char *path_of(const char *target, size_t *ret_len)
     return *path == '/' ? path : NULL;
 }
 
-/* Do all readings of this one, which is changed, lead to this route? NULL, or why not. */
-static const char *check_loosely(const struct mu_route_config *routes, size_t count,
-                                 const struct asked *asked, char *path, size_t route)
+/* What is looked for, and which route it is to be. */
+struct choice {
+    const struct mu_route_config *routes;
+    size_t count;
+    const struct asked *asked;
+    size_t route;
+};
+
+static const char ambiguous[] =
+    "the path can be read in more than one way, and not all of them are one route's";
+
+/* Changes the path. NULL, or why not. */
+static const char *check_squeezed(const struct choice *choice, char *path)
 {
-    static const char ambiguous[] =
-        "the path can be read in more than one way, and not all of them are one route's";
-    const char *why = undo(path);
-    if (why != NULL)
-        return why;
-    char *rest = behind_host(path);
-    if (rest != NULL) {
-        if (behind_host(rest) != NULL)
-            return ambiguous;
-        why = squeeze(rest);
-        if (why == NULL && best_of(routes, count, asked, rest, true) != route)
-            why = ambiguous;
-    }
-    if (why == NULL)
-        why = squeeze(path);
-    if (why == NULL && best_of(routes, count, asked, path, true) != route)
+    const char *why = squeeze(path);
+    if (why == NULL &&
+        best_of(choice->routes, choice->count, choice->asked, path, true) != choice->route)
         why = ambiguous;
     return why;
+}
+
+/* A slash in disguise ends the host for one reader and not for the next. NULL, or why not. */
+static const char *check_behind_host(const struct choice *choice, char *path)
+{
+    char *host = host_in(path);
+    if (host == NULL)
+        return NULL;
+    const size_t len = strcspn(host, "/");
+    if (memchr(host, '\\', len) != NULL)
+        return ambiguous;
+    unmask_slashes(host + len);
+    return host_in(host + len) != NULL ? ambiguous : check_squeezed(choice, host + len);
+}
+
+/* Do all readings of this one, which is changed, lead to the route? NULL, or why not. */
+static const char *check_loosely(const struct choice *choice, char *path)
+{
+    const char *why = undo(path);
+    if (why == NULL)
+        why = check_behind_host(choice, path);
+    if (why != NULL)
+        return why;
+    unmask_slashes(path);
+    return check_squeezed(choice, path);
 }
 
 static bool choose_by_path(const struct mu_route_config *routes, size_t count,
@@ -368,9 +389,9 @@ static bool choose_by_path(const struct mu_route_config *routes, size_t count,
     if (strict != NULL && loose != NULL)
         why = octets_fault(strict);
     if (why == NULL) {
-        decode(strict, true);
+        decode(strict, '\x01'); /* which is in no route's path */
         *ret = best_of(routes, count, asked, strict, false);
-        why = check_loosely(routes, count, asked, loose, *ret);
+        why = check_loosely(&(struct choice){routes, count, asked, *ret}, loose);
     }
     free(strict);
     free(loose);

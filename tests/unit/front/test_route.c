@@ -159,6 +159,10 @@ static void a_path_that_can_be_read_in_two_ways_is_refused(void **state)
         {"/%2fh/admin", "400"},
         {"//h//h/x", "400"},
         {"//h/x/admin", "door"},
+        {"//h%5Cx/admin", "400"}, /* its host ends at either of two places */
+        {"//h%252fx/admin", "400"},
+        {"/%2fh\\x/admin", "400"},
+        {"//h/x%2fy", "door"},
         {"//h", "door"},
         {"https://h/x/../admin", "400"},
     };
