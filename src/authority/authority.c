@@ -147,6 +147,7 @@ static int note_policy(struct mu_authority *authority, time_t now, struct mu_err
 
 struct change {
     struct mu_authority *authority;
+    enum mu_audit_signing signing;
     mu_change_fn *change;
     void *arg;
     time_t now;
@@ -158,13 +159,13 @@ static int run_change(struct mu_store *store, void *arg, struct mu_error *err)
     if (introduce_ca(c->authority, c->now, err) != 0 ||
         note_policy(c->authority, c->now, err) != 0 || c->change(store, c->arg, err) != 0)
         return -1;
-    return mu_audit_sign(store, MU_AUDIT_DAILY, c->authority->cert, c->authority->key, c->now, err);
+    return mu_audit_sign(store, c->signing, c->authority->cert, c->authority->key, c->now, err);
 }
 
 int mu_authority_change(struct mu_authority *authority, mu_change_fn *change, void *arg, time_t now,
                         struct mu_error *err)
 {
-    struct change c = {authority, change, arg, now};
+    struct change c = {authority, MU_AUDIT_DAILY, change, arg, now};
     return mu_store_change(authority->store, run_change, &c, err);
 }
 
@@ -181,5 +182,6 @@ int mu_home_change(const struct mu_home *home, const struct mu_cert *cert, const
                                      .store = store};
     mu_cert_fingerprint(cert, authority.sha256);
     mu_cert_key_sha256(cert, authority.key_sha256);
-    return mu_authority_change(&authority, change, arg, now, err);
+    struct change c = {&authority, MU_AUDIT_NOW, change, arg, now};
+    return mu_store_change(store, run_change, &c, err);
 }

@@ -20,7 +20,8 @@ struct mu_authority {
     char key_sha256[MU_SHA256_LEN]; /* of its public key: the issuer in the records */
 };
 
-/* mu_authority_change() where the files of an authority are at hand, and are being changed. */
+/* mu_authority_change() where the files of an authority are at hand, and are being changed. What the trail tells of that is signed
+ * at once: it may be the last that is signed with this key. */
 MU_CHECK int mu_home_change(const struct mu_home *home, const struct mu_cert *cert,
                             const struct mu_key *key, mu_change_fn *change, void *arg, time_t now,
                             struct mu_error *err);

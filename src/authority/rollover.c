@@ -355,7 +355,7 @@ static int note_start(struct mu_store *store, void *arg, struct mu_error *err)
     snprintf(detail, sizeof detail, "begun: the root \"%s\" has a successor, until %s",
              mu_cert_label(work->root, label), mu_date(mu_cert_not_after(work->root), until));
     const struct mu_act act = {.action = "rollover",
-                               .sha256 = mu_cert_fingerprint(work->root, sha256),
+                               .sha256 = mu_cert_fingerprint(work->cert, sha256),
                                .detail = detail};
     return mu_audit_add(store, &act, work->how->now, NULL, err);
 }

@@ -294,6 +294,7 @@ def test_an_install_that_is_killed_leaves_the_old_ca_or_the_new(working, delay_m
     except subprocess.TimeoutExpired:
         started.send_signal(signal.SIGKILL)
         started.wait()
+    working.online("audit", "verify").ok()
     home = working.online.home
     assert public_key(home / "ca.crt", "x509") == public_key(home / "ca.key", "pkey")
     assert certificates(home / "ca-chain.crt")[0] == certificates(home / "ca.crt")[0]

@@ -270,6 +270,7 @@ def kill_after(started, delay_ms):
 def test_one_that_is_killed_leaves_the_old_state_or_the_new(ca, delay_ms):
     """Whole in either case; and it can be said again."""
     kill_after(ca.mutual.start("ca", "rollover", "start", *ca.stick), delay_ms)
+    ca.mutual("audit", "verify").ok()
     assert public_key(ca.home / "ca.crt", "x509") == public_key(ca.home / "ca.key", "pkey")
     ca.issue("meanwhile")
     ca.all_verify("before", "meanwhile")

@@ -218,6 +218,57 @@ static void a_signature_by_a_stranger_is_none(void **state)
     assert_found(*state, 1, "by a certificate that this CA has not used");
 }
 
+struct takeover {
+    struct fixture *f;
+    const struct mu_cert *next;
+    bool is_signed;
+};
+
+static int announce(struct mu_store *store, void *arg, struct mu_error *err)
+{
+    const struct takeover *t = arg;
+    char sha256[MU_SHA256_LEN];
+    const time_t now = NOW + 2 * MU_DAY_S + 60;
+    MU_AUTO_STRUCT(mu_key) key = NULL;
+    const struct mu_act act = {.action = "install", .sha256 = mu_cert_fingerprint(t->next, sha256)};
+    if (mu_key_load(t->f->home.key, NULL, &key, err) != 0 ||
+        mu_audit_add(store, &act, now, NULL, err) != 0)
+        return -1;
+    return t->is_signed ? mu_audit_sign(store, MU_AUDIT_NOW, t->f->ca, key, now, err) : 0;
+}
+
+/* That ca.crt is already the next one's, and nothing more has come about. */
+static void take_over(struct fixture *f, bool is_signed)
+{
+    char dir[96], old[MU_PATH_LEN];
+    MU_AUTO_STRUCT(mu_cert) next = NULL;
+    MU_AUTO_STRUCT(mu_store) store = NULL;
+    snprintf(dir, sizeof dir, "%s/next", f->place);
+    const struct mu_authority_init init = {.home = dir,
+                                           .name = "Next CA",
+                                           .key_type = "p256",
+                                           .lifetime_s = 365 * MU_DAY_S,
+                                           .now = NOW};
+    assert_int_equal(mu_authority_init(&init, &next, old, &f->err), 0);
+    assert_int_equal(mu_store_open(f->home.db, MU_STORE_WRITE, &store, &f->err), 0);
+    struct takeover t = {f, next, is_signed};
+    assert_int_equal(mu_store_change(store, announce, &t, &f->err), 0);
+    mu_cert_free(f->ca);
+    f->ca = mu_take(&next);
+}
+
+static void who_takes_over_and_has_signed_nothing_was_announced_by_who_goes(void **state)
+{
+    take_over(*state, true);
+    assert_string_equal(verdict_of(*state).fault, "");
+}
+
+static void what_nobody_signed_announces_nobody(void **state)
+{
+    take_over(*state, false);
+    assert_found(*state, 4, "is not by the present CA certificate");
+}
+
 static void a_trail_without_signatures_is_not_believed(void **state)
 {
     tamper(*state, "DELETE FROM trail_head");
@@ -336,6 +387,8 @@ int main(void)
         WITH_A_TRAIL(a_trail_written_anew_from_an_entry_on_is_not_what_was_signed),
         WITH_A_TRAIL(a_signature_by_another_key_is_none),
         WITH_A_TRAIL(a_signature_by_a_stranger_is_none),
+        WITH_A_TRAIL(who_takes_over_and_has_signed_nothing_was_announced_by_who_goes),
+        WITH_A_TRAIL(what_nobody_signed_announces_nobody),
         WITH_A_TRAIL(a_trail_without_signatures_is_not_believed),
         WITH_A_TRAIL(a_certificate_of_which_the_trail_does_not_know_is_named),
         WITH_A_TRAIL(a_certificate_that_was_dropped_from_the_records_is_named),
