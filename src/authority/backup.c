@@ -457,20 +457,55 @@ static int try_out(const struct mu_restore *how, const char *dir, struct mu_rest
     return mu_authority_change(authority, note_restore, &r, how->now, err);
 }
 
+/* Where a trail ends. */
+struct trail_end {
+    char before[MU_HASH_LEN + 1],
+        last[MU_HASH_LEN + 1];    /* hashes: of the last entry but one, and of the last */
+    char restored[MU_SHA256_LEN]; /* the backup that the last entry tells of; "": none */
+};
+
+static bool note_end(void *arg, const struct mu_trail_entry *entry)
+{
+    struct trail_end *end = arg;
+    mu_str_copy(end->before, sizeof end->before, end->last);
+    mu_str_copy(end->last, sizeof end->last, entry->hash);
+    mu_str_copy(end->restored, sizeof end->restored,
+                mu_str_equal(entry->action, "restore") ? entry->sha256 : "");
+    return true;
+}
+
+/* Has a restore of this backup been here that did not get as far as the home? */
+static int is_filled_already(struct mu_store *from, struct mu_store *to, bool *ret,
+                             struct mu_error *err)
+{
+    char hash[MU_HASH_LEN + 1];
+    int64_t tip;
+    struct trail_end mine = {.last = ""}, theirs = {.last = ""};
+    if (mu_store_trail_tip(from, &tip, hash, err) != 0 ||
+        mu_store_trail_each(from, tip - 1, note_end, &mine, err) != 0 ||
+        mu_store_trail_each(to, tip - 1, note_end, &theirs, err) != 0)
+        return -1;
+    *ret = mine.restored[0] != '\0' && mu_str_equal(mine.restored, theirs.restored) &&
+           mu_str_equal(mine.before, theirs.before);
+    return 0;
+}
+
 /* The records into a database on a server, and its URL where the home will say where they are. */
 static int fill_database(const struct mu_restore *how, struct unpacking *u, struct mu_error *err)
 {
     char db[MU_PATH_LEN], url[MU_PATH_LEN], hash[MU_HASH_LEN + 1];
     int64_t tip;
+    bool filled = false;
     MU_AUTO_STRUCT(mu_store) from = NULL;
     MU_AUTO_STRUCT(mu_store) to = NULL;
     if (mu_path_join(u->dir, "mutual.db", db, err) != 0 ||
         mu_path_join(u->dir, "store", url, err) != 0 ||
         mu_store_open(db, MU_STORE_READ, &from, err) != 0 ||
         mu_store_open(how->store, MU_STORE_WRITE, &to, err) != 0 ||
-        mu_store_trail_tip(to, &tip, hash, err) != 0)
+        mu_store_trail_tip(to, &tip, hash, err) != 0 ||
+        (tip > 0 && is_filled_already(from, to, &filled, err) != 0))
         return -1;
-    if (tip > 0) {
+    if (tip > 0 && !filled) {
         mu_fail(err, MU_E_EXISTS, "there are records of a CA in that database already");
         return mu_hint(err, "name an empty database");
     }
@@ -478,7 +513,7 @@ static int fill_database(const struct mu_restore *how, struct unpacking *u, stru
         return -1;
     if (mu_strs_add(&u->names, "store") != 0)
         return mu_fail_nomem(err);
-    return mu_store_transfer(from, to, err);
+    return filled ? 0 : mu_store_transfer(from, to, err);
 }
 
 static int move_in(const struct mu_home *home, const char *dir, const char *name, time_t now,

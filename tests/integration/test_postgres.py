@@ -4,6 +4,7 @@ import json
 import os
 import pathlib
 import random
+import shutil
 import sqlite3
 import subprocess
 import time
@@ -107,6 +108,22 @@ def test_it_can_be_restored_into_another_database(mutual, busy, server, tmp_path
     mutual("issue", "client", "dave", home=new).ok()
     mutual("revoke", "dave", home=new).ok()
     mutual("audit", "verify", home=new).ok()
+
+
+def test_a_restore_that_filled_the_database_and_got_no_further_can_be_said_again(mutual, busy, server, tmp_path):
+    """As after a kill or a full disk between the two; what has been used since is in nobody's way."""
+    mutual("backup", "b").ok()
+    server.sql("CREATE DATABASE half")
+    half, new = server.url("half"), tmp_path / "new"
+    mutual("restore", "b", "--store", half, home=new).ok()
+    shutil.rmtree(new)
+    mutual("restore", "b", "--store", half, home=new).ok()
+    mutual("audit", "verify", home=new).ok()
+    mutual("issue", "client", "dave", home=new).ok()
+    shutil.rmtree(new)
+    mutual("restore", "b", "--store", half, home=new).refused("records of a CA in that database already")
+    mutual("backup", "b2").ok()
+    mutual("restore", "b2", "--store", half, home=new).refused("records of a CA in that database already")
 
 
 def test_backups_while_others_issue_are_as_of_one_moment(mutual, busy, tmp_path):
