@@ -50,11 +50,17 @@ static int renew(struct mu_front *front, struct mu_error *err)
 
 /* --- What is said of it --- */
 
+/* Then it is for a few more seconds, and only for those who are in; another process may say the same of itself. */
+static bool is_stopping(const struct mu_front *front)
+{
+    return front->server != NULL && mu_server_is_stopping(front->server);
+}
+
 static void tell(struct mu_front *front, const char *id, const char *sentence, const char *hint,
                  const struct mu_error *err)
 {
     const struct mu_reload_event event = {id, sentence, hint, err == NULL ? "" : err->cause, err};
-    if (front->config.reloaded != NULL)
+    if (front->config.reloaded != NULL && !is_stopping(front))
         front->config.reloaded(front->config.events.arg, &event);
 }
 

@@ -85,17 +85,22 @@ void mu_house_leave(struct mu_house *house)
     free_house(house);
 }
 
+static bool keep(struct mu_entrance *entrance, const struct mu_house *before)
+{
+    const struct mu_entrance *kept =
+        before == NULL ? NULL : find_entrance(before, &entrance->wanted);
+    if (kept == NULL)
+        return false;
+    entrance->address = kept->address;
+    return entrance->open = true;
+}
+
 /* errno tells, too. */
 static int claim(struct mu_entrance *entrance, const struct mu_house *before,
                  const struct mu_entrance *previous, struct mu_error *err)
 {
-    const struct mu_entrance *kept =
-        before == NULL ? NULL : find_entrance(before, &entrance->wanted);
-    if (kept != NULL) {
-        entrance->address = kept->address;
-        entrance->open = true;
+    if (keep(entrance, before))
         return 0;
-    }
     if (entrance->address.optional && previous != NULL && mu_address_port(&entrance->address) == 0)
         mu_address_set_port(&entrance->address, mu_address_port(&previous->address));
     return mu_listener_claim(&entrance->address, err);
@@ -114,6 +119,13 @@ int mu_house_claim(struct mu_house *house, const struct mu_house *before, struct
     }
     house->entrance_count = count;
     return 0;
+}
+
+void mu_house_close(struct mu_house *house, const struct mu_house *before)
+{
+    for (size_t i = 0; i < house->entrance_count; i++)
+        if (!keep(&house->entrances[i], before))
+            house->entrances[i].open = true;
 }
 
 /* --- A hall of it --- */

@@ -16,8 +16,8 @@
 struct mu_entrance {
     struct mu_address wanted;  /* as it was asked for */
     struct mu_address address; /* as it is, with the port that the kernel chose */
-    bool open;                 /* by the house before this one: its sockets stay */
-    unsigned handshake_ms;     /* the shortest: which door is meant, the handshake will show */
+    bool open; /* nothing is to be opened: the house before this one has, or nobody comes any more */
+    unsigned handshake_ms; /* the shortest: which door is meant, the handshake will show */
 };
 
 struct mu_house {
@@ -40,6 +40,8 @@ bool mu_door_is_at(const struct mu_server_door *door, const struct mu_entrance *
  */
 MU_CHECK int mu_house_claim(struct mu_house *house, const struct mu_house *before,
                             struct mu_error *err);
+/* Nobody is to listen at what `before` has not: it is for those who are in already. */
+void mu_house_close(struct mu_house *house, const struct mu_house *before);
 bool mu_entrance_is_at(const struct mu_entrance *entrance, const struct mu_address *wanted);
 bool mu_entrance_same(const struct mu_entrance *a, const struct mu_entrance *b);
 /* One user less; the last one gives the doors back. NULL is nobody. */

@@ -75,7 +75,7 @@ struct mu_worker {
     uv_async_t asked;
     uv_timer_t patience;            /* runs out some time after a request to stop */
     uv_timer_t retry;               /* accepting is paused until then */
-    _Atomic(struct mu_move *) move; /* to make at the next turn; the worker's to take */
+    _Atomic(struct mu_move *) move; /* to make at the next turn; of whoever takes it */
     struct mu_listener *listeners;
     struct mu_tls_sessions *sessions; /* the server's */
     struct mu_conn *connections;      /* a list, newest first */
@@ -142,7 +142,9 @@ void mu_worker_make(struct mu_worker *worker, struct mu_move *move);
 /* server.c: the loop of the thread that runs the server. */
 uv_loop_t *mu_server_loop(struct mu_server *server);
 
-/* worker.c: make ready what is the worker's own; what it shares with others is there. Fails with MU_E_SYSTEM. */
+/* worker.c: to be made in its thread, by and by; by one that has ended it is but counted. Takes `move`. */
+void mu_worker_give(struct mu_worker *worker, struct mu_move *move);
+/* Make ready what is the worker's own; what it shares with others is there. Fails with MU_E_SYSTEM. */
 MU_CHECK int mu_worker_begin(struct mu_worker *worker, struct mu_error *err);
 /* A thread's function: serve until the server stops. `worker` is a struct mu_worker. */
 void mu_worker_run(void *worker);

@@ -94,13 +94,15 @@ static void on_closed(uv_handle_t *handle)
     free(handle->data);
 }
 
-/* Whoever waits in its queue has come in time. */
+/* Whoever waits in its queue has come in time. A worker that stops has closed it already, and its name may be another process's. */
 static void close_listener(struct mu_listener *listener)
 {
-    mu_listener_accept(listener);
-    mu_listener_remove_name(listener, &listener->gate->entrance->address);
+    if (listener->fd >= 0) {
+        mu_listener_accept(listener);
+        mu_listener_remove_name(listener, &listener->gate->entrance->address);
+        close(listener->fd);
+    }
     uv_close((uv_handle_t *)&listener->poll, on_closed);
-    close(listener->fd);
 }
 
 void mu_worker_make(struct mu_worker *worker, struct mu_move *move)

@@ -97,6 +97,15 @@ static int make_moves(struct mu_server *server, struct mu_house *house, struct m
     return -1;
 }
 
+/* Whoever stops listens nowhere anew. */
+static int settle(const struct mu_server *server, struct mu_house *house, struct mu_error *err)
+{
+    if (!mu_server_is_stopping(server))
+        return mu_house_claim(house, server->house, err);
+    mu_house_close(house, server->house);
+    return 0;
+}
+
 static int move_in(struct mu_server *server, const struct mu_server_doors *doors,
                    struct mu_error *err)
 {
@@ -105,8 +114,7 @@ static int move_in(struct mu_server *server, const struct mu_server_doors *doors
     struct mu_move **moves = calloc(server->worker_count, sizeof(struct mu_move *));
     if (moves == NULL)
         return mu_fail_nomem(err);
-    if (mu_house_new(&not_yet_ours, &house, err) != 0 ||
-        mu_house_claim(house, server->house, err) != 0 ||
+    if (mu_house_new(&not_yet_ours, &house, err) != 0 || settle(server, house, err) != 0 ||
         make_moves(server, house, moves, err) != 0) {
         mu_house_leave(house);
         free(moves);
@@ -117,7 +125,7 @@ static int move_in(struct mu_server *server, const struct mu_server_doors *doors
     for (unsigned i = 0; i < server->worker_count; i++) {
         moves[i]->left = &server->moving;
         moves[i]->done = &server->moved;
-        atomic_store(&server->workers[i].move, moves[i]);
+        mu_worker_give(&server->workers[i], moves[i]);
     }
     free(moves);
     mu_house_leave(server->house);
@@ -132,6 +140,11 @@ int mu_server_replace(struct mu_server *server, const struct mu_server_doors *do
     if (atomic_load(&server->moving) > 0)
         return mu_fail(err, MU_E_BUSY, "a worker has not taken over the doors before these");
     return move_in(server, doors, err);
+}
+
+bool mu_server_is_stopping(const struct mu_server *server)
+{
+    return atomic_load(&server->stop) != STOP_NOT;
 }
 
 void mu_server_review(struct mu_server *server)
@@ -278,19 +291,18 @@ static void on_signal(uv_signal_t *signal, int number)
     struct mu_server *server = signal->data;
     const struct mu_server_events *events = &server->config->events;
     (void)number;
-    if (atomic_load(&server->stop) == STOP_NOT && events->stopping != NULL)
+    const bool again = mu_server_is_stopping(server);
+    if (!again && events->stopping != NULL)
         events->stopping(events->arg);
-    ask_to_stop(server, atomic_load(&server->stop) == STOP_NOT ? STOP_GENTLY : STOP_NOW);
+    ask_to_stop(server, again ? STOP_NOW : STOP_GENTLY);
 }
 
-/* While it drains there is nobody left for new doors. */
 static void on_hangup(uv_signal_t *signal, int number)
 {
     struct mu_server *server = signal->data;
     const struct mu_server_events *events = &server->config->events;
     (void)number;
-    if (atomic_load(&server->stop) == STOP_NOT)
-        events->hangup(events->reload_arg);
+    events->hangup(events->reload_arg);
 }
 
 /* --- Making way for another process --- */
@@ -348,7 +360,7 @@ static void on_successor(uv_poll_t *poll, int status, int events)
     server->handed_on = true;
     mu_plain_hand_on(server->plain);
     server->config->events.succeeded(server->config->events.arg, server->successor.pid);
-    if (atomic_load(&server->stop) == STOP_NOT)
+    if (!mu_server_is_stopping(server))
         ask_to_stop(server, STOP_GENTLY);
 }
 
@@ -375,7 +387,7 @@ static void on_upgrade(uv_signal_t *signal, int number)
 {
     struct mu_server *server = signal->data;
     (void)number;
-    if (atomic_load(&server->stop) != STOP_NOT || server->successor.pid != 0)
+    if (mu_server_is_stopping(server) || server->successor.pid != 0)
         return;
     server->upgrades = true;
     if (atomic_load(&server->moving) == 0)

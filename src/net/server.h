@@ -51,7 +51,7 @@ struct mu_server_events {
     /* SIGUSR2: a new process of the same command line has been started, and serves at the same sockets; this one stops. NULL: the
      * signal is left as it is. */
     void (*succeeded)(void *arg, pid_t successor);
-    /* SIGHUP, unless it is stopping. NULL: the signal is left as it is. */
+    /* SIGHUP. NULL: the signal is left as it is. */
     void (*hangup)(void *arg);
     /* Every worker has taken over the doors that mu_server_new() or mu_server_replace() was given. NULL: nobody asks. */
     void (*moved)(void *arg);
@@ -156,11 +156,15 @@ MU_CHECK int mu_server_new(const struct mu_server_config *config,
 
 /*
  * Other doors, without a connection dropped: addresses that are new are listened at, those that are gone no more, the others keep
- * their sockets; connections stay with the doors that they came by. Only in the thread that runs the server, or before.
+ * their sockets; connections stay with the doors that they came by. While it stops they are for those who are in, who are judged
+ * by them. Only in the thread that runs the server, or before.
  * Fails as mu_server_new() does, and then nothing has changed; with MU_E_BUSY, a worker is not yet done with the last change.
  */
 MU_CHECK int mu_server_replace(struct mu_server *server, const struct mu_server_doors *doors,
                                struct mu_error *err);
+
+/* Has it been told to stop? */
+bool mu_server_is_stopping(const struct mu_server *server);
 
 /* Would mu_server_new() take them, as far as that shows without an address? */
 MU_CHECK int mu_server_check(const struct mu_server_doors *doors, struct mu_error *err);

@@ -91,11 +91,10 @@ static void on_wake(uv_async_t *wake)
     int stop = atomic_load(worker->stop);
     atomic_store(&worker->pulse_seen, atomic_load(worker->pulse));
     mu_share_take(worker);
-    struct mu_move *move = atomic_load(&worker->move);
-    if (move != NULL && !worker->stopping) {
-        atomic_store(&worker->move, NULL);
-        mu_worker_make(worker, move);
-    }
+    struct mu_move *move = atomic_exchange(&worker->move, NULL);
+    if (move != NULL)
+        mu_worker_make(worker,
+                       move); /* when it stops, too: who is in may not be allowed to any more */
     if (atomic_exchange(&worker->review.asked, false))
         mu_review_begin(worker);
     if (stop != STOP_NOT && !worker->stopping) {
@@ -115,6 +114,24 @@ static void on_wake(uv_async_t *wake)
     end_when_empty(worker);
 }
 
+static void drop_move(struct mu_worker *worker)
+{
+    struct mu_move *move = atomic_exchange(&worker->move, NULL);
+    if (move == NULL)
+        return;
+    if (atomic_fetch_sub(move->left, 1) == 1)
+        uv_async_send(move->done);
+    mu_move_free(move);
+}
+
+/* It may end in this very moment, and then one of the two finds the move. */
+void mu_worker_give(struct mu_worker *worker, struct mu_move *move)
+{
+    atomic_store(&worker->move, move);
+    if (atomic_load(&worker->ended))
+        drop_move(worker);
+}
+
 void mu_worker_run(void *arg)
 {
     struct mu_worker *worker = arg;
@@ -123,6 +140,7 @@ void mu_worker_run(void *arg)
     uv_run(&worker->loop, UV_RUN_DEFAULT);
     (void)mu_streams_drop(worker); /* here, for what they have to let go of may be this thread's */
     atomic_store(&worker->ended, true);
+    drop_move(worker);
 }
 
 /* --- Before and after --- */

@@ -1,4 +1,5 @@
 """A running `mutual serve`, and clients made of Python's own ssl, for the scenarios."""
+import contextlib
 import os
 import queue
 import re
@@ -115,6 +116,13 @@ def context(ca=None, cert=None, key=None, version=None):
 
 def plain(door):
     return socket.create_connection(("127.0.0.1", door.port), timeout=WAIT)
+
+
+def listens_no_more(door):
+    """A moment ago it was told to stop."""
+    with contextlib.suppress(ConnectionError):
+        while True:
+            plain(door).close()
 
 
 def connect(door, ctx, name="localhost", session=None):

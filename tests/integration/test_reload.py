@@ -11,7 +11,7 @@ import threading
 import pytest
 
 from backend import Backend, echo
-from door import WAIT, Door, ask, connect, context, plain
+from door import WAIT, Door, ask, connect, context, listens_no_more
 from metrics import metrics
 from made_config import client, door_text, serve, write_config
 
@@ -299,16 +299,12 @@ def test_names_and_clients_change(ca, place, config):
 
 
 def test_sighup_during_drain(ca, place):
-    """It is stopping: a reload would be for nobody, and must not end what is under way."""
+    """It is stopping: a reload is told nobody of, and must not end what is under way."""
     with Backend(echo) as backend, flags(ca, place, "--to", backend.url) as door, connect(door, client_of(ca, place)) as sock:
         sock.sendall(b"a")
         assert sock.recv(10) == b"a"
         door.signal(signal.SIGTERM)
-        while True:  # until it listens no more
-            try:
-                plain(door).close()
-            except ConnectionError:
-                break
+        listens_no_more(door)
         door.signal(signal.SIGHUP)
         sock.sendall(b"b")
         assert sock.recv(10) == b"b"

@@ -9,10 +9,11 @@ import time
 import pytest
 
 from backend import Backend, echo
-from door import WAIT, ask, connect, read_all, refused
+from door import WAIT, ask, connect, listens_no_more, read_all, refused
 from inside import ABOVE, GET, over, put
 from made_config import client, door_text, serve, write_config
 from metrics import metrics
+from test_upgrade import ended, successor
 
 VERSIONS = [ssl.TLSVersion.TLSv1_2, ssl.TLSVersion.TLSv1_3]
 
@@ -174,6 +175,30 @@ def test_a_delta_list_closes_what_is_open(ca, mutual, clients):
         put(place / "delta.pem", place / "next.pem")
         door.says(" expelled client-cert-revoked: ")
         assert read_all(ben)[0] == b"" and ask(amy, GET)[0] == 200
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGUSR2])
+def test_a_server_that_stops_still_hears_of_it(ca, mutual, clients, number):
+    """Who is in may be for as long as stop_timeout lets them: to the worker's end, or while another process serves already."""
+    with Backend(echo) as tcp:
+        config = write_config(clients / "mutual.yaml", door_text(to=tcp.url, crl=str(ca / "ca.crl")), above=ABOVE)
+        with serve(config, ca) as door, connect(door, client(clients, "amy")) as amy, \
+                connect(door, client(clients, "ben")) as ben:
+            for sock in (amy, ben):
+                sock.sendall(b"x")
+                assert sock.recv(1) == b"x"
+            door.signal(number)
+            with ended(successor(door)) if number == signal.SIGUSR2 else contextlib.nullcontext():
+                if number == signal.SIGTERM:
+                    listens_no_more(door)
+                mutual("revoke", "ben").ok()
+                door.signal(signal.SIGHUP)
+                assert '"ben" (serial' in door.says(" expelled client-cert-revoked: ")
+                assert read_all(ben)[0] == b""
+                amy.sendall(b"y")
+                assert amy.recv(1) == b"y"
+                amy.close()
+                assert door.process.wait(WAIT) == 0
 
 
 # --- Without a list ---
