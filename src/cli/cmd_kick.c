@@ -131,7 +131,7 @@ const struct mu_cmd mu_cmd_kick = {
         "CLIENT is a name (the certificate's CN), or KIND=PATTERN: cn, ou, dns, uri, email, ip, fingerprint, pin,\n"
         "issuer or serial, with * and ** in patterns. HTTP answers under way may end, within half a second; all else is\n"
         "cut at once. It needs no revocation list and changes nothing in the CA: it is forgotten when the server is\n"
-        "started anew, and not when it reloads. To take a certificate back for good: mutual revoke.",
+        "started anew, but neither when it reloads nor by SIGUSR2. To take a certificate back for good: mutual revoke.",
     .example = "mutual kick bob --for 10m\n"
                "mutual kick 'dns=*.old.example.com' serial=1A2B3C\n"
                "mutual kick --undo bob\n"

@@ -62,6 +62,15 @@ void mu_front_on_hangup(void *front);
 /* From workers: see struct mu_server_events. */
 bool mu_front_barred(void *front, const struct mu_cert *client, struct mu_refusal *ret);
 void mu_front_on_moved(void *front);
+/* As struct mu_server_events has them. */
+void mu_front_introduce(void *front);
+void mu_front_told(void *front, const char *text);
+
+/* Keep somebody out until then, and those who are in leave; and let them come again (false: nobody is kept out by that name). From the
+ * thread that runs the server. Fails as mu_kicks_add() does. */
+MU_CHECK int mu_front_kick(const struct mu_front *front, const char *who, time_t until,
+                           struct mu_error *err);
+bool mu_front_undo_kick(const struct mu_front *front, const char *who);
 /* As struct mu_probe has it. */
 bool mu_front_measure(void *front, const struct mu_survey *survey, struct mu_measured *ret);
 

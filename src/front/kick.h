@@ -3,7 +3,8 @@
 
 /*
  * Clients who are kept out for a time, whatever their certificates say: what `mutual kick` asks for. It is of this process and
- * of all its doors, and it outlives a reload, but not a restart. For any thread.
+ * of all its doors, and it outlives a reload, but not a restart; the process that takes its place is told (kick_kin.c). For any
+ * thread.
  */
 
 #include <stdbool.h>

@@ -61,8 +61,9 @@ static void tell_status(const struct session *s, struct mu_response *ret)
 
 enum { FOR_MAX_S = 366 * 24 * 3600 };
 
-static size_t count_hits(const struct session *s, struct mu_kicks *kicks, time_t now)
+static size_t count_hits(const struct session *s, time_t now)
 {
+    struct mu_kicks *kicks = s->probe->front->kicks;
     size_t count = 0;
     for (size_t i = 0; i < s->survey->connection_count; i++) {
         struct mu_error ignored = MU_ERROR_INIT;
@@ -79,7 +80,6 @@ static void kick(const struct session *s, const char *who, const char *for_s,
                  struct mu_response *ret)
 {
     struct mu_error err = MU_ERROR_INIT;
-    struct mu_kicks *kicks = s->probe->front->kicks;
     const time_t now = time(NULL);
     char *end = NULL;
     const long seconds = for_s == NULL ? 0 : strtol(for_s, &end, 10);
@@ -87,20 +87,19 @@ static void kick(const struct session *s, const char *who, const char *for_s,
         mu_response_sentence(ret, 400, "Mutual-For is how many seconds, a year of them at most");
         return;
     }
-    if (mu_kicks_add(kicks, who, now + seconds, &err) != 0) {
+    if (mu_front_kick(s->probe->front, who, now + seconds, &err) != 0) {
         mu_response_sentence(ret, 400, err.what);
         mu_buf_addf(&ret->text, "hint: %s\n", err.hint);
         return;
     }
     ret->status = 200;
     ret->content_type = "application/json";
-    mu_buf_addf(&ret->text, "{\"connections\": %zu}\n", count_hits(s, kicks, now));
-    mu_server_review(s->probe->front->server);
+    mu_buf_addf(&ret->text, "{\"connections\": %zu}\n", count_hits(s, now));
 }
 
 static void undo_kick(const struct session *s, const char *who, struct mu_response *ret)
 {
-    if (!mu_kicks_undo(s->probe->front->kicks, who)) {
+    if (!mu_front_undo_kick(s->probe->front, who)) {
         mu_response_sentence(ret, 404, "nobody is kicked out under this name");
         return;
     }

@@ -318,6 +318,8 @@ static int make_server(struct mu_front *front, const struct mu_config *config,
     front->server_config.events.moved = mu_front_on_moved;
     front->server_config.events.barred = mu_front_barred;
     front->server_config.events.met = on_met;
+    front->server_config.events.introduce = mu_front_introduce;
+    front->server_config.events.told = mu_front_told;
     front->server_config.events.reload_arg = front;
     return mu_server_new(&front->server_config, doors, &front->server, err);
 }

@@ -10,6 +10,7 @@
 
 #include "base/memory.h"
 #include "net/internal.h"
+#include "net/kin.h"
 #include "net/successor.h"
 
 struct mu_server {
@@ -22,10 +23,11 @@ struct mu_server {
     struct mu_crowd *crowd; /* NULL: nobody counts */
     struct mu_tls_sessions *sessions;
     uv_signal_t signals[4];
-    struct mu_successor successor;
-    uv_poll_t successor_poll;
-    bool upgrades;  /* as soon as no worker is moving */
-    bool handed_on; /* to the successor */
+    pid_t successor;         /* 0: there is none */
+    struct mu_kin *next_one; /* that one; NULL: likewise */
+    struct mu_kin *last_one; /* whose place this process has taken; NULL: nobody's, or it has ended */
+    bool upgrades;           /* as soon as no worker is moving */
+    bool handed_on;          /* to the successor */
     uv_timer_t heart;
     bool has_loop;
     _Atomic int stop;
@@ -339,47 +341,103 @@ static void tell_trouble(const struct mu_server *server, const char *sentence, c
         events->trouble(events->arg, "upgrade-failed", sentence, hint);
 }
 
-/* It serves, so that we may go; or it has died before it could. */
-static void on_successor(uv_poll_t *poll, int status, int events)
+static void hear(struct mu_server *server, const char *text)
 {
-    struct mu_server *server = poll->data;
-    char byte;
-    (void)status, (void)events;
-    ssize_t n = read(server->successor.pipe, &byte, 1);
-    if (n < 0)
-        return;
-    uv_close((uv_handle_t *)poll, NULL);
-    close(server->successor.pipe);
-    if (n == 0) {
-        (void)waitpid(server->successor.pid, NULL, 0); /* if it is our child */
-        server->successor.pid = 0;
-        tell_trouble(server, "the process that was to take over has ended before it could",
-                     "this one goes on as it was; see what the new one has said");
-        return;
-    }
+    const struct mu_server_events *events = &server->config->events;
+    if (events->told != NULL)
+        events->told(events->reload_arg, text);
+}
+
+static void hand_on(struct mu_server *server)
+{
+    const struct mu_server_events *events = &server->config->events;
     server->handed_on = true;
     mu_plain_hand_on(server->plain);
-    server->config->events.succeeded(server->config->events.arg, server->successor.pid);
+    events->succeeded(events->arg, server->successor);
+    if (events->introduce != NULL)
+        events->introduce(events->reload_arg);
     if (!mu_server_is_stopping(server))
         ask_to_stop(server, STOP_GENTLY);
+}
+
+/* It serves, so that we may go; and what it is asked for later is meant for all who are here still. */
+static void on_said_by_next(void *arg, const char *text)
+{
+    struct mu_server *server = arg;
+    if (!server->handed_on) {
+        hand_on(server);
+        return;
+    }
+    hear(server, text);
+    mu_kin_say(server->last_one, text);
+}
+
+static void on_next_gone(void *arg)
+{
+    struct mu_server *server = arg;
+    server->next_one = NULL;
+    if (server->handed_on)
+        return;
+    (void)waitpid(server->successor, NULL, 0); /* if it is our child */
+    server->successor = 0;
+    tell_trouble(server, "the process that was to take over has ended before it could",
+                 "this one goes on as it was; see what the new one has said");
+}
+
+static void on_said_by_last(void *arg, const char *text)
+{
+    hear(arg, text);
+}
+
+static void on_last_gone(void *arg)
+{
+    struct mu_server *server = arg;
+    server->last_one = NULL;
+}
+
+static void relieve(struct mu_server *server)
+{
+    const struct mu_kin_events events = {on_said_by_last, on_last_gone, server};
+    const int fd = mu_predecessor_relieve();
+    if (fd < 0)
+        return;
+    server->last_one = mu_kin_new(&server->loop, &events);
+    if (server->last_one == NULL) {
+        (void)!write(fd, "", 1);
+        close(fd);
+        return;
+    }
+    mu_kin_meet(server->last_one, fd);
+    mu_kin_say(server->last_one, "");
+}
+
+void mu_server_pass_on(struct mu_server *server, const char *text)
+{
+    if (server->handed_on)
+        mu_kin_say(server->next_one, text);
+    mu_kin_say(server->last_one, text);
 }
 
 static void upgrade(struct mu_server *server)
 {
     struct mu_error err = MU_ERROR_INIT;
+    struct mu_successor next;
+    const struct mu_kin_events events = {on_said_by_next, on_next_gone, server};
     size_t count = 0;
     server->upgrades = false;
     int *fds = sockets_of(server, &count);
-    if (fds == NULL)
+    server->next_one = mu_kin_new(&server->loop, &events);
+    if (fds == NULL || server->next_one == NULL)
         mu_fail_nomem(&err);
-    if (fds == NULL || mu_successor_start(fds, count, &server->successor, &err) != 0) {
-        tell_trouble(server, err.what, err.hint);
-    } else {
-        uv_poll_init(&server->loop, &server->successor_poll, server->successor.pipe);
-        server->successor_poll.data = server;
-        uv_poll_start(&server->successor_poll, UV_READABLE, on_successor);
-    }
+    else if (mu_successor_start(fds, count, &next, &err) == 0)
+        server->successor = next.pid;
     free(fds);
+    if (server->successor != 0) {
+        mu_kin_meet(server->next_one, next.socket);
+    } else {
+        mu_kin_part(mu_take(&server->next_one));
+        tell_trouble(server, err.what, err.hint);
+    }
 }
 
 /* Which sockets there are is known between moves only. */
@@ -387,7 +445,7 @@ static void on_upgrade(uv_signal_t *signal, int number)
 {
     struct mu_server *server = signal->data;
     (void)number;
-    if (mu_server_is_stopping(server) || server->successor.pid != 0)
+    if (mu_server_is_stopping(server) || server->successor != 0)
         return;
     server->upgrades = true;
     if (atomic_load(&server->moving) == 0)
@@ -432,7 +490,7 @@ int mu_server_run(struct mu_server *server, void (*ready)(void *arg), void *read
         uv_timer_start(&server->heart, on_heartbeat, 0, server->config->alive_ms);
     if (ready != NULL)
         ready(ready_arg);
-    mu_predecessor_dismiss();
+    relieve(server);
     uv_queue_work(&server->loop, &work, wait_for_workers, on_workers_done);
     uv_run(&server->loop, UV_RUN_DEFAULT);
     return 0;
@@ -447,6 +505,8 @@ void mu_server_free(struct mu_server *server)
     for (unsigned i = 0; i < server->worker_count; i++)
         mu_worker_end(&server->workers[i], server->handed_on);
     mu_plain_close(server->plain);
+    mu_kin_part(server->next_one);
+    mu_kin_part(server->last_one);
     if (server->has_loop)
         mu_loop_take_down(&server->loop);
     mu_plain_free(server->plain);

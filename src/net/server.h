@@ -61,7 +61,12 @@ struct mu_server_events {
     /* A client with a certificate has come in, to the door of these `rules`, and has asked for that name (""). From worker
      * threads. NULL: nobody asks. */
     void (*met)(void *arg, const struct mu_vetted *client, const void *rules, const char *name);
-    void *reload_arg; /* of these four */
+    /* The process that takes this one's place serves, and whatever it has to know is said now, by mu_server_pass_on(). NULL:
+     * nothing is. */
+    void (*introduce)(void *arg);
+    /* By the process that has taken this one's place, or whose place this one has taken: mu_server_pass_on(). NULL: nobody asks. */
+    void (*told)(void *arg, const char *text);
+    void *reload_arg; /* of these six */
 };
 
 /*
@@ -172,6 +177,10 @@ MU_CHECK int mu_server_check(const struct mu_server_doors *doors, struct mu_erro
 /* Look again at each client who is in, whether it may stay: what decides that has changed elsewhere. From the thread that runs
  * the server. */
 void mu_server_review(struct mu_server *server);
+
+/* Say this to the process whose place this one has taken and to the one that takes its place, as long as they are there: what one is
+ * asked for is meant for all. From the thread that runs the server. */
+void mu_server_pass_on(struct mu_server *server, const char *text);
 
 /* The addresses it listens on, with the ports that the kernel chose. */
 size_t mu_server_address_count(const struct mu_server *server);

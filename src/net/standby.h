@@ -21,7 +21,7 @@ MU_CHECK int mu_standby_begin(struct mu_error *err);
 
 bool mu_standby_is_there(void);
 
-/* Let it start the program, with these sockets, of which the first is the pipe of struct mu_successor. Fails with MU_E_SYSTEM. */
+/* Let it start the program, with these sockets, of which the first is the one of struct mu_successor. Fails with MU_E_SYSTEM. */
 MU_CHECK int mu_standby_start(const int *fds, size_t count, pid_t *ret, struct mu_error *err);
 
 #endif

@@ -21,7 +21,7 @@ extern char **environ;
 
 enum { HANDED_MAX = 4096, ARGUMENTS_LIMIT = 4 * 1024 * 1024, FIRST_OF_SYSTEMD = 3 };
 
-/* "PID:PIPE:FD,FD,...": for whom, how to say that it is ready, and the sockets. */
+/* "PID:SOCKET:FD,FD,...": for whom, where to say that it serves, and the listening sockets. */
 static const char variable[] = "MUTUAL_HANDED_ON";
 
 /* --- The one that goes --- */
@@ -34,7 +34,7 @@ struct start {
     size_t pid_count;
     const int *fds;
     size_t count;
-    int systemd_count, pipe;
+    int systemd_count, socket;
     pid_t server;
 };
 
@@ -166,7 +166,7 @@ static int copy_environment(struct start *start, struct mu_error *err)
     }
     if (is_for("WATCHDOG_PID", start->server))
         ok = ok && add_for_pid(start, "WATCHDOG_PID=", "");
-    mu_buf_addf(&handed, ":%d:", start->pipe);
+    mu_buf_addf(&handed, ":%d:", start->socket);
     for (size_t i = 0; i < start->count; i++)
         mu_buf_addf(&handed, "%s%d", i > 0 ? "," : "", start->fds[i]);
     ok = ok && !mu_buf_failed(&handed) &&
@@ -196,15 +196,15 @@ __attribute__((noreturn)) static void become(const struct start *start)
         keep_open(start->fds[i]);
     for (int i = 0; i < start->systemd_count; i++)
         keep_open(FIRST_OF_SYSTEMD + i);
-    keep_open(start->pipe);
+    keep_open(start->socket);
     execve(start->program, start->argv, start->envp);
     _exit(127);
 }
 
-int mu_successor_fork(const int *fds, size_t count, int pipe, pid_t server, pid_t *ret,
+int mu_successor_fork(const int *fds, size_t count, int socket, pid_t server, pid_t *ret,
                       struct mu_error *err)
 {
-    MU_AUTO_CLEAR(start) start = {.fds = fds, .count = count, .pipe = pipe, .server = server};
+    MU_AUTO_CLEAR(start) start = {.fds = fds, .count = count, .socket = socket, .server = server};
     if (copy_arguments(&start, err) != 0 || find_program(&start, err) != 0 ||
         copy_environment(&start, err) != 0)
         return -1;
@@ -214,12 +214,12 @@ int mu_successor_fork(const int *fds, size_t count, int pipe, pid_t server, pid_
     return *ret < 0 ? mu_fail_errno(err, MU_E_SYSTEM, "cannot start another process") : 0;
 }
 
-static int fork_elsewhere(const int *fds, size_t count, int pipe, pid_t *ret, struct mu_error *err)
+static int fork_elsewhere(const int *fds, size_t count, int socket, pid_t *ret, struct mu_error *err)
 {
     int *all = calloc(count + 1, sizeof *all);
     if (all == NULL)
         return mu_fail_nomem(err);
-    all[0] = pipe;
+    all[0] = socket;
     memcpy(all + 1, fds, count * sizeof *fds);
     int result = mu_standby_start(all, count + 1, ret, err);
     free(all);
@@ -230,8 +230,8 @@ int mu_successor_start(const int *fds, size_t count, struct mu_successor *ret, s
 {
     int ends[2];
     pid_t pid;
-    if (pipe2(ends, O_CLOEXEC | O_NONBLOCK) != 0)
-        return mu_fail_errno(err, MU_E_SYSTEM, "cannot make a pipe");
+    if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0, ends) != 0)
+        return mu_fail_errno(err, MU_E_SYSTEM, "cannot make a pair of sockets");
     int result = mu_standby_is_there()
                      ? fork_elsewhere(fds, count, ends[1], &pid, err)
                      : mu_successor_fork(fds, count, ends[1], getpid(), &pid, err);
@@ -240,7 +240,7 @@ int mu_successor_start(const int *fds, size_t count, struct mu_successor *ret, s
         close(ends[0]);
         return -1;
     }
-    *ret = (struct mu_successor){.pid = pid, .pipe = ends[0]};
+    *ret = (struct mu_successor){.pid = pid, .socket = ends[0]};
     return 0;
 }
 
@@ -254,7 +254,7 @@ struct handed {
 
 static struct {
     bool read;
-    int pipe; /* 0: nobody was here before */
+    int socket; /* 0: nobody was here before */
     struct handed *at;
     size_t count;
 } handed;
@@ -291,9 +291,9 @@ static void read_variable(pid_t to)
     char *at;
     if (text == NULL || strtol(text, &at, 10) != (long)to || *at != ':')
         return;
-    handed.pipe = (int)strtol(at + 1, &at, 10);
-    if (handed.pipe > 2)
-        fcntl(handed.pipe, F_SETFD, FD_CLOEXEC);
+    handed.socket = (int)strtol(at + 1, &at, 10);
+    if (handed.socket > 2)
+        fcntl(handed.socket, F_SETFD, FD_CLOEXEC);
     while (*at == ':' || *at == ',')
         add_handed((int)strtol(at + 1, &at, 10));
     unsetenv(variable);
@@ -354,24 +354,18 @@ static void close_handed(void)
     handed.count = 0;
 }
 
-static void close_pipe(void)
+int mu_predecessor_relieve(void)
 {
-    if (handed.pipe > 2)
-        close(handed.pipe);
-    handed.pipe = 0;
+    const int fd = handed.socket > 2 ? handed.socket : -1;
+    close_handed();
+    handed.socket = 0;
+    return fd;
 }
 
 void mu_predecessor_forget(pid_t server)
 {
     read_variable(server);
-    close_handed();
-    close_pipe();
-}
-
-void mu_predecessor_dismiss(void)
-{
-    close_handed();
-    if (handed.pipe > 2)
-        (void)!write(handed.pipe, "", 1);
-    close_pipe();
+    const int fd = mu_predecessor_relieve();
+    if (fd >= 0)
+        close(fd);
 }

@@ -15,8 +15,8 @@
 /* --- The one that goes --- */
 
 struct mu_successor {
-    pid_t pid; /* 0: there is none */
-    int pipe;  /* a byte comes when it serves; the end, when it has died before */
+    pid_t pid;  /* 0: there is none */
+    int socket; /* for net/kin.h; given */
 };
 
 /* Start it, with these sockets and those that systemd has handed to this process: by the process that stands by, if there is
@@ -24,10 +24,10 @@ struct mu_successor {
 MU_CHECK int mu_successor_start(const int *fds, size_t count, struct mu_successor *ret,
                                 struct mu_error *err);
 
-/* What is done for it in `server`, or in the process that stands by for that one; `pipe` is the end in which it is to say that it
- * serves. MU_SUCCESSOR_SIGNALS are as usual in it. Fails with MU_E_SYSTEM, MU_E_NOMEM. */
+/* What is done for it in `server`, or in the process that stands by for that one; `socket` is the end of it
+ * that is the new one's. MU_SUCCESSOR_SIGNALS are as usual in it. Fails with MU_E_SYSTEM, MU_E_NOMEM. */
 #define MU_SUCCESSOR_SIGNALS {SIGINT, SIGTERM, SIGHUP, SIGQUIT, SIGUSR1, SIGUSR2, SIGCHLD}
-MU_CHECK int mu_successor_fork(const int *fds, size_t count, int pipe, pid_t server, pid_t *ret,
+MU_CHECK int mu_successor_fork(const int *fds, size_t count, int socket, pid_t server, pid_t *ret,
                                struct mu_error *err);
 
 /* --- The one that comes --- */
@@ -42,7 +42,8 @@ int mu_predecessor_take(const struct mu_address *address);
 /* What was handed on to `server` is not this process's, which only stands by for it. */
 void mu_predecessor_forget(pid_t server);
 
-/* Tell it that clients are served here, and close what nobody has taken. Without one, nothing happens. */
-void mu_predecessor_dismiss(void);
+/* Clients are served here: what nobody has taken is closed. The socket for net/kin.h, on which that is to be said; given. -1: there
+ * was nobody here before. */
+int mu_predecessor_relieve(void);
 
 #endif

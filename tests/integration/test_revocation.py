@@ -9,7 +9,7 @@ import time
 import pytest
 
 from backend import Backend, echo
-from door import WAIT, ask, connect, listens_no_more, read_all, refused
+from door import WAIT, ask, connect, listens_no_more, read_all, refused, until
 from inside import ABOVE, GET, over, put
 from made_config import client, door_text, serve, write_config
 from metrics import metrics
@@ -237,6 +237,37 @@ def test_who_is_kicked_out_leaves_and_stays_outside(ca, mutual, clients, version
         assert metrics(str(place / "status"))['mutual_expelled_total{reason="client-kicked"}'] == 2
         assert [one["client"] for one in kick("--list", "--json").ok().json()] == ["cn=b*"]
         assert ask(hers, GET)[0] == 200
+
+
+def test_who_is_kicked_out_is_so_by_all_processes_of_a_server(ca, mutual, clients):
+    """Before SIGUSR2 and after it, by the one that goes and the one that comes; and is let in again by both."""
+    place = clients
+    kick = functools.partial(mutual, "kick", "--socket", "control")
+    with Backend(echo) as tcp:
+        above = f"{ABOVE}control: {place}/control\nstop_timeout: 1h\n"
+        config = write_config(place / "mutual.yaml", door_text(to=tcp.url), above=above)
+        amy, ben = (client(place, name) for name in ("amy", "ben"))
+        with serve(config, ca) as door, connect(door, amy) as hers:
+            hers.sendall(b"x")
+            assert hers.recv(1) == b"x"
+            for i in range(300):
+                kick(f"nobody-{i}", "--for", "10m").ok()
+            kick("ben").ok()
+            door.signal(signal.SIGUSR2)
+            with ended(successor(door)):
+                until(lambda: kick("--list").ok().stdout.count("cn=") == 301)
+                with connect(door, ben) as sock, contextlib.suppress(ConnectionError, ssl.SSLError):
+                    assert read_all(sock)[0] == b""
+                door.says(" refused client-kicked: ")
+                assert door.process.poll() is None
+                kick("amy").ok()
+                assert '"amy" (serial' in door.says(" expelled client-kicked: ")
+                assert read_all(hers)[0] == b""
+                assert door.process.wait(WAIT) == 0
+                kick("--undo", "ben").ok()
+                with connect(door, ben) as sock:
+                    sock.sendall(b"y")
+                    assert sock.recv(1) == b"y"
 
 
 @pytest.mark.parametrize("words, said", [
