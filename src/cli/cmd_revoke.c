@@ -1,4 +1,5 @@
 #include <stdio.h>
+#include <stdlib.h>
 #include <time.h>
 
 #include "authority/authority.h"
@@ -17,7 +18,16 @@ struct plan {
     const struct mu_args *args;
     struct mu_revocation revocation; /* at 0: release */
     time_t now;
+    struct mu_choices *chosen; /* by each word */
 };
+
+static void plan_clear(struct plan *plan)
+{
+    for (int i = 0; plan->chosen != NULL && i < mu_args_count(plan->args); i++)
+        mu_choices_clear(&plan->chosen[i]);
+    free(plan->chosen);
+}
+MU_AUTO_DEFINE_CLEAR(plan, plan_clear)
 
 static int read_plan(const struct mu_args *args, struct plan *ret, struct mu_error *err)
 {
@@ -34,8 +44,7 @@ static int read_plan(const struct mu_args *args, struct plan *ret, struct mu_err
     return at == NULL ? 0 : mu_date_parse(at, &ret->revocation.invalid_since, err);
 }
 
-/* What each word means, before anything is changed. With --all, each certificate of a name in the state that can be
- * changed; else it must be one. */
+/* With --all, each certificate of a name in the state that can be changed; else it must be one. */
 static int choose(const struct plan *plan, struct mu_store *store, const char *word,
                   struct mu_choices *ret, struct mu_error *err)
 {
@@ -43,6 +52,19 @@ static int choose(const struct plan *plan, struct mu_store *store, const char *w
     return mu_args_given(plan->args, "all")
                ? mu_choose(store, word, ret, err)
                : mu_choose_one(store, word, wanted, plan->now, ret, err);
+}
+
+/* What each word means, before anything is changed: whoever mistypes one says all of them again. */
+static int choose_all(struct plan *plan, struct mu_store *store, struct mu_error *err)
+{
+    const int count = mu_args_count(plan->args);
+    plan->chosen = calloc((size_t)count, sizeof *plan->chosen);
+    if (plan->chosen == NULL)
+        return mu_fail_nomem(err);
+    for (int i = 0; i < count; i++)
+        if (choose(plan, store, mu_args_at(plan->args, i), &plan->chosen[i], err) != 0)
+            return -1;
+    return 0;
 }
 
 static bool is_done(const struct plan *plan, const struct mu_record *record)
@@ -80,14 +102,12 @@ static int change_all(const struct plan *plan, struct mu_authority *authority, j
                       size_t *ret_changed, struct mu_error *err)
 {
     for (int i = 0; i < mu_args_count(plan->args); i++) {
-        MU_AUTO_CLEAR(mu_choices) chosen = {0};
-        if (choose(plan, mu_authority_store(authority), mu_args_at(plan->args, i), &chosen, err) !=
-            0)
-            return -1;
-        for (size_t n = 0; n < chosen.count; n++) {
-            if (mu_args_given(plan->args, "all") && chosen.count > 1 && is_done(plan, &chosen.at[n]))
+        const struct mu_choices *chosen = &plan->chosen[i];
+        for (size_t n = 0; n < chosen->count; n++) {
+            if (mu_args_given(plan->args, "all") && chosen->count > 1 &&
+                is_done(plan, &chosen->at[n]))
                 continue;
-            if (change_one(plan, authority, &chosen.at[n], list, err) != 0)
+            if (change_one(plan, authority, &chosen->at[n], list, err) != 0)
                 return -1;
             ++*ret_changed;
         }
@@ -95,7 +115,7 @@ static int change_all(const struct plan *plan, struct mu_authority *authority, j
     return 0;
 }
 
-/* The list follows also when a later word was refused: what has been revoked must be known. */
+/* The list follows also when a later one was refused: what has been revoked must be known. */
 static int run_plan(const struct plan *plan, struct mu_authority *authority, json_t *list,
                     struct mu_error *err)
 {
@@ -123,11 +143,12 @@ static int run_plan(const struct plan *plan, struct mu_authority *authority, jso
 
 static int run(const struct mu_args *args, struct mu_error *err)
 {
-    struct plan plan;
+    MU_AUTO_CLEAR(plan) plan = {.args = args};
     struct mu_passphrase_source source = mu_passphrase_source(args);
     MU_AUTO_STRUCT(mu_authority) authority = NULL;
     if (read_plan(args, &plan, err) != 0 ||
-        mu_authority_open(mu_args_home(args), &source, &authority, err) != 0)
+        mu_authority_open(mu_args_home(args), &source, &authority, err) != 0 ||
+        choose_all(&plan, mu_authority_store(authority), err) != 0)
         return -1;
     json_t *list = json_array();
     int result = run_plan(&plan, authority, list, err);

@@ -125,9 +125,17 @@ def test_several_of_a_name_are_told_apart(mutual, ca, alice):
     assert crl_text(ca / "ca.crl").count("Serial Number") == 3
 
 
-def test_what_was_revoked_before_a_later_word_was_refused_is_on_the_list(mutual, ca, alice):
-    result = mutual("revoke", "alice", "nobody")
-    assert result.code == 1 and "nobody" in result.stderr
+def test_who_mistypes_one_of_many_says_all_of_them_again(mutual, ca, alice):
+    mutual("issue", "client", "bob").ok()
+    mutual("revoke", "alice", "bbo", "bob").refused('"bbo"')
+    mutual("revoke", "alice", "bob").ok()
+    assert crl_text(ca / "ca.crl").count("Serial Number") == 2
+
+
+def test_what_was_revoked_before_a_later_one_was_refused_is_on_the_list(mutual, ca, alice):
+    mutual("issue", "client", "bob").ok()
+    mutual("revoke", "bob").ok()
+    mutual("revoke", "alice", "bob").refused("bob", "revoked")
     assert serial_of(alice) in crl_text(ca / "ca.crl")
 
 
