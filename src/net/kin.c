@@ -4,7 +4,6 @@
 #include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/socket.h>
 #include <unistd.h>
 
 #include "base/buf.h"
@@ -68,7 +67,7 @@ static void flush(struct mu_kin *kin)
 {
     ssize_t n = 1;
     while (kin->unsaid.len > 0 && n > 0) {
-        n = send(kin->fd, kin->unsaid.data, kin->unsaid.len, MSG_NOSIGNAL | MSG_DONTWAIT);
+        n = write(kin->fd, kin->unsaid.data, kin->unsaid.len);
         if (n > 0)
             mu_buf_consume(&kin->unsaid, (size_t)n);
     }
@@ -108,7 +107,7 @@ static void on_event(uv_poll_t *poll, int status, int events)
     char bytes[4096];
     (void)status, (void)events;
     flush(kin);
-    const ssize_t n = recv(kin->fd, bytes, sizeof bytes, MSG_DONTWAIT);
+    const ssize_t n = read(kin->fd, bytes, sizeof bytes);
     const bool none = n < 0 && (errno == EAGAIN || errno == EINTR);
     if (n > 0) {
         mu_buf_add(&kin->heard, bytes, (size_t)n);

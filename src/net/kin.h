@@ -3,8 +3,8 @@
 
 /*
  * What a server and the process that takes its place (net/successor) say to each other while both are there: texts, each with a
- * NUL behind it, over a stream socket. The first one, of the process that comes, is empty: it serves. For this room only, in
- * the thread that runs the server.
+ * NUL behind it, over a stream socket. The first one, of the process that comes, is empty: it serves. That is all that a pipe from a program of
+ * another version may be for. For this room only, in the thread that runs the server.
  */
 
 #include <uv.h>
@@ -20,7 +20,7 @@ struct mu_kin_events {
 /* Given: see mu_kin_part(). NULL without memory. */
 struct mu_kin *mu_kin_new(uv_loop_t *loop, const struct mu_kin_events *events);
 
-/* Takes `fd`, once. */
+/* Takes `fd`, which does not block, once. */
 void mu_kin_meet(struct mu_kin *kin, int fd);
 
 /* Where there is nobody (NULL, or not met), or somebody who takes nothing, nothing happens. */
