@@ -9,6 +9,7 @@
 #include "cli/json.h"
 #include "cli/passphrase.h"
 #include "cli/print.h"
+#include "cli/progress.h"
 #include "pki/info.h"
 #include "pki/object.h"
 
@@ -117,7 +118,11 @@ static int run(const struct mu_args *args, struct mu_error *err)
         .source = &source,
         .now = time(NULL),
     };
-    return mu_authority_install(&how, &installed, err) != 0 ? -1 : show(args, &installed, err);
+    mu_progress_begin("installing");
+    if (mu_authority_install(&how, &installed, err) != 0)
+        return -1;
+    mu_progress_end();
+    return show(args, &installed, err);
 }
 
 static const struct mu_opt opts[] = {

@@ -12,6 +12,7 @@
 #include "cli/json.h"
 #include "cli/passphrase.h"
 #include "cli/print.h"
+#include "cli/progress.h"
 
 /* --- Telling --- */
 
@@ -142,11 +143,13 @@ static int run(const struct mu_args *args, struct mu_error *err)
         .force = mu_args_given(args, "force"),
         .now = time(NULL),
     };
+    mu_progress_begin(starts || finishes ? "changing the root" : "looking at what is in use");
     if ((how.key_type != NULL && mu_key_type_check(how.key_type, err) != 0) ||
         (starts     ? mu_rollover_start(&how, &state, err)
          : finishes ? mu_rollover_finish(&how, &state, err)
                     : mu_rollover_look(how.home, how.now, &state, err)) != 0)
         return -1;
+    mu_progress_end();
     return show(args, what, &state, how.now, err);
 }
 

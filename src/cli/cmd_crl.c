@@ -14,6 +14,7 @@
 #include "cli/progress.h"
 #include "cli/print.h"
 #include "cli/revocation.h"
+#include "cli/signer.h"
 #include "pki/object.h"
 
 json_t *mu_published_json(const struct mu_published *published)
@@ -171,7 +172,7 @@ static int run(const struct mu_args *args, struct mu_error *err)
         return mu_usage(err, args, "--der is about the file that --out names");
     if (out != NULL && !mu_str_equal(out, "-") && mu_stage_check(&stage, out, err) != 0)
         return -1;
-    if (mu_authority_open(mu_args_home(args), &source, &authority, err) != 0 ||
+    if (mu_open_ca(args, &source, &authority, err) != 0 ||
         change_settings(args, authority, now, err) != 0)
         return -1;
     mu_progress_begin("making the revocation list");

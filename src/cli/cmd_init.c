@@ -14,6 +14,7 @@
 #include "cli/json.h"
 #include "cli/passphrase.h"
 #include "cli/print.h"
+#include "cli/progress.h"
 #include "pki/info.h"
 #include "pki/object.h"
 
@@ -309,8 +310,10 @@ static int run(const struct mu_args *args, struct mu_error *err)
     init.lifetime_s = days * MU_DAY_S;
     init.key = key;
     init.key_uri = mu_buf_str(&key_uri);
+    mu_progress_begin("making the CA");
     if (mu_authority_init(&init, &cert, old, err) != 0)
         return -1;
+    mu_progress_end();
     return show(args, &constraints, cert, old, key == NULL ? NULL : mu_buf_str(&key_uri), err);
 }
 

@@ -43,7 +43,7 @@ static int issue(const struct mu_args *args, enum mu_profile profile, int64_t li
 
     if (mu_names_from_args(args, 1, mu_profile_rules(profile)->free_text_name, &names, err) != 0 ||
         mu_key_type_check(mu_args_value(args, "key-type"), err) != 0 ||
-        mu_authority_open(mu_args_home(args), &source, &authority, err) != 0 ||
+        mu_open_ca(args, &source, &authority, err) != 0 ||
         mu_authority_policy(authority, &policy, err) != 0 ||
         passphrase_for_key(args, &passphrase, err) != 0 ||
         mu_key_generate(mu_args_value(args, "key-type"), &key, err) != 0 ||

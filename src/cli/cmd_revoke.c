@@ -13,6 +13,7 @@
 #include "cli/progress.h"
 #include "cli/print.h"
 #include "cli/revocation.h"
+#include "cli/signer.h"
 
 struct plan {
     const struct mu_args *args;
@@ -146,8 +147,7 @@ static int run(const struct mu_args *args, struct mu_error *err)
     MU_AUTO_CLEAR(plan) plan = {.args = args};
     struct mu_passphrase_source source = mu_passphrase_source(args);
     MU_AUTO_STRUCT(mu_authority) authority = NULL;
-    if (read_plan(args, &plan, err) != 0 ||
-        mu_authority_open(mu_args_home(args), &source, &authority, err) != 0 ||
+    if (read_plan(args, &plan, err) != 0 || mu_open_ca(args, &source, &authority, err) != 0 ||
         choose_all(&plan, mu_authority_store(authority), err) != 0)
         return -1;
     json_t *list = json_array();

@@ -7,6 +7,7 @@
 #include "cli/credentials.h"
 #include "cli/passphrase.h"
 #include "cli/print.h"
+#include "cli/progress.h"
 #include "pki/info.h"
 
 /* A CA from elsewhere may work here and fail in the eyes of others. */
@@ -18,6 +19,15 @@ static void warn_about_ca(const struct mu_cert *ca, const char *path)
         return;
     for (size_t i = 0; i < info.problems.count; i++)
         mu_warn("the CA in %s: %s", path, info.problems.at[i]);
+}
+
+int mu_open_ca(const struct mu_args *args, const struct mu_passphrase_source *source,
+               struct mu_authority **ret, struct mu_error *err)
+{
+    mu_progress_begin("waiting for the CA");
+    const int result = mu_authority_open(mu_args_home(args), source, ret, err);
+    mu_progress_end();
+    return result;
 }
 
 void mu_signer_clear(struct mu_signer *signer)
@@ -54,7 +64,7 @@ int mu_signer_open(const struct mu_args *args, struct mu_signer *ret, struct mu_
     if (ca_path == NULL && key_path != NULL)
         return mu_usage(err, args, "--cakey needs --cacert");
     if (ca_path == NULL)
-        return mu_authority_open(mu_args_home(args), &source, &ret->authority, err) != 0
+        return mu_open_ca(args, &source, &ret->authority, err) != 0
                    ? -1
                    : mu_authority_policy(ret->authority, &ret->policy, err);
     /* The root comes along: names that it forbids bind what is signed below it. */

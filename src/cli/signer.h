@@ -6,6 +6,10 @@
 #include "authority/authority.h"
 #include "cli/cmd.h"
 
+/* mu_authority_open() of the home that is meant. While another command is at work there alone it waits, and says so on a terminal. */
+MU_CHECK int mu_open_ca(const struct mu_args *args, const struct mu_passphrase_source *source,
+                        struct mu_authority **ret, struct mu_error *err);
+
 struct mu_signer {                  /* all zero before it is opened */
     struct mu_authority *authority; /* NULL: the other */
     struct mu_certs chain;

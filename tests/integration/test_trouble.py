@@ -1,6 +1,9 @@
 """Full disks, read-only homes, many at once, and kill -9: a clear sentence, nothing lost, nothing half-written."""
+import contextlib
+import fcntl
 import os
 import pathlib
+import pty
 import random
 import re
 import shutil
@@ -248,6 +251,25 @@ def test_of_many_inits_at_once_one_wins(mutual, home):
     # One that only looked may have been the last to close the records, and cannot put their log away.
     assert [name for name in files(home) if not name.endswith(("-wal", "-shm"))] == ["ca.crt", "ca.key", "mutual.db"]
     mutual("issue", "client", "a").ok()
+
+
+def test_who_waits_for_another_says_so_on_a_terminal(mutual, ca):
+    """Another command that changes the CA's own files asks for a passphrase, perhaps."""
+    ours, theirs = pty.openpty()
+    home = os.open(ca, os.O_RDONLY)
+    fcntl.flock(home, fcntl.LOCK_EX)
+    process = subprocess.Popen(mutual.argv("issue", "client", "a"), cwd=mutual.cwd, env=mutual.environment(env={"TERM": "xterm"}),
+                               stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=theirs)
+    os.close(theirs)
+    shown = b""
+    while b"waiting for the CA: 1 s" not in shown:
+        shown += os.read(ours, 65536)
+    os.close(home)
+    with contextlib.suppress(OSError):  # that is how Linux ends a terminal
+        while piece := os.read(ours, 65536):
+            shown += piece
+    os.close(ours)
+    assert process.wait(WAIT) == 0 and shown.endswith(b"\r\x1b[K"), "nothing of it is left"
 
 
 # --- kill -9 ---
