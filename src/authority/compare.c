@@ -4,8 +4,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "authority/crl.h"
-#include "authority/internal.h"
+#include "authority/crl_settings.h"
+#include "base/time.h"
 #include "pki/issue.h"
 
 struct comparison {
@@ -24,6 +24,22 @@ static void comparison_clear(struct comparison *c)
     mu_strs_clear(&c->keys);
 }
 MU_AUTO_DEFINE_CLEAR(comparison, comparison_clear)
+
+/* No database takes half a character for text. */
+char *mu_revocation_detail(const char *name, const struct mu_revocation *revocation,
+                           char ret[MU_DETAIL_LEN])
+{
+    enum { NAME_MAX_LEN = 250 };
+    char since[MU_DATE_LEN];
+    const bool is = revocation->at != 0, hold = revocation->reason == MU_REASON_HOLD;
+    int len =
+        snprintf(ret, MU_DETAIL_LEN, "\"%.*s\"%s%s", (int)mu_str_fit(name, NAME_MAX_LEN), name,
+                 is && !hold ? ": " : "", is && !hold ? mu_reason_name(revocation->reason) : "");
+    if (is && revocation->invalid_since != 0)
+        snprintf(ret + len, MU_DETAIL_LEN - (size_t)len, ", not to be believed since %s",
+                 mu_date_rfc3339(revocation->invalid_since, since));
+    return ret;
+}
 
 /* The words are the caller's: what stands in the records is foreign, and made fit to be shown. */
 static bool differs(struct comparison *c, const char *kind, const char *which, const char *what)

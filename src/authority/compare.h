@@ -23,6 +23,11 @@ MU_CHECK int mu_settings_note(struct mu_settings_told *told, const struct mu_tra
                               struct mu_error *err);
 void mu_settings_told_clear(struct mu_settings_told *told);
 
+/* What the trail says of a revocation or, with `at` 0, a release: `"a": keyCompromise`. Returns `ret`. */
+#define MU_DETAIL_LEN 512
+char *mu_revocation_detail(const char *name, const struct mu_revocation *revocation,
+                           char ret[MU_DETAIL_LEN]);
+
 /*
  * Compare everything: certificates, revocations, lists, settings; and each record with its own certificate. `begins` is
  * the time of the first entry: certificates from before have none. `ret` is the first difference, "" when there is none.

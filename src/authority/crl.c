@@ -2,8 +2,6 @@
 
 #include <inttypes.h>
 #include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
 
 #include "authority/audit.h"
 #include "authority/former.h"
@@ -11,88 +9,22 @@
 #include "base/str.h"
 #include "base/time.h"
 #include "pki/crl.h"
-#include "pki/issue.h"
-#include "pki/pointer.h"
 
 /* --- Settings --- */
 
-static int read_number(struct mu_store *store, const char *name, int64_t fallback, int64_t *ret,
-                       struct mu_error *err)
-{
-    char text[32];
-    if (mu_store_setting(store, name, text, sizeof text, err) != 0)
-        return -1;
-    *ret = *text == '\0' ? fallback : strtoll(text, NULL, 10);
-    return 0;
-}
-
-int mu_crl_settings_read(struct mu_store *store, struct mu_crl_settings *ret, struct mu_error *err)
-{
-    int64_t partitions, deltas;
-    if (mu_store_setting(store, "url", ret->url, sizeof ret->url, err) != 0 ||
-        mu_store_setting(store, "ocsp-url", ret->ocsp_url, sizeof ret->ocsp_url, err) != 0 ||
-        read_number(store, "crl-partitions", 0, &partitions, err) != 0 ||
-        read_number(store, "crl-deltas", 0, &deltas, err) != 0 ||
-        read_number(store, "crl-lifetime", MU_CRL_LIFETIME_S, &ret->lifetime_s, err) != 0)
-        return -1;
-    ret->partitions = (int)partitions;
-    ret->deltas = deltas != 0;
-    return 0;
-}
-
-static int check_settings(const struct mu_crl_settings *settings, struct mu_error *err)
-{
-    if ((settings->url[0] != '\0' && mu_pointer_check(settings->url, err) != 0) ||
-        (settings->ocsp_url[0] != '\0' && mu_pointer_check(settings->ocsp_url, err) != 0))
-        return -1;
-    if (settings->url[0] != '\0' && !mu_str_ends_with(settings->url, "/")) {
-        mu_fail(err, MU_E_USAGE, "the URL \"%s\" is not that of a directory", settings->url);
-        return mu_hint(err,
-                       "let it end with a slash: the files of public/ will be looked for below it");
-    }
-    if (settings->url[0] == '\0' && (settings->partitions > 0 || settings->deltas)) {
-        mu_fail(
-            err, MU_E_USAGE,
-            "partitions and delta lists are found by the URLs in certificates, and there is no URL");
-        return mu_hint(err, "say where public/ will be served: --url http://HOST/PATH/");
-    }
-    return 0;
-}
-
-const char *mu_crl_setting_name(size_t i)
-{
-    static const char *const names[MU_CRL_SETTINGS] = {"url", "ocsp-url", "crl-partitions",
-                                                       "crl-deltas", "crl-lifetime"};
-    return names[i];
-}
-
-/* The settings as they are kept. */
-struct texts {
-    char at[MU_CRL_SETTINGS][MU_URL_LEN];
-};
-
-static void write_out(const struct mu_crl_settings *s, struct texts *ret)
-{
-    snprintf(ret->at[0], MU_URL_LEN, "%s", s->url);
-    snprintf(ret->at[1], MU_URL_LEN, "%s", s->ocsp_url);
-    snprintf(ret->at[2], MU_URL_LEN, "%d", s->partitions);
-    snprintf(ret->at[3], MU_URL_LEN, "%d", s->deltas);
-    snprintf(ret->at[4], MU_URL_LEN, "%" PRId64, s->lifetime_s);
-}
-
 struct settling {
-    struct texts before, after;
+    struct mu_crl_settings before, after;
     time_t now;
 };
 
 static int write_settings(struct mu_store *store, void *arg, struct mu_error *err)
 {
     const struct settling *settling = arg;
-    char detail[MU_URL_LEN + 64];
+    char before[MU_URL_LEN], text[MU_URL_LEN], detail[MU_URL_LEN + 64];
     struct mu_act act = {.action = "setting", .detail = detail};
     for (size_t i = 0; i < MU_CRL_SETTINGS; i++) {
-        const char *text = settling->after.at[i];
-        if (mu_str_equal(settling->before.at[i], text))
+        if (mu_str_equal(mu_crl_setting_text(&settling->before, i, before),
+                         mu_crl_setting_text(&settling->after, i, text)))
             continue;
         snprintf(detail, sizeof detail, "%s is \"%s\"", mu_crl_setting_name(i), text);
         if (mu_store_set(store, mu_crl_setting_name(i), text, err) != 0 ||
@@ -105,92 +37,13 @@ static int write_settings(struct mu_store *store, void *arg, struct mu_error *er
 int mu_crl_settings_write(struct mu_authority *authority, const struct mu_crl_settings *settings,
                           time_t now, struct mu_error *err)
 {
-    struct mu_crl_settings present;
-    struct settling settling = {.now = now};
-    if (check_settings(settings, err) != 0 ||
-        mu_crl_settings_read(authority->store, &present, err) != 0)
+    struct settling settling = {.after = *settings, .now = now};
+    if (mu_crl_settings_check(settings, err) != 0 ||
+        mu_crl_settings_read(authority->store, &settling.before, err) != 0)
         return -1;
-    write_out(&present, &settling.before);
-    write_out(settings, &settling.after);
-    return memcmp(&settling.before, &settling.after, sizeof settling.before) == 0
+    return mu_crl_settings_same(&settling.before, settings)
                ? 0
                : mu_authority_change(authority, write_settings, &settling, now, err);
-}
-
-/* --- Names --- */
-
-#define FILE_LEN (MU_KEY_PART + 32)
-
-static void file_name(const char *key_sha256, int partition, const char *ending, char ret[FILE_LEN])
-{
-    char slice[16] = "";
-    if (partition > 0)
-        snprintf(slice, sizeof slice, "-%d", partition);
-    snprintf(ret, FILE_LEN, "%.*s%s%s", MU_KEY_PART, key_sha256, slice, ending);
-}
-
-static void url_of(const struct mu_crl_settings *settings, const char *key_sha256, int partition,
-                   const char *ending, char ret[MU_URL_LEN + 64])
-{
-    char file[FILE_LEN];
-    file_name(key_sha256, partition, ending, file);
-    snprintf(ret, MU_URL_LEN + 64, "%s%s", settings->url, file);
-}
-
-int mu_crl_partition(const char *serial, int partitions)
-{
-    size_t len = strlen(serial);
-    if (partitions <= 0)
-        return 0;
-    return 1 + (int)(strtoul(serial + (len > 6 ? len - 6 : 0), NULL, 16) % (unsigned)partitions);
-}
-
-int mu_crl_partitions(struct mu_store *store, const struct mu_crl_settings *settings,
-                      const char *issuer, int *ret, struct mu_error *err)
-{
-    if (mu_store_last_partition(store, issuer, ret, err) != 0)
-        return -1;
-    if (*ret < settings->partitions || settings->url[0] == '\0')
-        *ret = settings->partitions;
-    return 0;
-}
-
-bool mu_crl_is_in_place(const struct mu_home *home, const struct mu_crl_scope *scope,
-                        const struct mu_crl_record *complete)
-{
-    const size_t any_size = SIZE_MAX / 2;
-    char file[FILE_LEN], path[MU_PATH_LEN], sha256[MU_SHA256_LEN];
-    struct mu_error ignored = MU_ERROR_INIT;
-    MU_AUTO_CLEAR(mu_buf) der = MU_BUF_INIT;
-    file_name(scope->issuer, scope->partition, ".crl", file);
-    return mu_path_join(home->public, file, path, &ignored) == 0 &&
-           mu_file_read(path, any_size, &der, &ignored) == 0 &&
-           mu_str_equal(mu_sha256(der.data, der.len, sha256), complete->sha256);
-}
-
-int mu_crl_partition_of(const struct mu_cert *cert)
-{
-    MU_AUTO_CLEAR(mu_strs) urls = {0};
-    if (mu_pointers_to_lists(cert, &urls) != 0 || urls.count == 0)
-        return -1;
-    const char *file = strrchr(urls.at[0], '/'), *slice = file == NULL ? NULL : strchr(file, '-');
-    return slice == NULL ? 0 : atoi(slice + 1);
-}
-
-void mu_crl_pointers(const struct mu_crl_settings *settings, const char *key_sha256, int partition,
-                     struct mu_crl_urls *urls, struct mu_pointers *ret)
-{
-    *ret =
-        (struct mu_pointers){.ocsp_url = settings->ocsp_url[0] != '\0' ? settings->ocsp_url : NULL};
-    if (settings->url[0] == '\0')
-        return;
-    url_of(settings, key_sha256, partition, ".crl", urls->crl);
-    url_of(settings, key_sha256, partition, "-delta.crl", urls->delta);
-    url_of(settings, key_sha256, 0, ".crt", urls->issuer);
-    ret->crl_url = urls->crl;
-    ret->issuer_url = urls->issuer;
-    if (settings->deltas)
-        ret->delta_url = urls->delta;
 }
 
 /* --- Lists --- */
@@ -242,14 +95,6 @@ static bool is_present(const struct publishing *p)
     return p->by->cert == p->authority->cert;
 }
 
-time_t mu_crl_backdate(const struct mu_cert *ca, time_t now, time_t next_update)
-{
-    const int64_t lasts_s = (int64_t)(next_update - now);
-    const time_t from = now - (time_t)(lasts_s < MU_BACKDATE_S ? lasts_s : MU_BACKDATE_S);
-    const time_t ca_from = mu_cert_not_before(ca);
-    return from > ca_from ? from : ca_from < now ? ca_from : now;
-}
-
 static int make(struct publishing *p, struct list *list, struct mu_buf *ret, struct mu_error *err)
 {
     struct mu_crl_urls urls;
@@ -283,7 +128,7 @@ static int keep(struct publishing *p, struct list *list, const struct mu_buf *de
 {
     struct mu_authority *authority = p->authority;
     struct mu_store *store = authority->store;
-    char detail[256], until[MU_DATE_LEN], path[MU_PATH_LEN], file[FILE_LEN];
+    char detail[256], until[MU_DATE_LEN], path[MU_PATH_LEN], file[MU_CRL_FILE_LEN];
     char slice[32] = "";
     bool delta = list->record.base != 0;
     if (!delta && list->scope.partition == 0)
@@ -304,7 +149,7 @@ static int keep(struct publishing *p, struct list *list, const struct mu_buf *de
     p->ret->lists++;
     if (p->settings.url[0] == '\0')
         return 0;
-    file_name(p->by->key_sha256, list->scope.partition, delta ? "-delta.crl" : ".crl", file);
+    mu_crl_file_name(p->by->key_sha256, list->scope.partition, delta ? "-delta.crl" : ".crl", file);
     if (mu_path_join(authority->home.public, file, path, err) != 0 ||
         mu_stage_add(&p->stage, path, der->data, der->len, 0644, err) != 0)
         return -1;
@@ -421,14 +266,14 @@ static int publish_scope(struct publishing *p, int partition, struct mu_error *e
 static int publish_cert(struct publishing *p, struct mu_error *err)
 {
     struct mu_authority *authority = p->authority;
-    char path[MU_PATH_LEN], file[FILE_LEN];
+    char path[MU_PATH_LEN], file[MU_CRL_FILE_LEN];
     MU_AUTO_CLEAR(mu_buf) der = MU_BUF_INIT;
     if (p->settings.url[0] == '\0')
         return 0;
     mu_cert_to_der(p->by->cert, &der);
     if (mu_buf_failed(&der))
         return mu_fail_nomem(err);
-    file_name(p->by->key_sha256, 0, ".crt", file);
+    mu_crl_file_name(p->by->key_sha256, 0, ".crt", file);
     if (mu_dir_make(authority->home.public, 0755, err) != 0 ||
         mu_path_join(authority->home.public, file, path, err) != 0)
         return -1;

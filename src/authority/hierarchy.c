@@ -3,7 +3,7 @@
 #include <string.h>
 #include <sys/stat.h>
 
-#include "authority/crl.h"
+#include "authority/crl_settings.h"
 #include "pki/crl.h"
 
 static bool is_there(const char *path)

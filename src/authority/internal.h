@@ -38,11 +38,6 @@ MU_CHECK int mu_ca_take_up(const char *home, const struct mu_passphrase_source *
 MU_CHECK int mu_issue_as(struct mu_authority *authority, const struct mu_ca *by,
                          const struct mu_order *order, struct mu_cert **ret, struct mu_error *err);
 
-/* What the trail says of a revocation or, with `at` 0, a release: `"a": keyCompromise`. Returns `ret`. */
-#define MU_DETAIL_LEN 512
-char *mu_revocation_detail(const char *name, const struct mu_revocation *revocation,
-                           char ret[MU_DETAIL_LEN]);
-
 /* `cert`, and each CA above it up to a root, out of `pool`, in order. Fails with MU_E_NOT_FOUND (one is missing),
  * MU_E_CA_UNFIT (the chain does not hold). */
 MU_CHECK int mu_ca_chain_up(const struct mu_cert *cert, const struct mu_certs *pool, time_t now,

@@ -3,6 +3,7 @@
 #include <stdio.h>
 
 #include "authority/audit.h"
+#include "authority/compare.h"
 #include "authority/internal.h"
 #include "base/str.h"
 #include "base/time.h"
@@ -47,22 +48,6 @@ static int check(const struct taking_back *t, struct mu_error *err)
         return mu_fail(err, MU_E_REVOKED, "\"%s\" (%s) is revoked already, since %s: %s", t->name,
                        t->serial, date, mu_reason_name(t->present.reason));
     return 0;
-}
-
-/* No database takes half a character for text. */
-char *mu_revocation_detail(const char *name, const struct mu_revocation *revocation,
-                           char ret[MU_DETAIL_LEN])
-{
-    enum { NAME_MAX_LEN = 250 };
-    char since[MU_DATE_LEN];
-    const bool is = revocation->at != 0, hold = revocation->reason == MU_REASON_HOLD;
-    int len =
-        snprintf(ret, MU_DETAIL_LEN, "\"%.*s\"%s%s", (int)mu_str_fit(name, NAME_MAX_LEN), name,
-                 is && !hold ? ": " : "", is && !hold ? mu_reason_name(revocation->reason) : "");
-    if (is && revocation->invalid_since != 0)
-        snprintf(ret + len, MU_DETAIL_LEN - (size_t)len, ", not to be believed since %s",
-                 mu_date_rfc3339(revocation->invalid_since, since));
-    return ret;
 }
 
 static int take_back(struct mu_store *store, void *arg, struct mu_error *err)
