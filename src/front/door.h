@@ -145,10 +145,6 @@ MU_CHECK int mu_door_check_key(const char *dir, const char *file, struct mu_erro
 /* door_lists.c: every list of a door, and what is known of them. Fails as mu_crls_load() does. */
 MU_CHECK int mu_door_load_lists(struct mu_door *door, struct mu_points *points,
                                 struct mu_error *err);
-/* Is this list, which comes from `name`, not older than the one before from there, and in date if that one was? Fails with
- * MU_E_LIST. */
-MU_CHECK int mu_door_check_list_age(const char *name, const struct mu_crl_info *list,
-                                    const struct mu_crl_info *before, struct mu_error *err);
 void mu_door_clear_lists(struct mu_door *door);
 /* Are its lists those of the home, which nobody has named and which count however old they are? */
 bool mu_door_obeys_home(const struct mu_door *door);

@@ -198,31 +198,6 @@ void mu_doors_drop_lists(struct mu_doors *doors)
 
 /* --- Taking the place of others --- */
 
-/* Of numbers in hexadecimal: below, equal to or above 0, as strcmp(). */
-static int compare_numbers(const char *a, const char *b)
-{
-    a += strspn(a, "0");
-    b += strspn(b, "0");
-    if (strlen(a) != strlen(b))
-        return strlen(a) < strlen(b) ? -1 : 1;
-    return strcmp(a, b);
-}
-
-static bool is_older(const struct mu_crl_info *list, const struct mu_crl_info *before)
-{
-    if (list->number[0] != '\0' && before->number[0] != '\0') {
-        const int order = compare_numbers(list->number, before->number);
-        if (order != 0)
-            return order < 0;
-    }
-    return list->this_update < before->this_update;
-}
-
-static bool is_past(const struct mu_crl_info *list, time_t now)
-{
-    return list->next_update != 0 && list->next_update <= now;
-}
-
 /* CAs may have one name, and one place for their lists. */
 static bool may_be_of_one_ca(const struct mu_door_list *a, const struct mu_door_list *b)
 {
@@ -237,24 +212,6 @@ static bool stand_for_each_other(const struct mu_door_list *a, const struct mu_d
     return !a->fetched && !b->fetched && mu_str_equal(a->path, b->path) && may_be_of_one_ca(a, b) &&
            a->info.delta == b->info.delta &&
            memcmp(a->info.scope, b->info.scope, sizeof a->info.scope) == 0;
-}
-
-int mu_door_check_list_age(const char *name, const struct mu_crl_info *list,
-                           const struct mu_crl_info *before, struct mu_error *err)
-{
-    char date[MU_DATE_LEN], date_before[MU_DATE_LEN];
-    const time_t now = time(NULL);
-    if (is_older(list, before))
-        return mu_fail(err, MU_E_LIST,
-                       "%s: the revocation list of \"%s\" of %s is older than the one before, of %s",
-                       name, list->issuer, mu_date(list->this_update, date),
-                       mu_date(before->this_update, date_before));
-    if (is_past(list, now) && !is_past(before, now))
-        return mu_fail(
-            err, MU_E_LIST,
-            "%s: the revocation list of \"%s\" is out of date since %s, and the one before is not",
-            name, list->issuer, mu_date(list->next_update, date));
-    return 0;
 }
 
 static bool has_list_by(const struct mu_door *door, const struct mu_cert *anchor)
@@ -277,7 +234,7 @@ static int check_list(const struct mu_door *door, const struct mu_door_list *lis
             list->path, list->info.issuer);
     return list->by != before->by
                ? 0
-               : mu_door_check_list_age(list->path, &list->info, &before->info, err);
+               : mu_crl_check_age(list->path, &list->info, &before->info, time(NULL), err);
 }
 
 /* Doors may have changed their order; files are what they were. */

@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/time.h"
 #include "pki/info.h"
 #include "pki/object.h"
 #include "pki/ossl.h"
@@ -207,4 +208,48 @@ void mu_crl_to_pem(const struct mu_crl *crl, struct mu_buf *ret)
     MU_AUTO_CLEAR(mu_buf) der = MU_BUF_INIT;
     mu_crl_to_der(crl, &der);
     mu_crl_der_to_pem(&der, ret);
+}
+
+/* --- One behind another --- */
+
+/* Of numbers in hexadecimal: below, equal to or above 0, as strcmp(). */
+static int compare_numbers(const char *a, const char *b)
+{
+    a += strspn(a, "0");
+    b += strspn(b, "0");
+    if (strlen(a) != strlen(b))
+        return strlen(a) < strlen(b) ? -1 : 1;
+    return strcmp(a, b);
+}
+
+static bool is_older(const struct mu_crl_info *list, const struct mu_crl_info *before)
+{
+    if (list->number[0] != '\0' && before->number[0] != '\0') {
+        const int order = compare_numbers(list->number, before->number);
+        if (order != 0)
+            return order < 0;
+    }
+    return list->this_update < before->this_update;
+}
+
+static bool is_past(const struct mu_crl_info *list, time_t now)
+{
+    return list->next_update != 0 && list->next_update <= now;
+}
+
+int mu_crl_check_age(const char *name, const struct mu_crl_info *list,
+                     const struct mu_crl_info *before, time_t now, struct mu_error *err)
+{
+    char date[MU_DATE_LEN], date_before[MU_DATE_LEN];
+    if (is_older(list, before))
+        return mu_fail(err, MU_E_LIST,
+                       "%s: the revocation list of \"%s\" of %s is older than the one before, of %s",
+                       name, list->issuer, mu_date(list->this_update, date),
+                       mu_date(before->this_update, date_before));
+    if (is_past(list, now) && !is_past(before, now))
+        return mu_fail(
+            err, MU_E_LIST,
+            "%s: the revocation list of \"%s\" is out of date since %s, and the one before is not",
+            name, list->issuer, mu_date(list->next_update, date));
+    return 0;
 }

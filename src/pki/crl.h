@@ -51,6 +51,11 @@ struct mu_crl_info {
 };
 void mu_crl_info(const struct mu_crl *crl, struct mu_crl_info *ret);
 
+/* May this one, from `name`, take the place of the one before? Not when it is older, or out of date and that one is not. Fails with
+ * MU_E_LIST. */
+MU_CHECK int mu_crl_check_age(const char *name, const struct mu_crl_info *list,
+                              const struct mu_crl_info *before, time_t now, struct mu_error *err);
+
 /* Whose it says to be, by the CA's name and the identifier of its key: a SHA-256 of both. Returns `ret`. [5.2.1] */
 char *mu_crl_maker(const struct mu_crl *crl, char ret[MU_SHA256_LEN]);
 
