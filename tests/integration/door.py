@@ -24,10 +24,16 @@ def until(condition):
         time.sleep(0.01)
 
 
+HELD = []
+
+
 def free_port():
-    with socket.socket() as sock:
-        sock.bind(("127.0.0.1", 0))
-        return sock.getsockname()[1]
+    """Nobody listens there, and until these tests end nobody gets it who has not asked for it by its number."""
+    sock = socket.socket()
+    sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)  # so that a scenario can listen there all the same
+    sock.bind(("127.0.0.1", 0))
+    HELD.append(sock)
+    return sock.getsockname()[1]
 
 
 class Door:

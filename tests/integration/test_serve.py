@@ -11,7 +11,9 @@ import time
 
 import pytest
 
-from door import WAIT, Door, ask, connect, context, plain, read_all, read_answer, refused
+from clock import Clock, needs_clock
+from door import (WAIT, Door, ask, connect, context, listens_no_more, plain, read_all, read_answer, refused,
+                  until)
 from made import openssl
 
 VERSIONS = [ssl.TLSVersion.TLSv1_2, ssl.TLSVersion.TLSv1_3]
@@ -75,16 +77,17 @@ def test_a_server_certificate_is_no_client(ca, place, door, version):
     assert "UNSUPPORTED_CERTIFICATE" in str(refused(door, ctx, "client-cert-purpose"))
 
 
+@needs_clock
 def test_a_client_who_is_remembered_is_out_when_its_certificate_ends(ca, mutual, place):
     """One worker, which has verified the same chain a moment ago, and no session."""
-    mutual("issue", "client", "short", "--lifetime", "3s", cwd=place).ok()
-    issued = time.time()
+    mutual("issue", "client", "short", "--lifetime", "1h", cwd=place).ok()
     ctx = context(ca / "ca.crt", place / "short.crt", place / "short.key")
-    with Door(place, "--workers", 1, home=ca) as door:
+    clock = Clock(place)
+    with Door(place, "--workers", 1, home=ca, prefix=clock.prefix) as door:
         for _ in range(3):
             with connect(door, ctx) as sock:
                 assert ask(sock, GET)[0] == 200 and not sock.session_reused
-        time.sleep(max(0, issued + 4.1 - time.time()))
+        clock.set(3601)
         for _ in range(2):
             refused(door, ctx, "client-cert-expired")
 
@@ -213,11 +216,10 @@ def test_sigterm_finishes_what_is_under_way_and_exits_0(ca, place):
     # One worker: once it has closed one connection it has told the others, too.
     with Door(place, "--workers", "1", home=ca) as door:
         idle = connect(door, client(ca, place))
-        assert ask(idle, GET)[0] == 200
         busy = connect(door, client(ca, place))
         assert ask(busy, GET)[0] == 200
         busy.sendall(b"GET / HTTP/1.1\r\n")
-        time.sleep(0.3)  # until the server has read it; if it has not, the answer comes all the same or not at all
+        assert ask(idle, GET)[0] == 200, "what came before has been read, too"
         door.signal()
         assert read_all(idle)[0] == b"", "an idle connection is closed"
         busy.sendall(b"Host: h\r\n\r\n")
@@ -233,9 +235,8 @@ def test_a_second_signal_ends_it_at_once(ca, place, door):
     with connect(door, client(ca, place)) as sock:
         assert ask(sock, GET)[0] == 200
         sock.sendall(b"GET / HTTP/1.1\r\n")
-        time.sleep(0.3)
         door.signal(signal.SIGINT)
-        time.sleep(0.2)
+        listens_no_more(door)  # two that wait are one to the kernel
         door.signal(signal.SIGINT)
         assert door.process.wait(WAIT) == 0
 
@@ -310,6 +311,16 @@ def test_an_idle_connection_is_closed_and_empty_lines_do_not_keep_it(ca, place):
                 pytest.fail("empty lines kept the connection open")
 
 
+def has_open(door, end):
+    """A file whose path ends so."""
+    fds = f"/proc/{door.process.pid}/fd"
+    for name in os.listdir(fds):
+        with contextlib.suppress(FileNotFoundError):
+            if os.readlink(f"{fds}/{name}").endswith(end):
+                return True
+    return False
+
+
 def test_a_client_that_takes_nothing_is_dropped(ca, place):
     (place / "www").mkdir()
     with open(place / "www" / "big", "wb") as file:
@@ -317,14 +328,8 @@ def test_a_client_that_takes_nothing_is_dropped(ca, place):
     with Door(place, "--write-timeout", "1s", "--files", "www", home=ca) as door:
         with connect(door, client(ca, place)) as sock:
             sock.sendall(b"GET /big HTTP/1.1\r\nHost: h\r\n\r\n")
-            fds = f"/proc/{door.process.pid}/fd"
-            for _ in range(WAIT * 10):
-                if not any(os.readlink(f"{fds}/{n}").endswith("/big") for n in os.listdir(fds)
-                           if os.path.lexists(f"{fds}/{n}")):
-                    break
-                time.sleep(0.1)
-            else:
-                pytest.fail("the file is still open")
+            assert sock.recv(1) == b"H"
+            until(lambda: not has_open(door, "/big"))
 
 
 def test_requests_are_logged_with_who_asked(ca, place):
