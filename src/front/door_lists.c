@@ -5,7 +5,6 @@
 #include <time.h>
 
 #include "base/str.h"
-#include "base/time.h"
 #include "front/door.h"
 #include "front/points.h"
 
