@@ -12,6 +12,7 @@
 #include <unistd.h>
 
 #include "base/str.h"
+#include "base/swap.h"
 #include "store/store.h"
 
 static bool is_there(const char *path)
@@ -74,7 +75,13 @@ static int lock_path(const char *path, int how, int *ret_lock, struct mu_error *
 int mu_home_lock(const struct mu_home *home, enum mu_home_use use, int *ret_lock,
                  struct mu_error *err)
 {
-    return lock_path(home->dir, use == MU_HOME_ALONE ? LOCK_EX : LOCK_SH, ret_lock, err);
+    if (lock_path(home->dir, use == MU_HOME_ALONE ? LOCK_EX : LOCK_SH, ret_lock, err) != 0)
+        return -1;
+    if (use == MU_HOME_SHARED || mu_swap_settle_all(home->dir, err) == 0)
+        return 0;
+    mu_home_unlock(*ret_lock);
+    *ret_lock = -1;
+    return -1;
 }
 
 /* The directory is locked by all who are at work in it, so the certificate stands for its files. */

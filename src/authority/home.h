@@ -36,7 +36,8 @@ MU_CHECK int mu_home_paths(const char *dir, struct mu_home *ret, struct mu_error
 
 /*
  * Many may issue at once, but while one makes a home anew nobody else may be at work in it: a record must not
- * go into a file that is being moved. The lock goes with the process, however that ends. Waits for others.
+ * go into a file that is being moved. The lock goes with the process, however that ends. Waits for others. Who is alone
+ * finds plain files: what was killed while it changed some is taken back or finished first.
  * Fails with MU_E_IO when the directory cannot be opened.
  */
 enum mu_home_use { MU_HOME_SHARED, MU_HOME_ALONE };

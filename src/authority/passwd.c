@@ -11,6 +11,7 @@
 #include "authority/internal.h"
 #include "base/buf.h"
 #include "base/file.h"
+#include "base/swap.h"
 #include "pki/cert.h"
 #include "pki/key.h"
 #include "pki/token.h"
@@ -188,7 +189,9 @@ int mu_authority_passwd(const char *dir, const struct mu_passphrase_source *old,
         return mu_fail(err, MU_E_NO_CA, "there is no CA in %s", dir);
     if (mu_home_lock(&home, MU_HOME_SHARED, &lock, err) != 0)
         return -1;
-    int result = change(&home, old, fresh, now, ret_keys, err);
+    /* Where a key really lies is asked below, and not to be told by the links that a killed change has left. */
+    int result =
+        mu_swap_settle_all(home.dir, err) != 0 ? -1 : change(&home, old, fresh, now, ret_keys, err);
     mu_home_unlock(lock);
     return result;
 }

@@ -1,5 +1,6 @@
 #include "base/swap.h"
 
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <stdint.h>
@@ -17,6 +18,8 @@
 
 /* How long those who opened a name while it was a link have to come through. */
 enum { GRACE_NS = 3 * 1000 * 1000 };
+
+enum { HASH_DIGITS = 16 }; /* of the hash in a directory's name */
 
 /* The directories of records: each entry leads to a hidden file, and goes when that has gone. */
 static const char *const versions[] = {"old", "new", "link"};
@@ -64,7 +67,8 @@ static char *swap_path(const char *path)
     char *ret = NULL;
     for (const char *p = base_of(path); *p != '\0'; p++)
         hash = (hash ^ (unsigned char)*p) * UINT64_C(0x100000001b3);
-    if (asprintf(&ret, "%.*s.mutual-%016jx", (int)dir_len(path), path, (uintmax_t)hash) < 0)
+    if (asprintf(&ret, "%.*s.mutual-%0*jx", (int)dir_len(path), path, HASH_DIGITS,
+                 (uintmax_t)hash) < 0)
         return NULL;
     return ret;
 }
@@ -375,23 +379,54 @@ void mu_swap_close(struct mu_swap *swap)
     *swap = (struct mu_swap)MU_SWAP_INIT;
 }
 
+/* `path` is what is told of where it fails. */
+static int settle_left(const char *dir_path, const char *path, struct mu_error *err)
+{
+    struct stat there;
+    int result = 0;
+    if (lstat(dir_path, &there) != 0)
+        return 0;
+    int dir = open_locked(dir_path, false);
+    if (dir >= 0 && settle(dir, base_of(dir_path)) == 0)
+        rmdir(dir_path);
+    else if (errno != ENOENT)
+        result = fail(path, dir_path, err);
+    if (dir >= 0)
+        close(dir);
+    return result;
+}
+
 int mu_swap_settle(const char *path, struct mu_error *err)
 {
     char *dir_path = swap_path(path);
-    struct stat there;
-    int result = 0;
     if (dir_path == NULL)
         return mu_fail_nomem(err);
-    if (lstat(dir_path, &there) == 0) {
-        int dir = open_locked(dir_path, false);
-        if (dir >= 0 && settle(dir, base_of(dir_path)) == 0)
-            rmdir(dir_path);
-        else if (errno != ENOENT)
-            result = fail(path, dir_path, err);
-        if (dir >= 0)
-            close(dir);
-    }
+    int result = settle_left(dir_path, path, err);
     free(dir_path);
+    return result;
+}
+
+/* Is it what swap_path() calls a directory? */
+static bool is_swap_name(const char *name)
+{
+    static const char start[] = ".mutual-";
+    return mu_str_starts_with(name, start) &&
+           strspn(name + strlen(start), "0123456789abcdef") == HASH_DIGITS &&
+           strlen(name) == strlen(start) + HASH_DIGITS;
+}
+
+int mu_swap_settle_all(const char *dir, struct mu_error *err)
+{
+    char path[MU_PATH_LEN];
+    int result = 0;
+    DIR *at = opendir(dir);
+    if (at == NULL)
+        return mu_fail_errno(err, MU_E_IO, "cannot open the directory %s", dir);
+    for (struct dirent *entry; result == 0 && (entry = readdir(at)) != NULL;)
+        if (is_swap_name(entry->d_name))
+            result =
+                mu_path_join(dir, entry->d_name, path, err) != 0 ? -1 : settle_left(path, dir, err);
+    closedir(at);
     return result;
 }
 

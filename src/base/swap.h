@@ -68,4 +68,7 @@ MU_AUTO_DEFINE_CLEAR(mu_swap, mu_swap_close)
 /* Take back or finish what somebody who was killed has left of a swap of `path`. Nothing to do is no failure. */
 MU_CHECK int mu_swap_settle(const char *path, struct mu_error *err);
 
+/* The same for each swap whose directory lies in `dir`: before what is there is moved, in which links would be lost. */
+MU_CHECK int mu_swap_settle_all(const char *dir, struct mu_error *err);
+
 #endif

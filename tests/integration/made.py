@@ -67,3 +67,17 @@ def files(*directories):
 
 def fingerprint(cert):
     return re.sub(".*=", "", openssl("x509", "-in", cert, "-noout", "-fingerprint", "-sha256")).strip()
+
+
+def leave_midway(home, *names):
+    """As a change of these files leaves them that is killed just before they become the new ones: see base/swap.h."""
+    swap = home / ".mutual-0123456789abcdef"
+    for part in ("old", "new", "link"):
+        (swap / part).mkdir(parents=True)
+    (swap / "now").symlink_to("old")
+    for n, name in enumerate(names):
+        hidden = f".mutual-00000000000{n}.tmp"
+        (home / name).rename(home / hidden)
+        (home / name).symlink_to(f"{swap.name}/now/{n}")
+        (swap / str(n)).symlink_to(f"../{name}")
+        (swap / "old" / str(n)).symlink_to(f"../../{hidden}")

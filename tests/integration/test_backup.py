@@ -10,7 +10,7 @@ import time
 import pytest
 
 from conftest import WAIT, Mutual
-from made import files, mode, serial, verify
+from made import files, leave_midway, mode, serial, verify
 from terminal import answer
 
 
@@ -82,6 +82,16 @@ def test_a_ca_that_is_there_is_moved_aside_only_with_force(mutual, ca, backup):
     assert f"what was there has been moved to {old}" in shown.stderr
     assert names(mutual) == ["before"] and names(mutual, home=old) == ["before", "after"]
     assert (ca / "policy.yaml").read_text() == "mine\n", "what is not in the backup stays"
+
+
+def test_what_a_kill_has_left_half_done_is_moved_aside_whole(mutual, ca, backup):
+    key = (ca / "ca.key").read_bytes()
+    leave_midway(ca, "ca.key", "ca.crt")
+    mutual("restore", backup, "--force").ok()
+    [old] = ca.glob("old-*")
+    assert (old / "ca.key").read_bytes() == key and not (old / "ca.key").is_symlink()
+    mutual("issue", "client", "again", home=old).ok()
+    assert not list(ca.glob(".mutual-*"))
 
 
 @pytest.mark.parametrize("stuck", ["root.crt", "policy.yaml"])

@@ -8,6 +8,7 @@ import pytest
 
 from conftest import WAIT
 from door import Door
+from made import leave_midway
 from terminal import answer
 
 
@@ -41,6 +42,13 @@ def test_a_passphrase_is_set_changed_and_removed_and_the_key_stays(mutual, ca, s
     mutual("issue", "client", "b").ok()
     mutual("ca", "passwd", "--remove").ok()
     assert sorted(os.listdir(ca)) == ["ca.crt", "ca.key", "mutual.db"]
+
+
+def test_one_that_was_killed_leaves_nothing_when_it_is_said_again(mutual, ca, secrets):
+    leave_midway(ca, "ca.key")
+    assert str(ca / "ca.key") in mutual("ca", "passwd", "--new-passphrase-file", "one").ok().stdout
+    assert "ENCRYPTED" in (ca / "ca.key").read_text() and not (ca / "ca.key").is_symlink()
+    assert sorted(os.listdir(ca)) == ["ca.crt", "ca.key", "mutual.db"], "least of all the key as it was"
 
 
 @pytest.mark.parametrize("words, said, code", [

@@ -4,7 +4,7 @@ import re
 
 import pytest
 
-from made import KEY_TYPES, files, fingerprint, mode, openssl, subject, text
+from made import KEY_TYPES, files, fingerprint, leave_midway, mode, openssl, subject, text
 
 
 def test_a_ca_is_three_files_and_the_next_command(mutual, home):
@@ -53,6 +53,17 @@ def test_force_moves_the_old_ca_aside(mutual, ca):
     assert mutual("list", "--json").ok().json_lines() == [], "the records are the old CA's, and went with it"
     assert len(list(ca.glob("old-*/mutual.db"))) == 3
     assert all(mode(old) == 0o700 for old in ca.glob("old-*"))
+
+
+def test_force_moves_aside_files_and_not_the_links_that_a_kill_has_left(mutual, ca):
+    """The links lead nowhere from there, and what they led to goes with the next change of the new CA's files."""
+    before = {name: (ca / name).read_bytes() for name in ("ca.crt", "ca.key")}
+    leave_midway(ca, "ca.key", "ca.crt")
+    mutual("init", "--force").ok()
+    mutual("ca", "rollover", "start").ok()
+    [old] = ca.glob("old-*")
+    assert {name: (old / name).read_bytes() for name in before} == before
+    assert not list(ca.glob(".mutual-*"))
 
 
 def test_an_init_that_was_cut_off_can_be_repeated(mutual, ca):

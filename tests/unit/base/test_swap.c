@@ -284,6 +284,27 @@ static void killed_at_any_step_there_is_the_old_pair_or_the_new(void **state)
     }
 }
 
+static int settle_all_now(const struct place *place)
+{
+    struct mu_error err = MU_ERROR_INIT;
+    (void)place;
+    return mu_swap_settle_all(".", &err) == 0 ? 0 : 1;
+}
+
+static void what_was_left_is_put_in_order_also_by_who_knows_no_more_than_where(void **state)
+{
+    (void)state;
+    for (int n = 1;; n++) {
+        make(&beside);
+        if (!killed_at(n, change_to_new, &beside))
+            break;
+        bool before = is_new(&beside);
+        assert_int_equal(settle_all_now(&beside), 0);
+        assert_int_equal(is_new(&beside), before);
+        assert_tidy(before, &beside);
+    }
+}
+
 static void killed_again_while_it_is_put_in_order_it_still_is(void **state)
 {
     (void)state;
@@ -425,6 +446,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         IN_A_DIRECTORY(several_files_are_replaced_together),
         IN_A_DIRECTORY(killed_at_any_step_there_is_the_old_pair_or_the_new),
+        IN_A_DIRECTORY(what_was_left_is_put_in_order_also_by_who_knows_no_more_than_where),
         IN_A_DIRECTORY(killed_again_while_it_is_put_in_order_it_still_is),
         IN_A_DIRECTORY(failing_at_any_step_it_changes_nothing_and_says_so),
         IN_A_DIRECTORY(without_links_one_comes_after_the_other),
