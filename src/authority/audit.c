@@ -151,6 +151,7 @@ struct check {
     struct mu_audit_verdict *verdict;
     char present[MU_SHA256_LEN]; /* the certificate that the last signature has to be by */
     bool announced;              /* the entry of the last signature says that it takes over */
+    bool has_signed;             /* it has signed, whoever did last */
     struct head *heads;
     size_t head_count, next_head;
     char before[MU_SHA256_LEN]; /* the hash of the entry that was looked at last */
@@ -216,6 +217,7 @@ static bool head_is_good(struct check *check, const struct head *head)
         return wrong(check, head->seq,
                      "the signature of %s over entry %" PRId64 " is not from the CA's key", date,
                      head->seq);
+    check->has_signed = check->has_signed || mu_str_equal(head->signer, check->present);
     check->verdict->signatures++;
     check->verdict->signed_up_to = head->seq;
     check->verdict->signed_at = head->at;
@@ -288,8 +290,11 @@ static int look_at_all(struct check *check, struct mu_error *err)
     else if (check->head_count > 0 && !check->announced &&
              !mu_str_equal(check->heads[check->head_count - 1].signer, check->present))
         wrong(check, verdict->signed_up_to,
-              "the last signature, over entry %" PRId64 ", is not by the present CA certificate",
-              verdict->signed_up_to);
+              "the last signature, over entry %" PRId64 ", is not by the present CA certificate%s",
+              verdict->signed_up_to,
+              check->has_signed ? ", but by another of this CA: all machines that have its records "
+                                  "need the same files of the CA"
+                                : "");
     else if (verdict->entries == 0)
         wrong(check, 1, "it is empty: not even that the CA was made is in it");
     else if (check->head_count == 0)

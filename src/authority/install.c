@@ -248,7 +248,9 @@ static int load_before(struct work *work, struct mu_error *err)
     work->same = mu_certs_hold(&work->before.own, work->cert);
     if (work->same && !brings_a_list(work)) {
         mu_fail(err, MU_E_EXISTS, "this certificate is installed already");
-        return mu_hint(err, "nothing is left to do");
+        return mu_hint(err,
+                       "nothing is left to do; lists that it was cut off from making are made by: "
+                       "mutual crl");
     }
     return work->key_path == work->home.key || work->before_key != NULL
                ? 0

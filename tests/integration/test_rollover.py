@@ -290,6 +290,15 @@ def test_one_that_is_killed_leaves_the_old_state_or_the_new(ca, delay_ms):
     ca.mutual("audit", "verify").ok()
 
 
+def test_a_machine_with_the_records_and_the_former_files_is_not_told_of_tampering_alone(ca):
+    former = {name: (ca.home / name).read_bytes() for name in ("ca.crt", "ca.key")}
+    ca.rollover("start", *ca.stick).ok()
+    ca.mutual("crl").ok()
+    for name, data in former.items():
+        (ca.home / name).write_bytes(data)
+    ca.mutual("audit", "verify").refused("not by the present CA certificate, but by another of this CA", "same files")
+
+
 def test_one_whose_lists_cannot_follow_says_that_it_has_begun_and_what_is_left_to_do(ca):
     """Said again it would be refused: it is under way."""
     (ca.home / "ca.crl").mkdir()
