@@ -171,15 +171,22 @@ static bool note_change(void *arg, const struct mu_revoked *revoked)
     return false;
 }
 
-/* Behind a revocation, a partition in which nothing changed keeps its list; one that has none, or another than the one that
- * was recorded, gets one. */
+/* Which entries a list that follows this one may leave out. A clock that was ahead for once has seen no certificate end. */
+static time_t not_ended_at(const struct publishing *p, const struct mu_crl_record *before)
+{
+    return before->this_update < p->now ? before->this_update : p->now;
+}
+
+/* Behind a revocation, a partition in which nothing changed keeps its list; one that has none, one that begins later than now,
+ * or another than the one that was recorded, gets one. */
 static int is_up_to_date(struct publishing *p, const struct mu_crl_scope *scope,
                          const struct mu_crl_record *complete, bool *ret, struct mu_error *err)
 {
     bool changed = false;
     *ret = false;
     if (p->what != MU_PUBLISH_CHANGED || scope->partition == 0 || complete->number == 0 ||
-        complete->next_update <= p->now || !mu_crl_is_in_place(&p->authority->home, scope, complete))
+        complete->next_update <= p->now || complete->this_update > p->now ||
+        !mu_crl_is_in_place(&p->authority->home, scope, complete))
         return 0;
     if (mu_store_each_revoked(p->authority->store, scope, 0, complete->seq, note_change, &changed,
                               err) != 0)
@@ -220,7 +227,7 @@ static int publish_delta(struct publishing *p, const struct mu_crl_scope *scope,
                    .base = base.number,
                    .this_update = p->now,
                    .next_update = p->now + MU_CRL_DELTA_LIFETIME_S},
-        .not_ended_at = base.this_update,
+        .not_ended_at = not_ended_at(p, &base),
         .changed_after = base.seq,
     };
     if (make_and_keep(p, &list, alone, err) != 0)
@@ -253,7 +260,7 @@ static int publish_scope(struct publishing *p, int partition, struct mu_error *e
         .record = {.number = number,
                    .this_update = p->now,
                    .next_update = p->now + p->settings.lifetime_s},
-        .not_ended_at = complete.this_update,
+        .not_ended_at = not_ended_at(p, &complete),
         .changed_after = MU_CHANGED_EVER,
     };
     if (make_and_keep(p, &list, true, err) != 0)

@@ -9,6 +9,8 @@ import time
 
 import pytest
 
+from clock import Clock, needs_clock
+
 DAY = datetime.timedelta(days=1)
 
 
@@ -362,3 +364,23 @@ def test_a_trail_without_a_ca_is_refused(mutual, home):
     mutual("audit").refused("no CA", "mutual init")
     mutual("crl").refused("no CA", "mutual init")
     mutual("revoke", "a").refused("no CA", "mutual init")
+
+
+@needs_clock
+def test_a_clock_that_was_far_ahead_for_once_takes_nobody_off_the_lists(mutual, ca, alice, tmp_path):
+    """In its eyes all certificates had ended."""
+    clock = Clock(tmp_path)
+    mutual("issue", "client", "carol").ok()
+    mutual("crl", "--url", "http://pki.example/", "--partitions", 1, "--deltas", "on").ok()
+    mutual("issue", "client", "bob").ok()
+    mutual("revoke", "alice").ok()
+    mutual("revoke", "bob").ok()
+    clock.set(3600 * 24 * 365 * 2)
+    for _ in range(2):
+        mutual("crl", prefix=clock.prefix).ok()
+    assert "No Revoked Certificates" in crl_text(ca / "ca.crl"), "rightly, in that year"
+    clock.set(0)
+    mutual("revoke", "carol").ok()
+    assert all(serial_of(tmp_path / f"{name}.crt") in crl_text(ca / "ca.crl") for name in ("alice", "bob", "carol"))
+    [partition] = (ca / "public").glob("*-1.crl")
+    assert serial_of(tmp_path / "bob.crt") in crl_text(partition), "though nothing has changed in it"
