@@ -1,5 +1,6 @@
 #include <stdio.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "authority/audit.h"
 #include "authority/internal.h"
@@ -125,15 +126,43 @@ static int settle(const struct place *place, const struct mu_home *home,
     return result;
 }
 
-/* Whatever is in the way has been left by one that was killed: there is no authority. */
-int mu_found_in(struct mu_home *home, const char *store_url, const struct mu_ca_files *files,
-                struct mu_error *err)
+static bool note_known(void *arg, const struct mu_ca_record *ca)
+{
+    (void)ca;
+    *(bool *)arg = true;
+    return false;
+}
+
+/* A database that knows the certificate is its own, filled by one that got no further. */
+static int check_free(const struct mu_home *home, const struct mu_cert *cert, struct mu_error *err)
+{
+    char sha256[MU_SHA256_LEN];
+    bool known = false;
+    struct mu_error ignored = MU_ERROR_INIT, why = MU_ERROR_INIT;
+    MU_AUTO_STRUCT(mu_store) store = NULL;
+    if (mu_home_check_free(home, &why) == 0)
+        return 0;
+    if (mu_store_is_postgres(home->db) && access(home->key, F_OK) != 0 &&
+        access(home->cert, F_OK) != 0 &&
+        mu_store_open(home->db, MU_STORE_READ, &store, &ignored) == 0 &&
+        mu_store_ca_each(store, mu_cert_fingerprint(cert, sha256), note_known, &known, &ignored) ==
+            0 &&
+        known)
+        return 0;
+    *err = why;
+    return -1;
+}
+
+/* Whatever is in the way has been left by one that was killed: there is no authority. As above, the certificate is the last to come. */
+int mu_found_in(struct mu_home *home, const struct mu_founding *how, struct mu_error *err)
 {
     MU_AUTO_STRUCT(mu_store) store = NULL;
     MU_AUTO_CLEAR(mu_stage) stage = {.replace = true};
-    return use_store(store_url, home, err) != 0 || mu_home_check_free(home, err) != 0 ||
+    return use_store(how->store, home, err) != 0 || check_free(home, how->files->cert, err) != 0 ||
                    mu_store_open(home->db, MU_STORE_WRITE, &store, err) != 0 ||
-                   stage_files(home, files, &stage, err) != 0
+                   stage_files(home, how->files, &stage, err) != 0 ||
+                   mu_home_change(home, how->files->cert, how->key, how->note, how->arg, how->now,
+                                  err) != 0
                ? -1
                : mu_stage_commit(&stage, err);
 }

@@ -363,14 +363,14 @@ static int put_in_place(struct work *work, struct mu_error *err)
         .trust = &work->trust,
         .root_crl = lists.len > 0 ? mu_buf_str(&lists) : NULL,
     };
-    int result;
-    if (work->before.own.count > 0)
-        result = replace_files(work, &files, err);
-    else
-        result = mu_found_in(&work->home, work->how->store, &files, err) != 0
-                     ? -1
-                     : mu_home_change(&work->home, work->cert, work->key, note_install, work,
-                                      work->how->now, err);
+    const struct mu_founding founding = {.store = work->how->store,
+                                         .files = &files,
+                                         .key = work->key,
+                                         .note = note_install,
+                                         .arg = work,
+                                         .now = work->how->now};
+    int result = work->before.own.count > 0 ? replace_files(work, &files, err)
+                                            : mu_found_in(&work->home, &founding, err);
     if (result == 0 && waiting)
         unlink(work->home.request_key);
     return result;

@@ -26,9 +26,18 @@ MU_CHECK int mu_home_change(const struct mu_home *home, const struct mu_cert *ce
                             const struct mu_key *key, mu_change_fn *change, void *arg, time_t now,
                             struct mu_error *err);
 
+/* What is to make a home of a directory: the CA's files, and what the trail is told of them. */
+struct mu_founding {
+    const char *store; /* NULL: the records are in the home */
+    const struct mu_ca_files *files;
+    const struct mu_key *key; /* the CA's */
+    mu_change_fn *note;
+    void *arg;
+    time_t now;
+};
+
 /* Make a home of the directory of `home`, which the caller has alone. Fails as mu_authority_init() does. */
-MU_CHECK int mu_found_in(struct mu_home *home, const char *store, const struct mu_ca_files *files,
-                         struct mu_error *err);
+MU_CHECK int mu_found_in(struct mu_home *home, const struct mu_founding *how, struct mu_error *err);
 
 /* Begin to use new files of a CA: bring it into the records, and make its lists anew if there are any. */
 MU_CHECK int mu_ca_take_up(const char *home, const struct mu_passphrase_source *source, time_t now,

@@ -1,6 +1,8 @@
 """An offline root: mutual ca request where the CA is, mutual sign --profile ca where the root is, mutual ca install back."""
+import contextlib
 import re
 import signal
+import sqlite3
 import subprocess
 
 import pytest
@@ -281,6 +283,26 @@ def test_keys_stay_protected_on_both_machines(two):
     two.online("ca", "install", "ca.crt", *secret).ok()
     two.online("revoke", "gone", *secret).ok()
     assert all("ENCRYPTED" in path.read_text() for path in two.online.home.glob("ca*.key"))
+
+
+def test_a_first_install_that_cannot_be_recorded_puts_nothing_in_place(two):
+    """Else there would be a CA whose trail is empty, and saying it again would change nothing."""
+    home = two.online.home
+    two.online("ca", "request", "Online CA", "--out", "ca.csr").ok()
+    two.root("sign", "ca.csr", "--profile", "ca").ok()
+    two.online("init", home=home / "old-schema").ok()
+    (home / "old-schema/mutual.db").rename(home / "mutual.db")
+    with contextlib.closing(sqlite3.connect(home / "mutual.db")) as db:
+        db.executescript("DELETE FROM trail_head; DELETE FROM trail; DELETE FROM ca;"
+                         "CREATE TRIGGER full BEFORE INSERT ON trail BEGIN SELECT RAISE(ABORT, 'no room'); END")
+    two.online("ca", "install", "ca.crt").refused("no room")
+    assert not (home / "ca.crt").exists() and not (home / "ca.key").exists()
+    with contextlib.closing(sqlite3.connect(home / "mutual.db")) as db:
+        db.executescript("DROP TRIGGER full")
+    two.online("ca", "install", "ca.crt").ok()
+    two.online("audit", "verify").ok()
+    two.online("issue", "server", "localhost").ok()
+    two.verify("localhost.crt")
 
 
 @pytest.mark.parametrize("delay_ms", range(0, 12, 2))

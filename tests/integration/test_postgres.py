@@ -179,6 +179,19 @@ def test_a_database_is_one_authoritys_from_its_first_moment(mutual, home, databa
     assert "whole: 1 entry" in mutual("audit", "verify").ok().stdout
 
 
+def test_an_install_that_filled_the_database_and_got_no_further_can_be_said_again(mutual, home, database, tmp_path):
+    mutual("init", "--path-length", 1, home=tmp_path / "root").ok()
+    for name in ("online", "other"):
+        mutual("ca", "request", name, "--out", f"{name}.csr", home=tmp_path / name).ok()
+        mutual("sign", f"{name}.csr", "--profile", "ca", home=tmp_path / "root").ok()
+    shutil.copytree(tmp_path / "online", home)
+    mutual("ca", "install", "online.crt", "--store", database, home=tmp_path / "online").ok()
+    mutual("ca", "install", "online.crt", "--store", database).ok()
+    mutual("audit", "verify").ok()
+    mutual("issue", "client", "alice").ok()
+    mutual("ca", "install", "other.crt", "--store", database, home=tmp_path / "other").refused("records of a CA in that database")
+
+
 def test_once_it_is_set_up_a_user_who_may_only_change_rows_is_enough(mutual, home, server, database, tmp_path):
     mutual("init", "--store", database).ok()
     name = database.split("/")[3].split("?")[0]
