@@ -9,6 +9,8 @@
 #include "base/str.h"
 #include "base/time.h"
 #include "pki/crl.h"
+#include "pki/info.h"
+#include "pki/object.h"
 
 /* --- Settings --- */
 
@@ -406,4 +408,51 @@ int mu_authority_publish(struct mu_authority *authority, enum mu_publish what, t
     mu_certs_clear(&p.lost);
     mu_home_unlock(lock);
     return result;
+}
+
+/* --- Whether they follow --- */
+
+struct lag {
+    struct mu_store *store;
+    bool found;
+};
+
+static bool look_behind_list(void *arg, const struct mu_ca_record *ca)
+{
+    struct lag *lag = arg;
+    const struct mu_crl_scope scope = {.issuer = ca->key};
+    struct mu_crl_record last;
+    struct mu_error ignored = MU_ERROR_INIT;
+    if (mu_store_last_crl(lag->store, &scope, true, &last, &ignored) != 0 ||
+        mu_store_each_revoked(lag->store, &scope, 0, last.number == 0 ? MU_CHANGED_EVER : last.seq,
+                              note_change, &lag->found, &ignored) != 0)
+        lag->found = true;
+    return !lag->found;
+}
+
+static bool is_in_place(const struct mu_authority *authority)
+{
+    const struct mu_crl_scope scope = {.issuer = authority->key_sha256};
+    char number[32];
+    struct mu_crl_record last;
+    struct mu_crl_info info;
+    struct mu_error ignored = MU_ERROR_INIT;
+    MU_AUTO_CLEAR(mu_objects) objects = {0};
+    if (mu_store_last_crl(authority->store, &scope, true, &last, &ignored) != 0 ||
+        (last.number != 0 && (mu_objects_load(authority->home.crl, &objects, &ignored) != 0 ||
+                              objects.at[0].crl == NULL)))
+        return false;
+    if (last.number == 0)
+        return true;
+    mu_crl_info(objects.at[0].crl, &info);
+    snprintf(number, sizeof number, "%" PRIX64, (uint64_t)last.number);
+    return mu_str_equal(info.number + strspn(info.number, "0"), number);
+}
+
+bool mu_authority_lists_lag(struct mu_authority *authority)
+{
+    struct mu_error ignored = MU_ERROR_INIT;
+    struct lag lag = {.store = authority->store};
+    return mu_store_ca_each(authority->store, NULL, look_behind_list, &lag, &ignored) != 0 ||
+           lag.found || !is_in_place(authority);
 }

@@ -42,4 +42,8 @@ struct mu_published {
 MU_CHECK int mu_authority_publish(struct mu_authority *authority, enum mu_publish what, time_t now,
                                   struct mu_published *ret, struct mu_error *err);
 
+/* Has something been revoked or released that no list tells of yet, or is ca.crl not the list on record? Then whoever did that
+ * was cut off. What cannot be read counts as lagging. */
+bool mu_authority_lists_lag(struct mu_authority *authority);
+
 #endif

@@ -74,6 +74,15 @@ static bool is_done(const struct plan *plan, const struct mu_record *record)
     return plan->revocation.at == 0 ? state != MU_STATE_HELD : state == MU_STATE_REVOKED;
 }
 
+/* Then it is the first that says so. */
+static bool are_done(const struct plan *plan, const struct mu_choices *chosen)
+{
+    for (size_t i = 0; i < chosen->count; i++)
+        if (!is_done(plan, &chosen->at[i]))
+            return false;
+    return true;
+}
+
 static int change_one(const struct plan *plan, struct mu_authority *authority,
                       const struct mu_record *record, json_t *list, struct mu_error *err)
 {
@@ -104,9 +113,9 @@ static int change_all(const struct plan *plan, struct mu_authority *authority, j
 {
     for (int i = 0; i < mu_args_count(plan->args); i++) {
         const struct mu_choices *chosen = &plan->chosen[i];
+        const bool some = mu_args_given(plan->args, "all") && !are_done(plan, chosen);
         for (size_t n = 0; n < chosen->count; n++) {
-            if (mu_args_given(plan->args, "all") && chosen->count > 1 &&
-                is_done(plan, &chosen->at[n]))
+            if (some && is_done(plan, &chosen->at[n]))
                 continue;
             if (change_one(plan, authority, &chosen->at[n], list, err) != 0)
                 return -1;
@@ -114,6 +123,13 @@ static int change_all(const struct plan *plan, struct mu_authority *authority, j
         }
     }
     return 0;
+}
+
+/* Who is told that it is done already may have been cut off before the list had it. */
+static bool is_unfinished(struct mu_authority *authority, const struct mu_error *refused)
+{
+    return (refused->code == MU_E_REVOKED || refused->code == MU_E_NOT_REVOKED) &&
+           mu_authority_lists_lag(authority);
 }
 
 /* The list follows also when a later one was refused: what has been revoked must be known. */
@@ -124,7 +140,7 @@ static int run_plan(const struct plan *plan, struct mu_authority *authority, jso
     struct mu_error unpublished = MU_ERROR_INIT;
     size_t changed = 0;
     int result = change_all(plan, authority, list, &changed, err);
-    if (changed == 0)
+    if (changed == 0 && !is_unfinished(authority, err))
         return result;
     mu_progress_begin("making the revocation list");
     if (mu_authority_publish(authority, MU_PUBLISH_CHANGED, plan->now, &published, &unpublished) !=

@@ -127,6 +127,32 @@ def test_several_of_a_name_are_told_apart(mutual, ca, alice):
     assert crl_text(ca / "ca.crl").count("Serial Number") == 3
 
 
+def test_all_of_a_name_that_are_revoked_already_are_refused_in_words(mutual, ca, alice):
+    mutual("issue", "client", "alice", "--force").ok()
+    mutual("revoke", "alice", "--all").ok()
+    mutual("revoke", "alice", "--all").refused("revoked already")
+    mutual("revoke", "alice", "--all", "--release").refused("for good")
+
+
+@pytest.mark.parametrize("cut_off", ["before it was made", "before it had its name"])
+def test_a_revocation_that_was_cut_off_and_is_said_again_has_its_list(mutual, ca, alice, cut_off):
+    """A kill between the two left it on record and on no list, and nobody made one."""
+    mutual("crl").ok()
+    before = (ca / "ca.crl").read_bytes()
+    mutual("revoke", "alice").ok()
+    (ca / "ca.crl").write_bytes(before)
+    if cut_off == "before it was made":
+        with contextlib.closing(sqlite3.connect(ca / "mutual.db")) as db:
+            db.executescript("DELETE FROM crl WHERE seq = (SELECT max(seq) FROM crl); DELETE FROM trail_head WHERE seq = "
+                             "(SELECT max(seq) FROM trail); DELETE FROM trail WHERE seq = (SELECT max(seq) FROM trail)")
+    mutual("revoke", "alice").refused("revoked already")
+    assert serial_of(alice) in crl_text(ca / "ca.crl")
+    number = number_of(ca / "ca.crl")
+    mutual("revoke", "alice").refused("revoked already")
+    assert number_of(ca / "ca.crl") == number, "there is nothing to tell"
+    mutual("audit", "verify").ok()
+
+
 def test_who_mistypes_one_of_many_says_all_of_them_again(mutual, ca, alice):
     mutual("issue", "client", "bob").ok()
     mutual("revoke", "alice", "bbo", "bob").refused('"bbo"')
