@@ -10,6 +10,7 @@
 #include "base/str.h"
 #include "base/time.h"
 #include "pki/info.h"
+#include "pki/issue.h"
 #include "pki/object.h"
 
 enum {
@@ -49,7 +50,11 @@ static void judge_list(struct mu_visit *v, const struct mu_crl_info *info,
         mu_visit_find(v, MU_F_CRL_OLD,
                       "ca.crl is number %s, but the last list that was made is number %s",
                       *have == '\0' ? "0" : have, number);
-    if (info->next_update != 0 && now > info->next_update)
+    if (info->this_update > now)
+        mu_visit_find(v, MU_F_CRL_NOT_YET_VALID,
+                      "the revocation list begins on %s, %s: whoever checks it refuses everybody",
+                      mu_date(info->this_update, date), mu_relative(info->this_update, now, when));
+    else if (info->next_update != 0 && now > info->next_update)
         mu_visit_find(
             v, MU_F_CRL_EXPIRED,
             "the revocation list is out of date since %s, %s: whoever checks it refuses everybody",
@@ -76,7 +81,8 @@ static void look_at_partitions(struct mu_visit *v, const char *issuer)
     for (int i = 1; i <= partitions; i++) {
         struct mu_crl_scope scope = {.issuer = issuer, .partition = i};
         if (mu_store_last_crl(v->store, &scope, true, &last, &ignored) == 0 &&
-            (last.next_update < v->how->now || !mu_crl_is_in_place(&v->home, &scope, &last)))
+            (last.next_update < v->how->now || last.this_update > v->how->now + MU_BACKDATE_S ||
+             !mu_crl_is_in_place(&v->home, &scope, &last)))
             overdue++;
     }
     if (overdue > 0)

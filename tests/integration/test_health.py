@@ -106,6 +106,10 @@ def test_a_partition_without_a_list_is_told(mutual, ca):
     result = mutual("health", "--quick", "--json")
     assert result.code == 1 and found(result) == ["crl_expired"]
     assert "of the lists of 4 partitions 1 is out of date or missing" in result.stdout
+    with sqlite3.connect(ca / "mutual.db") as db:
+        db.execute("UPDATE crl SET this_update = this_update + 86400 WHERE part = 2")
+    db.close()
+    assert "of the lists of 4 partitions 2 are" in mutual("health", "--quick", "--json").stdout
 
 
 @pytest.mark.parametrize("data, id", [(b"", "crl_unreadable"), (b"junk", "crl_unreadable")])
@@ -127,3 +131,4 @@ def test_a_list_of_openssl_is_judged_by_its_dates(mutual, ca, tmp_path):
     assert make("-crldays", 30) == []
     assert make("-crl_lastupdate", "20200101000000Z", "-crl_nextupdate", "20200201000000Z") == ["crl_expired"]
     assert make("-crl_lastupdate", "20200101000000Z", "-crldays", 1) == ["crl_expires"]
+    assert make("-crl_lastupdate", "20480101000000Z", "-crl_nextupdate", "20480201000000Z") == ["crl_not_yet_valid"]
