@@ -457,36 +457,38 @@ static int try_out(const struct mu_restore *how, const char *dir, struct mu_rest
     return mu_authority_change(authority, note_restore, &r, how->now, err);
 }
 
-/* Where a trail ends. */
+/* How a trail goes on behind where it was when it was backed up. */
 struct trail_end {
-    char before[MU_HASH_LEN + 1],
-        last[MU_HASH_LEN + 1];    /* hashes: of the last entry but one, and of the last */
-    char restored[MU_SHA256_LEN]; /* the backup that the last entry tells of; "": none */
+    int64_t backed_up, last;      /* entries */
+    char before[MU_HASH_LEN + 1]; /* the hash of the former */
+    char restored[MU_SHA256_LEN]; /* the backup that the latter tells of; "": none */
 };
 
 static bool note_end(void *arg, const struct mu_trail_entry *entry)
 {
     struct trail_end *end = arg;
-    mu_str_copy(end->before, sizeof end->before, end->last);
-    mu_str_copy(end->last, sizeof end->last, entry->hash);
+    if (entry->seq == end->backed_up)
+        mu_str_copy(end->before, sizeof end->before, entry->hash);
+    end->last = entry->seq;
     mu_str_copy(end->restored, sizeof end->restored,
                 mu_str_equal(entry->action, "restore") ? entry->sha256 : "");
     return true;
 }
 
-/* Has a restore of this backup been here that did not get as far as the home? */
+/* Has a restore of this backup been here that did not get as far as the home? A policy that had not been noted before the
+ * backup was is noted by each restore anew. */
 static int is_filled_already(struct mu_store *from, struct mu_store *to, bool *ret,
                              struct mu_error *err)
 {
-    char hash[MU_HASH_LEN + 1];
-    int64_t tip;
-    struct trail_end mine = {.last = ""}, theirs = {.last = ""};
-    if (mu_store_trail_tip(from, &tip, hash, err) != 0 ||
-        mu_store_trail_each(from, tip - 1, note_end, &mine, err) != 0 ||
-        mu_store_trail_each(to, tip - 1, note_end, &theirs, err) != 0)
+    struct mark mark;
+    if (get_mark(from, &mark, err) != 0)
+        return -1;
+    struct trail_end mine = {.backed_up = mark.seq}, theirs = mine;
+    if (mu_store_trail_each(from, mark.seq, note_end, &mine, err) != 0 ||
+        mu_store_trail_each(to, mark.seq, note_end, &theirs, err) != 0)
         return -1;
     *ret = mine.restored[0] != '\0' && mu_str_equal(mine.restored, theirs.restored) &&
-           mu_str_equal(mine.before, theirs.before);
+           mine.last == theirs.last && mu_str_equal(mine.before, theirs.before);
     return 0;
 }
 

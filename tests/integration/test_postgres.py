@@ -112,11 +112,13 @@ def test_it_can_be_restored_into_another_database(mutual, busy, server, tmp_path
 
 def test_a_restore_that_filled_the_database_and_got_no_further_can_be_said_again(mutual, busy, server, tmp_path):
     """As after a kill or a full disk between the two; what has been used since is in nobody's way."""
+    (mutual.home / "policy.yaml").write_text("client:\n  default_lifetime: 30d\n")  # of which the trail does not know yet
     mutual("backup", "b").ok()
     server.sql("CREATE DATABASE half")
     half, new = server.url("half"), tmp_path / "new"
     mutual("restore", "b", "--store", half, home=new).ok()
     shutil.rmtree(new)
+    time.sleep(1)  # the trail counts seconds
     mutual("restore", "b", "--store", half, home=new).ok()
     mutual("audit", "verify", home=new).ok()
     mutual("issue", "client", "dave", home=new).ok()
