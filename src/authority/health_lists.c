@@ -127,6 +127,8 @@ void mu_look_at_crl(struct mu_visit *v)
         mu_visit_find(v, MU_F_CRL_UNREADABLE, "%s holds %s, not a revocation list", path,
                       mu_object_kind_name(objects.at[0].kind));
     } else {
+        if (v->cert != NULL && !mu_crl_is_signed_by(objects.at[0].crl, v->cert))
+            mu_visit_find(v, MU_F_CRL_OLD, "%s does not begin with a list by the present CA", path);
         mu_crl_info(objects.at[0].crl, &info);
         judge_list(v, &info, &last);
     }

@@ -112,6 +112,22 @@ def test_a_partition_without_a_list_is_told(mutual, ca):
     assert "of the lists of 4 partitions 2 are" in mutual("health", "--quick", "--json").stdout
 
 
+def test_lists_by_a_former_key_alone_are_told(mutual, ca):
+    """As a rollover leaves them that is killed before it has made others."""
+    mutual("backup", "b").ok()
+    mutual("crl").ok()
+    before = (ca / "ca.crl").read_bytes()
+    mutual("ca", "rollover", "start").ok()
+    assert found(mutual("health", "--quick", "--json")) == []
+    (ca / "ca.crl").write_bytes(before)
+    with sqlite3.connect(ca / "mutual.db") as db:
+        db.execute("DELETE FROM crl")
+    db.close()
+    assert found(mutual("health", "--quick", "--json")) == ["crl_old"]
+    mutual("crl").ok()
+    assert found(mutual("health", "--quick", "--json")) == []
+
+
 @pytest.mark.parametrize("data, id", [(b"", "crl_unreadable"), (b"junk", "crl_unreadable")])
 def test_a_list_that_cannot_be_read(mutual, ca, data, id):
     (ca / "ca.crl").write_bytes(data)
