@@ -89,8 +89,9 @@ static int read_lifetime(const struct mu_args *args, int64_t *ret_s, struct mu_e
     return 0;
 }
 
-/* Certificates that are out there go on pointing to where they did when they were issued. */
-static void warn_of_those_before(const struct mu_crl_settings *before,
+/* Certificates that are out there go on pointing to where they did when they were issued; some, to a partition that is none any
+ * more. */
+static void warn_of_those_before(const struct mu_crl_settings *before, int partitions,
                                  const struct mu_crl_settings *after)
 {
     if (before->url[0] == '\0' || mu_str_equal(before->url, after->url))
@@ -99,7 +100,7 @@ static void warn_of_those_before(const struct mu_crl_settings *before,
         mu_warn("certificates that were issued before look for lists at %s, and none are made there "
                 "any more",
                 before->url);
-    else if (before->partitions > 0)
+    else if (partitions > 0)
         mu_warn("a partition's list is for one URL: certificates that were issued before, which point to "
                 "%s, have none from now on, and need to be renewed",
                 before->url);
@@ -114,8 +115,13 @@ static int change_settings(const struct mu_args *args, struct mu_authority *auth
                            struct mu_error *err)
 {
     struct mu_crl_settings settings, before;
+    char key[MU_SHA256_LEN];
     long partitions;
-    if (mu_crl_settings_read(mu_authority_store(authority), &settings, err) != 0)
+    int partitions_before;
+    if (mu_crl_settings_read(mu_authority_store(authority), &settings, err) != 0 ||
+        mu_crl_partitions(mu_authority_store(authority), &settings,
+                          mu_cert_key_sha256(mu_authority_cert(authority), key), &partitions_before,
+                          err) != 0)
         return -1;
     before = settings;
     if (read_url(args, "url", settings.url, err) != 0 ||
@@ -130,7 +136,7 @@ static int change_settings(const struct mu_args *args, struct mu_authority *auth
     }
     if (mu_crl_settings_write(authority, &settings, now, err) != 0)
         return -1;
-    warn_of_those_before(&before, &settings);
+    warn_of_those_before(&before, partitions_before, &settings);
     return 0;
 }
 

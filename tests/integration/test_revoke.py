@@ -359,6 +359,7 @@ def test_certificates_of_more_partitions_go_on_having_their_lists(mutual, ca, tm
     mutual("revoke", who).ok()
     listed = run("openssl", "crl", "-inform", "DER", "-in", public_files(ca)[ending], "-noout", "-text")
     assert serial_of(tmp_path / f"{who}.crt") in listed
+    mutual("crl", "--partitions", "0").ok()
     assert f"which point to {URL}, have none from now on" in mutual("crl", "--url", "http://b.example.com/").ok().stderr
 
 
