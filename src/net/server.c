@@ -281,6 +281,8 @@ static int start_threads(struct mu_server *server, struct mu_error *err)
         if (uv_thread_create(&worker->thread, mu_worker_run, worker) == 0)
             continue;
         mu_fail_errno(err, MU_E_SYSTEM, "cannot start a worker thread");
+        for (unsigned i = server->thread_count; i < server->worker_count; i++)
+            atomic_store(&server->workers[i].ended, true); /* it is waited for by the first */
         ask_to_stop(server, STOP_NOW);
         join_threads(server);
         return -1;

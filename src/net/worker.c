@@ -44,9 +44,19 @@ void mu_worker_tell(struct mu_worker *worker, const char *id, const char *senten
         events->trouble(events->arg, id, sentence, hint);
 }
 
+/* What the first one does for all is done for as long as there are clients: it fetches lists, and asks responders. */
+static bool is_needed(const struct mu_worker *worker)
+{
+    const struct mu_share *share = &worker->share;
+    for (unsigned i = 0; worker->is_first && i < share->count; i++)
+        if (&share->all[i] != worker && !atomic_load(&share->all[i].ended))
+            return true;
+    return worker->connection_count > 0;
+}
+
 static void end_when_empty(struct mu_worker *worker)
 {
-    if (!worker->stopping || worker->connection_count > 0 || worker->share.ending)
+    if (!worker->stopping || is_needed(worker) || worker->share.ending)
         return;
     worker->share.ending =
         true; /* whoever is let in may have gone at once, which leads here again */
@@ -141,6 +151,7 @@ void mu_worker_run(void *arg)
     (void)mu_streams_drop(worker); /* here, for what they have to let go of may be this thread's */
     atomic_store(&worker->ended, true);
     drop_move(worker);
+    uv_async_send(&worker->share.all[0].wake); /* it may have waited for this one */
 }
 
 /* --- Before and after --- */

@@ -5,7 +5,8 @@ import threading
 import pytest
 
 from clock import Clock, needs_clock
-from door import Door, ask, connect, context, read_all, refused
+from backend import Backend, echo
+from door import Door, ask, connect, context, listens_no_more, read_all, refused
 from made import openssl
 from made_config import door_text, serve as serve_config, write_config
 from metrics import metrics
@@ -31,8 +32,8 @@ def far(mutual, tmp_path, home):
         yield point
 
 
-def serve(place, point, *more, **how):
-    return Door(place, "--cacert", "ca.crt", "--fetch-ocsp", point.host, "--workers", 1, *more, home=place / "none", **how)
+def serve(place, point, *more, workers=1, **how):
+    return Door(place, "--cacert", "ca.crt", "--fetch-ocsp", point.host, "--workers", workers, *more, home=place / "none", **how)
 
 
 def client(place, name, version=None):
@@ -73,6 +74,27 @@ def test_who_is_revoked_while_connected_has_to_leave(far, mutual, tmp_path):
         mutual("revoke", "alice").ok()
         assert "by OCSP" in door.says(" expelled ")
         assert read_all(sock)[0] == b""
+
+
+def test_who_is_in_while_a_server_stops_is_asked_about_to_the_last(far, mutual, tmp_path):
+    """Whichever worker has that one, and whichever have ended."""
+    workers, far.respond = 4, responder(mutual, valid="1s")
+    with Backend(echo) as tcp, serve(tmp_path, far, "--to", tcp.url, "--log", "refusals,connections", workers=workers) as door:
+        socks = [connect(door, client(tmp_path, "alice")) for _ in range(workers)]
+        for sock in socks:
+            sock.sendall(b"x")
+            assert sock.recv(1) == b"x"
+        door.signal()
+        listens_no_more(door)
+        *others, last = socks
+        for sock in others:
+            sock.close()
+        for _ in others:
+            door.says(" connection ")
+        mutual("revoke", "alice").ok()
+        assert "by OCSP" in door.says(" expelled ")
+        assert read_all(last)[0] == b""
+        assert door.stop() == 0
 
 
 def test_nobody_is_heard_before_the_answer_is_there(far, tmp_path):
