@@ -40,8 +40,8 @@ struct mu_listener {
     uv_poll_t poll;
     struct mu_listener *next; /* of the worker's */
     struct mu_worker *worker;
-    const struct mu_gate *gate;
-    int fd;
+    const struct mu_gate *gate; /* NULL: it went when this was closed already */
+    int fd;                     /* -1: closed, since the worker stops */
     /* Of a Unix socket's name, in the worker that made it: another server may have taken the name since. */
     dev_t device;
     ino_t inode;

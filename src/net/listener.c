@@ -205,6 +205,8 @@ void mu_listeners_start(struct mu_worker *worker)
 
 void mu_listeners_stop(struct mu_worker *worker)
 {
+    if (!worker->accepting)
+        return;
     worker->accepting = false;
     for (struct mu_listener *listener = worker->listeners; listener != NULL;
          listener = listener->next)

@@ -83,7 +83,7 @@ void mu_move_free(struct mu_move *move)
 
 static const struct mu_gate *find_gate(const struct mu_hall *hall, const struct mu_gate *old)
 {
-    for (size_t i = 0; i < hall->gate_count; i++)
+    for (size_t i = 0; old != NULL && i < hall->gate_count; i++)
         if (mu_entrance_same(hall->gates[i].entrance, old->entrance))
             return &hall->gates[i];
     return NULL;
@@ -94,14 +94,12 @@ static void on_closed(uv_handle_t *handle)
     free(handle->data);
 }
 
-/* Whoever waits in its queue has come in time. A worker that stops has closed it already, and its name may be another process's. */
+/* Whoever waits in its queue has come in time. */
 static void close_listener(struct mu_listener *listener)
 {
-    if (listener->fd >= 0) {
-        mu_listener_accept(listener);
-        mu_listener_remove_name(listener, &listener->gate->entrance->address);
-        close(listener->fd);
-    }
+    mu_listener_accept(listener);
+    mu_listener_remove_name(listener, &listener->gate->entrance->address);
+    close(listener->fd);
     uv_close((uv_handle_t *)&listener->poll, on_closed);
 }
 
@@ -110,7 +108,8 @@ void mu_worker_make(struct mu_worker *worker, struct mu_move *move)
     struct mu_hall *left = worker->hall;
     for (struct mu_listener **at = &worker->listeners, *listener; (listener = *at) != NULL;) {
         const struct mu_gate *gate = find_gate(move->hall, listener->gate);
-        if (gate != NULL) {
+        /* A worker that stops has closed it, and its name may be another process's. */
+        if (gate != NULL || worker->stopping) {
             listener->gate = gate;
             at = &listener->next;
             continue;

@@ -77,7 +77,7 @@ static void on_moved(uv_async_t *moved)
     const struct mu_server_events *events = &server->config->events;
     if (events->moved != NULL)
         events->moved(events->reload_arg);
-    if (server->upgrades)
+    if (server->upgrades && !mu_server_is_stopping(server))
         upgrade(server);
 }
 

@@ -83,7 +83,8 @@ bool mu_share_give(const struct mu_listener *listener, int fd, const struct mu_a
 static void let_in(struct mu_worker *worker, const struct mu_handed *handed)
 {
     struct mu_listener *listener = worker->listeners;
-    while (listener != NULL && !mu_entrance_is_at(listener->gate->entrance, &handed->wanted))
+    while (listener != NULL && (listener->gate == NULL ||
+                                !mu_entrance_is_at(listener->gate->entrance, &handed->wanted)))
         listener = listener->next;
     if (listener == NULL)
         close(handed->fd);

@@ -113,6 +113,7 @@ static void on_wake(uv_async_t *wake)
         uv_timer_stop(&worker->retry);
         for (struct mu_listener *listener = worker->listeners; listener != NULL;
              listener = listener->next) {
+            uv_close((uv_handle_t *)&listener->poll, NULL);
             close(listener->fd); /* whoever comes now is refused by the kernel */
             listener->fd = -1;
         }
@@ -201,7 +202,7 @@ void mu_worker_end(struct mu_worker *worker, bool handed_on)
     for (struct mu_listener *listener = worker->listeners, *next; listener != NULL;
          listener = next) {
         next = listener->next;
-        if (!handed_on)
+        if (!handed_on && listener->gate != NULL)
             mu_listener_remove_name(listener, &listener->gate->entrance->address);
         if (listener->fd >= 0)
             close(listener->fd);

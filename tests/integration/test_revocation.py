@@ -4,6 +4,7 @@ import functools
 import signal
 import ssl
 import subprocess
+import threading
 import time
 
 import pytest
@@ -199,6 +200,37 @@ def test_a_server_that_stops_still_hears_of_it(ca, mutual, clients, number):
                 assert amy.recv(1) == b"y"
                 amy.close()
                 assert door.process.wait(WAIT) == 0
+
+
+def test_doors_that_go_while_a_server_stops_leave_what_is_under_way_alone(clients):
+    """The sockets on which it listened are closed, and their numbers may be those of others by now."""
+    asked, may_answer = threading.Event(), threading.Event()
+
+    def halting(sock):
+        sock.recv(65536)
+        asked.set()
+        may_answer.wait(WAIT)
+        sock.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok")
+
+    with Backend(halting) as http, Backend(echo) as tcp:
+        kept = [door_text(to=http.url.replace("tcp:", "http:")), door_text("unix:tcp", to=tcp.url)]
+        gone = [door_text(f"unix:{number}") for number in range(9)]
+        config = write_config(clients / "mutual.yaml", *gone, *kept)
+        with serve(config, clients) as door, connect(door, client(clients, "amy")) as amy, \
+                over(clients, "tcp", client(clients, "ben")) as ben:
+            ben.sendall(b"x")
+            assert ben.recv(1) == b"x"
+            amy.sendall(GET[:-2].encode())
+            door.signal()
+            listens_no_more(door)
+            amy.sendall(b"\r\n")
+            assert asked.wait(WAIT)
+            write_config(config, kept[0], door_text("unix:tcp", to=tcp.url, deny="cn=ben"))
+            door.signal(signal.SIGHUP)
+            door.says(" expelled ")
+            may_answer.set()
+            assert read_all(amy)[0].endswith(b"ok")
+            assert door.stop() == 0
 
 
 # --- Without a list ---
