@@ -28,6 +28,7 @@ struct mu_server {
     struct mu_kin *last_one; /* whose place this process has taken; NULL: nobody's, or it has ended */
     bool upgrades;           /* as soon as no worker is moving */
     bool handed_on;          /* to the successor */
+    bool is_empty;           /* the workers have ended */
     uv_timer_t heart;
     bool has_loop;
     _Atomic int stop;
@@ -290,6 +291,15 @@ static int start_threads(struct mu_server *server, struct mu_error *err)
     return 0;
 }
 
+/* The one before and the one after it hear of each other through it alone. */
+static void end_when_alone(struct mu_server *server)
+{
+    const bool is_between =
+        server->handed_on && server->next_one != NULL && server->last_one != NULL;
+    if (server->is_empty && (!is_between || atomic_load(&server->stop) == STOP_NOW))
+        uv_stop(&server->loop);
+}
+
 static void on_signal(uv_signal_t *signal, int number)
 {
     struct mu_server *server = signal->data;
@@ -299,6 +309,7 @@ static void on_signal(uv_signal_t *signal, int number)
     if (!again && events->stopping != NULL)
         events->stopping(events->arg);
     ask_to_stop(server, again ? STOP_NOW : STOP_GENTLY);
+    end_when_alone(server);
 }
 
 static void on_hangup(uv_signal_t *signal, int number)
@@ -378,6 +389,7 @@ static void on_next_gone(void *arg)
 {
     struct mu_server *server = arg;
     server->next_one = NULL;
+    end_when_alone(server);
     if (server->handed_on)
         return;
     (void)waitpid(server->successor, NULL, 0); /* if it is our child */
@@ -395,6 +407,7 @@ static void on_last_gone(void *arg)
 {
     struct mu_server *server = arg;
     server->last_one = NULL;
+    end_when_alone(server);
 }
 
 static void relieve(struct mu_server *server)
@@ -464,7 +477,8 @@ static void on_workers_done(uv_work_t *work, int status)
 {
     struct mu_server *server = work->data;
     (void)status;
-    uv_stop(&server->loop);
+    server->is_empty = true;
+    end_when_alone(server);
 }
 
 int mu_server_run(struct mu_server *server, void (*ready)(void *arg), void *ready_arg,

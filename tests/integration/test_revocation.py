@@ -1,6 +1,7 @@
 """Revocation, expiry and other trust reach those who are in already, and those who come back; nobody else notices."""
 import contextlib
 import functools
+import os
 import signal
 import ssl
 import subprocess
@@ -300,6 +301,26 @@ def test_who_is_kicked_out_is_so_by_all_processes_of_a_server(ca, mutual, client
                 with connect(door, ben) as sock:
                     sock.sendall(b"y")
                     assert sock.recv(1) == b"y"
+
+
+def test_who_is_kicked_out_is_so_by_the_process_before_the_last(ca, mutual, clients):
+    """Though the one between the two has no client of its own."""
+    place = clients
+    with Backend(echo) as tcp:
+        above = f"{ABOVE}control: {place}/control\nstop_timeout: 1h\n"
+        config = write_config(place / "mutual.yaml", door_text(to=tcp.url), above=above)
+        with serve(config, ca) as door, connect(door, client(place, "amy")) as amy:
+            amy.sendall(b"x")
+            assert amy.recv(1) == b"x"
+            door.signal(signal.SIGUSR2)
+            second = successor(door)
+            os.kill(second, signal.SIGUSR2)
+            with ended(successor(door)):
+                mutual("kick", "--socket", "control", "amy").ok()
+                assert '"amy" (serial' in door.says(" expelled client-kicked: ")
+                assert read_all(amy)[0] == b""
+                assert door.process.wait(WAIT) == 0
+                until(lambda: not os.path.exists(f"/proc/{second}"))
 
 
 @pytest.mark.parametrize("words, said", [
