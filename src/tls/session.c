@@ -480,7 +480,8 @@ void mu_tls_facts_read(const struct mu_tls *tls, struct mu_tls_facts *ret)
     *ret = (struct mu_tls_facts){
         .version = SSL_get_version(tls->ssl),
         .cipher = SSL_get_cipher_name(tls->ssl),
-        .server_name = SSL_get_servername(tls->ssl, TLSEXT_NAMETYPE_host_name),
+        .server_name =
+            tls->asked, /* libssl knows it no more where a session of another name is resumed */
         .resumed = mu_tls_resumed(tls),
     };
     SSL_get0_alpn_selected(tls->ssl, &ret->alpn, &ret->alpn_len);

@@ -231,6 +231,21 @@ def test_of_a_resumed_session_the_certificate_is_that_of_the_session(ca, place, 
     assert (first[0], second[0]) == (1 | 2 | 4, 1 | 4) and first[1:] == second[1:]
 
 
+@pytest.mark.parametrize("version", [ssl.TLSVersion.TLSv1_2, ssl.TLSVersion.TLSv1_3])
+def test_of_a_resumed_session_the_name_is_the_one_that_is_asked_for_now(ca, place, ctx, version):
+    ctx.minimum_version = ctx.maximum_version = version
+    ctx.check_hostname = False
+    service, session = Introduced(), None
+    with Backend(service) as backend:
+        with Door(place, "--workers", "1", "--to", backend.url, "--send-proxy", "v2", home=ca) as door:
+            for name in "first.example", "second.example", None:
+                with ctx.wrap_socket(plain(door), server_hostname=name, session=session) as sock:
+                    assert sock.recv(100) == b"220 ready\r\n"
+                    assert sock.session_reused == (session is not None)
+                    session = session or sock.session
+    assert [said.get(0x02) for _, said in service.heard] == [b"first.example", b"second.example", None]
+
+
 def test_the_backend_hears_what_is_spoken(mutual, ca, place, ctx):
     """As client and door have agreed on it in TLS; of a plain program the tunnel has to be told. [RFC 7301]"""
     service = Introduced()
