@@ -116,7 +116,8 @@ bool mu_conn_leads_here(const struct mu_conn *c, const char *name, size_t len)
     if (c->gate->names == NULL)
         return true;
     const struct mu_tls_named *named = mu_tls_names_find(c->gate->names, name, len);
-    return named != NULL && ((const struct mu_worker_door *)named->door)->door == c->door;
+    return named != NULL && ((const struct mu_worker_door *)named->door)->door == c->door &&
+           mu_conn_still_leads_to(c, name, len);
 }
 
 void mu_conn_refuse(struct mu_conn *c, const struct mu_refusal *refusal)

@@ -287,13 +287,13 @@ struct mu_hall *mu_hall_enter(struct mu_hall *hall)
 }
 
 const struct mu_worker_door *mu_hall_door(const struct mu_hall *hall, const struct mu_gate *gate,
-                                          const char *name)
+                                          const char *name, size_t len)
 {
     for (size_t i = 0; i < hall->gate_count; i++) {
         const struct mu_gate *now = &hall->gates[i];
         if (!mu_entrance_same(now->entrance, gate->entrance) || now->names == NULL)
             continue;
-        const struct mu_tls_named *named = mu_tls_names_find(now->names, name, strlen(name));
+        const struct mu_tls_named *named = mu_tls_names_find(now->names, name, len);
         return named == NULL ? NULL : named->door;
     }
     return NULL;
@@ -313,9 +313,9 @@ void mu_hall_retire(struct mu_hall *hall, const struct mu_hall *present)
         const struct mu_worker_door *door = &hall->doors[i], *now = NULL;
         const struct mu_strs *names = door->door->names;
         const struct mu_gate *gate = gate_of(hall, door);
+        const char *name = names == NULL || names->count == 0 ? "" : names->at[0];
         if (gate != NULL && door->tls != NULL)
-            now =
-                mu_hall_door(present, gate, names == NULL || names->count == 0 ? "" : names->at[0]);
+            now = mu_hall_door(present, gate, name, strlen(name));
         if (now != NULL && now->tls != NULL)
             mu_tls_context_follow(door->tls, now->tls);
     }

@@ -80,7 +80,7 @@ struct mu_hall *mu_hall_enter(struct mu_hall *hall);
 /* To which door of `hall` would a client come now who came to `gate`, of an earlier one perhaps, and asked for this name? NULL:
  * to none. */
 const struct mu_worker_door *mu_hall_door(const struct mu_hall *hall, const struct mu_gate *gate,
-                                          const char *name);
+                                          const char *name, size_t len);
 /* It is in force no more: handshakes that have begun there go by the lists of those doors that are now. */
 void mu_hall_retire(struct mu_hall *hall, const struct mu_hall *present);
 void mu_hall_leave(struct mu_hall *hall);

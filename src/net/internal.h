@@ -166,6 +166,8 @@ bool mu_conn_is_welcome(struct mu_conn *conn, struct mu_refusal *ret);
 /* May the client of this connection stay, by what holds now? False: `ret` says why not; if it is but that a list lacks
  * (only_lacks_list), rules have been asked, too. */
 bool mu_conn_may_stay(struct mu_conn *conn, struct mu_refusal *ret);
+/* Would a client who asks for this name come to the same door as this connection's would, by the doors of now? */
+bool mu_conn_still_leads_to(const struct mu_conn *conn, const char *name, size_t len);
 /* It stays, and if the door to which it would come asks somebody else about clients, it is asked about from now on. */
 void mu_conn_ask_about(struct mu_conn *conn);
 /* The connection ends, and is not one of the untracked any more. */

@@ -3,6 +3,8 @@
  * others, and of those who are in when that which decides it has changed (review.c).
  */
 
+#include <string.h>
+
 #include "net/internal.h"
 
 static bool is_barred(const struct mu_conn *c, struct mu_refusal *ret)
@@ -35,9 +37,19 @@ static const struct mu_worker_door *door_now(const struct mu_conn *c)
 {
     const struct mu_tls *tls = c->channel.tls;
     const struct mu_hall *hall = c->worker->hall;
+    const char *asked = mu_tls_asked(tls);
     const struct mu_worker_door *door =
-        c->hall == hall ? mu_tls_door(tls) : mu_hall_door(hall, c->gate, mu_tls_asked(tls));
+        c->hall == hall ? mu_tls_door(tls) : mu_hall_door(hall, c->gate, asked, strlen(asked));
     return door == NULL || door->tls == NULL ? NULL : door;
+}
+
+/* Two names of one door may be those of two by now, with other rules for the second. */
+bool mu_conn_still_leads_to(const struct mu_conn *c, const char *name, size_t len)
+{
+    const struct mu_hall *hall = c->worker->hall;
+    const char *asked = mu_tls_asked(c->channel.tls);
+    return c->hall == hall || mu_hall_door(hall, c->gate, name, len) ==
+                                  mu_hall_door(hall, c->gate, asked, strlen(asked));
 }
 
 /* What a CA has taken back, it has taken back at all doors. */

@@ -180,6 +180,22 @@ def test_a_host_of_another_door_gets_421(ca, place, config, request_line, host, 
             assert ask(sock, "GET / HTTP/1.1\r\nHost: a.example\r\n\r\n")[0] == 200, "the connection is none the worse"
 
 
+@pytest.mark.parametrize("after", [
+    (A(), WILD(allow="cn=nobody")), (A(),), (WILD(allow="cn=nobody"), named("a", "b.example"))],
+    ids=["has a door of its own now", "has none any more", "has one, and the client's has gone"])
+def test_a_host_that_went_to_another_door_gets_421_on_connections_of_before(ca, place, config, after):
+    """Whoever came when one door had both names has not come to the other one, whose rules may be stricter."""
+    ctx = client(place)
+    ctx.check_hostname = False
+    with serve(config(named("a", "a.example", "*.wild.example", "c.example")), ca) as door:
+        with connect(door, ctx, "a.example") as sock:
+            request = "GET / HTTP/1.1\r\nHost: {}\r\n\r\n".format
+            assert [ask(sock, request(host))[0] for host in ("a.example", "b.wild.example")] == [200, 200]
+            config(*after)
+            door.says(" reloaded: ")
+            assert [ask(sock, request(host))[0] for host in ("a.example", "b.wild.example")] == [200, 421]
+
+
 def test_a_host_that_has_a_door_gets_421_from_the_one_for_all_others(ca, place, config):
     with serve(config(A(), door_text()), ca) as door:
         with connect(door, client(place)) as sock:
