@@ -291,12 +291,16 @@ static int start_threads(struct mu_server *server, struct mu_error *err)
     return 0;
 }
 
-/* The one before and the one after it hear of each other through it alone. */
-static void end_when_alone(struct mu_server *server)
+/* By a process that is about to take over, and lacks nothing then; by the one before and the one after it, which hear of each other
+ * through it alone. */
+static bool is_needed(const struct mu_server *server)
 {
-    const bool is_between =
-        server->handed_on && server->next_one != NULL && server->last_one != NULL;
-    if (server->is_empty && (!is_between || atomic_load(&server->stop) == STOP_NOW))
+    return server->next_one != NULL && (!server->handed_on || server->last_one != NULL);
+}
+
+static void end_when_free(struct mu_server *server)
+{
+    if (server->is_empty && (!is_needed(server) || atomic_load(&server->stop) == STOP_NOW))
         uv_stop(&server->loop);
 }
 
@@ -309,7 +313,7 @@ static void on_signal(uv_signal_t *signal, int number)
     if (!again && events->stopping != NULL)
         events->stopping(events->arg);
     ask_to_stop(server, again ? STOP_NOW : STOP_GENTLY);
-    end_when_alone(server);
+    end_when_free(server);
 }
 
 static void on_hangup(uv_signal_t *signal, int number)
@@ -379,6 +383,7 @@ static void on_said_by_next(void *arg, const char *text)
     struct mu_server *server = arg;
     if (!server->handed_on) {
         hand_on(server);
+        end_when_free(server);
         return;
     }
     hear(server, text);
@@ -389,7 +394,7 @@ static void on_next_gone(void *arg)
 {
     struct mu_server *server = arg;
     server->next_one = NULL;
-    end_when_alone(server);
+    end_when_free(server);
     if (server->handed_on)
         return;
     (void)waitpid(server->successor, NULL, 0); /* if it is our child */
@@ -407,7 +412,7 @@ static void on_last_gone(void *arg)
 {
     struct mu_server *server = arg;
     server->last_one = NULL;
-    end_when_alone(server);
+    end_when_free(server);
 }
 
 static void relieve(struct mu_server *server)
@@ -478,7 +483,7 @@ static void on_workers_done(uv_work_t *work, int status)
     struct mu_server *server = work->data;
     (void)status;
     server->is_empty = true;
-    end_when_alone(server);
+    end_when_free(server);
 }
 
 int mu_server_run(struct mu_server *server, void (*ready)(void *arg), void *ready_arg,

@@ -100,6 +100,24 @@ def test_the_program_may_be_another_by_now(ca, place):
                 assert ask(sock, GET)[0] == 200
 
 
+def test_who_is_told_to_stop_while_another_is_starting_waits_for_that(ca, place):
+    """It would take the names of its Unix sockets with it, which are the other one's by then."""
+    shutil.copy(BINARY, place / "mutual")
+    with Door(place, "--cert", "localhost.crt", "--key", "localhost.key", "--cacert", ca / "ca.crt", home=ca,
+              listen=("--listen", "unix:door"), binary=str(place / "mutual")) as door:
+        (place / "new").write_text(f"#!/bin/sh\ntouch begun\nwhile [ ! -e go ]; do sleep 0.1; done\nexec {BINARY} \"$@\"\n")
+        (place / "new").chmod(0o755)
+        os.rename(place / "new", place / "mutual")
+        door.signal(signal.SIGUSR2)
+        until((place / "begun").exists)
+        door.signal(signal.SIGTERM)
+        (place / "go").touch()
+        with ended(successor(door)):
+            assert door.process.wait(WAIT) == 0
+            with over_unix(place, "door", client_of(ca, place)) as sock:
+                assert ask(sock, GET)[0] == 200
+
+
 @pytest.mark.parametrize("change", ["moved aside", "behind a link", "found in PATH"])
 def test_the_place_is_that_by_which_it_was_called(ca, place, monkeypatch, change):
     for name in "one", "two":
