@@ -405,7 +405,10 @@ static void on_next_gone(void *arg)
 
 static void on_said_by_last(void *arg, const char *text)
 {
-    hear(arg, text);
+    struct mu_server *server = arg;
+    hear(server, text);
+    if (server->handed_on)
+        mu_kin_say(server->next_one, text);
 }
 
 static void on_last_gone(void *arg)

@@ -1,5 +1,6 @@
 """SIGUSR2: another process takes the sockets over, and no client is refused between the two."""
 import contextlib
+import functools
 import os
 import pathlib
 import re
@@ -116,6 +117,31 @@ def test_who_is_told_to_stop_while_another_is_starting_waits_for_that(ca, place)
             assert door.process.wait(WAIT) == 0
             with over_unix(place, "door", client_of(ca, place)) as sock:
                 assert ask(sock, GET)[0] == 200
+
+
+def test_what_the_first_of_three_says_late_reaches_the_last(ca, place, mutual):
+    """It was at something else when the second one began to serve, which has made way for a third by now."""
+    shutil.copy(BINARY, place / "mutual")
+    kick = functools.partial(mutual, "kick", "--socket", place / "control")
+    with Door(place, "--cert", "localhost.crt", "--key", "localhost.key", "--cacert", ca / "ca.crt", "--control", place / "control",
+              home=ca, binary=str(place / "mutual")) as door:
+        kick("ben").ok()
+        (place / "new").write_text(f"#!/bin/sh\necho $$ > pid; mv pid begun\nwhile [ ! -e go ]; do sleep 0.1; done\nexec {BINARY} \"$@\"\n")
+        (place / "new").chmod(0o755)
+        os.rename(place / "new", place / "mutual")
+        door.signal(signal.SIGUSR2)
+        until((place / "begun").exists)
+        second = int((place / "begun").read_text())
+        door.signal(signal.SIGSTOP)
+        (place / "go").touch()
+        with ended(second):
+            while door.process.stdout.readline() != door.ready:
+                pass
+            os.kill(second, signal.SIGUSR2)
+            with ended(successor(door)):
+                door.signal(signal.SIGCONT)
+                until(lambda: "cn=ben" in kick("--list").ok().stdout)
+                assert door.process.wait(WAIT) == 0
 
 
 @pytest.mark.parametrize("change", ["moved aside", "behind a link", "found in PATH"])
