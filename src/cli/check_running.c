@@ -197,7 +197,8 @@ static void show(const struct mu_args *args, const struct mu_seen_chain *client,
 int mu_check_running(const struct mu_args *args, struct mu_error *err)
 {
     int64_t within_s;
-    size_t locked_out = 0;
+    size_t clients = 0, locked_out = 0;
+    bool counted = false;
     MU_AUTO_CLEAR(others) others = {0};
     MU_AUTO_CLEAR(mu_seen_answer) seen = {0};
     if (mu_duration_parse(mu_args_value(args, "within"), &within_s, err) != 0 ||
@@ -208,6 +209,8 @@ int mu_check_running(const struct mu_args *args, struct mu_error *err)
     for (size_t i = 0; i < seen.count; i++) {
         char why[MU_ERROR_WHAT_LEN] = "no door would be where it comes to";
         const struct rules *rules = rules_for(&others, &seen.at[i]);
+        clients += !seen.at[i].again;
+        counted = counted && seen.at[i].again;
         if (rules != NULL && judge(rules, &seen.at[i], why, err) != 0) {
             json_decref(list);
             return -1;
@@ -215,13 +218,14 @@ int mu_check_running(const struct mu_args *args, struct mu_error *err)
         if (why[0] == '\0')
             continue;
         show(args, &seen.at[i], why, list);
-        locked_out++;
+        locked_out += !counted;
+        counted = true;
     }
     if (mu_args_json(args))
-        mu_print_json(json_pack("{s:i, s:o}", "clients", (int)seen.count, "locked_out", list));
+        mu_print_json(json_pack("{s:i, s:o}", "clients", (int)clients, "locked_out", list));
     else {
         json_decref(list);
-        printf("%zu of %zu clients would be locked out\n", locked_out, seen.count);
+        printf("%zu of %zu clients would be locked out\n", locked_out, clients);
     }
     return locked_out > 0 ? 1 : 0;
 }

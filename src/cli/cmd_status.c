@@ -132,7 +132,7 @@ static int show_expiring(const struct mu_args *args, struct mu_error *err)
     if (ending == NULL)
         return mu_fail_nomem(err);
     for (size_t i = 0; i < seen.count; i++)
-        if (mu_cert_not_after(seen.at[i].chain.at[0]) < time(NULL) + within_s)
+        if (!seen.at[i].again && mu_cert_not_after(seen.at[i].chain.at[0]) < time(NULL) + within_s)
             ending[count++] = &seen.at[i];
     qsort(ending, count, sizeof(struct mu_seen_chain *), by_end);
     json_t *list = json_array();

@@ -37,6 +37,32 @@ static const char *text(const json_t *object, const char *key)
     return value == NULL ? "" : value;
 }
 
+static int by_cert(const void *a, const void *b)
+{
+    const struct mu_seen_chain *one = a, *other = b;
+    unsigned char sha256[32], other_sha256[32];
+    mu_cert_sha256(one->chain.at[0], sha256);
+    mu_cert_sha256(other->chain.at[0], other_sha256);
+    const int order = memcmp(sha256, other_sha256, sizeof sha256);
+    if (order != 0 || one->connected != other->connected)
+        return order != 0 ? order : other->connected - one->connected;
+    return one->last_seen < other->last_seen ? 1 : -(one->last_seen > other->last_seen);
+}
+
+static void gather(struct mu_seen_answer *seen)
+{
+    unsigned char before[32], sha256[32];
+    if (seen->count == 0)
+        return;
+    qsort(seen->at, seen->count, sizeof *seen->at, by_cert);
+    mu_cert_sha256(seen->at[0].chain.at[0], before);
+    for (size_t i = 1; i < seen->count; i++) {
+        mu_cert_sha256(seen->at[i].chain.at[0], sha256);
+        seen->at[i].again = memcmp(sha256, before, sizeof sha256) == 0;
+        memcpy(before, sha256, sizeof sha256);
+    }
+}
+
 int mu_seen_ask(const char *socket, time_t since, struct mu_seen_answer *ret, struct mu_error *err)
 {
     size_t i;
@@ -64,6 +90,7 @@ int mu_seen_ask(const char *socket, time_t since, struct mu_seen_answer *ret, st
         if (read_certs(one, "chain", &client->chain, err) != 0)
             return -1;
     }
+    gather(ret);
     return 0;
 }
 

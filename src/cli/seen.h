@@ -16,13 +16,15 @@ struct mu_seen_chain {
     const char *listen, *name; /* borrowed from `answer` */
     time_t last_seen;
     bool connected; /* now */
+    bool again; /* the certificate of the one before, which has come by another door or name, too */
     struct mu_certs chain;
 };
 
 struct mu_seen_answer {
     json_t *answer;
     struct mu_certs trust; /* the anchors of all doors */
-    struct mu_seen_chain *at;
+    struct mu_seen_chain
+        *at; /* of one certificate together, and first of them who is connected or came last */
     size_t count;
 };
 void mu_seen_answer_clear(struct mu_seen_answer *seen);

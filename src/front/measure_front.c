@@ -43,6 +43,8 @@ static void count(const struct mu_doors *doors, size_t *ret_ends, size_t *ret_ba
 static void count_client(void *arg, const struct mu_seen_client *client)
 {
     struct mu_metrics *metrics = arg;
+    if (client->again)
+        return;
     metrics->clients_seen++;
     if (mu_seen_ends_soon(client, metrics->now, metrics->expiry_warning_s))
         metrics->clients_expiring++;

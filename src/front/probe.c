@@ -101,6 +101,7 @@ static void undo_kick(const struct session *s, const char *who, struct mu_respon
 {
     if (!mu_front_undo_kick(s->probe->front, who)) {
         mu_response_sentence(ret, 404, "nobody is kicked out under this name");
+        mu_buf_adds(&ret->text, "hint: see who is: mutual kick --list\n");
         return;
     }
     ret->status = 200;

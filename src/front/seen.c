@@ -129,14 +129,32 @@ void mu_seen_note(struct mu_seen *seen, const struct mu_vetted *vetted, const ch
     free(before);
 }
 
+static bool is_since(const struct entry *entry, time_t since)
+{
+    return entry != NULL && entry->client.last >= since;
+}
+
+static void tell_set(struct entry *set[WAYS], time_t since,
+                     void (*tell)(void *arg, const struct mu_seen_client *client), void *arg)
+{
+    for (size_t i = 0; i < WAYS; i++) {
+        if (!is_since(set[i], since))
+            continue;
+        struct mu_seen_client client = set[i]->client;
+        for (size_t j = 0; j < i; j++)
+            if (is_since(set[j], since) &&
+                memcmp(set[j]->client.sha256, client.sha256, sizeof client.sha256) == 0)
+                client.again = true;
+        tell(arg, &client);
+    }
+}
+
 void mu_seen_each(struct mu_seen *seen, time_t since,
                   void (*tell)(void *arg, const struct mu_seen_client *client), void *arg)
 {
     for (size_t i = 0; i < SETS; i++) { /* in between, those who come in get their turn */
         pthread_mutex_lock(&seen->lock);
-        for (size_t j = 0; j < WAYS; j++)
-            if (seen->at[i][j] != NULL && seen->at[i][j]->client.last >= since)
-                tell(arg, &seen->at[i][j]->client);
+        tell_set(seen->at[i], since, tell, arg);
         pthread_mutex_unlock(&seen->lock);
     }
 }

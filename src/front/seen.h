@@ -7,6 +7,7 @@
  * seen long ago. Of what a client presents besides its own certificate the last counts. For any thread.
  */
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <time.h>
 
@@ -27,6 +28,7 @@ struct mu_seen_client {
     time_t from, until;       /* when its own certificate begins and ends */
     const char *chain;        /* what it has presented: PEM, its own certificate first */
     unsigned char sha256[32]; /* of its own certificate */
+    bool again;               /* it has been told of already, by another door or name */
 };
 
 /* It has come in. Only in the thread that has `vetted`. Without memory it is not remembered. */

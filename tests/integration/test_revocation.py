@@ -3,6 +3,7 @@ import contextlib
 import functools
 import os
 import signal
+import socket
 import ssl
 import subprocess
 import threading
@@ -261,7 +262,7 @@ def test_who_is_kicked_out_leaves_and_stays_outside(ca, mutual, clients, version
         door.says(" refused client-kicked: ")
         assert kick("--list").ok().stdout.startswith("cn=ben, until 20")
         assert kick("--undo", "ben").ok().stdout == "cn=ben may come in again\n"
-        kick("--undo", "ben").refused("nobody is kicked out under this name")
+        kick("--undo", "ben").refused("nobody is kicked out under this name", "hint: see who is: mutual kick --list")
         with connect(door, ben) as sock:
             assert ask(sock, GET)[0] == 200
             answer = kick("cn=b*", "--json").ok().json()
@@ -447,6 +448,30 @@ def test_whom_other_lists_cas_and_doors_would_lock_out(ca, mutual, clients):
         for option in "--trust", "--crl", "--crl-grace":
             check("--config", "new.yaml", option, "open").refused("whole doors", option, code=2)
         assert ask(ben, GET)[0] == 200, "nothing has changed"
+
+
+def test_who_comes_by_several_names_is_one_client(ca, mutual, clients):
+    place = clients
+    config = write_config(place / "mutual.yaml", door_text("unix:door", trust=str(ca / "ca.crt"), crl="none"),
+                          door_text("unix:other", trust=str(ca / "ca.crt"), crl="none"),
+                          above=f"workers: 1\ncontrol: {place}/control\nstatus: unix:status\n")
+    mutual("revoke", "ben").ok()
+    with serve(config, ca):
+        for name in ("amy", "ben"):
+            for where, asked in (("door", "localhost"), ("door", None), ("other", "localhost")):
+                ctx = client(place, name)
+                ctx.check_hostname = asked is not None
+                with socket.socket(socket.AF_UNIX) as raw:
+                    raw.settimeout(WAIT)
+                    raw.connect(str(place / where))
+                    with ctx.wrap_socket(raw, server_hostname=asked) as sock:
+                        assert ask(sock, GET)[0] == 200
+        shown = mutual("check", "--socket", "control", "--crl", ca / "ca.crl")
+        assert shown.stdout.endswith("\n1 of 2 clients would be locked out\n") and shown.stdout.count('"ben" (serial number ') == 3
+        assert mutual("check", "--socket", "control", "--crl", ca / "ca.crl", "--json").json()["clients"] == 2
+        told = mutual("status", "--expiring", "--within", "400d", "--socket", "control", "--json").ok().json()
+        assert sorted(one["client"] for one in told) == ["amy", "ben"]
+        assert metrics(str(place / "status"))["mutual_clients_seen"] == 2
 
 
 def test_what_ends_soon_is_told(ca, mutual, clients):
