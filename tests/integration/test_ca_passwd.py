@@ -75,6 +75,12 @@ def test_a_root_key_in_the_home_gets_the_same_passphrase(mutual, ca, secrets):
     assert public_half(ca / "root.key", "passphrase one") == public_half(ca / "ca.key", "passphrase one")
 
 
+def test_a_key_that_others_could_read_is_for_its_owner_again(mutual, ca, secrets):
+    (ca / "ca.key").chmod(0o604)
+    mutual("ca", "passwd", "--new-passphrase-file", "one").ok()
+    assert stat.S_IMODE((ca / "ca.key").stat().st_mode) == 0o600
+
+
 def test_the_key_of_another_ca_is_left_alone(mutual, ca, secrets):
     mutual("key", ca / "ca.key", "--force").ok()
     before = (ca / "ca.key").read_bytes()

@@ -4,7 +4,7 @@ import re
 import pytest
 
 from conftest import Mutual
-from made import files, openssl
+from made import files, mode, openssl
 
 
 @pytest.fixture(scope="module")
@@ -17,14 +17,17 @@ def made(tmp_path_factory):
     return cwd
 
 
-def test_facts_are_told_and_json(mutual, home, made):
+def test_facts_are_told_and_json(mutual, home, made, tmp_path):
     facts = mutual("init", "--import", made / "alone/ca.crt", made / "alone/ca.key", "--json").ok().json()
     assert (facts["name"], facts["cert"], facts["root"], facts["problems"]) == ("Alone CA", str(home / "ca.crt"), None, [])
-    told = mutual("init", "--import", made / "below/ca.crt", made / "below/ca.key", "--chain", made / "below/root.crt",
+    (tmp_path / "open.key").write_bytes((made / "below/ca.key").read_bytes())
+    (tmp_path / "open.key").chmod(0o644)
+    told = mutual("init", "--import", made / "below/ca.crt", "open.key", "--chain", made / "below/root.crt",
                   "--force").ok()
     for fact in ("Below CA", str(home / "root.crt"), str(home / "trust.crt")):
         assert fact in told.stdout
     assert "moved to" in told.stderr and "not in the records" in told.stderr
+    assert mode(home / "ca.key") == 0o600, "whatever it was elsewhere"
 
 
 def test_a_ca_below_another_brings_its_chain(mutual, home, made, tmp_path):

@@ -12,6 +12,7 @@ import time
 import pytest
 
 from backend import Backend, echo
+from clock import Clock, needs_clock
 from door import WAIT, ask, connect, listens_no_more, read_all, refused, until
 from inside import ABOVE, GET, over, put
 from made_config import client, door_text, serve, write_config
@@ -31,18 +32,22 @@ def clients(ca, mutual, place):
     return place
 
 
+@needs_clock
 def test_who_expires_while_connected_has_to_leave(ca, mutual, clients):
     """By itself, when the time has come."""
-    mutual("issue", "client", "brief", "--lifetime", "2s").ok()
+    mutual("issue", "client", "brief", "--lifetime", "50s").ok()
+    clock = Clock(clients)
     with Backend(echo) as tcp:
         config = write_config(clients / "mutual.yaml", door_text(to=tcp.url), above=ABOVE)
-        with serve(config, ca) as door, connect(door, client(clients, "amy")) as amy, \
+        with serve(config, ca, prefix=clock.prefix) as door, connect(door, client(clients, "amy")) as amy, \
                 connect(door, client(clients, "brief")) as brief:
             brief.sendall(b"x")
             assert brief.recv(1) == b"x"
+            clock.set(51)
+            clock.let_pass(51)
+            amy.sendall(b"y")  # so that it looks at its timers
             assert '"brief" (serial' in door.says(" expelled client-cert-expired: ")
             assert read_all(brief)[0] == b""
-            amy.sendall(b"y")
             assert amy.recv(1) == b"y"
 
 
