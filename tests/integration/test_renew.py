@@ -232,6 +232,18 @@ def test_out_leaves_the_old_ones(mutual, ca, tmp_path):
     assert not (tmp_path / "c.key").exists()
 
 
+def test_a_file_with_both_is_for_its_owner_wherever_it_is_put(mutual, ca, tmp_path):
+    mutual("issue", "client", "a").ok()
+    both = tmp_path / "both.pem"
+    both.write_bytes((tmp_path / "a.crt").read_bytes() + (tmp_path / "a.key").read_bytes())
+    both.chmod(0o604)
+    mutual("renew", both, "--out", "new").ok()
+    (made,) = (path for path in tmp_path.glob("new*") if b"PRIVATE KEY" in path.read_bytes())
+    assert mode(made) == 0o600
+    mutual("renew", both).ok()
+    assert mode(both) == 0o600
+
+
 # --- When it is due ---
 
 def test_due_by_part_and_by_time(mutual, ca, tmp_path):
