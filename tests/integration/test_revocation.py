@@ -17,6 +17,7 @@ from door import WAIT, ask, connect, listens_no_more, read_all, refused, until
 from inside import ABOVE, GET, over, put
 from made_config import client, door_text, serve, write_config
 from metrics import metrics
+from test_leaving import KINDS, coming
 from test_upgrade import ended, successor
 
 VERSIONS = [ssl.TLSVersion.TLSv1_2, ssl.TLSVersion.TLSv1_3]
@@ -156,33 +157,46 @@ def test_a_session_ends_however_often_it_is_used(ca, clients, version):
         until(has_ended)
 
 
-def test_hold_and_release(ca, mutual, clients):
+@pytest.mark.parametrize("kind", KINDS)
+def test_hold_and_release(ca, mutual, clients, kind):
+    """And while it is held no session is a way in, whatever it is worth afterwards."""
     config = write_config(clients / "mutual.yaml", door_text(crl=str(ca / "ca.crl")))
-    ben = client(clients, "ben")
+    ben = coming(clients, "ben", kind)
     with serve(config, ca) as door, connect(door, ben) as sock:
+        assert ask(sock, GET)[0] == 200
+        session = sock.session
         mutual("revoke", "ben", "--reason", "hold").ok()
         both = {" expelled client-cert-revoked: ", " reloaded: "}  # from two threads
         while both:
             line = door.says(" ")
             both -= {text for text in both if text in line}
         assert read_all(sock)[0] == b""
+        refused(door, ben, "client-cert-revoked", session=session)
         mutual("revoke", "ben", "--release").ok()
         door.says(" reloaded: ")
-        with connect(door, ben) as again:
-            assert ask(again, GET)[0] == 200
+        with connect(door, ben) as again, connect(door, ben, session=session) as resumed:
+            assert ask(again, GET)[0] == 200 and ask(resumed, GET)[0] == 200
 
 
-def test_a_delta_list_closes_what_is_open(ca, mutual, clients):
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_delta_list_closes_what_is_open_and_every_way_back(ca, mutual, clients, kind):
     place = clients
+    his, hers = (coming(place, name, kind) for name in ("ben", "amy"))
     mutual("crl", "--url", "http://lists.example/", "--deltas", "on", "--out", "complete.pem").ok()
     mutual("crl", "--delta", "--out", "delta.pem").ok()
     config = write_config(place / "mutual.yaml", door_text(crl=["complete.pem", "delta.pem"]))
-    with serve(config, ca) as door, connect(door, client(place, "ben")) as ben, connect(door, client(place, "amy")) as amy:
+    with serve(config, ca) as door, connect(door, his) as ben, connect(door, hers) as amy:
+        assert ask(ben, GET)[0] == 200 and ask(amy, GET)[0] == 200
+        sessions = ben.session, amy.session
         mutual("revoke", "ben").ok()
         mutual("crl", "--delta", "--out", "next.pem").ok()
         put(place / "delta.pem", place / "next.pem")
         door.says(" expelled client-cert-revoked: ")
         assert read_all(ben)[0] == b"" and ask(amy, GET)[0] == 200
+        refused(door, his, "client-cert-revoked", session=sessions[0])
+        refused(door, his, "client-cert-revoked")
+        with connect(door, hers, session=sessions[1]) as again:
+            assert ask(again, GET)[0] == 200 and again.session_reused
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGUSR2])
