@@ -401,6 +401,15 @@ static bool fill_standard_streams(void)
     return true;
 }
 
+/* Where a mistake has ended the reading of options, it may stand behind that. */
+static bool asks_for_json(int argc, char **argv)
+{
+    for (int i = 1; i < argc && !mu_str_equal(argv[i], "--"); i++)
+        if (mu_str_equal(argv[i], "--json"))
+            return true;
+    return false;
+}
+
 int main(int argc, char **argv)
 {
     if (!fill_standard_streams())
@@ -419,7 +428,7 @@ int main(int argc, char **argv)
     else
         result = dispatch(&args, argc, argv, &err);
 
-    bool json = mu_args_json(&args);
+    bool json = mu_args_json(&args) || (err.code == MU_E_USAGE && asks_for_json(argc, argv));
     bool told = result < 0 && ferror(stdout); /* the command itself has found that out */
     if (result < 0) {
         if (!ferror(stdout) || !mu_reader_is_gone()) /* who has seen enough wants no complaint */

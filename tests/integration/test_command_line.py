@@ -161,6 +161,8 @@ def test_mistakes_exit_2_and_say_where_help_is(mutual, ca, words, said, hint):
 
 @pytest.mark.parametrize("words, code, error", [
     (["--json", "isue"], 2, "usage"), (["list", "--json", "--nonsense"], 2, "usage"),
+    (["list", "--nonsense", "--json"], 2, "usage"), (["list", "--limit", "x", "--limit", "y", "--json"], 2, "usage"),
+    (["--nonsense", "list", "--json"], 2, "usage"), (["list", "--json=x", "--json"], 2, "usage"),
     (["list", "--json", "--home", "/nowhere"], 1, "no-ca"), (["--json", "sign", "none"], 1, "not-found"),
     (["sign", "--json", "/dev/null"], 1, "empty"), (["issue", "server", "", "--json"], 1, "bad-name"),
 ])
@@ -169,6 +171,10 @@ def test_errors_as_json(mutual, ca, words, code, error):
     assert (result.code, result.stderr) == (code, "")
     told = result.json()["error"]
     assert told["id"] == error and told["what"] and told["hint"] and "cause" in told
+
+
+def test_behind_two_dashes_nobody_asks_for_json(mutual, ca):
+    mutual("list", "--nonsense", "--", "--json").refused("there is no option --nonsense", code=2)
 
 
 def test_options_stand_before_between_and_after_words(mutual, ca, place):
