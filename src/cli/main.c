@@ -213,13 +213,14 @@ static void print_help(void)
     printf("\nOptions:\n");
     print_opts(global_opts);
     print_opts(version_opts);
-    printf("\nA private CA, a server that admits only its clients, and a client, in a minute:\n"
-           "  mutual init\n"
-           "  mutual issue client my-client\n"
-           "  mutual serve &\n"
-           "  mutual get --as my-client https://localhost:3000\n"
-           "\nmutual COMMAND --help tells about one command; mutual demo shows all of it at work.\n"
-           "Exit status: 0 done, 1 refused or failed, 2 used wrongly.\n");
+    printf(
+        "\nA private CA, a server that admits only its clients, and a client, in a minute:\n"
+        "  mutual init\n"
+        "  mutual issue client my-client\n"
+        "  mutual serve &\n"
+        "  mutual get --as my-client https://localhost:3000\n"
+        "\nmutual COMMAND --help tells about one command; mutual demo shows all of it at work.\n"
+        "Exit status: 0 done, 1 refused or failed, 2 used wrongly; where there is a 3, the command's help says so.\n");
 }
 
 /* getopt_long's tables, made from the command's options and the global ones. A long option returns

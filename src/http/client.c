@@ -250,6 +250,16 @@ static int fail_by_alert(const struct mu_tls_client *tls, const char *url, struc
     return missing ? mu_hint(err, NO_CERT_HINT) : mu_hint(err, "%s", alert->hint);
 }
 
+/* Before any answer. With HTTP/2 some versions of libcurl call it an answer that is cut off, and others tell it from a stream that
+ * the server has broken off in their words alone. */
+static bool is_hang_up(CURLcode code, const char *words)
+{
+    return code == CURLE_RECV_ERROR || code == CURLE_SEND_ERROR || code == CURLE_GOT_NOTHING ||
+           code == CURLE_SSL_CONNECT_ERROR || code == CURLE_PARTIAL_FILE ||
+           ((code == CURLE_HTTP2 || code == CURLE_HTTP2_STREAM) &&
+            strstr(words, "end of the underlying") != NULL);
+}
+
 /* The server hung up without an alert where a client without a welcome certificate is refused. */
 static int fail_hung_up(const struct mu_tls_client *tls, const char *url, const char *words,
                         struct mu_error *err)
@@ -287,9 +297,7 @@ static int fail_transfer(const struct transfer *transfer, CURLcode code, const c
     }
     if (tls->alert >= 0)
         return fail_by_alert(tls, transfer->url, err);
-    if (tls->asked && !transfer->answered &&
-        (code == CURLE_RECV_ERROR || code == CURLE_SEND_ERROR || code == CURLE_GOT_NOTHING ||
-         code == CURLE_SSL_CONNECT_ERROR))
+    if (tls->asked && !transfer->answered && is_hang_up(code, words))
         return fail_hung_up(tls, transfer->url, words, err);
 
     enum mu_code kind = MU_E_HTTP;

@@ -18,6 +18,15 @@ def door(ca, place):
         yield door
 
 
+def test_who_is_kicked_out_is_told_whom_to_ask(ca, place, mutual):
+    """There is no alert for that, and HTTP/2 has other words for a connection that is closed than HTTP/1.1."""
+    with Door(place, "--control", "control", home=ca) as door:
+        mutual("kick", "--socket", "control", "my-client").ok()
+        mutual("get", "--as", "my-client", door.url).refused("closed the connection right after it saw this client's certificate",
+                                                             "ask the server's operator")
+        door.says(" refused client-kicked: ")
+
+
 class Mirror(http.server.BaseHTTPRequestHandler):
     """Shows a client its own request."""
     protocol_version = "HTTP/1.1"
