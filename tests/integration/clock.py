@@ -47,7 +47,7 @@ class Clock:
         self._tell(16, 0)
 
     def let_pass(self, seconds):
-        """All at once, for its timers; they notice when something else happens."""
+        """All at once, for its timers, and counted from the start; they notice when something else happens."""
         self._tell(24, seconds)
 
     def _tell(self, at, value):

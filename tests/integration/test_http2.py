@@ -9,11 +9,11 @@ import ssl
 import struct
 import subprocess
 import threading
-import time
 
 import pytest
 
 import h2
+from clock import Clock, needs_clock
 from door import WAIT, Door, connect, context, read_all, refused
 from made_config import door_text, serve, write_config
 from test_proxy import OK, Recorder, http
@@ -138,16 +138,28 @@ def test_a_name_that_belongs_to_another_door_is_misdirected(place, version):
 # --- Time, and ends ---
 
 
+@needs_clock
+def test_rest_begins_with_the_last_answer(place):
+    clock = Clock(place)
+    options = ("--idle-timeout", "60s", "--workers", 1)
+    with Door(place, *options, home=place / "home", prefix=clock.prefix) as door, h2.Client(door, client(place)) as conn:
+        for now in (0, 25, 50, 75):
+            clock.let_pass(now)
+            stream = conn.ask()
+            assert conn.answer(stream)[:2] == (200, b"Hello World")
+        for now in (115, 136):
+            clock.let_pass(now)
+            conn.send(h2.frame(h2.PING, 0, 0, bytes(8)))  # which is no request
+            assert now == 136 or conn.until(h2.PING)
+        assert conn.farewell()[-1] == (stream, h2.NO_ERROR)
+
+
 def test_an_idle_connection_is_told_that_it_ends(place):
     with Door(place, "--idle-timeout", "1s", "--header-timeout", "1s", "--body-timeout", "1s", home=place / "home") as door:
         with h2.Client(door, client(place)) as conn, h2.Client(door, client(place)) as late:
             body = late.ask("POST", ended=False)
-            for pause in (0, 0.4, 0.4, 0.4):  # its rest begins with the last answer
-                time.sleep(pause)
-                stream = conn.ask()
-                assert conn.answer(stream)[:2] == (200, b"Hello World")
-            for _ in range(3):
-                conn.send(h2.frame(h2.PING, 0, 0, bytes(8)))  # which is no request
+            stream = conn.ask()
+            assert conn.answer(stream)[:2] == (200, b"Hello World")
             assert conn.farewell()[-1] == (stream, h2.NO_ERROR)
             assert late.answer(body)[0] == 408
         with h2.Client(door, client(place), greet=False) as conn:  # a head that does not end

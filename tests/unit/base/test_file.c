@@ -3,9 +3,31 @@
 #include <dirent.h>
 #include <fcntl.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 #include "base/file.h"
+
+/* What has been asked to survive a power cut, and whether the file `named` was there to be seen by then. */
+static struct {
+    const char *named;
+    int files, dirs;
+    bool seen_before_file, seen_before_dir;
+} synced;
+
+int fsync(int fd)
+{
+    struct stat st;
+    const bool seen = synced.named != NULL && access(synced.named, F_OK) == 0;
+    if (synced.named != NULL && fstat(fd, &st) == 0 && S_ISREG(st.st_mode)) {
+        synced.files++;
+        synced.seen_before_file = synced.seen_before_file || seen;
+    } else if (synced.named != NULL) {
+        synced.dirs++;
+        synced.seen_before_dir = seen;
+    }
+    return (int)syscall(SYS_fsync, fd);
+}
 
 /* A directory of its own for each test, which is also the current one. */
 static int set_up(void **state)
@@ -243,10 +265,23 @@ static void a_path_that_does_not_fit_is_refused(void **state)
 
 #define IN_A_DIRECTORY(test) cmocka_unit_test_setup_teardown(test, set_up, tear_down)
 
+static void a_name_is_given_to_what_is_on_the_disk_and_is_itself_put_there(void **state)
+{
+    (void)state;
+    synced.named = "a";
+    write_file("a", "text");
+    synced.named = NULL;
+    assert_int_equal(synced.files, 1);
+    assert_int_equal(synced.dirs, 1);
+    assert_false(synced.seen_before_file);
+    assert_true(synced.seen_before_dir);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         IN_A_DIRECTORY(a_file_is_read_as_it_was_written),
+        IN_A_DIRECTORY(a_name_is_given_to_what_is_on_the_disk_and_is_itself_put_there),
         IN_A_DIRECTORY(what_cannot_be_read_is_told_for_what_it_is),
         IN_A_DIRECTORY(a_copy_has_all_of_the_file_and_the_mode_that_was_said),
         IN_A_DIRECTORY(several_files_appear_together_or_not_at_all),

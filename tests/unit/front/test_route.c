@@ -171,6 +171,17 @@ static void a_path_that_can_be_read_in_two_ways_is_refused(void **state)
     assert_paths(cases, MU_COUNT(cases));
 }
 
+static void nor_does_the_case_of_a_routes_own_path_let_others_through(void **state)
+{
+    static const char *const cases[][2] = {
+        {"/Admin", "/Admin"}, {"/Admin/x", "/Admin"}, {"/admin", "400"},
+        {"/ADMIN/x", "400"},  {"/%61dmin", "400"},    {"/x", "door"},
+    };
+    (void)state;
+    add("-", "-", "/Admin");
+    assert_paths(cases, MU_COUNT(cases));
+}
+
 static void where_all_ways_are_one_routes_it_is_that_ones(void **state)
 {
     static const char *const cases[][2] = {
@@ -285,6 +296,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         TEST(the_longest_path_counts_whole_segments_of_it),
         TEST(a_path_that_can_be_read_in_two_ways_is_refused),
+        TEST(nor_does_the_case_of_a_routes_own_path_let_others_through),
         TEST(where_all_ways_are_one_routes_it_is_that_ones),
         TEST(without_paths_no_path_is_looked_at),
         TEST(a_host_counts_more_than_a_path),
