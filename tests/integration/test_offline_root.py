@@ -64,6 +64,7 @@ def test_a_ca_below_an_offline_root(two):
     assert (facts["name"], facts["first"], facts["new_key"], facts["new_root"]) == ("Example CA", True, False, False)
     assert facts["root_sha256"] in two.root("inspect", two.root.home / "ca.crt").stdout
     assert files(home) == ["ca-chain.crt", "ca.crt", "ca.key", "mutual.db", "root.crt", "trust.crt"]
+    assert mode(home / "ca.key") == 0o600
     assert (home / "trust.crt").read_text() == (two.root.home / "ca.crt").read_text()
     assert "CA:TRUE, pathlen:0" in text(home / "ca.crt")
     two.online("issue", "server", "localhost").ok()
@@ -160,6 +161,7 @@ def test_a_new_key_keeps_the_old_one_for_its_lists(working):
     home = working.online.home
     former = list(home.glob("ca-*.key"))
     assert [path.read_bytes() for path in former] == [old] and mode(former[0]) == 0o600
+    assert mode(working.online.home / "ca.key") == 0o600
     working.online("issue", "client", "fresh").ok()
     working.online("issue", "client", "gone-too").ok()
     for name in ("gone", "gone-too"):
