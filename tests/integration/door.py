@@ -227,6 +227,11 @@ def ask(sock, request):
     return read_answer(sock)
 
 
+def is_let_in(door, ctx):
+    with connect(door, ctx) as sock:
+        return ask(sock, "GET / HTTP/1.1\r\nHost: localhost\r\n\r\n")[0] == 200
+
+
 def refused(door, ctx, expected_id, **how):
     """No byte of HTTP, by any way, and one line that says why."""
     try:

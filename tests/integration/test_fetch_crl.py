@@ -6,7 +6,7 @@ import subprocess
 
 import pytest
 
-from door import Door, ask, connect, context, read_all, refused
+from door import Door, ask, connect, context, is_let_in, read_all, refused
 from made_config import door_text, serve as serve_config, write_config
 from metrics import metrics
 from point import Point
@@ -39,11 +39,6 @@ def client(place, name):
 def last_refusal(door):
     """In the log, where what has been fetched may already be told behind it."""
     return [line for line in door.log if " refused " in line][-1]
-
-
-def is_let_in(door, ctx):
-    with connect(door, ctx) as sock:
-        return ask(sock, GET)[0] == 200
 
 
 def publish(mutual, *more):

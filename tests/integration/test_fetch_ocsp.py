@@ -4,9 +4,9 @@ import threading
 
 import pytest
 
-from clock import Clock, needs_clock
 from backend import Backend, echo
-from door import Door, ask, connect, context, listens_no_more, read_all, refused
+from clock import Clock, needs_clock
+from door import Door, ask, connect, context, is_let_in, listens_no_more, read_all, refused
 from made import openssl
 from made_config import door_text, serve as serve_config, write_config
 from metrics import metrics
@@ -38,11 +38,6 @@ def serve(place, point, *more, workers=1, **how):
 
 def client(place, name, version=None):
     return context(place / "ca.crt", place / f"{name}.crt", place / f"{name}.key", version)
-
-
-def is_let_in(door, ctx):
-    with connect(door, ctx) as sock:
-        return ask(sock, GET)[0] == 200
 
 
 def is_turned_away(door, ctx, event_id):

@@ -6,7 +6,7 @@ import ssl
 
 import pytest
 
-from door import WAIT, ask, connect, context, plain, read_answer, refused
+from door import WAIT, ask, connect, context
 from made_config import client, door_text, serve, write_config
 
 VERSIONS = [ssl.TLSVersion.TLSv1_2, ssl.TLSVersion.TLSv1_3]

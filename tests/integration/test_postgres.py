@@ -12,6 +12,7 @@ import time
 import pytest
 
 from conftest import BINARY
+from made import serial
 from postgres import Postgres
 
 
@@ -258,11 +259,6 @@ def nodes(mutual, home, database, tmp_path):
     return home, other
 
 
-def serial_of(path):
-    return subprocess.run(["openssl", "x509", "-in", path, "-noout", "-serial"], capture_output=True, text=True,
-                          check=True).stdout.strip().split("=")[1]
-
-
 def test_two_nodes_at_once_take_no_number_twice_and_lose_no_revocation(mutual, nodes, server, database, tmp_path):
     def work(which):
         for i in range(6):
@@ -308,7 +304,7 @@ def test_whatever_is_killed_what_was_handed_out_is_on_record(mutual, nodes, serv
             server.start()
     name = database.split("/")[3].split("?")[0]
     on_record = set(server.sql("SELECT serial FROM certificate", name).split())
-    handed_out = [serial_of(path) for path in tmp_path.glob("k*.crt")]
+    handed_out = [serial(path) for path in tmp_path.glob("k*.crt")]
     assert handed_out and set(handed_out) <= on_record
     assert "whole" in mutual("audit", "verify").ok().stdout
     mutual("issue", "client", "afterwards").ok()

@@ -11,7 +11,7 @@ import threading
 import pytest
 
 from backend import Backend, echo
-from door import WAIT, Door, ask, connect, context, listens_no_more
+from door import WAIT, Door, ask, connect, context, is_let_in, listens_no_more
 from metrics import metrics
 from made_config import client, door_text, serve, write_config
 
@@ -40,11 +40,6 @@ def second(mutual, place):
 def flags(ca, place, *options):
     return Door(place, "--cert", "localhost.crt", "--key", "localhost.key", "--cacert", ca / "ca.crt",
                 *options, home=ca)
-
-
-def is_served(door, ctx):
-    with connect(door, ctx) as sock:
-        return ask(sock, GET)[0] == 200
 
 
 def serial(door, ctx):
@@ -166,14 +161,14 @@ def test_a_broken_file_changes_nothing(ca, mutual, place, config, broken, conten
             (place / broken).write_bytes(content)
         line = door.says(" reload-failed: ")
         assert words in line and "the doors before stay in force" in line
-        assert is_served(door, client(place))
+        assert is_let_in(door, client(place))
         door.signal(signal.SIGHUP)
         door.says(" reload-failed: ")
         assert metrics(str(place / "status"))["mutual_reloads_failed_total"] >= 2
         (place / broken).write_bytes(good)
         assert broken in door.says(" reloaded: ")
         assert metrics(str(place / "status"))["mutual_reloads_total"] == 1
-        assert is_served(door, client(place))
+        assert is_let_in(door, client(place))
         door.told = False
         assert door.stop() == 0
 
@@ -291,7 +286,7 @@ def test_names_and_clients_change(ca, place, config):
     with serve(config(door_text(names=["localhost"])), ca) as door:
         config(door_text(names=["localhost"], clients="optional", allow=["all", "anonymous"]))
         door.says(" reloaded: ")
-        assert is_served(door, nobody)
+        assert is_let_in(door, nobody)
         config(door_text(names=["a.example"]))
         door.says(" reloaded: ")
         with pytest.raises(ssl.SSLError, match="UNRECOGNIZED_NAME"):

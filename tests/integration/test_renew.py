@@ -1,7 +1,6 @@
 """mutual renew: new dates and a new key in the same files; when it is due; and never half of it."""
 import json
 import os
-import random
 import re
 import shutil
 import stat

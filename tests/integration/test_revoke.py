@@ -10,6 +10,7 @@ import time
 import pytest
 
 from clock import Clock, needs_clock
+from made import serial
 
 DAY = datetime.timedelta(days=1)
 
@@ -28,10 +29,6 @@ def number_of(path):
     return int(run("openssl", "crl", "-in", path, "-noout", "-crlnumber").split("=")[1], 16)
 
 
-def serial_of(path):
-    return run("openssl", "x509", "-in", path, "-noout", "-serial").strip().split("=")[1]
-
-
 def verify(ca, cert, *more, code=0):
     return run("openssl", "verify", "-x509_strict", "-crl_check", "-CAfile", ca / "ca.crt", "-CRLfile", ca / "ca.crl",
                *more, cert, code=code)
@@ -45,9 +42,9 @@ def alice(mutual, ca, tmp_path):
 
 def test_a_revoked_certificate_is_on_the_list_with_its_reason(mutual, ca, alice):
     said = mutual("revoke", "alice", "--reason", "keyCompromise", "--at", "2026-01-02").ok().stdout
-    assert 'revoked "alice"' in said and serial_of(alice) in said and "keyCompromise" in said and "ca.crl" in said
+    assert 'revoked "alice"' in said and serial(alice) in said and "keyCompromise" in said and "ca.crl" in said
     text = crl_text(ca / "ca.crl")
-    assert serial_of(alice) in text and "Key Compromise" in text and "Jan  2 00:00:00 2026" in text
+    assert serial(alice) in text and "Key Compromise" in text and "Jan  2 00:00:00 2026" in text
     assert "revoked" in verify(ca, alice, code=2)
     judged = mutual("verify", "alice.crt", "--crl", ca / "ca.crl")
     assert judged.code == 1 and "was revoked" in judged.stdout and "key was exposed" in judged.stdout
@@ -79,9 +76,9 @@ def test_a_list_is_good_for_clocks_that_are_behind_and_the_records_say_when_it_w
 @pytest.mark.parametrize("call_it", ["name", "serial", "fingerprint", "file"])
 def test_a_certificate_is_called_by_what_people_have_of_it(mutual, ca, alice, call_it):
     print_of = run("openssl", "x509", "-in", alice, "-noout", "-fingerprint", "-sha256").strip().split("=")[1]
-    word = {"name": "alice", "serial": serial_of(alice).lower(), "fingerprint": print_of, "file": "./alice.crt"}[call_it]
+    word = {"name": "alice", "serial": serial(alice).lower(), "fingerprint": print_of, "file": "./alice.crt"}[call_it]
     mutual("revoke", word).ok()
-    assert serial_of(alice) in crl_text(ca / "ca.crl")
+    assert serial(alice) in crl_text(ca / "ca.crl")
 
 
 def test_what_is_not_known_or_revoked_already_is_refused_in_words(mutual, ca, alice, tmp_path):
@@ -119,8 +116,8 @@ def test_a_hold_can_be_taken_back_or_made_final(mutual, ca, alice):
 
 def test_several_of_a_name_are_told_apart(mutual, ca, alice):
     mutual("issue", "client", "alice", "--force").ok()
-    mutual("revoke", "alice").refused("alice", serial_of(alice))
-    mutual("revoke", serial_of(alice)).ok()
+    mutual("revoke", "alice").refused("alice", serial(alice))
+    mutual("revoke", serial(alice)).ok()
     mutual("issue", "client", "alice", "--force").ok()
     said = mutual("revoke", "alice", "--all").ok().stdout
     assert said.count("revoked \"alice\"") == 2
@@ -146,7 +143,7 @@ def test_a_revocation_that_was_cut_off_and_is_said_again_has_its_list(mutual, ca
             db.executescript("DELETE FROM crl WHERE seq = (SELECT max(seq) FROM crl); DELETE FROM trail_head WHERE seq = "
                              "(SELECT max(seq) FROM trail); DELETE FROM trail WHERE seq = (SELECT max(seq) FROM trail)")
     mutual("revoke", "alice").refused("revoked already")
-    assert serial_of(alice) in crl_text(ca / "ca.crl")
+    assert serial(alice) in crl_text(ca / "ca.crl")
     number = number_of(ca / "ca.crl")
     mutual("revoke", "alice").refused("revoked already")
     assert number_of(ca / "ca.crl") == number, "there is nothing to tell"
@@ -164,12 +161,12 @@ def test_what_was_revoked_before_a_later_one_was_refused_is_on_the_list(mutual, 
     mutual("issue", "client", "bob").ok()
     mutual("revoke", "bob").ok()
     mutual("revoke", "alice", "bob").refused("bob", "revoked")
-    assert serial_of(alice) in crl_text(ca / "ca.crl")
+    assert serial(alice) in crl_text(ca / "ca.crl")
 
 
 def test_a_revocation_as_json(mutual, ca, alice):
     told = mutual("revoke", "alice", "--reason", "hold", "--json").ok().json()
-    assert told["changed"] == [{"name": "alice", "serial": serial_of(alice), "state": "held", "reason": "certificateHold"}]
+    assert told["changed"] == [{"name": "alice", "serial": serial(alice), "state": "held", "reason": "certificateHold"}]
     assert told["crl"]["file"] == str(ca / "ca.crl") and told["crl"]["revoked"] == 1
     assert int(told["crl"]["number"], 16) == number_of(ca / "ca.crl")
 
@@ -201,7 +198,7 @@ def test_an_entry_stays_until_a_list_was_made_after_the_end_of_its_certificate(m
         db.execute("UPDATE certificate SET not_before = 1, not_after = ?", (past,))
         db.execute("UPDATE crl SET this_update = ?, next_update = ?", (past - 86400, past + 86400 * 6))
     mutual("crl").ok()
-    assert serial_of(alice) in crl_text(ca / "ca.crl")
+    assert serial(alice) in crl_text(ca / "ca.crl")
     mutual("crl").ok()
     assert "No Revoked Certificates" in crl_text(ca / "ca.crl")
 
@@ -316,7 +313,7 @@ def test_a_partition_has_its_own_certificates_and_says_so(mutual, ca, tmp_path):
     ending = partition(certs[0])
     pem.write_text(run("openssl", "crl", "-inform", "DER", "-in", files[ending]))
     text = crl_text(pem)
-    assert "X509v3 Issuing Distribution Point: critical" in text and serial_of(certs[0]) in text
+    assert "X509v3 Issuing Distribution Point: critical" in text and serial(certs[0]) in text
     for cert in certs:
         said = run("openssl", "verify", "-crl_check", "-extended_crl", "-CAfile", ca / "ca.crt", "-CRLfile", pem, cert,
                    code=0 if partition(cert) == ending and cert != certs[0] else 2)
@@ -325,7 +322,7 @@ def test_a_partition_has_its_own_certificates_and_says_so(mutual, ca, tmp_path):
         elif partition(cert) != ending:
             assert "different CRL scope" in said or "unable to get certificate CRL" in said
     # The complete list has everything, whoever issued it and whenever.
-    assert serial_of(certs[0]) in crl_text(ca / "ca.crl")
+    assert serial(certs[0]) in crl_text(ca / "ca.crl")
     assert "revoked" in verify(ca, certs[0], code=2)
 
 
@@ -358,7 +355,7 @@ def test_certificates_of_more_partitions_go_on_having_their_lists(mutual, ca, tm
                        if ending not in (".crl", "-1.crl", ".crt") and ending in text[i])
     mutual("revoke", who).ok()
     listed = run("openssl", "crl", "-inform", "DER", "-in", public_files(ca)[ending], "-noout", "-text")
-    assert serial_of(tmp_path / f"{who}.crt") in listed
+    assert serial(tmp_path / f"{who}.crt") in listed
     mutual("crl", "--partitions", "0").ok()
     assert f"which point to {URL}, have none from now on" in mutual("crl", "--url", "http://b.example.com/").ok().stderr
 
@@ -371,7 +368,7 @@ def test_the_trail_tells_what_was_done_in_order(mutual, ca, alice):
     entries = [json.loads(line) for line in mutual("audit", "--json").ok().stdout.splitlines()]
     assert [entry["action"] for entry in entries] == ["ca", "issue", "hold", "crl", "release", "crl"]
     assert [entry["seq"] for entry in entries] == list(range(1, 7))
-    assert entries[1]["serial"] == serial_of(alice) == entries[2]["serial"]
+    assert entries[1]["serial"] == serial(alice) == entries[2]["serial"]
     assert f"({os.geteuid()})" in entries[0]["who"] and entries[0]["host"] == os.uname().nodename
     text = mutual("audit", "--from", "3").ok().stdout
     assert text.count("\n") == 4 and "hold" in text
@@ -408,6 +405,6 @@ def test_a_clock_that_was_far_ahead_for_once_takes_nobody_off_the_lists(mutual, 
     assert "No Revoked Certificates" in crl_text(ca / "ca.crl"), "rightly, in that year"
     clock.set(0)
     mutual("revoke", "carol").ok()
-    assert all(serial_of(tmp_path / f"{name}.crt") in crl_text(ca / "ca.crl") for name in ("alice", "bob", "carol"))
+    assert all(serial(tmp_path / f"{name}.crt") in crl_text(ca / "ca.crl") for name in ("alice", "bob", "carol"))
     [partition] = (ca / "public").glob("*-1.crl")
-    assert serial_of(tmp_path / "bob.crt") in crl_text(partition), "though nothing has changed in it"
+    assert serial(tmp_path / "bob.crt") in crl_text(partition), "though nothing has changed in it"

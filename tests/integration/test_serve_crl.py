@@ -5,7 +5,7 @@ import time
 import pytest
 
 from clock import Clock, needs_clock
-from door import Door, ask, connect, context, read_all, refused
+from door import Door, ask, connect, context, is_let_in, read_all, refused
 from made_config import door_text, write_config
 
 GET = "GET / HTTP/1.1\r\nHost: localhost\r\n\r\n"
@@ -25,11 +25,6 @@ def place(ca, mutual, tmp_path):
 
 def client(ca, place, name, version=None):
     return context(ca / "ca.crt", place / f"{name}.crt", place / f"{name}.key", version)
-
-
-def is_let_in(door, ctx):
-    with connect(door, ctx) as sock:
-        return ask(sock, GET)[0] == 200
 
 
 @pytest.mark.parametrize("version", VERSIONS)
