@@ -201,6 +201,26 @@ static void the_clock_decides_and_one_that_went_back_is_asked_again(void **state
     mu_tls_context_free(anew);
 }
 
+/* Neither by what was found of itself, nor by what is remembered of the same bytes. */
+static void whoever_was_good_and_has_ended_is_asked_again(void **state)
+{
+    (void)state;
+    struct mu_tls_context *context = make_context(&world.ca, NULL);
+    struct mu_vetted *late = make_vetted(&world.late), *client = make_vetted(&world.client);
+    const time_t ended = time(NULL) - 1;
+    assert_good(client, context);
+    memcpy(&late->anchored, &client->anchored, sizeof late->anchored);
+    late->good_in = client->good_in;
+    late->from = late->good_from = MADE_AT;
+    late->until = late->good_until = ended;
+    assert_bad(late, context, "client-cert-expired");
+    late->presented = client->presented;
+    assert_bad(late, context, "client-cert-expired");
+    mu_vetted_unref(late);
+    mu_vetted_unref(client);
+    mu_tls_context_free(context);
+}
+
 static void a_list_that_has_lapsed_means_what_was_chosen(void **state)
 {
     (void)state;
@@ -394,6 +414,7 @@ int main(void)
         cmocka_unit_test(whoever_went_by_former_lists_goes_by_those_of_now),
         cmocka_unit_test(other_anchors_mean_another_chain),
         cmocka_unit_test(the_clock_decides_and_one_that_went_back_is_asked_again),
+        cmocka_unit_test(whoever_was_good_and_has_ended_is_asked_again),
         cmocka_unit_test(a_list_that_has_lapsed_means_what_was_chosen),
         cmocka_unit_test(that_only_a_list_lacks_is_said_when_all_else_is_good),
         cmocka_unit_test(a_list_may_be_some_minutes_younger_than_now),
