@@ -21,6 +21,17 @@
 static int steps_left; /* until something happens; 0: nothing will */
 static int fails_with; /* errno of the call that fails; 0: the process is killed instead */
 
+/* What has been done, a letter each: 's' has put it on the disk, 'l' has made a link, 'r' moved a name, 'T' the one by which all
+ * change, which 'u' has removed. */
+static char done[512];
+
+static void note(char what)
+{
+    const size_t len = strlen(done);
+    if (len + 1 < sizeof done)
+        done[len] = what;
+}
+
 static bool step(void)
 {
     if (steps_left == 0 || --steps_left > 0)
@@ -50,6 +61,7 @@ int rmdir(const char *path)
 
 int symlinkat(const char *target, int dir, const char *path)
 {
+    note('l');
     return step() ? (int)syscall(SYS_symlinkat, target, dir, path) : -1;
 }
 
@@ -65,6 +77,7 @@ int link(const char *old, const char *new)
 
 int renameat(int from, const char *old, int to, const char *new)
 {
+    note(strcmp(new, "now") == 0 ? 'T' : 'r');
     return step() ? (int)syscall(SYS_renameat2, from, old, to, new, 0) : -1;
 }
 
@@ -75,6 +88,8 @@ int rename(const char *old, const char *new)
 
 int unlinkat(int dir, const char *path, int flags)
 {
+    if (strcmp(path, "now") == 0)
+        note('u');
     return step() ? (int)syscall(SYS_unlinkat, dir, path, flags) : -1;
 }
 
@@ -86,6 +101,7 @@ int unlink(const char *path)
 int fsync(int fd)
 {
     (void)fd; /* no power is cut here, and thousands of them take a minute */
+    note('s');
     return step() ? 0 : -1;
 }
 
@@ -257,6 +273,25 @@ static void several_files_are_replaced_together(void **state)
         assert_true(stat(places[i]->key, &st) == 0 && (st.st_mode & 07777) == 0600);
         assert_true(stat(places[i]->cert, &st) == 0 && (st.st_mode & 07777) == 0644);
     }
+}
+
+/* What a power cut leaves is what a kill leaves: the links before the names lead to them, all of that before it changes, and
+ * the change before anything goes. */
+static void each_stage_is_on_the_disk_before_the_next(void **state)
+{
+    (void)state;
+    struct mu_error err = MU_ERROR_INIT;
+    make(&apart);
+    memset(done, 0, sizeof done);
+    assert_worked(change(&apart, "new key", "new cert", &err), &err);
+    const char *first = strchr(done, 'r'), *turn = strchr(done, 'T');
+    assert_true(first != NULL && turn > first && first > done);
+    const char *removed = strchr(turn, 'u');
+    assert_non_null(removed);
+    assert_int_equal(first[-1], 's');
+    assert_int_equal(turn[-1], 's');
+    assert_int_equal(turn[1], 's');
+    assert_int_equal(removed[-1], 's');
 }
 
 /* Killed at each step, the pair is the old or the new one at once, stays what it is when it is put in order, and the
@@ -445,6 +480,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         IN_A_DIRECTORY(several_files_are_replaced_together),
+        IN_A_DIRECTORY(each_stage_is_on_the_disk_before_the_next),
         IN_A_DIRECTORY(killed_at_any_step_there_is_the_old_pair_or_the_new),
         IN_A_DIRECTORY(what_was_left_is_put_in_order_also_by_who_knows_no_more_than_where),
         IN_A_DIRECTORY(killed_again_while_it_is_put_in_order_it_still_is),
