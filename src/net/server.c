@@ -1,17 +1,13 @@
 #include "net/server.h"
 
-#include <errno.h>
 #include <signal.h>
 #include <stdatomic.h>
 #include <stdlib.h>
 #include <sys/resource.h>
-#include <sys/wait.h>
-#include <unistd.h>
 
 #include "base/memory.h"
 #include "net/internal.h"
-#include "net/kin.h"
-#include "net/successor.h"
+#include "net/succession.h"
 
 struct mu_server {
     const struct mu_server_config *config;
@@ -23,12 +19,9 @@ struct mu_server {
     struct mu_crowd *crowd; /* NULL: nobody counts */
     struct mu_tls_sessions *sessions;
     uv_signal_t signals[4];
-    pid_t successor;         /* 0: there is none */
-    struct mu_kin *next_one; /* that one; NULL: likewise */
-    struct mu_kin *last_one; /* whose place this process has taken; NULL: nobody's, or it has ended */
-    bool upgrades;           /* as soon as no worker is moving */
-    bool handed_on;          /* to the successor */
-    bool is_empty;           /* the workers have ended */
+    struct mu_succession succession;
+    bool upgrades; /* as soon as no worker is moving */
+    bool is_empty; /* the workers have ended */
     uv_timer_t heart;
     bool has_loop;
     _Atomic int stop;
@@ -291,16 +284,10 @@ static int start_threads(struct mu_server *server, struct mu_error *err)
     return 0;
 }
 
-/* By a process that is about to take over, and lacks nothing then; by the one before and the one after it, which hear of each other
- * through it alone. */
-static bool is_needed(const struct mu_server *server)
-{
-    return server->next_one != NULL && (!server->handed_on || server->last_one != NULL);
-}
-
 static void end_when_free(struct mu_server *server)
 {
-    if (server->is_empty && (!is_needed(server) || atomic_load(&server->stop) == STOP_NOW))
+    if (server->is_empty &&
+        (!mu_succession_needs_us(&server->succession) || atomic_load(&server->stop) == STOP_NOW))
         uv_stop(&server->loop);
 }
 
@@ -351,116 +338,51 @@ static int *sockets_of(const struct mu_server *server, size_t *ret_count)
     return fds;
 }
 
-static void tell_trouble(const struct mu_server *server, const char *sentence, const char *hint)
+static void on_handed_on(void *arg, pid_t successor)
 {
+    struct mu_server *server = arg;
     const struct mu_server_events *events = &server->config->events;
-    if (events->trouble != NULL)
-        events->trouble(events->arg, "upgrade-failed", sentence, hint);
-}
-
-static void hear(struct mu_server *server, const char *text)
-{
-    const struct mu_server_events *events = &server->config->events;
-    if (events->told != NULL)
-        events->told(events->reload_arg, text);
-}
-
-static void hand_on(struct mu_server *server)
-{
-    const struct mu_server_events *events = &server->config->events;
-    server->handed_on = true;
     mu_plain_hand_on(server->plain);
-    events->succeeded(events->arg, server->successor);
+    events->succeeded(events->arg, successor);
     if (events->introduce != NULL)
         events->introduce(events->reload_arg);
     if (!mu_server_is_stopping(server))
         ask_to_stop(server, STOP_GENTLY);
 }
 
-/* It serves, so that we may go; and what it is asked for later is meant for all who are here still. */
-static void on_said_by_next(void *arg, const char *text)
+static void on_succession_failed(void *arg, const char *sentence, const char *hint)
 {
-    struct mu_server *server = arg;
-    if (!server->handed_on) {
-        hand_on(server);
-        end_when_free(server);
-        return;
-    }
-    hear(server, text);
-    mu_kin_say(server->last_one, text);
+    const struct mu_server *server = arg;
+    const struct mu_server_events *events = &server->config->events;
+    if (events->trouble != NULL)
+        events->trouble(events->arg, "upgrade-failed", sentence, hint);
 }
 
-static void on_next_gone(void *arg)
+static void on_told(void *arg, const char *text)
 {
-    struct mu_server *server = arg;
-    server->next_one = NULL;
-    end_when_free(server);
-    if (server->handed_on)
-        return;
-    (void)waitpid(server->successor, NULL, 0); /* if it is our child */
-    server->successor = 0;
-    tell_trouble(server, "the process that was to take over has ended before it could",
-                 "this one goes on as it was; see what the new one has said");
+    const struct mu_server *server = arg;
+    const struct mu_server_events *events = &server->config->events;
+    if (events->told != NULL)
+        events->told(events->reload_arg, text);
 }
 
-static void on_said_by_last(void *arg, const char *text)
+static void on_succession_changed(void *arg)
 {
-    struct mu_server *server = arg;
-    hear(server, text);
-    if (server->handed_on)
-        mu_kin_say(server->next_one, text);
-}
-
-static void on_last_gone(void *arg)
-{
-    struct mu_server *server = arg;
-    server->last_one = NULL;
-    end_when_free(server);
-}
-
-static void relieve(struct mu_server *server)
-{
-    const struct mu_kin_events events = {on_said_by_last, on_last_gone, server};
-    const int fd = mu_predecessor_relieve();
-    if (fd < 0)
-        return;
-    server->last_one = mu_kin_new(&server->loop, &events);
-    if (server->last_one == NULL) {
-        (void)!write(fd, "", 1);
-        close(fd);
-        return;
-    }
-    mu_kin_meet(server->last_one, fd);
-    mu_kin_say(server->last_one, "");
+    end_when_free(arg);
 }
 
 void mu_server_pass_on(struct mu_server *server, const char *text)
 {
-    if (server->handed_on)
-        mu_kin_say(server->next_one, text);
-    mu_kin_say(server->last_one, text);
+    mu_succession_say(&server->succession, text);
 }
 
 static void upgrade(struct mu_server *server)
 {
-    struct mu_error err = MU_ERROR_INIT;
-    struct mu_successor next;
-    const struct mu_kin_events events = {on_said_by_next, on_next_gone, server};
     size_t count = 0;
     server->upgrades = false;
     int *fds = sockets_of(server, &count);
-    server->next_one = mu_kin_new(&server->loop, &events);
-    if (fds == NULL || server->next_one == NULL)
-        mu_fail_nomem(&err);
-    else if (mu_successor_start(fds, count, &next, &err) == 0)
-        server->successor = next.pid;
+    mu_succession_start(&server->succession, fds, count);
     free(fds);
-    if (server->successor != 0) {
-        mu_kin_meet(server->next_one, next.socket);
-    } else {
-        mu_kin_part(mu_take(&server->next_one));
-        tell_trouble(server, err.what, err.hint);
-    }
 }
 
 /* Which sockets there are is known between moves only. */
@@ -468,7 +390,7 @@ static void on_upgrade(uv_signal_t *signal, int number)
 {
     struct mu_server *server = signal->data;
     (void)number;
-    if (mu_server_is_stopping(server) || server->successor != 0)
+    if (mu_server_is_stopping(server) || server->succession.successor != 0)
         return;
     server->upgrades = true;
     if (atomic_load(&server->moving) == 0)
@@ -506,6 +428,9 @@ int mu_server_run(struct mu_server *server, void (*ready)(void *arg), void *read
         server->signals[i].data = server;
         uv_signal_start(&server->signals[i], all[i].act, all[i].number);
     }
+    mu_succession_init(&server->succession, &server->loop,
+                       &(struct mu_succession_events){on_handed_on, on_succession_failed, on_told,
+                                                      on_succession_changed, server});
     uv_timer_init(&server->loop, &server->heart);
     server->heart.data = server;
     if (start_threads(server, err) != 0)
@@ -514,7 +439,7 @@ int mu_server_run(struct mu_server *server, void (*ready)(void *arg), void *read
         uv_timer_start(&server->heart, on_heartbeat, 0, server->config->alive_ms);
     if (ready != NULL)
         ready(ready_arg);
-    relieve(server);
+    mu_succession_take_over(&server->succession);
     uv_queue_work(&server->loop, &work, wait_for_workers, on_workers_done);
     uv_run(&server->loop, UV_RUN_DEFAULT);
     return 0;
@@ -527,10 +452,9 @@ void mu_server_free(struct mu_server *server)
     if (server == NULL)
         return;
     for (unsigned i = 0; i < server->worker_count; i++)
-        mu_worker_end(&server->workers[i], server->handed_on);
+        mu_worker_end(&server->workers[i], server->succession.handed_on);
     mu_plain_close(server->plain);
-    mu_kin_part(server->next_one);
-    mu_kin_part(server->last_one);
+    mu_succession_end(&server->succession);
     if (server->has_loop)
         mu_loop_take_down(&server->loop);
     mu_plain_free(server->plain);
