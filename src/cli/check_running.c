@@ -194,6 +194,15 @@ static void show(const struct mu_args *args, const struct mu_seen_chain *client,
                why);
 }
 
+/* After a start, or SIGUSR2, that nobody would be locked out means little. */
+static void note_age(const struct mu_seen_answer *seen, int64_t within_s)
+{
+    char span[MU_SPAN_LEN];
+    if (seen->age_s < within_s)
+        mu_note("this server process began %s ago, and knows of nobody who came before",
+                mu_span(seen->age_s, span));
+}
+
 int mu_check_running(const struct mu_args *args, struct mu_error *err)
 {
     int64_t within_s;
@@ -205,6 +214,7 @@ int mu_check_running(const struct mu_args *args, struct mu_error *err)
         mu_seen_ask(mu_args_value(args, "socket"), time(NULL) - (time_t)within_s, &seen, err) != 0 ||
         load(args, &seen.trust, &others, err) != 0)
         return -1;
+    note_age(&seen, within_s);
     json_t *list = json_array();
     for (size_t i = 0; i < seen.count; i++) {
         char why[MU_ERROR_WHAT_LEN] = "no door would be where it comes to";

@@ -72,6 +72,7 @@ int mu_seen_ask(const char *socket, time_t since, struct mu_seen_answer *ret, st
         read_certs(ret->answer, "trust", &ret->trust, err) != 0)
         return -1;
     const json_t *clients = json_object_get(ret->answer, "clients");
+    ret->age_s = json_integer_value(json_object_get(ret->answer, "age_seconds"));
     ret->at = calloc(json_array_size(clients) + 1, sizeof *ret->at);
     if (ret->at == NULL)
         return mu_fail_nomem(err);

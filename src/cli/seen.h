@@ -22,6 +22,7 @@ struct mu_seen_chain {
 
 struct mu_seen_answer {
     json_t *answer;
+    int64_t age_s;         /* of the process: it knows of nobody who came before */
     struct mu_certs trust; /* the anchors of all doors */
     struct mu_seen_chain
         *at; /* of one certificate together, and first of them who is connected or came last */

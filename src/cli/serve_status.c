@@ -139,7 +139,9 @@ void mu_serve_seen(const struct mu_front *front, const struct mu_survey *survey,
         mu_certs_to_pem(&doors->at[i].anchors, &trust);
     note_connected(&telling);
     mu_seen_each(mu_front_seen(front), 0, add_client, &telling);
-    json_t *all = json_pack("{s:s, s:o}", "trust", mu_buf_str(&trust), "clients", telling.clients);
+    json_t *all = json_pack("{s:I, s:s, s:o}", "age_seconds",
+                            (json_int_t)(time(NULL) - mu_front_started(front)), "trust",
+                            mu_buf_str(&trust), "clients", telling.clients);
     char *text = all == NULL ? NULL : json_dumps(all, JSON_COMPACT);
     if (text != NULL)
         mu_buf_adds(ret, text);

@@ -450,6 +450,7 @@ def test_whom_other_lists_cas_and_doors_would_lock_out(ca, mutual, clients):
         with over(place, "door", client(place, "amy")) as amy:
             assert ask(amy, GET)[0] == 200 and ask(ben, GET)[0] == 200
         assert check("--crl", "none.pem").ok().stdout == "0 of 2 clients would be locked out\n"
+        assert " ago, and knows of nobody who came before" in check("--crl", "none.pem").stderr
         mutual("revoke", "ben").ok()
         shown = check("--crl", ca / "ca.crl")
         assert shown.code == 1 and '"ben" (serial number ' in shown.stdout and shown.stdout.endswith("1 of 2 clients would be locked out\n")
