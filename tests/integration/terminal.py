@@ -1,4 +1,5 @@
 """A terminal of its own for a command that asks there."""
+import contextlib
 import fcntl
 import os
 import pty
@@ -6,6 +7,16 @@ import subprocess
 import termios
 
 from conftest import WAIT
+
+
+def read_rest(ours):
+    """What is shown until nobody has the other end any more, which is how Linux ends a terminal."""
+    shown = b""
+    with contextlib.suppress(OSError):
+        while piece := os.read(ours, 65536):
+            shown += piece
+    os.close(ours)
+    return shown
 
 
 def answer(mutual, words, answers, echo=False, env=None):
