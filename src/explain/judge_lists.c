@@ -71,6 +71,32 @@ static int tell_bad_list(struct mu_matter *matter, size_t depth, struct mu_error
                                  : "");
 }
 
+static struct mu_finding about_revoked(const struct mu_matter *matter, size_t depth)
+{
+    enum mu_cause_id cause = depth > 0 ? MU_CAUSE_intermediate_revoked
+                                       : mu_matter_by_side(matter, MU_CAUSE_server_cert_revoked,
+                                                           MU_CAUSE_client_cert_revoked);
+    return mu_matter_about(matter, cause, matter->chain.at[depth], (int)depth);
+}
+
+/* A list that cannot be used has been told: whoever is on it will be on the next one, too. */
+static int tell_who_is_named(struct mu_matter *matter, size_t depth, struct mu_error *err)
+{
+    const struct mu_judging *how = matter->how;
+    const struct mu_cert *cert = matter->chain.at[depth];
+    if (depth + 1 >= matter->chain.count)
+        return 0;
+    struct mu_finding finding = about_revoked(matter, depth);
+    for (size_t i = 0; i < how->crl_count; i++)
+        if (mu_crl_is_signed_by(how->crls[i], matter->chain.at[depth + 1]) &&
+            mu_crl_has(how->crls[i], cert))
+            return mu_report_add(matter->report, &finding, err,
+                                 "%s%s\"%.120s\" is on %s, too, and so will be on the next one",
+                                 mu_matter_file(how->file, ""), how->file != NULL ? ": " : "",
+                                 finding.name, mu_matter_file(how->crl_file, "the list"));
+    return 0;
+}
+
 int mu_matter_check_lists(struct mu_matter *matter, struct mu_error *err)
 {
     size_t depth = (size_t)matter->verdict.depth;
@@ -85,16 +111,12 @@ int mu_matter_check_lists(struct mu_matter *matter, struct mu_error *err)
     switch (matter->verdict.fault) {
     case MU_FAULT_CRL_MISSING: return tell_no_list(matter, depth, err);
     case MU_FAULT_CRL_EXPIRED:
-    case MU_FAULT_CRL_INVALID: return tell_bad_list(matter, depth, err);
+    case MU_FAULT_CRL_INVALID:
+        return tell_bad_list(matter, depth, err) != 0 ? -1 : tell_who_is_named(matter, depth, err);
     case MU_FAULT_REVOKED: break;
     default: return mu_matter_tell(matter, err);
     }
-    struct mu_finding finding =
-        mu_matter_about(matter,
-                        depth > 0 ? MU_CAUSE_intermediate_revoked
-                                  : mu_matter_by_side(matter, MU_CAUSE_server_cert_revoked,
-                                                      MU_CAUSE_client_cert_revoked),
-                        matter->chain.at[depth], (int)depth);
+    struct mu_finding finding = about_revoked(matter, depth);
     return mu_report_add(matter->report, &finding, err, "%s%s%s, says %s",
                          mu_matter_file(matter->how->file, ""),
                          matter->how->file != NULL ? ": " : "", matter->verdict.sentence,

@@ -69,6 +69,17 @@ def test_a_list_is_judged_by_the_clock_though_the_certificate_is_old(m, told):
         assert causes(told(cert="over.crt", server_crl=f"{name}.crl")) == expected
 
 
+def test_who_is_on_a_list_that_is_out_of_date_is_told_of_both(m, told):
+    """A new list would only bring the second refusal to light."""
+    m.crl("names-all", "root", "root", revoke=["alice", "localhost"], last="20260401000000Z", due="20260520000000Z")
+    m.crl("early", "root", "root", revoke=["alice"], last="20260701000000Z")
+    m.crl("names-none", "root", "root", last="20260401000000Z", due="20260520000000Z")
+    assert causes(told(server_crl="names-all.crl")) == ["crl_expired", "client_cert_revoked"]
+    assert causes(told(crl="names-all.crl")) == ["crl_expired", "server_cert_revoked"]
+    assert causes(told(server_crl="early.crl")) == ["crl_not_yet_valid", "client_cert_revoked"]
+    assert causes(told(server_crl="names-none.crl")) == ["crl_expired"]
+
+
 def run(command, place):
     subprocess.run(["sh", "-c", command], cwd=place, check=True, capture_output=True, timeout=WAIT)
 
