@@ -29,20 +29,44 @@ static bool has_name(const struct mu_cert_info *info, const char *kind, const ch
     return false;
 }
 
-/* "*.example.com" and a.b.example.com, or example.com itself. */
-static bool misses_wildcard(const struct mu_cert_info *info, const char *host)
+/* The host as it would be if a wildcard stood for anything: a.b.example.com, and example.com itself, for *.example.com. */
+static bool is_near(const char *pattern, const char *host)
+{
+    const char *behind = strrchr(pattern, '*');
+    if (behind == NULL)
+        return false;
+    behind++;
+    size_t before = strcspn(pattern, "*"), len = strlen(host), after = strlen(behind);
+    if (*behind == '.' && strcasecmp(host, behind + 1) == 0)
+        return true;
+    return len > before + after && strncasecmp(host, pattern, before) == 0 &&
+           strcasecmp(host + len - after, behind) == 0;
+}
+
+/* The name with a wildcard that the host just misses, or NULL. */
+static const char *missed_wildcard(const struct mu_cert_info *info, const char *host)
 {
     for (size_t i = 0; i < info->san.count; i++) {
         const char *name = info->san.at[i];
-        if (!mu_str_starts_with(name, "DNS:*."))
-            continue;
-        const char *base = name + strlen("DNS:*"); /* ".example.com" */
-        size_t len = strlen(host), base_len = strlen(base);
-        if (strcasecmp(host, base + 1) == 0 ||
-            (len > base_len && strcasecmp(host + len - base_len, base) == 0))
-            return true;
+        if (mu_str_starts_with(name, "DNS:") && is_near(name + strlen("DNS:"), host))
+            return name + strlen("DNS:");
     }
-    return false;
+    return NULL;
+}
+
+/* One label that it stands for, and it is refused all the same: *.localhost and a.localhost. */
+static bool is_too_wide(const char *pattern, const char *host)
+{
+    return pattern[0] == '*' && strcasecmp(host + strcspn(host, "."), pattern + 1) == 0;
+}
+
+static const char *why_no_match(const char *pattern, const char *host)
+{
+    if (is_too_wide(pattern, host))
+        return "; a wildcard needs two labels behind it, as in *.example.com; Go and Java make do with less";
+    if (!mu_str_starts_with(pattern, "*.") || strchr(pattern + 1, '*') != NULL)
+        return "; a wildcard has to be the whole first label, and the only one";
+    return "; a wildcard stands for exactly one label";
 }
 
 int mu_matter_tell_name(struct mu_matter *matter, struct mu_error *err)
@@ -57,13 +81,16 @@ int mu_matter_tell_name(struct mu_matter *matter, struct mu_error *err)
                              : !is_address(host)            ? MU_CAUSE_server_name_mismatch
                              : has_name(&info, "DNS", host) ? MU_CAUSE_server_ip_written_as_dns
                                                             : MU_CAUSE_server_ip_not_in_san;
-    if (cause == MU_CAUSE_server_name_mismatch && misses_wildcard(&info, host))
+    const char *pattern =
+        cause == MU_CAUSE_server_name_mismatch ? missed_wildcard(&info, host) : NULL;
+    if (pattern != NULL)
         cause = MU_CAUSE_server_wildcard_mismatch;
     struct mu_finding finding = mu_matter_about(matter, cause, leaf, 0);
     if (by_cn && is_address(host)) /* curl alone takes an address in CN */
         finding.refused_by = (1u << MU_STACK_COUNT) - 1;
-    const char *why = cause == MU_CAUSE_server_wildcard_mismatch
-                          ? "; a wildcard stands for exactly one label"
+    if (pattern != NULL && is_too_wide(pattern, host))
+        finding.refused_by &= ~(1u << MU_STACK_GO | (pattern[1] == '.' ? 1u << MU_STACK_JAVA : 0));
+    const char *why = pattern != NULL ? why_no_match(pattern, host)
                       : cause == MU_CAUSE_server_ip_written_as_dns
                           ? "; the address has to be an IP entry, not a DNS one"
                           : "";

@@ -116,6 +116,24 @@ def test_an_address_in_cn_is_none(m, told):
     assert told(server_cert="localhost.crt", host="127.0.0.1")["cause"] == "ok"
 
 
+def test_why_a_wildcard_does_not_match(m, told):
+    """Each has its own reason, and Go and Java take one of them."""
+    mismatch = "server_wildcard_mismatch"
+    one, whole, wide = "exactly one label", "the whole first label", "two labels behind it"
+    for i, (name, host, why, go, java) in enumerate([("*.localhost", "a.localhost", wide, "ok", "ok"), ("*", "localhost", wide, "ok", mismatch),
+                                                     ("*.localhost", "a.b.localhost", one, mismatch, mismatch),
+                                                     ("*.localhost", "localhost", one, mismatch, mismatch),
+                                                     ("*.example.com", "a.b.example.com", one, mismatch, mismatch),
+                                                     ("f*.example.com", "foo.example.com", whole, mismatch, mismatch),
+                                                     ("*.*.example.com", "a.b.example.com", whole, mismatch, mismatch)]):
+        m.cert(f"wild{i}", "/CN=x", make.changed(make.SERVER, subjectAltName=f"DNS:{name}"), by=ROOT_CA)
+        said = told(server_cert=f"wild{i}.crt", host=host)
+        assert (said["cause"], why in said["what"]) == (mismatch, True), (name, said["what"])
+        peers = {peer["who"]: peer["as_client"] for peer in said["peers"]}
+        assert (peers["Go"], peers["Java"]) == (go, java), (name, peers)
+    assert told(server_cert="wild5.crt", host="bar.example.com")["cause"] == "server_name_mismatch"
+
+
 def test_a_clock_is_named_by_the_date_that_shows_it(mutual, m):
     for at, field in [("1970-01-02", "notBefore"), ("2099-01-01", "notAfter")]:
         said = mutual("explain", "alice.crt", "root.crt", "--at", at, "--json", cwd=m.dir).json()
