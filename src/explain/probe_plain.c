@@ -62,15 +62,21 @@ static bool is_ldap(const unsigned char *data, size_t len)
     return len > at + 3 && data[0] == 0x30 && at < 7 && data[at] == 0x02 && data[at + 1] == 0x01;
 }
 
+/* An error, its length, and its first field: how bad it is. PgBouncer has one for every greeting. [PostgreSQL 55.7] */
+static bool is_postgres_error(const unsigned char *data, size_t len)
+{
+    return len > 5 && data[0] == 'E' && data[1] == 0 && data[2] == 0 && data[5] == 'S';
+}
+
 static bool has_word(const char *text, const char *word)
 {
     return strcasestr(text, word) != NULL;
 }
 
-/* "220" opens mail and files alike, and the line that follows is the operator's to write. */
-static void set_220(struct mu_plain *ret, unsigned port)
+/* "220" opens mail and files alike, and what follows, in one line or several, is the operator's to write. */
+static void set_220(struct mu_plain *ret, const char *text, unsigned port)
 {
-    bool ftp = has_word(ret->line, "ftp") || (port == 21 && !has_word(ret->line, "smtp"));
+    bool ftp = !has_word(text, "smtp") && (port == 21 || has_word(text, "ftp"));
     set(ret, MU_SPOKEN_STARTTLS, ftp ? "FTP" : "SMTP", ftp ? "ftp" : "smtp");
 }
 
@@ -102,9 +108,11 @@ void mu_plain_recognise(const void *data, size_t len, unsigned port, struct mu_p
         }
     if (strncmp(text, "220", 3) == 0 || strncmp(text, "554 ", 4) == 0 ||
         strncmp(text, "421 ", 4) == 0)
-        set_220(ret, port);
+        set_220(ret, text, port);
     else if (is_mysql(bytes, len))
         set(ret, MU_SPOKEN_STARTTLS, "MySQL", "mysql");
+    else if (is_postgres_error(bytes, len))
+        set(ret, MU_SPOKEN_STARTTLS, "PostgreSQL", "postgres");
     else if (mu_h2_is_preface(bytes, len))
         set(ret, MU_SPOKEN_OTHER, "HTTP/2 in clear", NULL);
     else if (is_ldap(bytes, len))
