@@ -202,8 +202,8 @@ static bool no_san(const struct subject *s, struct problem *ret)
         return false;
     return *s->info->cn != '\0'
                ? found(ret, "server_no_san",
-                       "as a server's it has a name in CN (\"%s\") but no subjectAltName: Go, browsers, rustls and Python's urllib3 look only there",
-                       s->info->cn)
+                       "as a server's it has a name in CN (\"%s\") but no %ssubjectAltName: Go, browsers, rustls and Python's urllib3 look only there",
+                       s->info->cn, s->info->san.count > 0 ? "host's name in " : "")
                : found(ret, "server_no_san", "as a server's it has no DNS name or IP address");
 }
 

@@ -116,6 +116,12 @@ def test_an_address_in_cn_is_none(m, told):
     assert told(server_cert="localhost.crt", host="127.0.0.1")["cause"] == "ok"
 
 
+def test_other_names_are_no_hosts(m, told):
+    m.cert("mail", "/CN=localhost", make.changed(make.SERVER, subjectAltName="email:a@example.com"), by=ROOT_CA)
+    said = told(server_cert="mail.crt")
+    assert (said["cause"], "no host's name in subjectAltName" in said["what"]) == ("server_no_san", True), said["what"]
+
+
 def test_why_a_wildcard_does_not_match(m, told):
     """Each has its own reason, and Go and Java take one of them."""
     mismatch = "server_wildcard_mismatch"
