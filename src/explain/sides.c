@@ -197,8 +197,8 @@ static int check_suites(struct mu_sides_table *table, struct mu_error *err)
                       err) != 0)
         return -1;
     bool only_newer = suites.tls13 && !suites.tls12;
-    bool none = !suites.tls12 && (sides->tls12_only || !suites.tls13);
-    bool by_version = none && suites.tls13 && strchr(sides->ciphers, '-') == NULL;
+    bool none = suites.unknown || (!suites.tls12 && (sides->tls12_only || !suites.tls13));
+    bool by_version = none && suites.tls13 && !suites.about_tls12;
     struct mu_finding finding =
         mu_finding_of(by_version ? MU_CAUSE_tls_version_mismatch : MU_CAUSE_no_shared_cipher,
                       none ? MU_GRAVITY_FAULT : MU_GRAVITY_SOME_PEERS, MU_PHASE_HELLO, NULL, NULL,
@@ -213,7 +213,13 @@ static int check_suites(struct mu_sides_table *table, struct mu_error *err)
     mu_str_printable(sides->ciphers, strlen(sides->ciphers), list, sizeof list);
     if (!none)
         finding.refused_by = 0;
-    if ((none || (only_newer && strchr(sides->ciphers, '-') != NULL)) &&
+    if (suites.unknown &&
+        mu_report_add(table->report, &finding, err,
+                      "the server's list of cipher suites, %s, has no name that OpenSSL knows: a "
+                      "server does not start with it",
+                      list) != 0)
+        return -1;
+    if (!suites.unknown && (none || (only_newer && suites.about_tls12)) &&
         mu_report_add(
             table->report, &finding, err,
             "the server's list of cipher suites, %s, leaves nothing for TLS 1.2 that clients offer and that "

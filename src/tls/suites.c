@@ -64,7 +64,9 @@ int mu_tls_suites(const char *list, const struct mu_cert *leaf, struct mu_suites
     if (names.len == 0)
         return 0;
     ret->tls13 = true; /* such a list is about TLS 1.2 alone */
-    if (SSL_CTX_set_cipher_list(server, mu_buf_str(&names)) == 1) {
+    ret->about_tls12 = true;
+    ret->unknown = SSL_CTX_set_cipher_list(server, mu_buf_str(&names)) != 1;
+    if (!ret->unknown) {
         STACK_OF(SSL_CIPHER) *left = SSL_CTX_get_ciphers(server);
         for (int i = 0; i < sk_SSL_CIPHER_num(left); i++) {
             const SSL_CIPHER *cipher = sk_SSL_CIPHER_value(left, i);

@@ -11,6 +11,8 @@
 struct mu_suites {
     bool tls13; /* something is left for TLS 1.3: its suites go with every key */
     bool tls12; /* something is left for TLS 1.2 that today's clients offer and this key can sign for */
+    bool about_tls12; /* the list has names that are not TLS 1.3's */
+    bool unknown;     /* and OpenSSL finds no suite by any of them: no server starts with it */
 };
 
 /*
