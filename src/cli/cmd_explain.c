@@ -14,6 +14,7 @@
 #include "cli/passphrase.h"
 #include "explain/set.h"
 #include "explain/sides.h"
+#include "http/client.h"
 
 /* The values of every option that may be given several times, and the lists that point to them. */
 struct lists {
@@ -128,6 +129,8 @@ static int check_host(const struct mu_args *args, const char *option, struct mu_
     const char *colon = host == NULL ? NULL : strchr(host, ':');
     if (host != NULL && strchr(host, '/') != NULL)
         return mu_usage(err, args, "--%s takes a name or an address, not \"%s\"", option, host);
+    if (host != NULL && mu_host_check(host, err) != 0)
+        return -1;
     return colon == NULL || strchr(colon + 1, ':') != NULL
                ? 0
                : mu_usage(err, args, "--%s takes a name or an address without a port, not \"%s\"",

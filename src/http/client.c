@@ -103,6 +103,17 @@ static bool is_of_http(CURLU *parsed)
            (strcmp(scheme, "https") == 0 || strcmp(scheme, "http") == 0);
 }
 
+int mu_host_check(const char *host, struct mu_error *err)
+{
+    for (const unsigned char *p = (const unsigned char *)host; *p != '\0'; p++)
+        if (*p >= 0x80) {
+            mu_fail(err, MU_E_USAGE,
+                    "the host \"%s\" is not written as DNS and certificates have it", host);
+            return mu_hint(err, "write it in ASCII, as xn--...: idn2 NAME tells how");
+        }
+    return 0;
+}
+
 int mu_url_read(const char *url, struct mu_url *ret, struct mu_error *err)
 {
     char shown[MU_URL_SHOWN_LEN], host[sizeof ret->host + 2], port[8];
@@ -122,6 +133,8 @@ int mu_url_read(const char *url, struct mu_url *ret, struct mu_error *err)
     }
     if (host[0] == '[')
         ret->host[strlen(ret->host) - 1] = '\0';
+    if (mu_host_check(ret->host, err) != 0)
+        return -1;
     ret->port = (unsigned)strtoul(port, NULL, 10);
     return 0;
 }

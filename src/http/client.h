@@ -32,6 +32,9 @@ struct mu_http_call {
  */
 MU_CHECK int mu_http_call(const struct mu_http_call *call, long *ret_status, struct mu_error *err);
 
+/* Is it written as DNS and certificates have it, in ASCII? Browsers translate what is not. Fails with MU_E_USAGE. [RFC 5890 2.3] */
+MU_CHECK int mu_host_check(const char *host, struct mu_error *err);
+
 /* The host of an https:// or http:// URL, without brackets. Fails with MU_E_USAGE. */
 MU_CHECK int mu_url_host(const char *url, char *ret, size_t cap, struct mu_error *err);
 

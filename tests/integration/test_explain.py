@@ -21,6 +21,8 @@ def test_one_cause_and_all_of_them(mutual):
     mutual("explain").refused("needs something to explain", code=2)
     mutual("explain", "api.internal:8443").refused("https://api.internal:8443", code=2)
     mutual("explain", "--host", "api.internal:8443").refused("without a port", code=2)
+    for words in (["explain", "--host", "b\u00fccher.example"], ["explain", "https://b\u00fccher.example"], ["get", "https://b\u00fccher.example"]):
+        mutual(*words).refused("not written as DNS and certificates have it", "xn--", code=2)
 
 
 def test_a_pasted_message(mutual):
