@@ -264,13 +264,15 @@ static int fail_by_alert(const struct mu_tls_client *tls, const char *url, struc
 }
 
 /* Before any answer. With HTTP/2 some versions of libcurl call it an answer that is cut off, and others tell it from a stream that
- * the server has broken off in their words alone. */
+ * the server has broken off in their words alone: it is the end of what lies below, or, where sending has failed, there are none
+ * but those for the code. */
 static bool is_hang_up(CURLcode code, const char *words)
 {
     return code == CURLE_RECV_ERROR || code == CURLE_SEND_ERROR || code == CURLE_GOT_NOTHING ||
            code == CURLE_SSL_CONNECT_ERROR || code == CURLE_PARTIAL_FILE ||
            ((code == CURLE_HTTP2 || code == CURLE_HTTP2_STREAM) &&
-            strstr(words, "end of the underlying") != NULL);
+            (strstr(words, "end of the underlying") != NULL ||
+             mu_str_equal(words, libcurl.easy_strerror(code))));
 }
 
 /* The server hung up without an alert where a client without a welcome certificate is refused. */
