@@ -43,8 +43,9 @@ struct mu_audit_verdict {
 
 /*
  * Is the trail whole? Each entry follows from the one before, each signature is by a CA certificate that the
- * authority has used, the last of them by `ca` or over an entry that says that `ca` takes over, and the records say what the trail says. A trail that is not is no
- * error: the return value is 0, and `ret` names the first entry that is wrong. Fails with MU_E_STORE.
+ * authority has used, the last of them by `ca` or over an entry that says that `ca` takes over, and the records say what
+ * the trail says. A trail that is not is no error: the return value is 0, and `ret` names the first entry that is wrong.
+ * Fails with MU_E_STORE.
  */
 MU_CHECK int mu_audit_verify(struct mu_store *store, const struct mu_cert *ca,
                              struct mu_audit_verdict *ret, struct mu_error *err);

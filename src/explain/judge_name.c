@@ -63,7 +63,9 @@ static bool is_too_wide(const char *pattern, const char *host)
 static const char *why_no_match(const char *pattern, const char *host)
 {
     if (is_too_wide(pattern, host))
-        return "; a wildcard needs two labels behind it, as in *.example.com; Go and Java make do with less";
+        return pattern[1] == '.'
+                   ? "; a wildcard needs two labels behind it, as in *.example.com; Go and Java make do with less"
+                   : "; a wildcard needs two labels behind it, as in *.example.com; Go makes do with less";
     if (!mu_str_starts_with(pattern, "*.") || strchr(pattern + 1, '*') != NULL)
         return "; a wildcard has to be the whole first label, and the only one";
     return "; a wildcard stands for exactly one label";

@@ -3,8 +3,8 @@
 
 /*
  * What a server and the process that takes its place (net/successor) say to each other while both are there: texts, each with a
- * NUL behind it, over a stream socket. The first one, of the process that comes, is empty: it serves. That is all that a pipe from a program of
- * another version may be for. For this room only, in the thread that runs the server.
+ * NUL behind it, over a stream socket. The first one, of the process that comes, is empty: it serves. That is all that a pipe
+ * from a program of another version may be for. For this room only, in the thread that runs the server.
  */
 
 #include <uv.h>

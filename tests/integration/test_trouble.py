@@ -283,7 +283,6 @@ class Killer:
         self.hits = 0
 
     def strike(self, *words, **how):
-        """True if it was killed, False if it had ended well before."""
         process = self._mutual.start(*words, **how)
         moment_s = self._rng.uniform(0, self._longest_s)
         time.sleep(moment_s)
@@ -292,7 +291,6 @@ class Killer:
         assert code in (0, -signal.SIGKILL)
         self._longest_s = moment_s if code == 0 else 1.1 * self._longest_s
         self.hits += code != 0
-        return code != 0
 
 
 def test_kill_in_the_middle_of_issue(mutual, ca, tmp_path):
